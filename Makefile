@@ -61,7 +61,8 @@ GCC_WARNINGS := -Wlogical-op -Wduplicated-cond $(if $(SAN),-Wno-maybe-uninitiali
 HARDENING := -fstack-protector-strong -fPIE
 ifeq ($(SAN),)
 OPTIMIZE := -O2
-HARDENING += -D_FORTIFY_SOURCE=2
+# With clang, glibc fortifies by macros, and a macro of that name cannot be banned.
+HARDENING += $(if $(CC_IS_CLANG),,-D_FORTIFY_SOURCE=2)
 else
 OPTIMIZE := -O1 -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
 endif
