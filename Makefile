@@ -57,6 +57,8 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wno-sign-conversion $(if $(filter 1,$(WERROR)),-Werror)
 CC_IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
 GCC_WARNINGS := -Wlogical-op -Wduplicated-cond $(if $(SAN),-Wno-maybe-uninitialized)
+# What gcc says of a format that is passed on with its va_list, nothing, is right.
+CLANG_WARNINGS := -Wno-format-nonliteral
 
 HARDENING := -fstack-protector-strong -fPIE
 ifeq ($(SAN),)
@@ -72,11 +74,11 @@ BANNED := $(patsubst %,-include %,$(wildcard proto/base/banned.h))
 
 # Deferred, so that per-target additions (the generated headers) reach the compiler.
 ALL_CFLAGS := $(COMMON) $(OPTIMIZE) $(HARDENING) $(WARNINGS) \
-	$(if $(CC_IS_CLANG),,$(GCC_WARNINGS)) $(CFLAGS)
+	$(if $(CC_IS_CLANG),$(CLANG_WARNINGS),$(GCC_WARNINGS)) $(CFLAGS)
 ALL_LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all) $(LDFLAGS)
-FUZZ_CFLAGS := $(COMMON) -O1 -fno-omit-frame-pointer $(WARNINGS) -fno-sanitize-recover=all \
-	-DFUZZING=1
+FUZZ_CFLAGS := $(COMMON) -O1 -fno-omit-frame-pointer $(WARNINGS) $(CLANG_WARNINGS) \
+	-fno-sanitize-recover=all -DFUZZING=1
 FUZZ_LDFLAGS := -pthread -fsanitize=fuzzer,address,undefined -Wl,--as-needed
 # Test functions of cmocka have a fixed signature whose parameter few of them use.
 TEST_CFLAGS := -Wno-unused-parameter

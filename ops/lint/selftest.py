@@ -39,6 +39,8 @@ BAD = (
     ("jansson outside api and host", "layers", {"node/command/x.c": including("<jansson.h>")}),
     ("generated types in sync", "layers", {"node/sync/x.c": including('"events.pb-c.h"')}),
     ("generated types in another file", "layers", {"proto/x.c": including('"events.pb-c.h"')}),
+    ("a private header", "layers",
+     {"proto/budget.h": GUARDED, "storage/x.c": including('"proto/budget.h"')}),
     ("sync includes storage", "layers", {"node/sync/x.c": including('"storage/db.h"')}),
     ("storage includes rules", "layers", {"storage/x.c": including('"node/rules/rules.h"')}),
     ("base includes proto", "layers",
