@@ -1,0 +1,52 @@
+/* From stored events to rows: applies what was appended and not yet applied, in one write transaction with it.
+ * docs/PROTOCOL.md §7 (predecessors), §8 (waiting), §10 (fold); DESIGN "Storage". Writer thread only.
+ *
+ * A log is applied in order of seq; nothing of it before its predecessors are applied up to the named positions. Rows are
+ * changed through storage/state.h, so a caller may apply many runs before one flush. */
+#ifndef SMARTNODE_APPLY_H
+#define SMARTNODE_APPLY_H
+
+#include "node/rules/member.h"
+#include "node/rules/place.h"
+#include "storage/evlog.h"
+#include "storage/state.h"
+
+struct apply;
+
+enum { APPLY_EVENTS_PER_STEP = 65536 };
+
+struct apply_stats { uint64_t applied, void_events, conflicts, waiting; };
+
+/* Loads the dag from the log rows. state stays the caller's. */
+int apply_new(struct db *db, struct state *state, struct apply **ret, struct err *err) NODISCARD;
+void apply_free(struct apply **a);
+
+/* In a write transaction to which `state` is attached: applies log_no as far as it can, and every log that waited for it.
+ * Stops after max_events (0 = no limit) with *ret_more = true. Any error is one of storage: abort the transaction, then call
+ * apply_reset. */
+int apply_log(struct apply *a, struct db_txn *txn, uint32_t log_no, uint64_t max_events, bool *ret_more, struct err *err) NODISCARD;
+/* After an aborted transaction: forget what was learned in it (reloads the dag if needed). */
+int apply_reset(struct apply *a, struct err *err) NODISCARD;
+
+/* Outcome of an event that was just applied in this transaction, for the writer to refuse what its checks let through. */
+int apply_outcome(struct apply *a, struct db_txn *txn, const struct position *at, const struct event_common *common, uint16_t kind,
+                  enum outcome *ret, enum void_reason *ret_reason, struct err *err) NODISCARD;
+
+/* World for member_row_try and friends, bound to this transaction's view. Valid while txn is. */
+void apply_world(struct apply *a, struct db_txn *txn, struct member_world *ret);
+struct apply_stats apply_stats(const struct apply *a);
+
+/* Rebuilds all state from the logs in chunks (each its own durable commit), calling progress between them; resumable: called
+ * again after an interruption it goes on. Used when the rules version changes, after a roll back to a fork, and by verify in a
+ * scratch environment. progress may be NULL; returning non-zero from it stops with ERR_UNAVAILABLE. */
+int apply_rebuild(struct db *db, int (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct err *err) NODISCARD;
+/* True if the stored state was built by other rules than RULES_VERSION, or a rebuild was interrupted. */
+int apply_rebuild_needed(struct db *db, bool *ret, struct err *err) NODISCARD;
+
+/* The semantic check of the whole environment (tests call it after every operation, `verify` on demand): log rows against runs
+ * and hashes and seals, cursors, capsules against commitments, waiting index, and state, views and fingerprints against a
+ * rebuild in scratch_dir (an empty directory). ERR_CORRUPT names the first thing that does not hold. deep = false skips hashes
+ * and the rebuild. */
+int apply_check(struct db *db, const char *scratch_dir, bool deep, struct err *err) NODISCARD;
+
+#endif

@@ -1,0 +1,155 @@
+/* The register's rules as pure functions over one member's row. docs/PROTOCOL.md §10. The same code tells a desk why a change
+ * is impossible (command/), folds events that arrive in any order (apply/), and answers "as of" (view/). No disk, clock, or
+ * capsule; every result is a function of the set of entries and the dag.
+ *
+ * A member row is the list of ALL events about (unit, subject) that this node holds and has reached, valid or not, each with its
+ * outcome. Its encoding is replicated state: equal on every node that holds the same events. Layout: docs/STORAGE.md. */
+#ifndef SMARTNODE_RULES_MEMBER_H
+#define SMARTNODE_RULES_MEMBER_H
+
+#include "node/rules/dag.h"
+#include "proto/event.h"
+
+enum { RULES_VERSION = 1, MEMBER_PAST_MAX = 1024, MEMBER_ROW_BYTES_MAX = 16777216 };
+
+enum outcome {
+    OUTCOME_APPLIED = 1,
+    OUTCOME_REPLACED = 2, /* a valid correction took its place */
+    OUTCOME_VOID = 3,     /* impossible on its own past */
+    OUTCOME_CONFLICT = 4, /* valid on its own past, impossible beside concurrent events */
+    OUTCOME_WAITING = 5,  /* a referenced event, or one in its past, is not there yet */
+    OUTCOME_UNKNOWN = 6,  /* must-understand kind or version that this program does not know, or such a one in its past */
+};
+
+/* Why. Numbers are replicated and registered in docs/PROTOCOL.md §10; never reused. */
+enum void_reason {
+    VOID_NONE = 0,
+    VOID_MALFORMED = 1,       /* the payload does not read as its kind */
+    VOID_NOT_APPLICANT = 2,   /* refusal without an open application */
+    VOID_ALREADY_APPLIED = 3,
+    VOID_ALREADY_MEMBER = 4,
+    VOID_NOT_MEMBER = 5,      /* never was, or left before that date */
+    VOID_LEFT = 6,
+    VOID_DECEASED = 7,
+    VOID_SAME_CATEGORY = 8,
+    VOID_CATEGORY_PERSON = 9, /* A and B are natural persons */
+    VOID_NO_OFFICE = 10,      /* office not opened in the event's past */
+    VOID_REQUEST_OPEN = 11,
+    VOID_NO_REQUEST = 12,
+    VOID_REFERENCE = 13,      /* reference to another entity, kind, chain value, or to a void event */
+    VOID_MAKES_IMPOSSIBLE = 14, /* an earlier-written, later-dated event would become impossible */
+    VOID_TOO_MANY = 15,       /* MEMBER_PAST_MAX or more in its past */
+    VOID_KEY = 16,            /* does not stand (§7); never in a replicated row */
+    VOID_OFFICE_EXISTS = 17,
+    VOID_OFFICE_CLOSED = 18,
+    VOID_SHARES = 19,         /* sum of shares out of range */
+    VOID_KIND = 20,           /* log.opened not at seq 1 */
+};
+const char *void_reason_text(enum void_reason r); /* "is already a member", … for people; never NULL */
+
+struct member_entry {
+    struct position at;
+    struct hlc clock;              /* display only */
+    uint16_t kind, kind_version;
+    struct civil_date effective;
+    enum date_precision precision;
+    uint8_t category, person_type; /* 0 if the kind has none */
+    bool has_office;
+    struct office_id office;
+    uint64_t shares;
+    int64_t share_price_minor;
+    char currency[CURRENCY_MAX];
+    uint8_t n_refs;                /* roles 2–4 only */
+    struct event_ref refs[3];
+    uint8_t capsule_mask;          /* bit (class − 1) for classes 1–5, bit 7 for 15: which capsules the event carries */
+    enum outcome outcome;
+    enum void_reason reason;
+};
+
+struct member_row {
+    struct unit_id unit;
+    struct subject_id subject;
+    size_t n, cap;
+    struct member_entry *entries; /* heap, in the order (depth, log id, seq) */
+};
+
+void member_row_init(struct member_row *r, const struct unit_id *unit, const struct subject_id *subject);
+void member_row_release(struct member_row *r);
+/* The one encoding of a row. Decode: ERR_CORRUPT. */
+int member_row_encode(const struct member_row *r, struct buf *out, struct err *err) NODISCARD;
+int member_row_decode(struct slice bytes, const struct unit_id *unit, const struct subject_id *subject, struct member_row *ret,
+                      struct err *err) NODISCARD;
+
+/* What the fold must ask about the world outside the row. Answers must be functions of the event set. */
+struct member_world {
+    const struct dag *dag;
+    void *arg;
+    /* Chain value after a held and applied position; ERR_NOTFOUND if not held. */
+    int (*chain_at)(void *arg, const struct position *at, struct chain_value *ret);
+    /* Whether office was opened by the unit in the past of `at` (DAG past or earlier in its log). */
+    bool (*office_known)(void *arg, const struct unit_id *unit, const struct office_id *office, const struct position *at);
+};
+
+/* Entry from a decoded event. outcome is left APPLIED. kind must be 32–43. */
+void member_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
+                             struct member_entry *ret);
+/* An entry for an event of this entity whose kind or version is unknown: must-understand → OUTCOME_UNKNOWN. */
+void member_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
+                          struct member_entry *ret);
+
+/* Adds e and recomputes the outcomes of all entries (cheaply when e comes after all others). Already there: nothing.
+ * Errors are only ERR_NOMEM; impossible events become VOID entries. *ret_missing receives a position that some entry
+ * waits for, if any (has = false otherwise). */
+struct missing { bool has; struct position at; };
+int member_row_add(struct member_row *r, const struct member_entry *e, const struct member_world *w, struct missing *ret_missing,
+                   struct err *err) NODISCARD;
+/* Recomputes after something outside arrived (a waited-for target). */
+int member_row_refold(struct member_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err) NODISCARD;
+
+/* Would e, written now after everything in the row, be valid? 0, or ERR_CONFLICT/ERR_INVALID/ERR_NOTFOUND with a text for the
+ * desk and the field at fault. Nothing changes. */
+int member_row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w, struct err *err) NODISCARD;
+
+enum member_status { STATUS_NONE = 0, STATUS_APPLIED = 1, STATUS_REFUSED = 2, STATUS_MEMBER = 3, STATUS_LEFT = 4 };
+enum left_reason { LEFT_NONE = 0, LEFT_RESIGNED = 1, LEFT_WITHDRAWN = 2, LEFT_EXCLUDED = 3, LEFT_DECEASED = 4, LEFT_MOVED = 5 };
+
+struct member_state {
+    enum member_status status;
+    enum left_reason left_reason;
+    bool request_open;
+    uint8_t category, person_type;
+    struct office_id office;
+    struct civil_date joined_on, left_on; /* of the current or last membership; DATE_NONE */
+    uint64_t shares;
+    int64_t capital_minor;
+    char currency[CURRENCY_MAX];
+    struct position last_change; /* event that the ETag names: the entry latest in (depth, log, seq) */
+};
+/* State on a day (effective dates ≤ as_of; DATE_MAX = all). */
+void member_state_at(const struct member_row *r, struct civil_date as_of, struct member_state *ret);
+/* Position of the newest applied entry that carries a capsule of the class; false if none. */
+bool member_capsule_position(const struct member_row *r, uint8_t class, struct position *ret);
+
+/* Contributions to the views: what the member adds to each cell. */
+enum count {
+    COUNT_MEMBERS, COUNT_JOINED, COUNT_RESIGNED, COUNT_WITHDRAWN, COUNT_EXCLUDED, COUNT_DECEASED, COUNT_MOVED_IN, COUNT_MOVED_OUT,
+    COUNT_CHANGED_IN, COUNT_CHANGED_OUT, /* category or office changed: gross, both cells */
+    COUNT_APPLIED, COUNT_REFUSED, COUNT_REQUESTED, COUNT_REQUEST_REFUSED, COUNT_RECORD_KEYS,
+    COUNTS_N
+};
+enum { CAPITAL_SHARES_IN, CAPITAL_SHARES_OUT, CAPITAL_MINOR_IN, CAPITAL_MINOR_OUT, CAPITAL_N };
+
+struct contribution {
+    struct civil_date day;
+    bool is_capital;
+    struct office_id office;        /* counts */
+    uint8_t category, person_type;  /* counts */
+    char currency[CURRENCY_MAX];    /* capital */
+    int64_t v[COUNTS_N];            /* COUNTS_N or CAPITAL_N of them */
+};
+/* Calls emit for each contribution of the row, in a fixed order. COUNT_MEMBERS is +1 on joining and −1 on leaving; a change of
+ * cell is −1 in the old and +1 in the new. COUNT_RECORD_KEYS moves with it by the member's record key. */
+int member_contributions(const struct member_row *r, int (*emit)(void *arg, const struct contribution *c), void *arg);
+int64_t member_record_key(const struct subject_id *s);
+
+#endif

@@ -1,0 +1,50 @@
+/* Offices and units: their rows and folds, pure like member.h. docs/PROTOCOL.md §9, §10. */
+#ifndef SMARTNODE_RULES_PLACE_H
+#define SMARTNODE_RULES_PLACE_H
+
+#include "node/rules/member.h"
+
+enum { PLACE_ENTRIES_MAX = 4096 };
+
+struct place_entry {
+    struct position at;
+    uint16_t kind, kind_version;
+    struct civil_date effective;
+    struct office_facts facts;      /* offices */
+    struct unit_described unit;     /* kind 16 */
+    uint8_t n_refs;
+    struct event_ref refs[1];       /* role 2 */
+    enum outcome outcome;
+    enum void_reason reason;
+};
+
+/* All events of one office (subject set) or of one unit (subject zero). */
+struct place_row {
+    struct unit_id unit;
+    struct office_id office;
+    char unit_code[UNIT_CODE_MAX]; /* units: from log.opened */
+    size_t n, cap;
+    struct place_entry *entries;
+};
+
+void place_row_init(struct place_row *r, const struct unit_id *unit, const struct office_id *office);
+void place_row_release(struct place_row *r);
+int place_row_encode(const struct place_row *r, struct buf *out, struct err *err) NODISCARD;
+int place_row_decode(struct slice bytes, const struct unit_id *unit, const struct office_id *office, struct place_row *ret,
+                     struct err *err) NODISCARD;
+void place_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
+                            struct place_entry *ret);
+int place_row_add(struct place_row *r, const struct place_entry *e, const struct member_world *w, struct missing *ret_missing,
+                  struct err *err) NODISCARD;
+int place_row_refold(struct place_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err) NODISCARD;
+int place_row_try(const struct place_row *r, const struct place_entry *e, const struct member_world *w, struct err *err) NODISCARD;
+
+struct office_state { bool open; struct office_facts facts; struct civil_date opened_on, closed_on; };
+/* False if not opened on or before the day. */
+bool office_state_at(const struct place_row *r, struct civil_date as_of, struct office_state *ret);
+/* The unit.described in force; false if none. */
+bool unit_state_at(const struct place_row *r, struct civil_date as_of, struct unit_described *ret);
+/* Whether the opening of this office is valid and lies in the past of `at`. */
+bool office_opened_before(const struct place_row *r, const struct dag *dag, const struct position *at);
+
+#endif

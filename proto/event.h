@@ -1,0 +1,210 @@
+/* Events: headers (one strict encoding), payloads, frames. docs/PROTOCOL.md §3, §4, §7, §9.
+ * Headers and payloads are kept as the bytes that were signed; the structs here are what was read from them. Generated
+ * protobuf types stay inside event.c. No randomness, clock or storage. Any thread. */
+#ifndef SMARTNODE_PROTO_EVENT_H
+#define SMARTNODE_PROTO_EVENT_H
+
+#include "proto/base/bytes.h"
+#include "proto/base/types.h"
+#include "proto/crypto.h"
+
+enum {
+    HEADER_BYTES_MAX = 2048,
+    PAYLOAD_BYTES_MAX = 65536,
+    HEADER_REFS_MAX = 8,
+    HEADER_CAPSULES_MAX = 16,
+    RUN_EVENTS_MAX = 256,
+    RUN_BYTES_MAX = 262144,
+    FRAME_BYTES_MAX = HEADER_BYTES_MAX + PAYLOAD_BYTES_MAX + 2 * VARINT_MAX,
+    UNIT_LANGUAGES_MAX = 8,
+    STANDING_MAX = 256,
+    VOID_KEYS_MAX = 64,
+    PROGRAM_BYTES_MAX = 64,
+    SHARES_MAX = 1000000,           /* in one event */
+    SHARE_PRICE_MINOR_MAX = 1000000000,
+    SHARES_HELD_MAX = 1000000000,
+};
+
+/* Registry of kinds, §9. */
+enum event_kind {
+    KIND_LOG_OPENED = 1,
+    KIND_ESCROW_OPENED = 2,
+    KIND_PAYLOADS_DROPPED = 3,
+    KIND_UNIT_DESCRIBED = 16,
+    KIND_OFFICE_OPENED = 17,
+    KIND_OFFICE_CHANGED = 18,
+    KIND_OFFICE_CLOSED = 19,
+    KIND_APPLICATION_RECEIVED = 32,
+    KIND_APPLICATION_REFUSED = 33,
+    KIND_MEMBER_ADMITTED = 34,
+    KIND_SHARES_SUBSCRIBED = 35,
+    KIND_CATEGORY_CHANGED = 36,
+    KIND_DATA_CHANGED = 37,
+    KIND_WITHDRAWAL_REQUESTED = 38,
+    KIND_WITHDRAWAL_GRANTED = 39,
+    KIND_WITHDRAWAL_REFUSED = 40,
+    KIND_MEMBER_RESIGNED = 41,
+    KIND_MEMBER_EXCLUDED = 42,
+    KIND_MEMBER_DECEASED = 43,
+};
+
+enum ref_role { REF_PREDECESSOR = 1, REF_CORRECTS = 2, REF_APPLICATION = 3, REF_REQUEST = 4 };
+enum category { CATEGORY_A = 1, CATEGORY_B = 2, CATEGORY_C = 3 };
+enum person_type { PERSON_NATURAL = 1, PERSON_LEGAL = 2 };
+enum date_precision { PRECISION_DAY = 0, PRECISION_MONTH = 1 };
+
+struct event_ref {
+    uint8_t role;
+    struct log_id log;
+    uint64_t seq;
+    struct chain_value chain;
+};
+
+struct capsule_commitment {
+    uint8_t class;
+    struct hash hash;
+    uint32_t bytes;
+};
+
+struct event_header {
+    uint8_t suite;
+    uint64_t seq;
+    struct hlc clock;
+    uint16_t kind;
+    uint16_t kind_version;
+    bool must_understand;
+    uint8_t n_refs;
+    uint8_t n_capsules;
+    struct event_ref refs[HEADER_REFS_MAX];
+    struct hash payload_hash;
+    uint32_t payload_bytes;
+    struct capsule_commitment capsules[HEADER_CAPSULES_MAX];
+};
+
+/* Appends the one encoding. ERR_INVALID for values out of §3's bounds, ERR_LIMIT over HEADER_BYTES_MAX. */
+int event_header_encode(const struct event_header *h, struct buf *out, struct err *err) NODISCARD;
+/* Reads exactly one header. ERR_INVALID for any other encoding, ERR_VERSION for an unknown suite. */
+int event_header_decode(struct slice bytes, struct event_header *ret, struct err *err) NODISCARD;
+/* First reference of a role, or NULL. */
+const struct event_ref *event_header_ref(const struct event_header *h, enum ref_role role);
+
+/* A clear string in an event: UTF-8 without control characters, at most NAME_BYTES_MAX bytes and a NUL. */
+struct name { char s[NAME_BYTES_MAX + 1]; };
+
+struct event_common {
+    bool has_actor, has_subject, has_effective, has_salt;
+    struct actor_id actor;
+    struct subject_id subject; /* a member or an office */
+    struct civil_date effective; /* DATE_NONE if absent */
+    enum date_precision precision;
+    uint8_t salt[ID_BYTES];
+    bool has_subject_unit;
+    struct unit_id subject_unit; /* field 6; malformed in kinds 1–63 */
+};
+
+struct standing_position {
+    struct log_id log;
+    uint64_t seq;
+    struct chain_value chain;
+};
+
+struct root_statement {
+    struct unit_id unit;
+    struct federation_id federation;
+    bool production;
+    uint8_t log_nonce[32];
+    struct sign_public signing_key; /* of the log that carries it */
+    uint64_t serial;
+    uint16_t n_void_keys, n_standing;
+    struct sign_public *void_keys;        /* heap; release with root_statement_release */
+    struct standing_position *standing;
+};
+
+struct log_opened {
+    struct unit_id unit;
+    char unit_code[UNIT_CODE_MAX];
+    struct federation_id federation;
+    bool production;
+    uint8_t nonce[32];
+    struct sign_public root_key;
+    struct sign_public signing_key;
+    struct box_public exchange_key;
+    struct box_public transport_key;
+    struct box_public recovery_key;
+    uint64_t serial;
+    struct seal certificate;
+    bool has_root_statement;
+    struct slice root_statement; /* borrowed from the payload bytes when decoded; from the caller when encoding */
+    struct seal root_signature;
+    char program[PROGRAM_BYTES_MAX + 1];
+};
+
+struct unit_described {
+    struct name name;
+    char country[3];
+    char currency[CURRENCY_MAX];
+    uint8_t n_languages;
+    char languages[UNIT_LANGUAGES_MAX][36]; /* BCP 47 */
+    struct name time_zone;
+    uint32_t contribution_bp;
+    int64_t share_price_minor;
+};
+
+struct office_facts {
+    struct name name, city;
+    char country[3];
+};
+
+struct admission {
+    uint8_t category, person_type;
+    struct office_id office;
+    uint64_t shares;            /* 0 in an application */
+    int64_t share_price_minor;  /* 0 in an application */
+    char currency[CURRENCY_MAX];
+};
+
+struct share_subscription {
+    uint64_t shares;
+    int64_t share_price_minor;
+    char currency[CURRENCY_MAX];
+};
+
+struct event_payload {
+    struct event_common common;
+    uint16_t kind;
+    union {
+        struct log_opened log_opened;
+        struct civil_date escrow_day;
+        struct unit_described unit;
+        struct office_facts office;     /* kinds 17, 18 */
+        struct admission admission;     /* kinds 32, 34 */
+        struct share_subscription shares;
+        uint8_t category;               /* kind 36 */
+        struct { bool has_office; struct office_id office; } data;  /* kind 37 */
+    };
+};
+
+/* True for (kind, version) pairs that this program gives an effect. */
+bool event_kind_known(uint16_t kind, uint16_t version);
+/* Registry name ("member.admitted"), or "unknown". Kind from its name: 0 if there is none. */
+const char *event_kind_name(uint16_t kind);
+uint16_t event_kind_from_name(const char *name);
+
+/* Appends the payload; checks what §9 asks for (required fields, bounds). ERR_INVALID names the field. */
+int event_payload_encode(const struct event_payload *p, struct buf *out, struct err *err) NODISCARD;
+/* Reads a payload of a known kind with all its rules. ERR_INVALID = malformed (the event is void), ERR_UNKNOWN_KIND,
+ * ERR_NOMEM over the memory budget. Slices in ret borrow from bytes. */
+int event_payload_decode(uint16_t kind, uint16_t version, struct slice bytes, struct event_payload *ret, struct err *err) NODISCARD;
+/* Reads fields 1–5 of any payload, known kind or not. ERR_INVALID if malformed. */
+int event_common_decode(struct slice bytes, struct event_common *ret, struct err *err) NODISCARD;
+
+int root_statement_encode(const struct root_statement *s, struct buf *out, struct err *err) NODISCARD;
+int root_statement_decode(struct slice bytes, struct root_statement *ret, struct err *err) NODISCARD;
+void root_statement_release(struct root_statement *s);
+
+/* Frames (§5). An empty payload slice means dropped. */
+void event_frame_put(struct buf *out, struct slice header, struct slice payload);
+/* Next frame; slices borrow. False and r->failed at a malformed one; false without at the end. */
+bool event_frame_next(struct reader *r, struct slice *ret_header, struct slice *ret_payload);
+
+#endif

@@ -1,0 +1,54 @@
+/* The contents of capsules: what is known of a person, by class. docs/PROTOCOL.md §6, proto/schema/capsules.proto.
+ * These structs hold personal data in clear: wipe them (person_wipe) and keep them off logs and errors. Pure. */
+#ifndef SMARTNODE_PROTO_PERSON_H
+#define SMARTNODE_PROTO_PERSON_H
+
+#include "proto/event.h"
+
+enum { PERSON_TEXT_MAX = 256, NOTE_TEXT_MAX = 4096, DATA_KEYS_MAX = 8 };
+
+struct person_text { char s[PERSON_TEXT_MAX + 1]; };
+
+struct person_identity {
+    struct person_text member_no, given_name, family_name, legal_name, language;
+    struct civil_date birth_date; /* DATE_NONE if unknown */
+};
+
+struct person_contact {
+    struct person_text email, phone, street, postcode, city, country;
+};
+
+struct person_bank {
+    struct person_text iban;
+};
+
+struct keyed_class {
+    uint8_t class;
+    uint32_t generation;
+    struct data_key key;
+};
+
+/* Encode appends to out (at most CAPSULE_BYTES_MAX); decode refuses malformed text (ERR_INVALID). */
+int person_identity_encode(const struct person_identity *p, struct buf *out, struct err *err) NODISCARD;
+int person_identity_decode(struct slice bytes, struct person_identity *ret, struct err *err) NODISCARD;
+int person_contact_encode(const struct person_contact *p, struct buf *out, struct err *err) NODISCARD;
+int person_contact_decode(struct slice bytes, struct person_contact *ret, struct err *err) NODISCARD;
+int person_bank_encode(const struct person_bank *p, struct buf *out, struct err *err) NODISCARD;
+int person_bank_decode(struct slice bytes, struct person_bank *ret, struct err *err) NODISCARD;
+/* Plaintext of a key capsule (class 15). */
+enum key_use { KEY_USE_ESCROW_DAY = 1, KEY_USE_ESCROW_DATA = 2, KEY_USE_GRANT = 3, KEY_USE_PASS = 4 };
+struct key_capsule_content {
+    enum key_use use;
+    struct unit_id unit;
+    struct subject_id subject; /* not for use 1 */
+    size_t n_keys;
+    struct keyed_class keys[DATA_KEYS_MAX];
+    struct data_key escrow_key; /* use 1 */
+};
+int key_capsule_encode(const struct key_capsule_content *k, struct buf *out, struct err *err) NODISCARD;
+/* ERR_INVALID also for another use or unit, or (uses 2–4) subject, than expected. */
+int key_capsule_decode(struct slice bytes, enum key_use use, const struct unit_id *unit, const struct subject_id *subject_or_null,
+                       struct key_capsule_content *ret, struct err *err) NODISCARD;
+void person_wipe(void *p, size_t len);
+
+#endif

@@ -1,0 +1,78 @@
+/* Every table and every key layout, in one file. docs/STORAGE.md has the same list with the values. Integers in keys are
+ * big-endian, so that byte order is number order. */
+#ifndef SMARTNODE_STORAGE_KEYS_H
+#define SMARTNODE_STORAGE_KEYS_H
+
+#include "proto/base/types.h"
+
+enum db_kind { DB_MAIN = 1, DB_VAULT = 2 };
+
+/* Format of the directories; a newer one is refused. */
+enum { STORAGE_FORMAT = 1 };
+
+enum table {
+    /* main: local */
+    TABLE_META,        /* text name → value */
+    TABLE_LOGS,        /* log no u32 → struct log_row, encoded */
+    TABLE_LOG_BY_ID,   /* log id 32 → log no u32 */
+    TABLE_RUNS,        /* log no u32 ‖ seq of the run's last event u64 → run: see evlog.h */
+    TABLE_CAPSULES,    /* log no u32 ‖ seq u64 ‖ index u8 → capsule bytes (never class 15) */
+    TABLE_EVIDENCE,    /* log id 32 ‖ n u8 → encoded Evidence message */
+    TABLE_WAITING,     /* log id 32 ‖ seq u64 of the missing target ‖ log no u32 ‖ seq u64 of who waits → entity key */
+    TABLE_KEYSLOTS,    /* subject 16 ‖ generation u32 → vault slot u64 */
+    TABLE_IDEMPOTENCY, /* hash 32 of (token, key) → request hash 32, status u16, log no u32, seq u64, recorded u64 */
+    TABLE_IDEM_TIME,   /* recorded ms u64 ‖ hash 32 → nothing: expiry order */
+    TABLE_TOKENS,      /* token hash 32 → token row */
+    TABLE_PEERS,       /* unit id 32 → pinned card and operator's settings */
+    /* main: replicated state, the same on every node with the same events; numbers of docs/PROTOCOL.md §13 */
+    TABLE_MEMBERS,     /* subject 16 ‖ unit id 32 → member row (node/rules/member.h) */
+    TABLE_OFFICES,     /* unit id 32 ‖ office id 16 → office row */
+    TABLE_UNITS,       /* unit id 32 → unit row */
+    TABLE_COUNTS,      /* unit id 32 ‖ period 5 ‖ office 16 ‖ category u8 ‖ person type u8 → counters */
+    TABLE_VOIDS,       /* log id 32 ‖ seq u64 → reason u8 */
+    TABLE_CONFLICTS,   /* entity key ‖ log id 32 ‖ seq u64 → reason u8 */
+    TABLE_CAPITAL,     /* unit id 32 ‖ period 5 ‖ currency 3 → counters */
+    /* vault */
+    TABLE_VAULT_META,
+    TABLE_SLOTS,        /* slot u64 → wrapped class keys */
+    TABLE_BLIND_INDEX,  /* token 16 ‖ subject 16 → nothing */
+    TABLE_INDEX_CURSOR, /* log no u32 → seq u64 up to which the blind index follows the log */
+    TABLE_ESCROW,       /* day i32 (biased) ‖ n u32 → wrapped escrow key */
+    TABLE_KEY_CAPSULES, /* log id 32 ‖ seq u64 ‖ index u8 → capsule bytes of class 15 */
+    TABLE_COUNT_ALL,
+};
+
+/* Replicated state tables and their number in fingerprints; 0 for the others. */
+uint32_t table_fingerprint_no(enum table t);
+const char *table_name(enum table t);
+enum db_kind table_db(enum table t);
+
+enum {
+    KEY_RUN = 12,
+    KEY_CAPSULE = 13,
+    KEY_MEMBER = 48,
+    KEY_OFFICE = 48,
+    KEY_PERIOD = 5,
+    KEY_COUNTS = 32 + KEY_PERIOD + 16 + 2,
+    KEY_CAPITAL = 32 + KEY_PERIOD + 3,
+    KEY_POSITION = 40,
+    KEY_WAITING = 40 + 12,
+    KEY_MAX = 128,
+};
+
+/* Period of a view row: granularity ('D', 'M', 'Y') and number (yyyymmdd, yyyymm, yyyy). Rows of one granularity are
+ * neighbours, in the order of time. */
+enum period_kind { PERIOD_DAY = 'D', PERIOD_MONTH = 'M', PERIOD_YEAR = 'Y' };
+void key_period(uint8_t out[KEY_PERIOD], enum period_kind kind, struct civil_date d);
+
+void key_run(uint8_t out[KEY_RUN], uint32_t log_no, uint64_t last_seq);
+void key_capsule(uint8_t out[KEY_CAPSULE], uint32_t log_no, uint64_t seq, uint8_t index);
+void key_member(uint8_t out[KEY_MEMBER], const struct subject_id *subject, const struct unit_id *unit);
+void key_office(uint8_t out[KEY_OFFICE], const struct unit_id *unit, const struct office_id *office);
+void key_position(uint8_t out[KEY_POSITION], const struct log_id *log, uint64_t seq);
+void key_counts(uint8_t out[KEY_COUNTS], const struct unit_id *unit, enum period_kind kind, struct civil_date d,
+                const struct office_id *office, uint8_t category, uint8_t person_type);
+void key_capital(uint8_t out[KEY_CAPITAL], const struct unit_id *unit, enum period_kind kind, struct civil_date d,
+                 const char currency[4]);
+
+#endif

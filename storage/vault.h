@@ -1,0 +1,77 @@
+/* The vault: a second, small LMDB environment with what opens personal data. Data keys wrapped by the node's vault key, the
+ * blind index, escrow keys, key capsules. Nothing of it is ever in the main environment or its backups. docs/STORAGE.md,
+ * docs/PROTOCOL.md §6, DESIGN "Personal data".
+ *
+ * Keys come from a pool: slots are drawn and made durable ahead of need, so that an admission is one commit of the main
+ * environment, which stores only the slot's number (TABLE_KEYSLOTS). A slot holds one key for each class.
+ * Threads: takes, fills and index writes by the writer thread; reads by any. */
+#ifndef SMARTNODE_STORAGE_VAULT_H
+#define SMARTNODE_STORAGE_VAULT_H
+
+#include "proto/crypto.h"
+#include "storage/db.h"
+
+struct vault;
+
+enum { VAULT_CLASSES = 4, VAULT_POOL_FILL = 4096, VAULT_TOKEN_BYTES = 16 };
+
+/* Keys of one (subject, generation): index 0 identity, 1 contact, 2 bank, 3 note. Wipe after use. */
+struct slot_keys {
+    uint64_t slot;
+    struct data_key keys[VAULT_CLASSES];
+};
+/* Index of a class in slot_keys, -1 if it has none. */
+int vault_class_index(uint8_t class);
+
+struct vault_opts {
+    const char *path;
+    size_t map_bytes;
+    const uint8_t *wrap_key; /* 32 bytes; copied */
+    bool create;
+    bool read_only;
+    bool volatile_for_simulation;
+};
+
+/* ERR_DENIED: the wrap key is not the one the vault was made with. */
+int vault_open(const struct vault_opts *opts, struct vault **ret, struct err *err) NODISCARD;
+void vault_close(struct vault **v);
+struct db *vault_db(struct vault *v);
+
+/* Next unused slot; fills the pool (one durable vault commit of VAULT_POOL_FILL slots) when it is empty. A slot that was taken
+ * but not used because the process died is never given out again. */
+int vault_take(struct vault *v, struct slot_keys *ret, struct err *err) NODISCARD;
+/* ERR_NOTFOUND: never there or destroyed (all-zero class keys mean that class was destroyed: ERR_NOTFOUND from the caller's check). */
+int vault_slot(struct vault *v, uint64_t slot, struct slot_keys *ret, struct err *err) NODISCARD;
+/* Keys and numbers for the simulator and tests come from this; NULL = libsodium's. */
+void vault_set_random(struct vault *v, void (*fill)(void *arg, uint8_t *out, size_t len), void *arg);
+
+/* Escrow key of a day, the latest if several. ERR_NOTFOUND. */
+int vault_escrow_get(struct vault *v, struct civil_date day, struct data_key *ret, struct err *err) NODISCARD;
+int vault_escrow_put(struct vault *v, struct civil_date day, const struct data_key *key, struct err *err) NODISCARD;
+
+/* Blind index. A token is a keyed hash of (field, text), the key being the vault's own. */
+void vault_token(const struct vault *v, uint8_t field, struct slice text, uint8_t out[VAULT_TOKEN_BYTES]);
+struct index_entry {
+    uint8_t token[VAULT_TOKEN_BYTES];
+    struct subject_id subject;
+};
+/* One vault commit: entries and how far each log is followed. Entries may repeat. */
+int vault_index_put(struct vault *v, const struct index_entry *entries, size_t n, uint32_t log_no, uint64_t seq, struct err *err) NODISCARD;
+int vault_index_cursor(struct vault *v, uint32_t log_no, uint64_t *ret_seq, struct err *err) NODISCARD; /* 0 if none */
+/* Subjects of a token, in order, after `after` (NULL = from the start), at most max. */
+int vault_index_find(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after, size_t max,
+                     struct subject_id *ret, size_t *ret_n, struct err *err) NODISCARD;
+/* Whether (token, subject) is there. */
+int vault_index_has(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *subject, bool *ret,
+                    struct err *err) NODISCARD;
+
+/* Key capsules (class 15), own and kept for others. */
+struct key_capsule {
+    struct position at;
+    uint8_t index;
+    struct slice bytes;
+};
+int vault_capsules_put(struct vault *v, const struct key_capsule *capsules, size_t n, struct err *err) NODISCARD;
+int vault_capsule_get(struct vault *v, const struct position *at, uint8_t index, struct buf *out, struct err *err) NODISCARD;
+
+#endif
