@@ -17,7 +17,7 @@ struct data_key { uint8_t b[32]; };    /* of a capsule; wipe after use */
 int crypto_init(struct err *err) NODISCARD;
 
 /* H(use, a ‖ b ‖ c …): BLAKE2b-256 personalised by use (at most 16 characters). */
-struct hash crypto_hash(const char *use, const struct slice *parts, size_t n_parts);
+struct hash crypto_hash_parts(const char *use, const struct slice *parts, size_t n_parts);
 struct hash crypto_hash1(const char *use, struct slice bytes);
 
 struct log_id crypto_log_id(struct slice first_header);
@@ -29,11 +29,11 @@ struct federation_id crypto_federation(const char *name);
 
 /* Key pairs from a 32-byte seed (deterministic) – the caller draws the seed. Ed25519: the seed of RFC 8032; X25519: the seed
  * is the secret key. */
-void crypto_sign_keypair(const uint8_t seed[32], struct sign_public *ret_pk, struct sign_secret *ret_sk);
-void crypto_box_keypair(const uint8_t seed[32], struct box_public *ret_pk, struct box_secret *ret_sk);
+void crypto_keypair_sign(const uint8_t seed[32], struct sign_public *ret_pk, struct sign_secret *ret_sk);
+void crypto_keypair_box(const uint8_t seed[32], struct box_public *ret_pk, struct box_secret *ret_sk);
 
 /* Signs suite ‖ purpose ‖ body (body at most 512 bytes, MUST). */
-struct seal crypto_sign(const struct sign_secret *sk, enum purpose purpose, struct slice body);
+struct seal crypto_sign_purpose(const struct sign_secret *sk, enum purpose purpose, struct slice body);
 /* ERR_FORGED if it does not fit. what names the thing in the error. */
 int crypto_verify(struct sign_public pk, enum purpose purpose, struct slice body, const struct seal *sig, const char *what,
                   struct err *err) NODISCARD;

@@ -27,7 +27,7 @@ int verify_first_event(const struct log_id *log, struct slice header, struct sli
                        struct log_opened *ret_opened, struct err *err) NODISCARD;
 
 /* The body that a root key signs as a certificate (§7), for verify and for init: CERTIFICATE_BODY_BYTES appended to out.
- * Sign it with crypto_sign(…, PURPOSE_CERTIFICATE, …), which puts suite and purpose before it. */
+ * Sign it with crypto_sign_purpose(…, PURPOSE_CERTIFICATE, …), which puts suite and purpose before it. */
 enum { CERTIFICATE_BODY_BYTES = 2 * HASH_BYTES + 1 + 8 + 4 * KEY_BYTES };
 void certificate_body(const struct unit_id *unit, const struct federation_id *fed, bool production, uint64_t serial,
                       const struct sign_public *signing, const struct box_public *exchange, const struct box_public *transport,
