@@ -47,7 +47,7 @@ verify_run(const struct run *run, const struct chain_value *before, const struct
         return err_set(err, ERR_LIMIT, "run: more than %d events", RUN_EVENTS_MAX);
     if (run->frames.len > RUN_BYTES_MAX)
         return err_set(err, ERR_LIMIT, "run: more than %d bytes", RUN_BYTES_MAX);
-    if (run->count < 1 || run->first < 1 || run->first > INT64_MAX - run->count)
+    if (run->count < 1 || run->first < 1 || run->first > (uint64_t)INT64_MAX - run->count)
         return err_set(err, ERR_INVALID, "run: empty, or positions out of range");
     struct chain_value chain = *before;
     struct reader r = reader_of(run->frames);
