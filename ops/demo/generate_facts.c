@@ -1,6 +1,11 @@
 /*
  * Reads units.csv and published.csv, the one place where the demo's figures stand. The reader is
  * strict and knows columns by name; quotes do not occur in these tables and are refused.
+ *
+ * published.csv: figures that Smart published. units.csv: country, currency and languages are
+ * facts, so are members_2024 of BE and IT (IT: 3,745 natural and 12 legal persons, at the end of
+ * 2023), contribution_bp of BE, DE and AT, share_price_minor of BE, FR, AT and ES, and the offices
+ * that Smart names; the rest is illustrative and of the right size.
  */
 #include "generate.h"
 
