@@ -46,7 +46,7 @@ struct key_capsule_content {
     struct data_key escrow_key; /* use 1 */
 };
 int key_capsule_encode(const struct key_capsule_content *k, struct buf *out, struct err *err) NODISCARD;
-/* ERR_INVALID also for another use or unit, or (uses 2–4) subject, than expected. */
+/* ERR_INVALID also for another use or unit, or (uses 2–4) subject, than expected; NULL expects no subject (use 1). */
 int key_capsule_decode(struct slice bytes, enum key_use use, const struct unit_id *unit, const struct subject_id *subject_or_null,
                        struct key_capsule_content *ret, struct err *err) NODISCARD;
 void person_wipe(void *p, size_t len);

@@ -1,5 +1,5 @@
-/* Sync messages as plain structs. docs/PROTOCOL.md §12.2. Generated protobuf types stay inside wire.c; unpacking runs under a
- * memory budget (§14) and refuses what is over its bounds. Pure, any thread. */
+/* Sync messages as plain structs. docs/PROTOCOL.md §12.2. Generated protobuf types stay inside wire.c; decoding
+ * copies no frames, takes no more memory than the message has bytes, and refuses what is over its bounds. Pure, any thread. */
 #ifndef SMARTNODE_PROTO_WIRE_H
 #define SMARTNODE_PROTO_WIRE_H
 
@@ -63,10 +63,14 @@ struct message {
     };
 };
 
+/* The bounds of both directions: seq 1 … 2^63−1 (in Gone 0 = the log), capsule index below 16, credit of a Want at least
+ * CREDIT_MIN, run within §5's limits, reasons 1 … 255 (those of later versions have no name), tables 1 … 255, evidence of at most
+ * EVIDENCE_HASHES_MAX whole hashes a branch, second branch and opening event each whole or absent. */
 /* Appends the encoding. ERR_LIMIT over MESSAGE_BYTES_MAX, ERR_INVALID for values out of bounds. */
 int message_encode(const struct message *m, struct buf *out, struct err *err) NODISCARD;
 /* Reads one message; slices inside borrow from bytes; message_release frees the rest. A message of a later version gives
- * type MSG_UNKNOWN and 0. ERR_INVALID malformed or bounds, ERR_LIMIT size or count, ERR_NOMEM budget. */
+ * type MSG_UNKNOWN and 0. ERR_INVALID malformed or out of bounds (field as "heads.head.chain"), ERR_LIMIT
+ * size or count, ERR_NOMEM. */
 int message_decode(struct slice bytes, struct message *ret, struct err *err) NODISCARD;
 void message_release(struct message *m);
 const char *message_name(enum message_type type);

@@ -1,0 +1,194 @@
+/* The contents of capsules. See person.h, docs/PROTOCOL.md §6. Errors name fields, never what stands in them. */
+#include "proto/person.h"
+
+#include <sodium/utils.h>
+
+#include "capsules.pb-c.h"
+#include "proto/fields.h"
+
+#define TEXT_OF(type, member) FIELD_TEXT_OF(struct type, member.s, PERSON_TEXT_MAX)
+
+static const struct field_rule IDENTITY[] = {
+    TEXT_OF(person_identity, member_no),
+    TEXT_OF(person_identity, given_name),
+    TEXT_OF(person_identity, family_name),
+    TEXT_OF(person_identity, legal_name),
+    {.as = FIELD_DATE, FIELD_OFFSET(struct person_identity, birth_date)},
+    TEXT_OF(person_identity, language),
+};
+static const struct fields IDENTITY_FIELDS = {&smartnode__identity__descriptor, IDENTITY};
+static const struct field_path IDENTITY_PATH = {NULL, "identity"};
+
+static const struct field_rule CONTACT[] = {
+    TEXT_OF(person_contact, email),    TEXT_OF(person_contact, phone), TEXT_OF(person_contact, street),
+    TEXT_OF(person_contact, postcode), TEXT_OF(person_contact, city),  TEXT_OF(person_contact, country),
+};
+static const struct fields CONTACT_FIELDS = {&smartnode__contact__descriptor, CONTACT};
+static const struct field_path CONTACT_PATH = {NULL, "contact"};
+
+static const struct field_rule BANK[] = {
+    TEXT_OF(person_bank, iban),
+};
+static const struct fields BANK_FIELDS = {&smartnode__bank__descriptor, BANK};
+static const struct field_path BANK_PATH = {NULL, "bank"};
+
+/* As the fields of a key capsule are read: with what is there by use made visible. */
+struct key_capsule {
+    struct key_capsule_content k;
+    bool has_subject, has_escrow_key;
+};
+
+enum { KEY_WIRE_MIN = 2 + 2 + 2 + KEY_BYTES };
+_Static_assert(sizeof(enum key_use) == sizeof(uint32_t), "uses are stored as 32 bits");
+
+static const struct field_rule DATA_KEY[] = {
+    FIELD_RANGE_OF(FIELD_U8, struct keyed_class, class, 1, CAPSULE_CLASS_MAX),
+    FIELD_RANGE_OF(FIELD_U32, struct keyed_class, generation, 0, UINT32_MAX),
+    FIELD_FIXED_OF(struct keyed_class, key),
+};
+static const struct fields DATA_KEY_FIELDS = {&smartnode__data_key__descriptor, DATA_KEY};
+
+static const struct field_rule KEY_CAPSULE[] = {
+    FIELD_RANGE_OF(FIELD_U32, struct key_capsule, k.use, KEY_USE_ESCROW_DAY, KEY_USE_PASS),
+    FIELD_FIXED_OF(struct key_capsule, k.unit),
+    {.as = FIELD_FIXED,
+     FIELD_OFFSET(struct key_capsule, k.subject),
+     .has = offsetof(struct key_capsule, has_subject),
+     .min = ID_BYTES,
+     .max = ID_BYTES},
+    {.as = FIELD_LIST,
+     FIELD_OFFSET(struct key_capsule, k.keys),
+     .min = KEY_WIRE_MIN,
+     .max = DATA_KEYS_MAX,
+     .element = &DATA_KEY_FIELDS,
+     .element_bytes = sizeof(struct keyed_class),
+     .count = offsetof(struct key_capsule, k.n_keys)},
+    {.as = FIELD_FIXED,
+     FIELD_OFFSET(struct key_capsule, k.escrow_key),
+     .has = offsetof(struct key_capsule, has_escrow_key),
+     .min = KEY_BYTES,
+     .max = KEY_BYTES},
+};
+static const struct fields KEY_CAPSULE_FIELDS = {&smartnode__key_capsule__descriptor, KEY_CAPSULE};
+static const struct field_path KEY_CAPSULE_PATH = {NULL, "key_capsule"};
+
+static int check_use(const struct key_capsule *c, struct err *err);
+static int check_expected(const struct key_capsule *c, enum key_use use, const struct unit_id *unit,
+                          const struct subject_id *subject_or_null, struct err *err);
+static int read_plain(const struct fields *f, const struct field_path *path, struct slice bytes, void *scratch,
+                      void *ret, size_t len, struct err *err);
+
+int
+person_identity_encode(const struct person_identity *p, struct buf *out, struct err *err)
+{
+    return fields_write(&IDENTITY_FIELDS, &IDENTITY_PATH, p, out, err);
+}
+
+int
+person_identity_decode(struct slice bytes, struct person_identity *ret, struct err *err)
+{
+    struct person_identity p = {0};
+    return read_plain(&IDENTITY_FIELDS, &IDENTITY_PATH, bytes, &p, ret, sizeof(p), err);
+}
+
+int
+person_contact_encode(const struct person_contact *p, struct buf *out, struct err *err)
+{
+    return fields_write(&CONTACT_FIELDS, &CONTACT_PATH, p, out, err);
+}
+
+int
+person_contact_decode(struct slice bytes, struct person_contact *ret, struct err *err)
+{
+    struct person_contact p = {0};
+    return read_plain(&CONTACT_FIELDS, &CONTACT_PATH, bytes, &p, ret, sizeof(p), err);
+}
+
+int
+person_bank_encode(const struct person_bank *p, struct buf *out, struct err *err)
+{
+    return fields_write(&BANK_FIELDS, &BANK_PATH, p, out, err);
+}
+
+int
+person_bank_decode(struct slice bytes, struct person_bank *ret, struct err *err)
+{
+    struct person_bank p = {0};
+    return read_plain(&BANK_FIELDS, &BANK_PATH, bytes, &p, ret, sizeof(p), err);
+}
+
+int
+key_capsule_encode(const struct key_capsule_content *k, struct buf *out, struct err *err)
+{
+    bool day = k->use == KEY_USE_ESCROW_DAY;
+    struct key_capsule c = {.k = *k, .has_subject = !day, .has_escrow_key = day};
+    int rc = check_use(&c, err);
+    if (rc == 0)
+        rc = fields_write(&KEY_CAPSULE_FIELDS, &KEY_CAPSULE_PATH, &c, out, err);
+    person_wipe(&c, sizeof(c));
+    return rc;
+}
+
+int
+key_capsule_decode(struct slice bytes, enum key_use use, const struct unit_id *unit,
+                   const struct subject_id *subject_or_null, struct key_capsule_content *ret, struct err *err)
+{
+    struct key_capsule c = {0};
+    int rc = bytes.len > CAPSULE_BYTES_MAX
+                 ? fields_fail(&KEY_CAPSULE_PATH, NULL, ERR_LIMIT, "larger than a capsule", err)
+                 : fields_read(&KEY_CAPSULE_FIELDS, &KEY_CAPSULE_PATH, bytes, &c, err);
+    if (rc == 0)
+        rc = check_use(&c, err);
+    if (rc == 0)
+        rc = check_expected(&c, use, unit, subject_or_null, err);
+    if (rc == 0)
+        *ret = c.k;
+    person_wipe(&c, sizeof(c));
+    return rc;
+}
+
+void
+person_wipe(void *p, size_t len)
+{
+    sodium_memzero(p, len);
+}
+
+/* Reads into scratch, copies to ret if all is well, and wipes scratch. */
+static int
+read_plain(const struct fields *f, const struct field_path *path, struct slice bytes, void *scratch, void *ret,
+           size_t len, struct err *err)
+{
+    int rc = bytes.len > CAPSULE_BYTES_MAX ? fields_fail(path, NULL, ERR_LIMIT, "larger than a capsule", err)
+                                           : fields_read(f, path, bytes, scratch, err);
+    if (rc == 0)
+        memcpy(ret, scratch, len);
+    person_wipe(scratch, len);
+    return rc;
+}
+
+/* A day's key stands alone; all other uses carry the keys of one subject. */
+static int
+check_use(const struct key_capsule *c, struct err *err)
+{
+    bool day = c->k.use == KEY_USE_ESCROW_DAY;
+    if (c->has_subject == day)
+        return fields_fail(&KEY_CAPSULE_PATH, "subject", ERR_INVALID, "does not go with the use", err);
+    if (c->has_escrow_key != day)
+        return fields_fail(&KEY_CAPSULE_PATH, "escrow_key", ERR_INVALID, "does not go with the use", err);
+    if ((c->k.n_keys == 0) != day)
+        return fields_fail(&KEY_CAPSULE_PATH, "key", ERR_INVALID, "does not go with the use", err);
+    return 0;
+}
+
+static int
+check_expected(const struct key_capsule *c, enum key_use use, const struct unit_id *unit,
+               const struct subject_id *subject_or_null, struct err *err)
+{
+    if (c->k.use != use)
+        return fields_fail(&KEY_CAPSULE_PATH, "use", ERR_INVALID, "not the one expected", err);
+    if (!TYPE_EQ(&c->k.unit, unit))
+        return fields_fail(&KEY_CAPSULE_PATH, "unit_id", ERR_INVALID, "not the one expected", err);
+    if (c->has_subject && (!subject_or_null || !TYPE_EQ(&c->k.subject, subject_or_null)))
+        return fields_fail(&KEY_CAPSULE_PATH, "subject", ERR_INVALID, "not the one expected", err);
+    return 0;
+}
