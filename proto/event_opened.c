@@ -29,10 +29,10 @@ payload_read_log_opened(const Smartnode__LogOpened *m, struct log_opened *ret, s
             return payload_field_wrong(err, fixed[i].name);
     if (!payload_text_is(m->unit_code, ret->unit_code, 2, UNIT_CODE_MAX - 1) || !unit_code_ok(ret->unit_code))
         return payload_field_wrong(err, "unit_code");
-    if (m->has_production && m->production > 1)
+    if (m->has_production && m->production != 1)
         return payload_field_wrong(err, "production");
-    ret->production = m->has_production && m->production == 1;
-    if (!m->has_serial)
+    ret->production = m->has_production;
+    if (!m->has_serial || m->serial < 1)
         return payload_field_wrong(err, "serial");
     ret->serial = m->serial;
     if (m->has_root_statement != m->has_root_signature || (m->has_root_statement && m->root_statement.len == 0))
@@ -40,7 +40,7 @@ payload_read_log_opened(const Smartnode__LogOpened *m, struct log_opened *ret, s
     ret->has_root_statement = m->has_root_statement;
     if (ret->has_root_statement && !payload_bytes_are(1, &m->root_signature, ret->root_signature.b, SIG_BYTES))
         return payload_field_wrong(err, "root_signature");
-    if (m->program && !payload_text_is(m->program, ret->program, 0, PROGRAM_BYTES_MAX))
+    if (m->program && !payload_text_is(m->program, ret->program, 1, PROGRAM_BYTES_MAX))
         return payload_field_wrong(err, "program");
     return 0;
 }
@@ -73,6 +73,8 @@ payload_write_log_opened(const struct event_payload *p, struct payload_message *
 
 /* ---- root statements ---- */
 
+enum { STATEMENT_STANDING = 6, STATEMENT_FIELD_MAX = 8, STANDING_FIELD_MAX = 3 }; /* 9 and 10 are reserved */
+
 static int
 read_statement(const Smartnode__RootStatement *m, struct root_statement *ret, struct err *err)
 {
@@ -80,11 +82,16 @@ read_statement(const Smartnode__RootStatement *m, struct root_statement *ret, st
         return payload_field_wrong(err, "unit_id");
     if (!payload_bytes_are(m->has_federation, &m->federation, ret->federation.b, HASH_BYTES))
         return payload_field_wrong(err, "federation");
-    if (m->has_production && m->production > 1)
+    if (m->has_production && m->production != 1)
         return payload_field_wrong(err, "production");
-    ret->production = m->has_production && m->production == 1;
+    ret->production = m->has_production;
     if (!payload_bytes_are(m->has_log_nonce, &m->log_nonce, ret->log_nonce, sizeof(ret->log_nonce)))
         return payload_field_wrong(err, "log_nonce");
+    if (!payload_bytes_are(m->has_signing_key, &m->signing_key, ret->signing_key.b, KEY_BYTES))
+        return payload_field_wrong(err, "signing_key");
+    if (!m->has_serial || m->serial < 1)
+        return payload_field_wrong(err, "serial");
+    ret->serial = m->serial;
     if (m->n_void_key > VOID_KEYS_MAX)
         return payload_field_wrong(err, "void_key");
     if (m->n_standing > STANDING_MAX)
@@ -99,10 +106,12 @@ read_statement(const Smartnode__RootStatement *m, struct root_statement *ret, st
     for (size_t i = 0; i < m->n_standing; i++) {
         const Smartnode__StandingPosition *s = m->standing[i];
         struct standing_position *to = &ret->standing[i];
-        if (!payload_bytes_are(s->has_log, &s->log, to->log.b, HASH_BYTES) || !s->has_seq || s->seq < 1 ||
-            s->seq > INT64_MAX || !payload_bytes_are(s->has_chain, &s->chain, to->chain.b, HASH_BYTES))
+        if (!payload_bytes_are(s->has_log, &s->log, to->log.b, HASH_BYTES) || !s->has_seq || s->seq > INT64_MAX ||
+            !payload_bytes_are(s->has_chain, &s->chain, to->chain.b, HASH_BYTES))
             return payload_field_wrong(err, "standing");
         to->seq = s->seq;
+        if (to->seq == 0 && memcmp(to->chain.b, to->log.b, HASH_BYTES) != 0)
+            return payload_field_wrong(err, "standing");
         for (size_t j = 0; j < i; j++)
             if (TYPE_EQ(&ret->standing[j].log, &to->log))
                 return payload_field_wrong(err, "standing");
@@ -112,6 +121,25 @@ read_statement(const Smartnode__RootStatement *m, struct root_statement *ret, st
     return 0;
 }
 
+/* A revocation must not be applied by halves: one with a field that this program does not know is refused as such. */
+static int
+statement_supported(struct slice bytes, struct err *err)
+{
+    struct reader r = reader_of(bytes);
+    struct wire_field f;
+    while (wire_field_next(&r, &f)) {
+        if (f.number > STATEMENT_FIELD_MAX)
+            return err_set(err, ERR_VERSION, "root statement: field %u is not supported", (unsigned)f.number);
+        struct reader sub = reader_of(f.bytes);
+        struct wire_field g;
+        while (f.number == STATEMENT_STANDING && wire_field_next(&sub, &g))
+            if (g.number > STANDING_FIELD_MAX)
+                return err_set(err, ERR_VERSION, "root statement: field %u of a position is not supported",
+                               (unsigned)g.number);
+    }
+    return 0; /* malformed bytes are the next check's */
+}
+
 int
 root_statement_decode(struct slice bytes, struct root_statement *ret, struct err *err)
 {
@@ -119,8 +147,11 @@ root_statement_decode(struct slice bytes, struct root_statement *ret, struct err
     ProtobufCMessage *m;
     if (bytes.len > PAYLOAD_BYTES_MAX)
         return err_set(err, ERR_INVALID, "root statement: larger than %d bytes", PAYLOAD_BYTES_MAX);
+    int rc = statement_supported(bytes, err);
+    if (rc != 0)
+        return rc;
     budget_init(&budget, ROOT_STATEMENT_BUDGET_BYTES);
-    int rc = message_unpack(&smartnode__root_statement__descriptor, bytes, ROOT_STATEMENT_FIELDS_MAX, &budget, &m, err);
+    rc = message_unpack(&smartnode__root_statement__descriptor, bytes, ROOT_STATEMENT_FIELDS_MAX, &budget, &m, err);
     if (rc == ERR_LIMIT)
         return err_set(err, ERR_INVALID, "root statement: more than %d fields", ROOT_STATEMENT_FIELDS_MAX);
     if (rc != 0)
@@ -163,6 +194,9 @@ root_statement_encode(const struct root_statement *s, struct buf *out, struct er
     m.federation = payload_bin(s->federation.b, HASH_BYTES);
     m.has_production = m.production = s->production;
     m.log_nonce = payload_bin(s->log_nonce, sizeof(s->log_nonce));
+    m.has_signing_key = m.has_serial = 1;
+    m.signing_key = payload_bin(s->signing_key.b, KEY_BYTES);
+    m.serial = s->serial;
     m.n_void_key = s->n_void_keys;
     m.void_key = keys;
     m.n_standing = s->n_standing;

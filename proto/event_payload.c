@@ -8,14 +8,19 @@
 #include "proto/event_payload.h"
 
 enum {
+    KIND_OWN_MAX = 63, /* kinds up to here speak only of the writer's own */
     CONTRIBUTION_BP_MAX = 10000,
+    TIME_ZONE_BYTES_MAX = 64,
     COUNTRY_CHARS = 2,
     LANGUAGE_BYTES_MIN = 2,
     LANGUAGE_BYTES_MAX = 35,
+    COMMON_ACTOR = 1,
     COMMON_SUBJECT = 2,
     COMMON_EFFECTIVE = 3,
     COMMON_PRECISION = 4,
-    COMMON_ROOT_STATEMENT = 20,
+    COMMON_SALT = 5,
+    COMMON_SUBJECT_UNIT = 6,
+    ROOT_STATEMENT = 20,
 };
 
 typedef int read_fn(const ProtobufCMessage *m, struct slice bytes, struct event_payload *ret, struct err *err);
@@ -161,29 +166,14 @@ country_ok(const char *s)
     return s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'A' && s[1] <= 'Z' && s[2] == '\0';
 }
 
-/* The shape of a BCP 47 tag (RFC 5646 §2.1), not its registry: subtags of 1 to 8 letters and digits, the first all letters. */
+/* Letters, digits and `more`. Names of languages and time zones are not looked up: registries differ from node to node. */
 static bool
-language_ok(const char *s)
+name_chars(const char *s, const char *more)
 {
-    size_t run = 0;
-    bool first = true;
-    for (;; s++) {
-        bool letter = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z');
-        bool digit = *s >= '0' && *s <= '9';
-        if (letter || (digit && !first)) {
-            if (++run > 8)
-                return false;
-        } else if (*s == '-' || *s == '\0') {
-            if (run == 0)
-                return false;
-            run = 0;
-            first = false;
-            if (*s == '\0')
-                return true;
-        } else {
+    for (; *s; s++)
+        if (!(*s >= 'a' && *s <= 'z') && !(*s >= 'A' && *s <= 'Z') && !(*s >= '0' && *s <= '9') && !strchr(more, *s))
             return false;
-        }
-    }
+    return true;
 }
 
 static bool
@@ -207,14 +197,13 @@ event_common_decode(struct slice bytes, struct event_common *ret, struct err *er
     if (rc != 0)
         return rc;
     struct event_common c = {.effective = DATE_NONE};
-    uint64_t precision = 0;
     struct reader r = reader_of(bytes);
     struct wire_field f;
     while (wire_field_next(&r, &f)) {
         ProtobufCBinaryData b = payload_bin(f.bytes.data, f.bytes.len);
         int64_t zigzag = (int64_t)(f.value >> 1) ^ -(int64_t)(f.value & 1);
         switch (f.number) {
-        case 1:
+        case COMMON_ACTOR:
             if (!payload_bytes_are(1, &b, c.actor.b, ID_BYTES))
                 return payload_field_wrong(err, "actor");
             c.has_actor = true;
@@ -230,21 +219,28 @@ event_common_decode(struct slice bytes, struct event_common *ret, struct err *er
             c.effective = (struct civil_date){(int32_t)zigzag};
             c.has_effective = true;
             break;
-        case COMMON_PRECISION: precision = f.value; break;
-        case 5:
+        case COMMON_PRECISION:
+            if (f.value != PRECISION_MONTH)
+                return payload_field_wrong(err, "precision");
+            c.precision = PRECISION_MONTH;
+            break;
+        case COMMON_SALT:
             if (!payload_bytes_are(1, &b, c.salt, ID_BYTES))
                 return payload_field_wrong(err, "salt");
             c.has_salt = true;
+            break;
+        case COMMON_SUBJECT_UNIT:
+            if (!payload_bytes_are(1, &b, c.subject_unit.b, HASH_BYTES))
+                return payload_field_wrong(err, "subject_unit");
+            c.has_subject_unit = true;
             break;
         default: break;
         }
     }
     if (!c.has_salt)
         return payload_field_wrong(err, "salt");
-    if (precision > PRECISION_MONTH ||
-        (precision == PRECISION_MONTH && (!c.has_effective || date_month_start(c.effective).days != c.effective.days)))
+    if (c.precision == PRECISION_MONTH && (!c.has_effective || date_month_start(c.effective).days != c.effective.days))
         return payload_field_wrong(err, "precision");
-    c.precision = (enum date_precision)precision;
     *ret = c;
     return 0;
 }
@@ -259,6 +255,8 @@ common_fits(const struct kind_row *row, const struct event_common *c, struct err
         return payload_field_wrong(err, "subject");
     if (c->has_effective != (row->date == DATE_REQUIRED))
         return payload_field_wrong(err, "effective_on");
+    if (c->has_subject_unit && row->kind <= KIND_OWN_MAX)
+        return payload_field_wrong(err, "subject_unit");
     return 0;
 }
 
@@ -274,7 +272,7 @@ read_log_opened(const ProtobufCMessage *m, struct slice bytes, struct event_payl
     struct reader r = reader_of(bytes);
     struct wire_field f;
     while (wire_field_next(&r, &f))
-        if (f.number == COMMON_ROOT_STATEMENT)
+        if (f.number == ROOT_STATEMENT)
             ret->log_opened.root_statement = f.bytes;
     return 0;
 }
@@ -311,10 +309,10 @@ read_unit(const ProtobufCMessage *m, struct slice bytes UNUSED, struct event_pay
         return payload_field_wrong(err, "language");
     for (size_t i = 0; i < u->n_language; i++)
         if (!payload_text_is(u->language[i], d->languages[i], LANGUAGE_BYTES_MIN, LANGUAGE_BYTES_MAX) ||
-            !language_ok(d->languages[i]))
+            !name_chars(d->languages[i], "-"))
             return payload_field_wrong(err, "language");
     d->n_languages = (uint8_t)u->n_language;
-    if (!payload_text_is(u->time_zone, d->time_zone.s, 1, NAME_BYTES_MAX))
+    if (!payload_text_is(u->time_zone, d->time_zone.s, 1, TIME_ZONE_BYTES_MAX) || !name_chars(d->time_zone.s, "_+/-"))
         return payload_field_wrong(err, "time_zone");
     if (!u->has_contribution_bp || u->contribution_bp > CONTRIBUTION_BP_MAX)
         return payload_field_wrong(err, "contribution_bp");
@@ -376,10 +374,11 @@ category_from(protobuf_c_boolean has, uint32_t v, uint8_t *ret, struct err *err)
     return 0;
 }
 
+/* Only category C may be a legal person. */
 static int
-person_type_from(protobuf_c_boolean has, uint32_t v, uint8_t *ret, struct err *err)
+person_type_from(protobuf_c_boolean has, uint32_t v, uint8_t category, uint8_t *ret, struct err *err)
 {
-    if (!has || v < PERSON_NATURAL || v > PERSON_LEGAL)
+    if (!has || v < PERSON_NATURAL || v > PERSON_LEGAL || (v == PERSON_LEGAL && category != CATEGORY_C))
         return payload_field_wrong(err, "person_type");
     *ret = (uint8_t)v;
     return 0;
@@ -391,7 +390,8 @@ read_application(const ProtobufCMessage *m, struct slice bytes UNUSED, struct ev
     const Smartnode__Application *a = (const Smartnode__Application *)m;
     int rc = category_from(a->has_category, a->category, &ret->admission.category, err);
     if (rc == 0)
-        rc = person_type_from(a->has_person_type, a->person_type, &ret->admission.person_type, err);
+        rc = person_type_from(a->has_person_type, a->person_type, ret->admission.category, &ret->admission.person_type,
+                              err);
     if (rc == 0 && !payload_bytes_are(a->has_office, &a->office, ret->admission.office.b, ID_BYTES))
         rc = payload_field_wrong(err, "office");
     return rc;
@@ -414,7 +414,7 @@ read_admission(const ProtobufCMessage *m, struct slice bytes UNUSED, struct even
     struct admission *d = &ret->admission;
     int rc = category_from(a->has_category, a->category, &d->category, err);
     if (rc == 0)
-        rc = person_type_from(a->has_person_type, a->person_type, &d->person_type, err);
+        rc = person_type_from(a->has_person_type, a->person_type, d->category, &d->person_type, err);
     if (rc != 0)
         return rc;
     if (!payload_bytes_are(a->has_office, &a->office, d->office.b, ID_BYTES))
@@ -553,6 +553,8 @@ write_common(const struct event_common *c, Smartnode__Common *m)
     m->has_precision = c->precision != PRECISION_DAY;
     m->precision = c->precision;
     m->has_salt = c->has_salt;
+    /* Field 6 belongs to no kind that is written here. */
+    MUST(!c->has_subject_unit);
     m->salt = payload_bin(c->salt, ID_BYTES);
 }
 

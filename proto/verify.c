@@ -1,7 +1,7 @@
 /* Checks of what comes from outside, before anything of it is stored. See verify.h. */
 #include "proto/verify.h"
 
-/* The payload is the one that the header commits to. */
+/* The payload is the one that the header commits to. An absent one is not (§4). */
 static int
 payload_fits(const struct event_header *h, struct slice payload, struct err *err)
 {
@@ -30,11 +30,9 @@ verify_frame(const struct run *run, uint64_t seq, struct slice header, struct sl
         if (!TYPE_EQ(&log, &run->log) || memcmp(chain->b, log.b, sizeof(log.b)) != 0)
             return err_set(err, ERR_FORGED, "event 1 is not the first of this log");
     }
-    if (payload.len > 0) {
-        rc = payload_fits(&h, payload, err);
-        if (rc != 0)
-            return rc;
-    }
+    rc = payload_fits(&h, payload, err);
+    if (rc != 0)
+        return rc;
     *chain = crypto_chain(*chain, crypto_header_hash(header));
     return 0;
 }
@@ -108,10 +106,24 @@ verify_root_statement(const struct log_opened *o, struct err *err)
     if (rc != 0)
         return rc;
     if (!TYPE_EQ(&s.unit, &o->unit) || !TYPE_EQ(&s.federation, &o->federation) || s.production != o->production ||
-        memcmp(s.log_nonce, o->nonce, sizeof(o->nonce)) != 0)
+        memcmp(s.log_nonce, o->nonce, sizeof(o->nonce)) != 0 || !TYPE_EQ(&s.signing_key, &o->signing_key))
         rc = err_set(err, ERR_FORGED, "root statement: made for another log");
     root_statement_release(&s);
     return rc;
+}
+
+/* What §7 and §8 ask of the header of event 1. */
+static int
+header_opens(const struct event_header *h, struct err *err)
+{
+    if (h->kind != KIND_LOG_OPENED || h->kind_version != 1 || h->seq != 1 || !h->must_understand || h->n_capsules != 0)
+        return err_set(err, ERR_INVALID, "the first event does not open a log");
+    for (unsigned i = 0; i < h->n_refs; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (h->refs[i].role == REF_PREDECESSOR && h->refs[j].role == REF_PREDECESSOR &&
+                TYPE_EQ(&h->refs[i].log, &h->refs[j].log))
+                return err_set(err, ERR_INVALID, "the first event names a predecessor twice");
+    return 0;
 }
 
 int
@@ -126,11 +138,9 @@ verify_first_event(const struct log_id *log, struct slice header, struct slice p
     struct log_id id = crypto_log_id(header);
     if (!TYPE_EQ(&id, log))
         return err_set(err, ERR_FORGED, "the header is not the first of this log");
-    if (h.kind != KIND_LOG_OPENED || h.seq != 1 || !h.must_understand)
-        return err_set(err, ERR_INVALID, "the first event does not open a log");
-    if (!event_kind_known(h.kind, h.kind_version))
-        return err_set(err, ERR_VERSION, "log.opened of version %u is not supported", (unsigned)h.kind_version);
-    rc = payload_fits(&h, payload, err);
+    rc = header_opens(&h, err);
+    if (rc == 0)
+        rc = payload_fits(&h, payload, err);
     if (rc == 0)
         rc = event_payload_decode(h.kind, h.kind_version, payload, &p, err);
     if (rc == 0)
@@ -155,11 +165,9 @@ verify_event_at(const struct chain_value *before, struct slice header, struct sl
     struct chain_value chain = crypto_chain(*before, crypto_header_hash(header));
     if (h.seq != seq || !TYPE_EQ(&chain, expected))
         return err_set(err, ERR_FORGED, "the event is not the one referred to");
-    if (payload.len > 0) {
-        rc = payload_fits(&h, payload, err);
-        if (rc != 0)
-            return rc;
-    }
+    rc = payload_fits(&h, payload, err);
+    if (rc != 0)
+        return rc;
     *ret_header = h;
     return 0;
 }

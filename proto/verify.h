@@ -15,8 +15,8 @@ struct run {
 };
 
 /* Verifies run against the chain value before its first event and the log's signing key. On success *ret_chain is the chain
- * value after it. ERR_INVALID framing or header or seq, ERR_LIMIT over RUN_*_MAX, ERR_FORGED commitment or seal, ERR_VERSION.
- * If ret_header_hashes is not NULL it receives count × 32 bytes. */
+ * value after it. ERR_INVALID framing or header or seq, ERR_LIMIT over RUN_*_MAX, ERR_FORGED commitment, log id or seal,
+ * ERR_VERSION. An absent payload does not fit its commitment (§4). Allocates nothing. */
 int verify_run(const struct run *run, const struct chain_value *before, const struct sign_public *signing_key,
                struct chain_value *ret_chain, struct err *err) NODISCARD;
 
