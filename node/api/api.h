@@ -1,0 +1,165 @@
+/* The HTTP interface: one server over libmicrohttpd, its reads on read transactions of its own, its writes as jobs for the
+ * writer. docs/openapi.yaml describes the routes, DESIGN §7 and §9 the rules.
+ *
+ * A write: the http thread parses and checks the form, suspends the connection and hands an api_job to `submit`. The writer runs
+ * the operations in order, each against the rows as its transaction sees them, fills `result` of every one, commits, and calls
+ * api_job_done from its own thread. An operation that fails leaves the others alone (a request has one, a batch group up to
+ * API_JOB_OPS_MAX). If the commit fails every result gets that error before api_job_done.
+ *
+ * What the writer does for one operation:
+ *   1. if `idempotent`: TABLE_IDEMPOTENCY by idem_key (node/api/idem.h). Same request hash: result from the row, replayed = true,
+ *      nothing written. Another request hash: ERR_EXISTS, field "idempotency-key".
+ *   2. OP_MEMBER with office_text: office_find → request.has_office, request.office. Office and unit operations with has_if_match:
+ *      ERR_CONFLICT, field "if-match", unless api_office_tag / api_unit_tag of the state as of today is if_match.
+ *   3. command_…, append, apply; or the row of TABLE_TOKENS or TABLE_PEERS.
+ *   4. result.status = status_on_success; if idempotent also the rows of TABLE_IDEMPOTENCY and TABLE_IDEM_TIME.
+ * Threads: see each function. */
+#ifndef SMARTNODE_API_H
+#define SMARTNODE_API_H
+
+#include "node/api/token.h"
+#include "node/command/command.h"
+#include "node/view/view.h"
+#include "proto/card.h"
+#include "storage/vault.h"
+
+enum {
+    API_JOB_OPS_MAX = 1024,           /* operations of one job: a few commits' worth, so that a batch cannot hold the writer */
+    API_BODY_BYTES_MAX = 1048576,     /* of a JSON request */
+    API_BATCH_BYTES_MAX = 67108864,   /* of POST /v1/batch */
+    API_BATCH_LINES_MAX = 262144,     /* bounds the answer, which is kept until the upload ends */
+    API_BATCH_LINE_BYTES_MAX = 65536, /* of one line */
+    API_BATCHES_MAX = 4,              /* at the same time: each holds a job of about 4 MiB and its answer */
+    API_PEERS_MAX = 256,
+    API_WARNINGS_MAX = 16,
+    API_WARNING_BYTES_MAX = 200,
+};
+
+enum api_op_kind {
+    OP_MEMBER = 1, OP_OFFICE_OPEN, OP_OFFICE_CHANGE, OP_OFFICE_CLOSE, OP_UNIT_DESCRIBE, OP_TOKEN_CREATE, OP_TOKEN_REVOKE, OP_PEER_TRUST,
+    OP_PEER_REMOVE,
+};
+
+/* Filled by the writer. */
+struct api_result {
+    struct err err;            /* code ERR_NONE = success */
+    uint16_t status;           /* HTTP status that is answered, also at a replay */
+    bool replayed;
+    bool has_position;         /* not for tokens and peers */
+    struct position position;  /* of the event */
+    bool has_subject;
+    struct subject_id subject; /* the member or office */
+};
+
+struct api_op {
+    enum api_op_kind kind;
+    uint16_t status_on_success;
+    bool idempotent;
+    struct hash idem_key, request_hash;
+    bool has_if_match; /* office and unit; members have theirs in the request */
+    struct hash if_match;
+    union {
+        struct {
+            struct member_request request; /* personal data: api wipes it */
+            char office_text[NAME_BYTES_MAX + 1]; /* id or name as entered; empty = none */
+        } member;
+        struct { struct office_id id; struct office_facts facts; struct civil_date effective; } office;
+        struct { struct unit_described facts; struct civil_date effective; } unit;
+        struct { struct hash hash; struct token_row row; } token; /* create: put; revoke: ERR_NOTFOUND if absent, sets row.revoked */
+        struct { struct slice card; } peer_trust; /* armoured text, checked by card_read; borrowed until done */
+        struct { struct unit_id unit; } peer_remove;
+    };
+    struct api_result result;
+};
+
+struct api_job {
+    struct actor_id actor;
+    size_t n;
+    struct api_op *ops;
+    struct api_job *next; /* the queue's */
+    void (*done)(struct api_job *job); /* writer's thread, once, last use of the job by the writer; does not block */
+};
+
+enum api_readiness { API_STARTING, API_REBUILDING, API_READY, API_FULL, API_STOPPING };
+
+struct api_status {
+    char federation[NAME_BYTES_MAX + 1];
+    bool production;
+    struct wall_ms started;
+    uint32_t rebuild_permille; /* while API_REBUILDING */
+    bool has_own_log;
+    struct position own_head;
+    uint64_t queue_used, queue_max;
+    uint64_t map_bytes, map_used_bytes;
+    uint32_t conflicts, peers_connected, peers_trusted;
+    size_t n_warnings;
+    char warnings[API_WARNINGS_MAX][API_WARNING_BYTES_MAX + 1];
+};
+
+enum api_peer_state { PEER_DOWN, PEER_CONNECTING, PEER_CATCHING_UP, PEER_CURRENT, PEER_REFUSED };
+
+struct api_peer {
+    struct unit_id unit;
+    char code[UNIT_CODE_MAX];
+    struct name name;
+    char fingerprint[FINGERPRINT_WORDS_MAX];
+    uint8_t n_endpoints;
+    char endpoints[CARD_ENDPOINTS_MAX][ENDPOINT_BYTES_MAX + 1];
+    enum api_peer_state state;
+    char reason[API_WARNING_BYTES_MAX + 1]; /* why it is down or refused, or empty */
+    uint64_t lag_events; /* that it has announced and this node does not hold */
+    int64_t lag_ms;      /* since this node last held all that it had announced; 0 when current */
+    bool heard;
+    struct wall_ms last_heard;
+};
+
+/* Filled by the host; borrowed for the life of the server. Every callback may be called from any http thread and must not block
+ * beyond a short lock. */
+struct api_deps {
+    struct db *db;
+    struct vault *vault; /* NULL on a mirror: no personal data, no search */
+    struct unit_id unit;
+    char unit_code[UNIT_CODE_MAX];
+    void *arg; /* of all callbacks */
+    /* Queues a job; done follows exactly once, unless an error is returned: ERR_BUSY queue full, ERR_UNAVAILABLE starting, rebuilding
+     * or stopping, ERR_FULL. */
+    int (*submit)(void *arg, struct api_job *job, struct err *err);
+    struct wall_ms (*now_wall)(void *arg);
+    struct mono_ms (*now_mono)(void *arg);
+    struct civil_date (*today)(void *arg); /* in the unit's own time zone */
+    void (*random)(void *arg, uint8_t *out, size_t len); /* new tokens */
+    enum api_readiness (*readiness)(void *arg);
+    void (*status)(void *arg, struct api_status *ret);
+    size_t (*peers)(void *arg, struct api_peer *ret, size_t max);
+    /* When this node last knew that it held all of the unit's events; false = never. Own unit: not asked. */
+    bool (*unit_known_at)(void *arg, const struct unit_id *unit, struct wall_ms *ret);
+    void (*metrics)(void *arg, struct buf *out); /* appends Prometheus text of the other rooms */
+    void (*log)(void *arg, const char *line);    /* NULL = silent; never personal data */
+};
+
+struct api_config {
+    const char *listen;             /* numeric IPv4 or IPv6 address; NULL = 127.0.0.1 */
+    uint16_t port;                  /* 0 = any free one, see api_port */
+    unsigned threads;               /* 0 = 1 */
+    unsigned connections_max;       /* 0 = 512 */
+    unsigned connections_per_ip;    /* 0 = no limit (a proxy in front) */
+    uint32_t idle_s;                /* 0 = 10 */
+    int64_t request_ms;             /* whole head and body; 0 = 10,000 */
+    const char *tls_key, *tls_cert; /* PEM texts, both or neither */
+};
+
+struct api;
+
+/* Starts listening. ERR_INVALID (address, TLS), ERR_IO, ERR_NOMEM. config and its texts are copied as far as needed. */
+int api_start(const struct api_deps *deps, const struct api_config *config, struct api **ret, struct err *err) NODISCARD;
+uint16_t api_port(const struct api *a);
+/* Closes connections whose request is over its deadline. Any one thread, about once a second. */
+void api_tick(struct api *a, struct mono_ms now);
+/* Refuses new writes, waits until every job in the writer's hands is done (so the writer must still run), stops, frees. */
+void api_stop(struct api **a);
+
+/* The state that an ETag of an office or unit stands for. Any thread. */
+struct hash api_office_tag(const struct office_id *office, const struct office_state *state);
+struct hash api_unit_tag(const struct unit_described *facts);
+
+#endif
