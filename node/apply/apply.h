@@ -28,9 +28,17 @@ int apply_log(struct apply *a, struct db_txn *txn, uint32_t log_no, uint64_t max
 /* After an aborted transaction: forget what was learned in it (reloads the dag if needed). */
 int apply_reset(struct apply *a, struct err *err) NODISCARD;
 
-/* Outcome of an event that was just applied in this transaction, for the writer to refuse what its checks let through. */
-int apply_outcome(struct apply *a, struct db_txn *txn, const struct position *at, const struct event_common *common, uint16_t kind,
-                  enum outcome *ret, enum void_reason *ret_reason, struct err *err) NODISCARD;
+/* Applies the next event of the log that this process writes, before it is stored: seq = row->applied_seq + 1, which it raises in
+ * row. The caller stores the run (evlog_append with the same row) before the commit. Until then chain_after is remembered, so
+ * that later events of the transaction can refer to this one. Outcome and reason tell the writer to give up (abort) on an event that its
+ * checks let through and that would be void: a desk is never told yes about a void event. */
+int apply_local(struct apply *a, struct db_txn *txn, struct log_row *row, struct slice header, struct slice payload,
+                const struct chain_value *chain_after, enum outcome *ret, enum void_reason *ret_reason, struct err *err) NODISCARD;
+
+/* Root statements (docs/PROTOCOL.md §7): to be called in the transaction that stored a first event which carries one. Recomputes
+ * stands_to of every log of the unit from all statements held. *ret_rebuild: something applied does not stand any more; the
+ * caller commits and calls apply_rebuild. */
+int apply_statements(struct apply *a, struct db_txn *txn, const struct unit_id *unit, bool *ret_rebuild, struct err *err) NODISCARD;
 
 /* World for member_row_try and friends, bound to this transaction's view. Valid while txn is. */
 void apply_world(struct apply *a, struct db_txn *txn, struct member_world *ret);
