@@ -27,13 +27,16 @@ struct db_opts {
     bool volatile_for_simulation; /* no flush: never in a daemon */
 };
 
-/* ERR_IO, ERR_NOTFOUND (not created), ERR_VERSION (newer storage format), ERR_CORRUPT, ERR_NOMEM. Cleans stale readers. */
+/* ERR_IO, ERR_NOTFOUND (no directory, or not created), ERR_INVALID (another kind, or not ours), ERR_VERSION (newer storage
+ * format), ERR_CORRUPT, ERR_NOMEM, ERR_FULL. Cleans stale readers. One directory is open once in a process (LMDB's locks). */
 int db_open(const struct db_opts *opts, struct db **ret, struct err *err) NODISCARD;
 void db_close(struct db **db); /* no transaction may be open */
 
 int db_begin_read(struct db *db, struct db_txn **ret, struct err *err) NODISCARD;
 int db_begin_write(struct db *db, struct db_txn **ret, struct err *err) NODISCARD;
-/* Durable when it returns 0. ERR_FULL when map or disk is full: nothing was written. Frees the transaction in every case. */
+/* Durable when it returns 0. ERR_FULL when map or disk is full: nothing was written. Any failure of the disk itself does not
+ * return: a line on standard error and _exit(74), unless the environment is a simulated one (ERR_IO). Frees the transaction in
+ * every case. */
 int db_commit(struct db_txn **txn, struct err *err) NODISCARD;
 void db_abort(struct db_txn **txn); /* also ends a read transaction; NULL inside is fine */
 struct db *db_of(struct db_txn *txn);
@@ -66,10 +69,11 @@ int db_usage(struct db *db, struct db_usage *ret, struct err *err) NODISCARD;
 uint64_t db_table_entries(struct db_txn *txn, enum table t); /* 0 on error, which sticks */
 /* Clears slots of dead readers; at start and every minute. */
 int db_reader_check(struct db *db, unsigned *ret_cleared, struct err *err) NODISCARD;
-/* A consistent, compacted copy into an empty directory while the program runs (backup, vault rewrite). */
+/* A consistent, compacted copy into an empty directory while the program runs (backup, vault rewrite); durable when it returns
+ * 0. ERR_EXISTS, ERR_FULL, ERR_IO, ERR_LIMIT (path). */
 int db_copy(struct db *db, const char *to_dir, struct err *err) NODISCARD;
 
-/* Test hook: the n-th next put or commit fails with ERR_FULL (0 = off). Process-wide. */
+/* Test hook: the n-th next put, delete, clear or commit fails with ERR_FULL (0 = off). Process-wide. */
 void db_fail_after(unsigned n);
 
 #endif

@@ -1,0 +1,344 @@
+/* Transactions, rows and cursors. Every failure but "not found" sticks. See db.h. */
+#include <errno.h>
+#include <lmdb.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "storage/db_private.h"
+
+static atomic_uint fail_countdown;
+
+void
+db_fail_after(unsigned n)
+{
+    atomic_store(&fail_countdown, n);
+}
+
+/* True for the step on which the countdown of db_fail_after ends. */
+static bool
+fails_now(void)
+{
+    unsigned n = atomic_load(&fail_countdown);
+    while (n > 0 && !atomic_compare_exchange_weak(&fail_countdown, &n, n - 1))
+        ;
+    return n == 1;
+}
+
+/* ---- begin and end ---- */
+
+static int
+begin(struct db *db, bool write, struct db_txn **ret, struct err *err)
+{
+    struct db_txn *txn = calloc(1, sizeof(*txn));
+    if (!txn)
+        return err_set(err, ERR_NOMEM, "begin: out of memory");
+    txn->db = db;
+    txn->write = write;
+    int rc = mdb_txn_begin(db_env(db), NULL, write ? 0 : MDB_RDONLY, &txn->txn);
+    if (rc != 0) {
+        free(txn);
+        /* LMDB says so after a failed write of its meta page. */
+        if (rc == MDB_PANIC)
+            db_disk_failed(db, mdb_strerror(rc));
+        return db_fault(rc, err, "begin");
+    }
+    *ret = txn;
+    return 0;
+}
+
+int
+db_begin_read(struct db *db, struct db_txn **ret, struct err *err)
+{
+    struct db_txn *txn = db_pool_take(db);
+    if (!txn)
+        return begin(db, false, ret, err);
+    int rc = mdb_txn_renew(txn->txn);
+    if (rc != 0) {
+        mdb_txn_abort(txn->txn);
+        free(txn);
+        return db_fault(rc, err, "begin");
+    }
+    *ret = txn;
+    return 0;
+}
+
+int
+db_begin_write(struct db *db, struct db_txn **ret, struct err *err)
+{
+    return begin(db, true, ret, err);
+}
+
+int
+db_commit(struct db_txn **txn, struct err *err)
+{
+    struct db_txn *t = *txn;
+    MUST(t->cursors == 0);
+    int rc = db_error(t, err);
+    if (rc != 0 || !t->write) {
+        db_abort(txn);
+        return rc;
+    }
+    if (fails_now()) {
+        db_abort(txn);
+        return err_set(err, ERR_FULL, "commit: a failure was asked for");
+    }
+    /* A write that was cut short because the disk is full is EIO to LMDB, but leaves errno alone. */
+    errno = 0;
+    int os = mdb_txn_commit(t->txn);
+    if (os == EIO && errno == 0)
+        os = ENOSPC;
+    struct db *db = t->db;
+    free(t);
+    *txn = NULL;
+    if (os == 0)
+        return 0;
+    rc = db_fault(os, err, "commit");
+    if (rc == ERR_IO)
+        db_disk_failed(db, mdb_strerror(os));
+    return rc;
+}
+
+void
+db_abort(struct db_txn **txn)
+{
+    struct db_txn *t = *txn;
+    if (!t)
+        return;
+    *txn = NULL;
+    MUST(t->cursors == 0);
+    if (!t->write) {
+        mdb_txn_reset(t->txn);
+        t->failed.code = ERR_NONE;
+        if (db_pool_give(t->db, t))
+            return;
+    }
+    mdb_txn_abort(t->txn);
+    free(t);
+}
+
+struct db *
+db_of(struct db_txn *txn)
+{
+    return txn->db;
+}
+
+bool
+db_is_write(const struct db_txn *txn)
+{
+    return txn->write;
+}
+
+int
+db_error(const struct db_txn *txn, struct err *err)
+{
+    if (txn->failed.code == ERR_NONE)
+        return 0;
+    if (err)
+        *err = txn->failed;
+    return txn->failed.code;
+}
+
+int
+db_stick(struct db_txn *txn, const struct err *failed)
+{
+    if (txn->failed.code == ERR_NONE)
+        txn->failed = *failed;
+    return failed->code;
+}
+
+/* ---- rows ---- */
+
+static int
+step_failed(struct db_txn *txn, int rc, enum table t, const char *what, struct err *err)
+{
+    struct err failed;
+    db_fault(rc, &failed, "%s in table %s", what, table_name(t));
+    if (rc != MDB_NOTFOUND)
+        db_stick(txn, &failed);
+    if (err)
+        *err = failed;
+    return failed.code;
+}
+
+static MDB_val
+val_of(struct slice s)
+{
+    return (MDB_val){s.len, (void *)(uintptr_t)s.data};
+}
+
+static struct slice
+slice_from(MDB_val v)
+{
+    return slice_of(v.mv_data, v.mv_size);
+}
+
+/* Before every step that writes. */
+static int
+write_allowed(struct db_txn *txn, enum table t, struct err *err)
+{
+    MUST(txn->write);
+    int rc = db_error(txn, err);
+    if (rc == 0 && fails_now())
+        rc = step_failed(txn, MDB_MAP_FULL, t, "write", err);
+    return rc;
+}
+
+int
+db_get(struct db_txn *txn, enum table t, struct slice key, struct slice *ret, struct err *err)
+{
+    MDB_val k = val_of(key), v;
+    int rc = db_error(txn, err);
+    if (rc != 0)
+        return rc;
+    rc = mdb_get(txn->txn, db_handle(txn->db, t), &k, &v);
+    if (rc != 0)
+        return step_failed(txn, rc, t, "get", err);
+    *ret = slice_from(v);
+    return 0;
+}
+
+int
+db_put(struct db_txn *txn, enum table t, struct slice key, struct slice value, struct err *err)
+{
+    MDB_val k = val_of(key), v = val_of(value);
+    int rc = write_allowed(txn, t, err);
+    if (rc != 0)
+        return rc;
+    rc = mdb_put(txn->txn, db_handle(txn->db, t), &k, &v, 0);
+    return rc == 0 ? 0 : step_failed(txn, rc, t, "put", err);
+}
+
+int
+db_put_reserve(struct db_txn *txn, enum table t, struct slice key, size_t len, uint8_t **ret, struct err *err)
+{
+    MDB_val k = val_of(key), v = {len, NULL};
+    int rc = write_allowed(txn, t, err);
+    if (rc != 0)
+        return rc;
+    rc = mdb_put(txn->txn, db_handle(txn->db, t), &k, &v, MDB_RESERVE);
+    if (rc != 0)
+        return step_failed(txn, rc, t, "put", err);
+    *ret = v.mv_data;
+    return 0;
+}
+
+int
+db_del(struct db_txn *txn, enum table t, struct slice key, struct err *err)
+{
+    MDB_val k = val_of(key);
+    int rc = write_allowed(txn, t, err);
+    if (rc != 0)
+        return rc;
+    rc = mdb_del(txn->txn, db_handle(txn->db, t), &k, NULL);
+    return rc == 0 || rc == MDB_NOTFOUND ? 0 : step_failed(txn, rc, t, "delete", err);
+}
+
+int
+db_clear(struct db_txn *txn, enum table t, struct err *err)
+{
+    int rc = write_allowed(txn, t, err);
+    if (rc != 0)
+        return rc;
+    rc = mdb_drop(txn->txn, db_handle(txn->db, t), 0);
+    return rc == 0 ? 0 : step_failed(txn, rc, t, "clear", err);
+}
+
+uint64_t
+db_table_entries(struct db_txn *txn, enum table t)
+{
+    MDB_stat st;
+    if (db_error(txn, NULL) != 0)
+        return 0;
+    int rc = mdb_stat(txn->txn, db_handle(txn->db, t), &st);
+    if (rc != 0) {
+        step_failed(txn, rc, t, "count", NULL);
+        return 0;
+    }
+    return st.ms_entries;
+}
+
+/* ---- cursors ---- */
+
+struct db_cursor {
+    struct db_txn *txn;
+    MDB_cursor *cursor;
+    enum table table;
+};
+
+int
+db_cursor_open(struct db_txn *txn, enum table t, struct db_cursor **ret, struct err *err)
+{
+    int rc = db_error(txn, err);
+    if (rc != 0)
+        return rc;
+    struct db_cursor *c = calloc(1, sizeof(*c));
+    if (!c)
+        return step_failed(txn, ENOMEM, t, "open a cursor", err);
+    c->txn = txn;
+    c->table = t;
+    rc = mdb_cursor_open(txn->txn, db_handle(txn->db, t), &c->cursor);
+    if (rc != 0) {
+        free(c);
+        return step_failed(txn, rc, t, "open a cursor", err);
+    }
+    txn->cursors++;
+    *ret = c;
+    return 0;
+}
+
+static int
+cursor_get(struct db_cursor *c, MDB_cursor_op op, struct slice key, struct slice *ret_key, struct slice *ret_value,
+           struct err *err)
+{
+    MDB_val k = val_of(key), v;
+    int rc = db_error(c->txn, err);
+    if (rc != 0)
+        return rc;
+    rc = mdb_cursor_get(c->cursor, &k, &v, op);
+    if (rc != 0)
+        return step_failed(c->txn, rc, c->table, "read", err);
+    *ret_key = slice_from(k);
+    *ret_value = slice_from(v);
+    return 0;
+}
+
+int
+db_cursor_seek(struct db_cursor *c, struct slice key, struct slice *ret_key, struct slice *ret_value, struct err *err)
+{
+    return cursor_get(c, MDB_SET_RANGE, key, ret_key, ret_value, err);
+}
+
+int
+db_cursor_first(struct db_cursor *c, struct slice *ret_key, struct slice *ret_value, struct err *err)
+{
+    return cursor_get(c, MDB_FIRST, (struct slice){0}, ret_key, ret_value, err);
+}
+
+int
+db_cursor_last(struct db_cursor *c, struct slice *ret_key, struct slice *ret_value, struct err *err)
+{
+    return cursor_get(c, MDB_LAST, (struct slice){0}, ret_key, ret_value, err);
+}
+
+int
+db_cursor_next(struct db_cursor *c, struct slice *ret_key, struct slice *ret_value, struct err *err)
+{
+    return cursor_get(c, MDB_NEXT, (struct slice){0}, ret_key, ret_value, err);
+}
+
+int
+db_cursor_prev(struct db_cursor *c, struct slice *ret_key, struct slice *ret_value, struct err *err)
+{
+    return cursor_get(c, MDB_PREV, (struct slice){0}, ret_key, ret_value, err);
+}
+
+void
+db_cursor_close(struct db_cursor **c)
+{
+    if (!*c)
+        return;
+    mdb_cursor_close((*c)->cursor);
+    (*c)->txn->cursors--;
+    free(*c);
+    *c = NULL;
+}

@@ -1,0 +1,133 @@
+/* Tables by name, environment and fingerprint number; composition of keys. See keys.h, docs/STORAGE.md. */
+#include "storage/keys.h"
+
+#include "proto/base/bytes.h"
+
+static const struct {
+    const char *name;
+    enum db_kind kind;
+    uint8_t fingerprint_no; /* docs/PROTOCOL.md §13 */
+} TABLES[TABLE_COUNT_ALL] = {
+    [TABLE_META] = {"meta", DB_MAIN, 0},
+    [TABLE_LOGS] = {"logs", DB_MAIN, 0},
+    [TABLE_LOG_BY_ID] = {"log-by-id", DB_MAIN, 0},
+    [TABLE_RUNS] = {"runs", DB_MAIN, 0},
+    [TABLE_CAPSULES] = {"capsules", DB_MAIN, 0},
+    [TABLE_EVIDENCE] = {"evidence", DB_MAIN, 0},
+    [TABLE_WAITING] = {"waiting", DB_MAIN, 0},
+    [TABLE_KEYSLOTS] = {"keyslots", DB_MAIN, 0},
+    [TABLE_IDEMPOTENCY] = {"idempotency", DB_MAIN, 0},
+    [TABLE_IDEM_TIME] = {"idempotency-time", DB_MAIN, 0},
+    [TABLE_TOKENS] = {"tokens", DB_MAIN, 0},
+    [TABLE_PEERS] = {"peers", DB_MAIN, 0},
+    [TABLE_MEMBERS] = {"members", DB_MAIN, 1},
+    [TABLE_OFFICES] = {"offices", DB_MAIN, 2},
+    [TABLE_UNITS] = {"units", DB_MAIN, 3},
+    [TABLE_COUNTS] = {"counts", DB_MAIN, 4},
+    [TABLE_VOIDS] = {"voids", DB_MAIN, 5},
+    [TABLE_CONFLICTS] = {"conflicts", DB_MAIN, 6},
+    [TABLE_CAPITAL] = {"capital", DB_MAIN, 7},
+    [TABLE_VAULT_META] = {"vault-meta", DB_VAULT, 0},
+    [TABLE_SLOTS] = {"slots", DB_VAULT, 0},
+    [TABLE_BLIND_INDEX] = {"blind-index", DB_VAULT, 0},
+    [TABLE_INDEX_CURSOR] = {"index-cursor", DB_VAULT, 0},
+    [TABLE_ESCROW] = {"escrow", DB_VAULT, 0},
+    [TABLE_KEY_CAPSULES] = {"key-capsules", DB_VAULT, 0},
+};
+
+uint32_t
+table_fingerprint_no(enum table t)
+{
+    MUST(t < TABLE_COUNT_ALL);
+    return TABLES[t].fingerprint_no;
+}
+
+const char *
+table_name(enum table t)
+{
+    MUST(t < TABLE_COUNT_ALL);
+    return TABLES[t].name;
+}
+
+enum db_kind
+table_db(enum table t)
+{
+    MUST(t < TABLE_COUNT_ALL);
+    return TABLES[t].kind;
+}
+
+/* ---- keys ---- */
+
+static uint8_t *
+put(uint8_t *p, const void *bytes, size_t len)
+{
+    memcpy(p, bytes, len);
+    return p + len;
+}
+
+void
+key_period(uint8_t out[KEY_PERIOD], enum period_kind kind, struct civil_date d)
+{
+    int year, month, day;
+    date_to_ymd(d, &year, &month, &day);
+    uint32_t number = (uint32_t)year;
+    if (kind != PERIOD_YEAR)
+        number = number * 100 + (uint32_t)month;
+    if (kind == PERIOD_DAY)
+        number = number * 100 + (uint32_t)day;
+    out[0] = (uint8_t)kind;
+    be32_put(out + 1, number);
+}
+
+void
+key_run(uint8_t out[KEY_RUN], uint32_t log_no, uint64_t last_seq)
+{
+    be32_put(out, log_no);
+    be64_put(out + 4, last_seq);
+}
+
+void
+key_capsule(uint8_t out[KEY_CAPSULE], uint32_t log_no, uint64_t seq, uint8_t index)
+{
+    be32_put(out, log_no);
+    be64_put(out + 4, seq);
+    out[12] = index;
+}
+
+void
+key_member(uint8_t out[KEY_MEMBER], const struct subject_id *subject, const struct unit_id *unit)
+{
+    put(put(out, subject->b, sizeof(subject->b)), unit->b, sizeof(unit->b));
+}
+
+void
+key_office(uint8_t out[KEY_OFFICE], const struct unit_id *unit, const struct office_id *office)
+{
+    put(put(out, unit->b, sizeof(unit->b)), office->b, sizeof(office->b));
+}
+
+void
+key_position(uint8_t out[KEY_POSITION], const struct log_id *log, uint64_t seq)
+{
+    be64_put(put(out, log->b, sizeof(log->b)), seq);
+}
+
+void
+key_counts(uint8_t out[KEY_COUNTS], const struct unit_id *unit, enum period_kind kind, struct civil_date d,
+           const struct office_id *office, uint8_t category, uint8_t person_type)
+{
+    uint8_t *p = put(out, unit->b, sizeof(unit->b));
+    key_period(p, kind, d);
+    p = put(p + KEY_PERIOD, office->b, sizeof(office->b));
+    p[0] = category;
+    p[1] = person_type;
+}
+
+void
+key_capital(uint8_t out[KEY_CAPITAL], const struct unit_id *unit, enum period_kind kind, struct civil_date d,
+            const char currency[4])
+{
+    uint8_t *p = put(out, unit->b, sizeof(unit->b));
+    key_period(p, kind, d);
+    put(p + KEY_PERIOD, currency, 3);
+}
