@@ -208,8 +208,8 @@ message_encode(const struct message *m, struct buf *out, struct err *err)
         return rc;
     size_t tag = (size_t)m->type << 3 | WIRE_LENGTH;
     size_t all = varint_len(tag) + varint_len(len) + len;
-    if (all > MESSAGE_BYTES_MAX)
-        return err_set(err, ERR_LIMIT, "%s: larger than %d bytes", path.name, MESSAGE_BYTES_MAX);
+    if (all > MESSAGE_BYTES_MAX || all > out->max - out->len)
+        return err_set(err, ERR_LIMIT, "%s: larger than its buffer or %d bytes", path.name, MESSAGE_BYTES_MAX);
     size_t before = out->len;
     /* Room for all of it at once: frames are copied once and never moved. */
     if (buf_reserve(out, all)) {

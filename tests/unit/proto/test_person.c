@@ -1,0 +1,225 @@
+/* The contents of capsules: what comes back is what went in, and nothing of it stands in an error. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "capsules.pb-c.h"
+#include "tests/support/proto_samples.h"
+
+static struct buf
+buf_new(void)
+{
+    struct buf b;
+    buf_init(&b, CAPSULE_BYTES_MAX);
+    return b;
+}
+
+static void
+identity_contact_and_bank_come_back(void **state)
+{
+    struct err err = {0};
+    struct person_identity id = sample_identity(), id_back;
+    struct person_contact contact = sample_contact(), contact_back;
+    struct person_bank bank = {.iban = {"BE71096123456769"}}, bank_back;
+    struct buf b = buf_new();
+    assert_int_equal(person_identity_encode(&id, &b, &err), 0);
+    assert_int_equal(person_identity_decode(buf_slice(&b), &id_back, &err), 0);
+    assert_memory_equal(&id, &id_back, sizeof(id));
+    buf_clear(&b);
+    assert_int_equal(person_contact_encode(&contact, &b, &err), 0);
+    assert_int_equal(person_contact_decode(buf_slice(&b), &contact_back, &err), 0);
+    assert_memory_equal(&contact, &contact_back, sizeof(contact));
+    buf_clear(&b);
+    assert_int_equal(person_bank_encode(&bank, &b, &err), 0);
+    assert_int_equal(person_bank_decode(buf_slice(&b), &bank_back, &err), 0);
+    assert_memory_equal(&bank, &bank_back, sizeof(bank));
+    buf_free(&b);
+}
+
+static void
+what_is_absent_stays_absent(void **state)
+{
+    struct err err = {0};
+    struct person_identity id = {.birth_date = DATE_NONE}, back;
+    struct buf b = buf_new();
+    assert_int_equal(person_identity_encode(&id, &b, &err), 0);
+    assert_int_equal(b.len, 0);
+    assert_int_equal(person_identity_decode(buf_slice(&b), &back, &err), 0);
+    assert_true(date_is_none(back.birth_date));
+    assert_string_equal(back.given_name.s, "");
+    /* the first of January 1970 is a date */
+    id.birth_date = (struct civil_date){0};
+    assert_int_equal(person_identity_encode(&id, &b, &err), 0);
+    assert_int_equal(person_identity_decode(buf_slice(&b), &back, &err), 0);
+    assert_int_equal(back.birth_date.days, 0);
+    buf_free(&b);
+}
+
+static void
+protobuf_c_reads_the_same(void **state)
+{
+    struct err err = {0};
+    struct person_identity id = sample_identity();
+    struct buf b = buf_new();
+    assert_int_equal(person_identity_encode(&id, &b, &err), 0);
+    Smartnode__Identity *m = smartnode__identity__unpack(NULL, b.len, b.data);
+    assert_non_null(m);
+    assert_string_equal(m->family_name, id.family_name.s);
+    assert_int_equal(m->birth_date, id.birth_date.days);
+    assert_null(m->legal_name);
+    smartnode__identity__free_unpacked(m, NULL);
+    buf_free(&b);
+}
+
+static void
+texts_and_dates_out_of_bounds_are_refused_without_showing_them(void **state)
+{
+    struct err err = {0};
+    struct person_identity id = sample_identity();
+    struct buf b = buf_new();
+    memset(id.family_name.s, 'Q', sizeof(id.family_name.s));
+    assert_int_equal(person_identity_encode(&id, &b, &err), ERR_INVALID);
+    assert_string_equal(err.field, "identity.family_name");
+    assert_null(strstr(err.text, "QQ"));
+    id = sample_identity();
+    memcpy(id.given_name.s, "\xFFQQ", 4);
+    assert_int_equal(person_identity_encode(&id, &b, &err), ERR_INVALID);
+    assert_string_equal(err.field, "identity.given_name");
+    assert_null(strstr(err.text, "QQ"));
+    id = sample_identity();
+    id.birth_date.days = DATE_MIN.days - 1;
+    assert_int_equal(person_identity_encode(&id, &b, &err), ERR_INVALID);
+    assert_string_equal(err.field, "identity.birth_date");
+    assert_int_equal(b.len, 0);
+    buf_free(&b);
+}
+
+static void
+malformed_contents_leave_the_output_alone(void **state)
+{
+    struct err err = {0};
+    struct person_contact contact, untouched;
+    memset(&contact, 0xA5, sizeof(contact));
+    untouched = contact;
+    uint8_t text[3 + PERSON_TEXT_MAX + 1] = {0x0A, 0x81, 0x02}; /* email of 257 bytes */
+    memset(text + 3, 'x', sizeof(text) - 3);
+    assert_int_equal(person_contact_decode(slice_of(text, sizeof(text)), &contact, &err), ERR_INVALID);
+    assert_string_equal(err.field, "contact.email");
+    assert_int_equal(person_contact_decode(slice_of("\x0A\x01", 2), &contact, &err), ERR_INVALID);
+    assert_int_equal(person_contact_decode(slice_of("\x0A\x01\x07", 3), &contact, &err), ERR_INVALID);
+    assert_int_equal(person_contact_decode(slice_of("\x0A\x01x\x0A\x01y", 6), &contact, &err), ERR_INVALID);
+    uint8_t *large = test_calloc(1, CAPSULE_BYTES_MAX + 1);
+    assert_int_equal(person_contact_decode(slice_of(large, CAPSULE_BYTES_MAX + 1), &contact, &err), ERR_LIMIT);
+    test_free(large);
+    assert_memory_equal(&contact, &untouched, sizeof(contact));
+}
+
+static void
+key_capsules_come_back_for_their_use(void **state)
+{
+    for (enum key_use use = KEY_USE_ESCROW_DAY; use <= KEY_USE_PASS; use++) {
+        struct err err = {0};
+        struct key_capsule_content k = sample_key_capsule(use), back;
+        struct buf b = buf_new();
+        assert_int_equal(key_capsule_encode(&k, &b, &err), 0);
+        const struct subject_id *subject = use == KEY_USE_ESCROW_DAY ? NULL : &k.subject;
+        assert_int_equal(key_capsule_decode(buf_slice(&b), use, &k.unit, subject, &back, &err), 0);
+        assert_int_equal(back.use, use);
+        assert_int_equal(back.n_keys, k.n_keys);
+        assert_memory_equal(&back.escrow_key, &k.escrow_key, sizeof(k.escrow_key));
+        assert_memory_equal(&back.subject, &k.subject, sizeof(k.subject));
+        for (size_t i = 0; i < k.n_keys; i++) {
+            assert_int_equal(back.keys[i].class, k.keys[i].class);
+            assert_int_equal(back.keys[i].generation, k.keys[i].generation);
+            assert_memory_equal(&back.keys[i].key, &k.keys[i].key, sizeof(k.keys[i].key));
+        }
+        buf_free(&b);
+    }
+}
+
+static void
+a_key_capsule_of_another_use_unit_or_subject_is_refused(void **state)
+{
+    struct err err = {0};
+    struct key_capsule_content k = sample_key_capsule(KEY_USE_GRANT), back;
+    struct unit_id other_unit = k.unit;
+    struct subject_id other_subject = k.subject;
+    other_unit.b[31] ^= 1;
+    other_subject.b[15] ^= 1;
+    struct buf b = buf_new();
+    assert_int_equal(key_capsule_encode(&k, &b, &err), 0);
+    struct slice s = buf_slice(&b);
+    assert_int_equal(key_capsule_decode(s, KEY_USE_PASS, &k.unit, &k.subject, &back, &err), ERR_INVALID);
+    assert_string_equal(err.field, "key_capsule.use");
+    assert_int_equal(key_capsule_decode(s, KEY_USE_GRANT, &other_unit, &k.subject, &back, &err), ERR_INVALID);
+    assert_string_equal(err.field, "key_capsule.unit_id");
+    assert_int_equal(key_capsule_decode(s, KEY_USE_GRANT, &k.unit, &other_subject, &back, &err), ERR_INVALID);
+    assert_string_equal(err.field, "key_capsule.subject");
+    assert_int_equal(key_capsule_decode(s, KEY_USE_GRANT, &k.unit, NULL, &back, &err), ERR_INVALID);
+    assert_int_equal(key_capsule_decode(s, KEY_USE_GRANT, &k.unit, &k.subject, &back, &err), 0);
+    buf_free(&b);
+}
+
+static void
+keys_go_with_the_use_and_within_their_number(void **state)
+{
+    struct err err = {0};
+    struct key_capsule_content k = sample_key_capsule(KEY_USE_ESCROW_DATA);
+    struct buf b = buf_new();
+    k.n_keys = DATA_KEYS_MAX + 1;
+    assert_int_equal(key_capsule_encode(&k, &b, &err), ERR_LIMIT);
+    k.n_keys = 0;
+    assert_int_equal(key_capsule_encode(&k, &b, &err), ERR_INVALID);
+    assert_string_equal(err.field, "key_capsule.key");
+    k.n_keys = 1;
+    k.keys[0].class = 0;
+    assert_int_equal(key_capsule_encode(&k, &b, &err), ERR_INVALID);
+    assert_string_equal(err.field, "key_capsule.key.class");
+    k = sample_key_capsule(KEY_USE_ESCROW_DAY);
+    k.n_keys = 1;
+    assert_int_equal(key_capsule_encode(&k, &b, &err), ERR_INVALID);
+    assert_int_equal(b.len, 0);
+
+    /* nine keys on the wire: eight encoded, and the last of them once more */
+    k = sample_key_capsule(KEY_USE_GRANT);
+    k.n_keys = DATA_KEYS_MAX;
+    for (size_t i = 2; i < DATA_KEYS_MAX; i++)
+        k.keys[i] = k.keys[0];
+    struct key_capsule_content back;
+    assert_int_equal(key_capsule_encode(&k, &b, &err), 0);
+    assert_int_equal(key_capsule_decode(buf_slice(&b), k.use, &k.unit, &k.subject, &back, &err), 0);
+    uint8_t last[2 + 38];
+    memcpy(last, b.data + b.len - sizeof(last), sizeof(last));
+    assert_int_equal(last[0], 0x22);
+    buf_put(&b, last, sizeof(last));
+    assert_int_equal(key_capsule_decode(buf_slice(&b), k.use, &k.unit, &k.subject, &back, &err), ERR_LIMIT);
+    buf_free(&b);
+}
+
+static void
+wiping_leaves_zeros(void **state)
+{
+    struct person_identity id = sample_identity(), zero;
+    memset(&zero, 0, sizeof(zero));
+    person_wipe(&id, sizeof(id));
+    assert_memory_equal(&id, &zero, sizeof(id));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(identity_contact_and_bank_come_back),
+        cmocka_unit_test(what_is_absent_stays_absent),
+        cmocka_unit_test(protobuf_c_reads_the_same),
+        cmocka_unit_test(texts_and_dates_out_of_bounds_are_refused_without_showing_them),
+        cmocka_unit_test(malformed_contents_leave_the_output_alone),
+        cmocka_unit_test(key_capsules_come_back_for_their_use),
+        cmocka_unit_test(a_key_capsule_of_another_use_unit_or_subject_is_refused),
+        cmocka_unit_test(keys_go_with_the_use_and_within_their_number),
+        cmocka_unit_test(wiping_leaves_zeros),
+    };
+    return cmocka_run_group_tests_name("person", tests, NULL, NULL);
+}
