@@ -34,6 +34,7 @@ buf_clear(struct buf *b)
 {
     b->len = 0;
     b->failed = false;
+    b->over = false;
 }
 
 /* A new block rather than realloc, so that what held a secret is wiped. */
@@ -63,7 +64,11 @@ buf_reserve(struct buf *b, size_t n)
 {
     if (b->failed)
         return NULL;
-    if (n > b->max - b->len || (b->len + n > b->cap && (b->fixed || !grow(b, b->len + n)))) {
+    if (n > b->max - b->len) {
+        b->failed = b->over = true;
+        return NULL;
+    }
+    if (b->len + n > b->cap && !grow(b, b->len + n)) {
         b->failed = true;
         return NULL;
     }
@@ -162,9 +167,9 @@ buf_check(const struct buf *b, const char *what, struct err *err)
 {
     if (!b->failed)
         return 0;
-    if (b->fixed || b->len >= b->max || b->cap >= b->max)
+    if (b->over)
         return err_set(err, ERR_LIMIT, "%s: larger than %zu bytes", what, b->max);
-    return err_set(err, ERR_NOMEM, "%s: out of memory or larger than %zu bytes", what, b->max);
+    return err_set(err, ERR_NOMEM, "%s: out of memory", what);
 }
 
 size_t

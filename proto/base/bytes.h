@@ -37,6 +37,7 @@ struct buf {
     size_t max;
     bool fixed;
     bool failed;
+    bool over; /* failed for `max`, not for memory */
 };
 
 void buf_init(struct buf *b, size_t max);

@@ -1,0 +1,243 @@
+/* The sample log. See event_samples.h. */
+#include "tests/support/event_samples.h"
+
+const uint16_t sample_kinds[SAMPLE_LOG_EVENTS] = {
+    KIND_LOG_OPENED,           KIND_ESCROW_OPENED,      KIND_UNIT_DESCRIBED,       KIND_OFFICE_OPENED,
+    KIND_OFFICE_CHANGED,       KIND_OFFICE_CLOSED,      KIND_APPLICATION_RECEIVED, KIND_APPLICATION_REFUSED,
+    KIND_MEMBER_ADMITTED,      KIND_SHARES_SUBSCRIBED,  KIND_CATEGORY_CHANGED,     KIND_DATA_CHANGED,
+    KIND_WITHDRAWAL_REQUESTED, KIND_WITHDRAWAL_GRANTED, KIND_WITHDRAWAL_REFUSED,   KIND_MEMBER_RESIGNED,
+    KIND_MEMBER_EXCLUDED,      KIND_MEMBER_DECEASED,
+};
+
+enum { SAMPLE_FRAMES_MAX = 65536, SAMPLE_CLOCK_MS = 1767225600 }; /* 2026-01-01, in seconds */
+
+void
+sample_fill(void *out, size_t len, uint8_t v)
+{
+    memset(out, v, len);
+}
+
+void
+sample_commit(struct event_header *h, struct slice payload)
+{
+    h->payload_hash = crypto_hash1("smart.payload", payload);
+    h->payload_bytes = (uint32_t)payload.len;
+}
+
+static void
+fill_text(char *out, size_t max, const char *text)
+{
+    snprintf(out, max, "%s", text);
+}
+
+static void
+fill_common(struct event_payload *p)
+{
+    struct event_common *c = &p->common;
+    c->has_salt = true;
+    sample_fill(c->salt, ID_BYTES, (uint8_t)(0x80 + p->kind));
+    c->effective = DATE_NONE;
+    if (p->kind < KIND_UNIT_DESCRIBED)
+        return;
+    c->has_actor = c->has_effective = true;
+    sample_fill(c->actor.b, ID_BYTES, 0xA1);
+    c->effective = date_from_ymd(2026, 3, 1);
+    if (p->kind == KIND_SHARES_SUBSCRIBED)
+        c->precision = PRECISION_MONTH;
+    if (p->kind > KIND_UNIT_DESCRIBED) {
+        c->has_subject = true;
+        sample_fill(c->subject.b, ID_BYTES, p->kind < KIND_APPLICATION_RECEIVED ? 0x0F : 0x5B);
+    }
+}
+
+struct event_payload
+sample_payload(uint16_t kind)
+{
+    struct event_payload p = {.kind = kind};
+    fill_common(&p);
+    switch (kind) {
+    case KIND_ESCROW_OPENED: p.escrow_day = date_from_ymd(2026, 3, 1); break;
+    case KIND_UNIT_DESCRIBED:
+        fill_text(p.unit.name.s, sizeof(p.unit.name.s), "Coopérative d’exemple");
+        fill_text(p.unit.country, sizeof(p.unit.country), "BE");
+        fill_text(p.unit.currency, sizeof(p.unit.currency), "EUR");
+        p.unit.n_languages = 2;
+        fill_text(p.unit.languages[0], sizeof(p.unit.languages[0]), "fr-BE");
+        fill_text(p.unit.languages[1], sizeof(p.unit.languages[1]), "nl");
+        fill_text(p.unit.time_zone.s, sizeof(p.unit.time_zone.s), "Europe/Brussels");
+        p.unit.contribution_bp = 650;
+        p.unit.share_price_minor = 3000;
+        break;
+    case KIND_OFFICE_OPENED:
+    case KIND_OFFICE_CHANGED:
+        fill_text(p.office.name.s, sizeof(p.office.name.s), kind == KIND_OFFICE_OPENED ? "Nord" : "Nord et Est");
+        fill_text(p.office.city.s, sizeof(p.office.city.s), "Liège");
+        fill_text(p.office.country, sizeof(p.office.country), "BE");
+        break;
+    case KIND_MEMBER_ADMITTED:
+        p.admission.shares = 3;
+        p.admission.share_price_minor = 3000;
+        fill_text(p.admission.currency, sizeof(p.admission.currency), "EUR");
+        /* fall through */
+    case KIND_APPLICATION_RECEIVED:
+        p.admission.category = CATEGORY_C;
+        p.admission.person_type = PERSON_LEGAL;
+        sample_fill(p.admission.office.b, ID_BYTES, 0x0F);
+        break;
+    case KIND_SHARES_SUBSCRIBED:
+        p.shares.shares = 2;
+        p.shares.share_price_minor = 3000;
+        fill_text(p.shares.currency, sizeof(p.shares.currency), "EUR");
+        break;
+    case KIND_CATEGORY_CHANGED: p.category = CATEGORY_B; break;
+    case KIND_DATA_CHANGED:
+        p.data.has_office = true;
+        sample_fill(p.data.office.b, ID_BYTES, 0x0F);
+        break;
+    default: break;
+    }
+    return p;
+}
+
+struct root_statement
+sample_root_statement(const struct log_opened *o)
+{
+    static struct sign_public keys[2];
+    static struct standing_position standing[2];
+    sample_fill(&keys[0], sizeof(keys[0]), 0xC1);
+    sample_fill(&keys[1], sizeof(keys[1]), 0xC2);
+    sample_fill(&standing[0].log, HASH_BYTES, 0xD1);
+    sample_fill(&standing[0].chain, HASH_BYTES, 0xD2);
+    standing[0].seq = 300;
+    sample_fill(&standing[1].log, HASH_BYTES, 0xD3);
+    sample_fill(&standing[1].chain, HASH_BYTES, 0xD3);
+    standing[1].seq = 0;
+    struct root_statement s = {
+        .unit = o->unit,
+        .federation = o->federation,
+        .production = o->production,
+        .signing_key = o->signing_key,
+        .serial = 1,
+        .n_void_keys = 2,
+        .n_standing = 2,
+        .void_keys = keys,
+        .standing = standing,
+    };
+    memcpy(s.log_nonce, o->nonce, sizeof(s.log_nonce));
+    return s;
+}
+
+static void
+fill_opened(struct sample_log *s, bool with_root_statement)
+{
+    struct log_opened *o = &s->opened;
+    struct box_secret unused;
+    uint8_t seed[32], memory[CERTIFICATE_BODY_BYTES];
+    struct buf body;
+    sample_fill(seed, sizeof(seed), 0);
+    crypto_keypair_sign(seed, &o->root_key, &s->root_secret);
+    sample_fill(seed, sizeof(seed), 1);
+    crypto_keypair_sign(seed, &o->signing_key, &s->signing_secret);
+    sample_fill(seed, sizeof(seed), 2);
+    crypto_keypair_box(seed, &o->exchange_key, &unused);
+    sample_fill(seed, sizeof(seed), 3);
+    crypto_keypair_box(seed, &o->transport_key, &unused);
+    sample_fill(seed, sizeof(seed), 4);
+    crypto_keypair_box(seed, &o->recovery_key, &unused);
+    o->unit = crypto_unit_id(o->root_key);
+    o->federation = crypto_federation("example");
+    sample_fill(o->nonce, sizeof(o->nonce), 0x4E);
+    o->serial = 1;
+    fill_text(o->unit_code, sizeof(o->unit_code), "BE");
+    fill_text(o->program, sizeof(o->program), "smartnode 0.1.0");
+    buf_fixed(&body, memory, sizeof(memory));
+    certificate_body(&o->unit, &o->federation, o->production, o->serial, &o->signing_key, &o->exchange_key,
+                     &o->transport_key, &o->recovery_key, &body);
+    o->certificate = crypto_sign_purpose(&s->root_secret, PURPOSE_CERTIFICATE, buf_slice(&body));
+    if (!with_root_statement)
+        return;
+    struct root_statement statement = sample_root_statement(o);
+    MUST(root_statement_encode(&statement, &s->root_statement, NULL) == 0);
+    struct hash hash = crypto_hash1("smart.rootst", buf_slice(&s->root_statement));
+    o->has_root_statement = true;
+    o->root_statement = buf_slice(&s->root_statement);
+    o->root_signature = crypto_sign_purpose(&s->root_secret, PURPOSE_ROOT_STATEMENT, slice_of(hash.b, sizeof(hash.b)));
+}
+
+/* References and capsules as the kinds have them, so that the headers show every field. */
+static void
+fill_header(const struct sample_log *s, uint64_t seq, struct event_header *h)
+{
+    h->suite = SUITE_1;
+    h->seq = seq;
+    h->clock = (struct hlc){(uint64_t)SAMPLE_CLOCK_MS * 1000 * 65536 + seq};
+    h->kind = sample_kinds[seq - 1];
+    h->kind_version = 1;
+    h->must_understand = h->kind == KIND_LOG_OPENED;
+    if (h->kind == KIND_LOG_OPENED || h->kind == KIND_APPLICATION_REFUSED || h->kind == KIND_WITHDRAWAL_GRANTED) {
+        h->n_refs = 1;
+        h->refs[0].role = h->kind == KIND_LOG_OPENED            ? REF_PREDECESSOR
+                          : h->kind == KIND_APPLICATION_REFUSED ? REF_APPLICATION
+                                                                : REF_REQUEST;
+        h->refs[0].log = s->log;
+        h->refs[0].seq = seq > 1 ? seq - 1 : 4711;
+        h->refs[0].chain = s->chain[seq - 1];
+    }
+    if (h->kind == KIND_MEMBER_ADMITTED) {
+        h->n_capsules = 3;
+        const uint8_t classes[] = {CLASS_IDENTITY, CLASS_CONTACT, CLASS_KEY};
+        for (unsigned i = 0; i < h->n_capsules; i++) {
+            h->capsules[i].class = classes[i];
+            sample_fill(h->capsules[i].hash.b, HASH_BYTES, (uint8_t)(0xE0 + i));
+            h->capsules[i].bytes = 57 + 64 * (i + 1);
+        }
+    }
+}
+
+void
+sample_log_init(struct sample_log *s, bool with_root_statement)
+{
+    memset(s, 0, sizeof(*s));
+    MUST(crypto_init(NULL) == 0);
+    buf_init(&s->root_statement, PAYLOAD_BYTES_MAX);
+    buf_init(&s->frames, SAMPLE_FRAMES_MAX);
+    fill_opened(s, with_root_statement);
+    for (uint64_t seq = 1; seq <= SAMPLE_LOG_EVENTS; seq++) {
+        struct event_header *h = &s->headers[seq];
+        struct event_payload p = sample_payload(sample_kinds[seq - 1]);
+        buf_init(&s->header[seq], HEADER_BYTES_MAX);
+        buf_init(&s->payload[seq], PAYLOAD_BYTES_MAX);
+        if (p.kind == KIND_LOG_OPENED)
+            p.log_opened = s->opened;
+        MUST(event_payload_encode(&p, &s->payload[seq], NULL) == 0);
+        fill_header(s, seq, h);
+        sample_commit(h, buf_slice(&s->payload[seq]));
+        MUST(event_header_encode(h, &s->header[seq], NULL) == 0);
+        if (seq == 1) {
+            s->log = crypto_log_id(buf_slice(&s->header[1]));
+            s->chain[0] = crypto_chain_start(s->log);
+        }
+        s->header_hashes[seq - 1] = crypto_header_hash(buf_slice(&s->header[seq]));
+        s->chain[seq] = crypto_chain(s->chain[seq - 1], s->header_hashes[seq - 1]);
+        event_frame_put(&s->frames, buf_slice(&s->header[seq]), buf_slice(&s->payload[seq]));
+    }
+    s->seal = crypto_seal(&s->signing_secret, &s->log, SAMPLE_LOG_EVENTS, &s->chain[SAMPLE_LOG_EVENTS]);
+}
+
+void
+sample_log_release(struct sample_log *s)
+{
+    for (unsigned i = 1; i <= SAMPLE_LOG_EVENTS; i++) {
+        buf_free(&s->header[i]);
+        buf_free(&s->payload[i]);
+    }
+    buf_free(&s->frames);
+    buf_free(&s->root_statement);
+}
+
+struct run
+sample_run(const struct sample_log *s)
+{
+    return (struct run){
+        .log = s->log, .first = 1, .count = SAMPLE_LOG_EVENTS, .frames = buf_slice(&s->frames), .seal = s->seal};
+}

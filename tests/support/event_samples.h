@@ -1,0 +1,40 @@
+/* A log with one event of every kind, the same at every run: for unit tests, golden files, the examples of docs/PROTOCOL.md
+ * and the corpora of the fuzzers. Keys come from the seeds 00…, 01… and so on; people and offices are invented. */
+#ifndef SMARTNODE_TESTS_SUPPORT_EVENT_SAMPLES_H
+#define SMARTNODE_TESTS_SUPPORT_EVENT_SAMPLES_H
+
+#include "proto/event.h"
+#include "proto/verify.h"
+
+enum { SAMPLE_LOG_EVENTS = 18 };
+
+/* The kinds that have an effect, in ascending order: SAMPLE_LOG_EVENTS of them. */
+extern const uint16_t sample_kinds[SAMPLE_LOG_EVENTS];
+
+struct sample_log {
+    struct sign_secret root_secret, signing_secret;
+    struct log_opened opened;
+    struct log_id log;
+    struct chain_value chain[SAMPLE_LOG_EVENTS + 1];    /* chain[n] after event n */
+    struct hash header_hashes[SAMPLE_LOG_EVENTS];       /* of event n at n − 1 */
+    struct event_header headers[SAMPLE_LOG_EVENTS + 1]; /* from 1 */
+    struct buf header[SAMPLE_LOG_EVENTS + 1], payload[SAMPLE_LOG_EVENTS + 1];
+    struct buf frames;
+    struct seal seal; /* of the last event */
+    struct buf root_statement;
+};
+
+/* Event n is of kind sample_kinds[n − 1]. Release with sample_log_release. */
+void sample_log_init(struct sample_log *s, bool with_root_statement);
+void sample_log_release(struct sample_log *s);
+struct run sample_run(const struct sample_log *s); /* all of it; borrows */
+
+/* A payload of this kind; kind 1 with every key zero (sample_log fills them). */
+struct event_payload sample_payload(uint16_t kind);
+/* Two void keys and two standing positions in static memory: do not release. */
+struct root_statement sample_root_statement(const struct log_opened *o);
+void sample_fill(void *out, size_t len, uint8_t v);
+/* Sets hash and length of the payload in h. */
+void sample_commit(struct event_header *h, struct slice payload);
+
+#endif
