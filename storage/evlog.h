@@ -44,12 +44,14 @@ int evlog_find(struct db_txn *txn, const struct log_id *id, struct log_row *ret,
 int evlog_put(struct db_txn *txn, const struct log_row *row, struct err *err) NODISCARD;
 /* Log numbers are 1 … n. */
 int evlog_count(struct db_txn *txn, uint32_t *ret, struct err *err) NODISCARD;
-/* A new log whose first event was checked (verify_first_event). Assigns no; head_seq stays 0 until its first run. */
+/* A new log whose first event was checked (verify_first_event). Assigns no; head_seq stays 0 until its first run, stands_to is
+ * UINT64_MAX. ERR_EXISTS without sticking. */
 int evlog_create(struct db_txn *txn, const struct log_id *id, const struct log_opened *opened, const struct event_header *first,
                  struct log_row *ret, struct err *err) NODISCARD;
 
 /* Appends a verified run that continues row (run->first == head_seq + 1); updates row and its stored form. chain_after is the
- * value that verification returned. ERR_FULL and db errors stick to the transaction. */
+ * value that verification returned. ERR_INVALID if it does not continue row, ERR_LIMIT over §5's bounds, ERR_FORK if the log is
+ * frozen, all without sticking and with nothing written; ERR_FULL and db errors stick to the transaction. */
 int evlog_append(struct db_txn *txn, struct log_row *row, const struct run *run, const struct chain_value *chain_after,
                  struct err *err) NODISCARD;
 
@@ -74,30 +76,38 @@ struct stored_event {
 int evlog_event(struct db_txn *txn, uint32_t log_no, uint64_t seq, struct stored_event *ret, struct err *err) NODISCARD;
 /* Chain value after event seq (0 ≤ seq ≤ head). */
 int evlog_chain_at(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct chain_value *ret, struct err *err) NODISCARD;
-/* Receipt parts of an event: r's slices borrow from scratch. */
+/* Receipt parts of an event: ret's slices borrow from scratch, which is cleared first. ERR_NOTFOUND. */
 int evlog_receipt(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct buf *scratch, struct receipt *ret,
                   struct err *err) NODISCARD;
-/* Evidence message fields covering position `at`: header hashes from the run that holds it. */
+/* Evidence message fields covering position `at` (≥ 1): header hashes from the run that holds it; ret_hashes is cleared first.
+ * ERR_NOTFOUND. */
 int evlog_evidence(struct db_txn *txn, const struct log_row *row, uint64_t at, uint64_t *ret_first, struct chain_value *ret_before,
                    struct buf *ret_hashes, struct seal *ret_seal, struct err *err) NODISCARD;
 
-/* Walks events from `from` in order. init, then next until ERR_NOTFOUND; slices borrow. release closes the cursor. */
+/* Walks events from `from` in order. init, then next until ERR_NOTFOUND. In a write transaction the run is copied, so that the
+ * caller may write between two calls: slices are good until the next call or release. No cursor stays open; events appended
+ * meanwhile are seen. */
 struct evlog_iter {
     struct db_txn *txn;
-    struct db_cursor *cursor;
     uint32_t log_no;
-    uint64_t seq; /* of the event that next returned last */
-    struct reader frames;
-    uint64_t frames_next_seq;
+    uint64_t seq;         /* of the event that next returned last */
+    uint64_t next_seq;    /* of the frame that comes next */
+    struct reader frames; /* rest of the run */
+    struct buf copy;
 };
 int evlog_iter_init(struct evlog_iter *it, struct db_txn *txn, uint32_t log_no, uint64_t from, struct err *err) NODISCARD;
 int evlog_iter_next(struct evlog_iter *it, struct stored_event *ret, struct err *err) NODISCARD;
 void evlog_iter_release(struct evlog_iter *it);
 
-/* Removes everything after `last` of a log (roll back to a fork, §12.6) and its capsules; head goes to last. */
+/* Removes what comes after `last` of a log (roll back to a fork, §12.6), capsules included. A part of a run has no seal, so a run
+ * that goes on beyond `last` goes as a whole: head is the end of the last whole run up to `last`. The capsules of its events up to
+ * `last` stay, since the events come back with the branch that stands. applied_seq is lowered to head; the state is not touched:
+ * the caller rebuilds it. */
 int evlog_truncate(struct db_txn *txn, struct log_row *row, uint64_t last, struct err *err) NODISCARD;
 
-/* Tips of the logs held (§7): every log that no other held log of its unit names at its head or beyond. Appends to heads. */
+/* Tips of the logs held (§7): every log that no other held log of its unit names at its head or beyond. A log cut by a root
+ * statement counts up to stands_to; one of which nothing stands is no tip and unmakes none. In the order of log ids; *ret is the
+ * caller's to free(), NULL if *ret_n is 0. Work grows with the number of logs held. */
 int evlog_tips(struct db_txn *txn, const struct unit_id *unit_or_null, struct head **ret, size_t *ret_n, struct err *err) NODISCARD;
 
 /* Capsules (not class 15; those are in the vault). */
