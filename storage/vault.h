@@ -32,17 +32,26 @@ struct vault_opts {
     bool volatile_for_simulation;
 };
 
-/* ERR_DENIED: the wrap key is not the one the vault was made with. */
+/* ERR_DENIED: the wrap key is not the one the vault was made with. ERR_NOTFOUND: no vault there and not `create`. And what
+ * db_open gives. */
 int vault_open(const struct vault_opts *opts, struct vault **ret, struct err *err) NODISCARD;
 void vault_close(struct vault **v);
 struct db *vault_db(struct vault *v);
 
-/* Next unused slot; fills the pool (one durable vault commit of VAULT_POOL_FILL slots) when it is empty. A slot that was taken
- * but not used because the process died is never given out again. */
+/* What the host binds the vault to (its unit) or notes in it, by name. Names beginning "vault." are the vault's own (MUST).
+ * put: one vault commit. get: appends to out; ERR_NOTFOUND. Values are stored in clear. */
+int vault_meta_put(struct vault *v, const char *name, struct slice value, struct err *err) NODISCARD;
+int vault_meta_get(struct vault *v, const char *name, struct buf *out, struct err *err) NODISCARD;
+
+/* Next unused slot; fills the pool when it is empty: one durable vault commit of slots, few after a start and up to
+ * VAULT_POOL_FILL once it is seen that many are needed. No slot is ever given out twice: those of a batch that a process had
+ * not used when it ended stay unused. */
 int vault_take(struct vault *v, struct slot_keys *ret, struct err *err) NODISCARD;
-/* ERR_NOTFOUND: never there or destroyed (all-zero class keys mean that class was destroyed: ERR_NOTFOUND from the caller's check). */
+/* ERR_NOTFOUND: never there or destroyed. ERR_CORRUPT: does not open. All-zero keys mean that the class was destroyed:
+ * ERR_NOTFOUND from the caller's check (vault_key_there). */
 int vault_slot(struct vault *v, uint64_t slot, struct slot_keys *ret, struct err *err) NODISCARD;
-/* Keys and numbers for the simulator and tests come from this; NULL = libsodium's. */
+bool vault_key_there(const struct data_key *key);
+/* Keys and nonces for the simulator and tests come from this; NULL = libsodium's. */
 void vault_set_random(struct vault *v, void (*fill)(void *arg, uint8_t *out, size_t len), void *arg);
 
 /* Escrow key of a day, the latest if several. ERR_NOTFOUND. */
@@ -55,7 +64,7 @@ struct index_entry {
     uint8_t token[VAULT_TOKEN_BYTES];
     struct subject_id subject;
 };
-/* One vault commit: entries and how far each log is followed. Entries may repeat. */
+/* One vault commit: entries, and that log_no (≥ 1) is followed up to seq. Entries may repeat. */
 int vault_index_put(struct vault *v, const struct index_entry *entries, size_t n, uint32_t log_no, uint64_t seq, struct err *err) NODISCARD;
 int vault_index_cursor(struct vault *v, uint32_t log_no, uint64_t *ret_seq, struct err *err) NODISCARD; /* 0 if none */
 /* Subjects of a token, in order, after `after` (NULL = from the start), at most max. */
@@ -65,7 +74,8 @@ int vault_index_find(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], co
 int vault_index_has(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *subject, bool *ret,
                     struct err *err) NODISCARD;
 
-/* Key capsules (class 15), own and kept for others. */
+/* Key capsules (class 15), own and kept for others. put: one vault commit; the same again is fine. get: appends to out;
+ * ERR_NOTFOUND. */
 struct key_capsule {
     struct position at;
     uint8_t index;

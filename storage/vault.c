@@ -1,0 +1,658 @@
+/* The vault: wrapping, the pool of slots, escrow keys, blind index, key capsules. See vault.h; docs/STORAGE.md "Vault".
+ *
+ * Invariants: (1) every key on disk is inside a wrapped value, bound to its table and number, so that rows cannot be swapped;
+ * (2) META_NEXT_SLOT is beyond every slot that was ever written, and moves in the very commit that writes a batch, so that no
+ * slot number is written twice; (3) keys in memory are in locked, guarded pages and wiped once given out. */
+#include "storage/vault.h"
+
+#include <sodium.h>
+
+enum {
+    WRAP_NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+    WRAP_TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES,
+    WRAP_OVERHEAD = WRAP_NONCE + WRAP_TAG,
+    SLOT_PLAIN = VAULT_CLASSES * KEY_BYTES,
+    SLOT_WRAPPED = SLOT_PLAIN + WRAP_OVERHEAD,
+    KEY_WRAPPED = KEY_BYTES + WRAP_OVERHEAD,
+    POOL_FILL_FIRST = 256, /* a start that admits few members leaves few slots unused */
+    POOL_FILL_GROWTH = 4,
+    KEY_SLOT = 8,
+    KEY_ESCROW = 8,
+    KEY_BLIND = VAULT_TOKEN_BYTES + ID_BYTES,
+    KEY_CURSOR = 4,
+    KEY_KEY_CAPSULE = KEY_POSITION + 1,
+};
+
+_Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == KEY_BYTES, "wrap key");
+_Static_assert(sizeof(struct index_entry) == KEY_BLIND, "an index entry is its key");
+_Static_assert(sizeof(((struct slot_keys *)0)->keys) == SLOT_PLAIN, "a slot is its keys");
+
+/* What a wrapped value is, in its associated data. Stored for ever: never renumbered. */
+enum wrap_use { WRAP_CHECK = 1, WRAP_INDEX_KEY = 2, WRAP_SLOT = 3, WRAP_ESCROW = 4 };
+
+static const char META_CHECK[] = "vault.check";
+static const char META_INDEX_KEY[] = "vault.index-key";
+static const char META_NEXT_SLOT[] = "vault.next-slot";
+static const char META_OWN_PREFIX[] = "vault.";
+
+struct secrets {
+    uint8_t wrap[KEY_BYTES];
+    uint8_t index[KEY_BYTES];
+};
+
+struct vault {
+    struct db *db;
+    struct secrets *secrets; /* locked pages */
+    uint8_t *pool;           /* locked pages: SLOT_PLAIN bytes for each slot of the batch */
+    uint64_t pool_first;     /* slot number of pool[0] */
+    uint32_t pool_count;     /* slots in the batch */
+    uint32_t pool_next;      /* of the batch, the next to give out */
+    uint32_t fill;           /* size of the next batch */
+    void (*random)(void *arg, uint8_t *out, size_t len);
+    void *random_arg;
+};
+
+static int open_secrets(struct vault *v, const struct vault_opts *opts, struct err *err);
+static int create_secrets(struct vault *v, struct err *err);
+static int fill_pool(struct vault *v, struct err *err);
+static struct slice text_slice(const char *text);
+static void wrap(struct vault *v, enum wrap_use use, uint64_t number, struct slice plain, uint8_t *out);
+static int unwrap(const struct vault *v, enum wrap_use use, uint64_t number, struct slice wrapped, uint8_t *out,
+                  size_t len);
+static int get_u64(struct db_txn *txn, const char *name, uint64_t *ret, struct err *err);
+static uint32_t day_biased(struct civil_date day);
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static void
+random_system(void *arg UNUSED, uint8_t *out, size_t len)
+{
+    randombytes_buf(out, len);
+}
+
+int
+vault_open(const struct vault_opts *opts, struct vault **ret, struct err *err)
+{
+    int rc = crypto_init(err);
+    if (rc != 0)
+        return rc;
+    struct vault *v = calloc(1, sizeof(*v));
+    if (!v)
+        return err_set(err, ERR_NOMEM, "vault: out of memory");
+    v->random = random_system;
+    v->fill = POOL_FILL_FIRST;
+    v->secrets = sodium_malloc(sizeof(*v->secrets));
+    if (!v->secrets) {
+        rc = err_set(err, ERR_NOMEM, "vault: no locked memory");
+        goto done;
+    }
+    memcpy(v->secrets->wrap, opts->wrap_key, sizeof(v->secrets->wrap));
+    struct db_opts db = {
+        .path = opts->path,
+        .map_bytes = opts->map_bytes,
+        .kind = DB_VAULT,
+        .create = opts->create,
+        .read_only = opts->read_only,
+        .volatile_for_simulation = opts->volatile_for_simulation,
+    };
+    rc = db_open(&db, &v->db, err);
+    if (rc == 0)
+        rc = open_secrets(v, opts, err);
+done:
+    if (rc != 0) {
+        vault_close(&v);
+        return rc;
+    }
+    *ret = v;
+    return 0;
+}
+
+void
+vault_close(struct vault **v)
+{
+    if (!*v)
+        return;
+    if ((*v)->db)
+        db_close(&(*v)->db);
+    sodium_free((*v)->pool); /* both wipe */
+    sodium_free((*v)->secrets);
+    free(*v);
+    *v = NULL;
+}
+
+struct db *
+vault_db(struct vault *v)
+{
+    return v->db;
+}
+
+void
+vault_set_random(struct vault *v, void (*fill)(void *arg, uint8_t *out, size_t len), void *arg)
+{
+    v->random = fill ? fill : random_system;
+    v->random_arg = arg;
+}
+
+/* The check value is an empty text: opening it proves the key, and nothing can be learned from it. */
+static int
+open_secrets(struct vault *v, const struct vault_opts *opts, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    struct slice value;
+    uint64_t next;
+    bool fresh = false;
+    rc = db_get(txn, TABLE_VAULT_META, text_slice(META_CHECK), &value, err);
+    if (rc == ERR_NOTFOUND) {
+        fresh = true;
+        rc = get_u64(txn, META_NEXT_SLOT, &next, err);
+        rc = rc == 0 ? err_set(err, ERR_CORRUPT, "vault: its check value is missing") : rc == ERR_NOTFOUND ? 0 : rc;
+        goto done;
+    }
+    if (rc == 0 && unwrap(v, WRAP_CHECK, 0, value, NULL, 0) != 0)
+        rc = err_set(err, ERR_DENIED, "vault: not the vault key that this vault was made with");
+    if (rc == 0)
+        rc = db_get(txn, TABLE_VAULT_META, text_slice(META_INDEX_KEY), &value, err);
+    if (rc == ERR_NOTFOUND ||
+        (rc == 0 && unwrap(v, WRAP_INDEX_KEY, 0, value, v->secrets->index, sizeof(v->secrets->index)) != 0))
+        rc = err_set(err, ERR_CORRUPT, "vault: the index key does not open");
+done:
+    db_abort(&txn);
+    if (rc != 0 || !fresh)
+        return rc;
+    if (!opts->create || opts->read_only)
+        return err_set(err, ERR_NOTFOUND, "vault: not created");
+    return create_secrets(v, err);
+}
+
+static int
+create_secrets(struct vault *v, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    uint8_t check[WRAP_OVERHEAD], index[KEY_WRAPPED], next[8];
+    v->random(v->random_arg, v->secrets->index, sizeof(v->secrets->index));
+    wrap(v, WRAP_CHECK, 0, slice_of(NULL, 0), check);
+    wrap(v, WRAP_INDEX_KEY, 0, slice_of(v->secrets->index, sizeof(v->secrets->index)), index);
+    be64_put(next, 1);
+    rc = db_put(txn, TABLE_VAULT_META, text_slice(META_CHECK), slice_of(check, sizeof(check)), err);
+    if (rc == 0)
+        rc = db_put(txn, TABLE_VAULT_META, text_slice(META_INDEX_KEY), slice_of(index, sizeof(index)), err);
+    if (rc == 0)
+        rc = db_put(txn, TABLE_VAULT_META, text_slice(META_NEXT_SLOT), slice_of(next, sizeof(next)), err);
+    if (rc == 0)
+        return db_commit(&txn, err);
+    db_abort(&txn);
+    return rc;
+}
+
+int
+vault_meta_put(struct vault *v, const char *name, struct slice value, struct err *err)
+{
+    MUST(strncmp(name, META_OWN_PREFIX, strlen(META_OWN_PREFIX)) != 0);
+    struct db_txn *txn;
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = db_put(txn, TABLE_VAULT_META, text_slice(name), value, err);
+    if (rc == 0)
+        return db_commit(&txn, err);
+    db_abort(&txn);
+    return rc;
+}
+
+/* Appends the value of a key to out. */
+static int
+read_value(struct vault *v, enum table t, struct slice key, const char *what, struct buf *out, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    struct slice value;
+    rc = db_get(txn, t, key, &value, err);
+    if (rc == ERR_NOTFOUND)
+        rc = err_set(err, ERR_NOTFOUND, "vault: no such %s", what);
+    if (rc == 0) {
+        buf_put(out, value.data, value.len);
+        rc = buf_check(out, what, err);
+    }
+    db_abort(&txn);
+    return rc;
+}
+
+int
+vault_meta_get(struct vault *v, const char *name, struct buf *out, struct err *err)
+{
+    MUST(strncmp(name, META_OWN_PREFIX, strlen(META_OWN_PREFIX)) != 0);
+    return read_value(v, TABLE_VAULT_META, text_slice(name), "note", out, err);
+}
+
+/* ---- slots ---------------------------------------------------------------------------------- */
+
+int
+vault_class_index(uint8_t class)
+{
+    switch (class) {
+    case CLASS_IDENTITY: return 0;
+    case CLASS_CONTACT: return 1;
+    case CLASS_BANK: return 2;
+    case CLASS_NOTE: return 3;
+    default: return -1;
+    }
+}
+
+bool
+vault_key_there(const struct data_key *key)
+{
+    return !sodium_is_zero(key->b, sizeof(key->b));
+}
+
+int
+vault_take(struct vault *v, struct slot_keys *ret, struct err *err)
+{
+    if (v->pool_next == v->pool_count) {
+        int rc = fill_pool(v, err);
+        if (rc != 0)
+            return rc;
+    }
+    uint8_t *plain = v->pool + (size_t)v->pool_next * SLOT_PLAIN;
+    ret->slot = v->pool_first + v->pool_next;
+    memcpy(ret->keys, plain, SLOT_PLAIN);
+    sodium_memzero(plain, SLOT_PLAIN);
+    v->pool_next++;
+    return 0;
+}
+
+static int
+put_batch(struct vault *v, struct db_txn *txn, uint64_t first, uint32_t n, struct err *err)
+{
+    v->random(v->random_arg, v->pool, (size_t)n * SLOT_PLAIN);
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t key[KEY_SLOT], *row;
+        be64_put(key, first + i);
+        int rc = db_put_reserve(txn, TABLE_SLOTS, slice_of(key, sizeof(key)), SLOT_WRAPPED, &row, err);
+        if (rc != 0)
+            return rc;
+        wrap(v, WRAP_SLOT, first + i, slice_of(v->pool + (size_t)i * SLOT_PLAIN, SLOT_PLAIN), row);
+    }
+    uint8_t next[8];
+    be64_put(next, first + n);
+    return db_put(txn, TABLE_VAULT_META, text_slice(META_NEXT_SLOT), slice_of(next, sizeof(next)), err);
+}
+
+/* The pool counts as empty until the commit is durable: a key that is not on disk must not seal anything. */
+static int
+fill_pool(struct vault *v, struct err *err)
+{
+    if (!v->pool) {
+        v->pool = sodium_allocarray(VAULT_POOL_FILL, SLOT_PLAIN);
+        if (!v->pool)
+            return err_set(err, ERR_NOMEM, "vault: no locked memory for keys");
+    }
+    v->pool_count = v->pool_next = 0;
+    struct db_txn *txn;
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    uint64_t first;
+    rc = get_u64(txn, META_NEXT_SLOT, &first, err);
+    if (rc == ERR_NOTFOUND)
+        rc = err_set(err, ERR_CORRUPT, "vault: the mark of unused slots is missing");
+    if (rc == 0)
+        rc = put_batch(v, txn, first, v->fill, err);
+    if (rc == 0)
+        rc = db_commit(&txn, err);
+    else
+        db_abort(&txn);
+    if (rc != 0) {
+        sodium_memzero(v->pool, (size_t)v->fill * SLOT_PLAIN);
+        return rc;
+    }
+    v->pool_first = first;
+    v->pool_count = v->fill;
+    v->fill = v->fill * POOL_FILL_GROWTH < VAULT_POOL_FILL ? v->fill * POOL_FILL_GROWTH : VAULT_POOL_FILL;
+    return 0;
+}
+
+int
+vault_slot(struct vault *v, uint64_t slot, struct slot_keys *ret, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    uint8_t key[KEY_SLOT], plain[SLOT_PLAIN];
+    struct slice row;
+    be64_put(key, slot);
+    rc = db_get(txn, TABLE_SLOTS, slice_of(key, sizeof(key)), &row, err);
+    if (rc == ERR_NOTFOUND)
+        rc = err_set(err, ERR_NOTFOUND, "vault: no key slot %llu", (unsigned long long)slot);
+    else if (rc == 0 && unwrap(v, WRAP_SLOT, slot, row, plain, sizeof(plain)) != 0)
+        rc = err_set(err, ERR_CORRUPT, "vault: key slot %llu does not open", (unsigned long long)slot);
+    db_abort(&txn);
+    if (rc == 0) {
+        ret->slot = slot;
+        memcpy(ret->keys, plain, sizeof(plain));
+        sodium_memzero(plain, sizeof(plain));
+    }
+    return rc;
+}
+
+/* ---- escrow --------------------------------------------------------------------------------- */
+
+static void
+escrow_key(uint8_t out[KEY_ESCROW], struct civil_date day, uint32_t n)
+{
+    be32_put(out, day_biased(day));
+    be32_put(out + 4, n);
+}
+
+/* The last entry of a day: its number, and its value in the transaction. ERR_NOTFOUND. */
+static int
+escrow_last(struct db_txn *txn, struct civil_date day, uint32_t *ret_n, struct slice *ret_value, struct err *err)
+{
+    struct db_cursor *c;
+    int rc = db_cursor_open(txn, TABLE_ESCROW, &c, err);
+    if (rc != 0)
+        return rc;
+    uint8_t from[KEY_ESCROW];
+    struct slice key, value;
+    bool found = false;
+    escrow_key(from, day, 0);
+    rc = db_cursor_seek(c, slice_of(from, sizeof(from)), &key, &value, err);
+    while (rc == 0 && key.len == KEY_ESCROW && memcmp(key.data, from, 4) == 0) {
+        found = true;
+        *ret_n = be32_get(key.data + 4);
+        *ret_value = value;
+        rc = db_cursor_next(c, &key, &value, err);
+    }
+    db_cursor_close(&c);
+    if (rc != 0 && rc != ERR_NOTFOUND)
+        return rc;
+    return found ? 0 : err_set(err, ERR_NOTFOUND, "vault: no escrow key of that day");
+}
+
+int
+vault_escrow_get(struct vault *v, struct civil_date day, struct data_key *ret, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    uint32_t n = 0;
+    struct slice value = {0};
+    struct data_key plain;
+    rc = escrow_last(txn, day, &n, &value, err);
+    uint64_t number = (uint64_t)day_biased(day) << 32 | n;
+    if (rc == 0 && unwrap(v, WRAP_ESCROW, number, value, plain.b, sizeof(plain.b)) != 0)
+        rc = err_set(err, ERR_CORRUPT, "vault: an escrow key does not open");
+    db_abort(&txn);
+    if (rc == 0) {
+        *ret = plain;
+        sodium_memzero(&plain, sizeof(plain));
+    }
+    return rc;
+}
+
+int
+vault_escrow_put(struct vault *v, struct civil_date day, const struct data_key *key, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    uint32_t n = 0;
+    struct slice last;
+    rc = escrow_last(txn, day, &n, &last, err);
+    if (rc == 0 && n == UINT32_MAX)
+        rc = err_set(err, ERR_LIMIT, "vault: too many escrow keys of one day");
+    else if (rc == 0)
+        n++;
+    else if (rc == ERR_NOTFOUND)
+        rc = 0;
+    if (rc == 0) {
+        uint8_t at[KEY_ESCROW], wrapped[KEY_WRAPPED];
+        escrow_key(at, day, n);
+        wrap(v, WRAP_ESCROW, (uint64_t)day_biased(day) << 32 | n, slice_of(key->b, sizeof(key->b)), wrapped);
+        rc = db_put(txn, TABLE_ESCROW, slice_of(at, sizeof(at)), slice_of(wrapped, sizeof(wrapped)), err);
+    }
+    if (rc == 0)
+        return db_commit(&txn, err);
+    db_abort(&txn);
+    return rc;
+}
+
+/* ---- blind index ---------------------------------------------------------------------------- */
+
+void
+vault_token(const struct vault *v, uint8_t field, struct slice text, uint8_t out[VAULT_TOKEN_BYTES])
+{
+    crypto_generichash_blake2b_state state;
+    MUST(crypto_generichash_blake2b_init(&state, v->secrets->index, sizeof(v->secrets->index), VAULT_TOKEN_BYTES) == 0);
+    MUST(crypto_generichash_blake2b_update(&state, &field, 1) == 0);
+    if (text.len > 0)
+        MUST(crypto_generichash_blake2b_update(&state, text.data, text.len) == 0);
+    MUST(crypto_generichash_blake2b_final(&state, out, VAULT_TOKEN_BYTES) == 0);
+    sodium_memzero(&state, sizeof(state));
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct index_entry));
+}
+
+int
+vault_index_put(struct vault *v, const struct index_entry *entries, size_t n, uint32_t log_no, uint64_t seq,
+                struct err *err)
+{
+    struct index_entry *sorted = NULL;
+    if (n > 0) {
+        sorted = reallocarray(NULL, n, sizeof(*sorted));
+        if (!sorted)
+            return err_set(err, ERR_NOMEM, "vault: out of memory");
+        memcpy(sorted, entries, n * sizeof(*sorted));
+        qsort(sorted, n, sizeof(*sorted), compare_entries);
+    }
+    struct db_txn *txn;
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        goto done;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        if (i == 0 || compare_entries(&sorted[i], &sorted[i - 1]) != 0)
+            rc = db_put(txn, TABLE_BLIND_INDEX, slice_of(&sorted[i], KEY_BLIND), slice_of(NULL, 0), err);
+    uint8_t key[KEY_CURSOR], value[8];
+    be32_put(key, log_no);
+    be64_put(value, seq);
+    if (rc == 0)
+        rc = db_put(txn, TABLE_INDEX_CURSOR, slice_of(key, sizeof(key)), slice_of(value, sizeof(value)), err);
+    if (rc == 0)
+        rc = db_commit(&txn, err);
+    else
+        db_abort(&txn);
+done:
+    free(sorted);
+    return rc;
+}
+
+int
+vault_index_cursor(struct vault *v, uint32_t log_no, uint64_t *ret_seq, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    uint8_t key[KEY_CURSOR];
+    struct slice value;
+    be32_put(key, log_no);
+    rc = db_get(txn, TABLE_INDEX_CURSOR, slice_of(key, sizeof(key)), &value, err);
+    if (rc == 0 && value.len != 8)
+        rc = err_set(err, ERR_CORRUPT, "vault: index cursor of log %u", (unsigned)log_no);
+    if (rc == 0)
+        *ret_seq = be64_get(value.data);
+    if (rc == ERR_NOTFOUND) {
+        *ret_seq = 0;
+        err_clear(err);
+        rc = 0;
+    }
+    db_abort(&txn);
+    return rc;
+}
+
+int
+vault_index_find(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after, size_t max,
+                 struct subject_id *ret, size_t *ret_n, struct err *err)
+{
+    struct db_txn *txn;
+    struct db_cursor *c;
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = db_cursor_open(txn, TABLE_BLIND_INDEX, &c, err);
+    if (rc != 0)
+        goto done;
+    struct index_entry from = {0};
+    memcpy(from.token, token, sizeof(from.token));
+    if (after)
+        from.subject = *after;
+    struct slice key, value;
+    size_t n = 0;
+    rc = db_cursor_seek(c, slice_of(&from, KEY_BLIND), &key, &value, err);
+    if (rc == 0 && after && slice_eq(key, slice_of(&from, KEY_BLIND)))
+        rc = db_cursor_next(c, &key, &value, err);
+    while (rc == 0 && n < max && key.len == KEY_BLIND && memcmp(key.data, token, VAULT_TOKEN_BYTES) == 0) {
+        memcpy(ret[n++].b, key.data + VAULT_TOKEN_BYTES, ID_BYTES);
+        rc = db_cursor_next(c, &key, &value, err);
+    }
+    db_cursor_close(&c);
+    if (rc == 0 || rc == ERR_NOTFOUND) {
+        err_clear(err);
+        *ret_n = n;
+        rc = 0;
+    }
+done:
+    db_abort(&txn);
+    return rc;
+}
+
+int
+vault_index_has(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *subject, bool *ret,
+                struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    struct index_entry e = {.subject = *subject};
+    memcpy(e.token, token, sizeof(e.token));
+    struct slice value;
+    rc = db_get(txn, TABLE_BLIND_INDEX, slice_of(&e, KEY_BLIND), &value, err);
+    if (rc == 0 || rc == ERR_NOTFOUND) {
+        *ret = rc == 0;
+        err_clear(err);
+        rc = 0;
+    }
+    db_abort(&txn);
+    return rc;
+}
+
+/* ---- key capsules --------------------------------------------------------------------------- */
+
+static void
+key_capsule_key(uint8_t out[KEY_KEY_CAPSULE], const struct position *at, uint8_t index)
+{
+    key_position(out, &at->log, at->seq);
+    out[KEY_POSITION] = index;
+}
+
+int
+vault_capsules_put(struct vault *v, const struct key_capsule *capsules, size_t n, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        uint8_t key[KEY_KEY_CAPSULE];
+        key_capsule_key(key, &capsules[i].at, capsules[i].index);
+        rc = db_put(txn, TABLE_KEY_CAPSULES, slice_of(key, sizeof(key)), capsules[i].bytes, err);
+    }
+    if (rc == 0)
+        return db_commit(&txn, err);
+    db_abort(&txn);
+    return rc;
+}
+
+int
+vault_capsule_get(struct vault *v, const struct position *at, uint8_t index, struct buf *out, struct err *err)
+{
+    uint8_t key[KEY_KEY_CAPSULE];
+    key_capsule_key(key, at, index);
+    return read_value(v, TABLE_KEY_CAPSULES, slice_of(key, sizeof(key)), "key capsule", out, err);
+}
+
+/* ---- helpers -------------------------------------------------------------------------------- */
+
+static struct slice
+text_slice(const char *text)
+{
+    return slice_of(text, strlen(text));
+}
+
+/* Associated data: what it is ‖ which one. */
+static void
+wrap_aad(uint8_t out[9], enum wrap_use use, uint64_t number)
+{
+    out[0] = (uint8_t)use;
+    be64_put(out + 1, number);
+}
+
+/* nonce ‖ ciphertext with tag; out has plain.len + WRAP_OVERHEAD bytes. */
+static void
+wrap(struct vault *v, enum wrap_use use, uint64_t number, struct slice plain, uint8_t *out)
+{
+    uint8_t aad[9];
+    wrap_aad(aad, use, number);
+    v->random(v->random_arg, out, WRAP_NONCE);
+    MUST(crypto_aead_xchacha20poly1305_ietf_encrypt(out + WRAP_NONCE, NULL, plain.data, plain.len, aad, sizeof(aad),
+                                                    NULL, out, v->secrets->wrap) == 0);
+}
+
+/* ERR_FORGED if it is not a value of len bytes wrapped as this one; out is then zero. */
+static int
+unwrap(const struct vault *v, enum wrap_use use, uint64_t number, struct slice wrapped, uint8_t *out, size_t len)
+{
+    uint8_t aad[9];
+    wrap_aad(aad, use, number);
+    if (wrapped.len != len + WRAP_OVERHEAD)
+        return ERR_FORGED;
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, wrapped.data + WRAP_NONCE, wrapped.len - WRAP_NONCE,
+                                                   aad, sizeof(aad), wrapped.data, v->secrets->wrap) != 0)
+        return ERR_FORGED;
+    return 0;
+}
+
+static int
+get_u64(struct db_txn *txn, const char *name, uint64_t *ret, struct err *err)
+{
+    struct slice value;
+    int rc = db_get(txn, TABLE_VAULT_META, text_slice(name), &value, err);
+    if (rc != 0)
+        return rc;
+    if (value.len != 8)
+        return err_set(err, ERR_CORRUPT, "vault: %s", name);
+    *ret = be64_get(value.data);
+    return 0;
+}
+
+/* So that byte order is the order of days. */
+static uint32_t
+day_biased(struct civil_date day)
+{
+    return (uint32_t)day.days ^ UINT32_C(0x80000000);
+}
