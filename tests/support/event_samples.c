@@ -78,7 +78,7 @@ sample_payload(uint16_t kind)
         p.admission.shares = 3;
         p.admission.share_price_minor = 3000;
         fill_text(p.admission.currency, sizeof(p.admission.currency), "EUR");
-        /* fall through */
+        __attribute__((fallthrough));
     case KIND_APPLICATION_RECEIVED:
         p.admission.category = CATEGORY_C;
         p.admission.person_type = PERSON_LEGAL;
