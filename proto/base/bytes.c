@@ -204,7 +204,7 @@ reader_left(const struct reader *r)
 struct slice
 reader_bytes(struct reader *r, size_t len)
 {
-    if (reader_left(r) < len) {
+    if (r->failed || reader_left(r) < len) {
         r->failed = true;
         return slice_of(NULL, 0);
     }
