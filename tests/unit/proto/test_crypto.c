@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include <sodium.h>
+
 #include "proto/crypto.h"
 
 static int
@@ -241,6 +243,34 @@ a_capsule_that_was_touched_does_not_open(void **state)
     buf_free(&out);
 }
 
+/* Whoever has the key can seal any plaintext; only the one padding of the specification is read. */
+static void
+a_capsule_with_another_padding_is_malformed(void **state)
+{
+    static const struct {
+        size_t at;
+        uint8_t byte;
+        int rc;
+    } cases[] = {
+        {111, 0x80, 0}, {48, 0x80, 0}, {47, 0x80, ERR_INVALID}, {111, 0x81, ERR_INVALID}, {111, 0, ERR_INVALID}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        uint8_t plain[112] = {0}, capsule[57 + sizeof(plain) + 16] = {1};
+        struct buf out;
+        struct slice parts[] = {slice_of(key.b, sizeof(key.b)), slice_of(nonce, sizeof(nonce))};
+        struct hash kh = crypto_hash_parts("smart.keyhash", parts, 2);
+        const uint8_t associated[] = {1, CLASS_BANK};
+        plain[cases[i].at] = cases[i].byte;
+        memcpy(capsule + 1, nonce, sizeof(nonce));
+        memcpy(capsule + 25, kh.b, sizeof(kh.b));
+        crypto_aead_xchacha20poly1305_ietf_encrypt(capsule + 57, NULL, plain, sizeof(plain), associated,
+                                                   sizeof(associated), NULL, nonce, key.b);
+        buf_init(&out, CAPSULE_BYTES_MAX);
+        assert_int_equal(capsule_open(&key, CLASS_BANK, slice_of(capsule, sizeof(capsule)), &out, NULL), cases[i].rc);
+        assert_int_equal(out.len, cases[i].rc == 0 ? cases[i].at : 0);
+        buf_free(&out);
+    }
+}
+
 static void
 a_capsule_has_a_largest_size(void **state)
 {
@@ -313,6 +343,7 @@ main(void)
         cmocka_unit_test(a_capsule_opens_to_what_was_sealed_at_every_length),
         cmocka_unit_test(a_capsule_has_the_layout_of_the_specification),
         cmocka_unit_test(a_capsule_that_was_touched_does_not_open),
+        cmocka_unit_test(a_capsule_with_another_padding_is_malformed),
         cmocka_unit_test(a_capsule_has_a_largest_size),
         cmocka_unit_test(a_capsule_sealed_to_a_public_key_opens_with_its_secret_only),
         cmocka_unit_test(proquints_are_those_of_the_paper),

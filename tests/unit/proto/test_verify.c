@@ -120,6 +120,10 @@ a_run_that_misnames_itself_is_refused(void **state)
     assert_int_equal(verify(&run, &sample.chain[1]), ERR_FORGED);
     struct chain_value after;
     assert_int_equal(verify_run(&run, &sample.chain[0], &sample.opened.root_key, &after, NULL), ERR_FORGED);
+    /* Sealed by the right key, but under the id of another log. */
+    run.log.b[0] ^= 1;
+    run.seal = crypto_seal(&sample.signing_secret, &run.log, SAMPLE_LOG_EVENTS, &sample.chain[SAMPLE_LOG_EVENTS]);
+    assert_int_equal(verify(&run, &sample.chain[0]), ERR_FORGED);
 }
 
 static void
