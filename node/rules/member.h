@@ -10,7 +10,9 @@
 #include "node/rules/dag.h"
 #include "proto/event.h"
 
-enum { RULES_VERSION = 1, MEMBER_PAST_MAX = 1024, MEMBER_ROW_BYTES_MAX = 16777216 };
+/* MEMBER_ENTRIES_MAX: the row looks at the first so many of an entity in its order, so that one unit's endless side branches cost
+ * nobody more than this; honest members have some dozens. */
+enum { RULES_VERSION = 1, MEMBER_PAST_MAX = 1024, MEMBER_ENTRIES_MAX = 4096, MEMBER_ROW_BYTES_MAX = 16777216 };
 
 enum outcome {
     OUTCOME_APPLIED = 1,
@@ -49,7 +51,6 @@ const char *void_reason_text(enum void_reason r); /* "is already a member", … 
 
 struct member_entry {
     struct position at;
-    struct hlc clock;              /* display only */
     uint16_t kind, kind_version;
     struct civil_date effective;
     enum date_precision precision;
@@ -59,7 +60,7 @@ struct member_entry {
     uint64_t shares;
     int64_t share_price_minor;
     char currency[CURRENCY_MAX];
-    uint8_t n_refs;                /* roles 2–4 only */
+    uint8_t n_refs;                /* those of roles that the kind takes; a role twice shows the breach of §8 */
     struct event_ref refs[3];
     uint8_t capsule_mask;          /* bit (class − 1) for classes 1–5, bit 7 for 15: which capsules the event carries */
     enum outcome outcome;
@@ -75,7 +76,7 @@ struct member_row {
 
 void member_row_init(struct member_row *r, const struct unit_id *unit, const struct subject_id *subject);
 void member_row_release(struct member_row *r);
-/* The one encoding of a row. Decode: ERR_CORRUPT. */
+/* The one encoding of a row. Encode: ERR_NOMEM. Decode: ERR_CORRUPT, ERR_NOMEM; a released or initialised row. */
 int member_row_encode(const struct member_row *r, struct buf *out, struct err *err) NODISCARD;
 int member_row_decode(struct slice bytes, const struct unit_id *unit, const struct subject_id *subject, struct member_row *ret,
                       struct err *err) NODISCARD;
@@ -86,28 +87,29 @@ struct member_world {
     void *arg;
     /* Chain value after a held and applied position; ERR_NOTFOUND if not held. */
     int (*chain_at)(void *arg, const struct position *at, struct chain_value *ret);
-    /* Whether office was opened by the unit in the past of `at` (DAG past or earlier in its log). */
+    /* Whether the unit has a well-formed office.opened of office before `at` by position (office_opened_before). */
     bool (*office_known)(void *arg, const struct unit_id *unit, const struct office_id *office, const struct position *at);
 };
 
 /* Entry from a decoded event. outcome is left APPLIED. kind must be 32–43. */
 void member_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
                              struct member_entry *ret);
-/* An entry for an event of this entity whose kind or version is unknown: must-understand → OUTCOME_UNKNOWN. */
-void member_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
+/* An entry for an event of this entity whose kind or version is unknown. False if it is not must-understand: such an event has
+ * no effect and stands in no row. */
+bool member_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
                           struct member_entry *ret);
 
-/* Adds e and recomputes the outcomes of all entries (cheaply when e comes after all others). Already there: nothing.
- * Errors are only ERR_NOMEM; impossible events become VOID entries. *ret_missing receives a position that some entry
- * waits for, if any (has = false otherwise). */
+/* Adds e and recomputes the outcomes of all entries (O(n) when e comes after all others by position). Already there, or beyond the
+ * first MEMBER_ENTRIES_MAX: nothing. Errors are ERR_NOMEM and what chain_at returned, and leave the row as it was; impossible events
+ * become VOID entries. *ret_missing receives a position that some entry waits for, if any (has = false otherwise). */
 struct missing { bool has; struct position at; };
 int member_row_add(struct member_row *r, const struct member_entry *e, const struct member_world *w, struct missing *ret_missing,
                    struct err *err) NODISCARD;
 /* Recomputes after something outside arrived (a waited-for target). */
 int member_row_refold(struct member_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err) NODISCARD;
 
-/* Would e, written now after everything in the row, be valid? 0, or ERR_CONFLICT/ERR_INVALID/ERR_NOTFOUND with a text for the
- * desk and the field at fault. Nothing changes. */
+/* Would e, written now after everything in the row (at = the writer's next position), be valid? 0, or ERR_CONFLICT, ERR_INVALID,
+ * ERR_NOTFOUND (office) with a text for the desk and the field at fault, or ERR_NOMEM. Nothing changes. */
 int member_row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w, struct err *err) NODISCARD;
 
 enum member_status { STATUS_NONE = 0, STATUS_APPLIED = 1, STATUS_REFUSED = 2, STATUS_MEMBER = 3, STATUS_LEFT = 4 };
@@ -121,13 +123,14 @@ struct member_state {
     struct office_id office;
     struct civil_date joined_on, left_on; /* of the current or last membership; DATE_NONE */
     uint64_t shares;
-    int64_t capital_minor;
+    int64_t capital_minor;         /* paid for the shares held, as far as in this currency: that of the last subscription */
     char currency[CURRENCY_MAX];
     struct position last_change; /* event that the ETag names: the entry latest in (depth, log, seq) */
 };
 /* State on a day (effective dates ≤ as_of; DATE_MAX = all). */
 void member_state_at(const struct member_row *r, struct civil_date as_of, struct member_state *ret);
-/* Position of the newest applied entry that carries a capsule of the class; false if none. */
+/* Position of the capsule of a class in force: of the last slot in the order of the fold of which an event carries one, the newest
+ * (a correction that carries none leaves the one before it); false if none. */
 bool member_capsule_position(const struct member_row *r, uint8_t class, struct position *ret);
 
 /* Contributions to the views: what the member adds to each cell. */

@@ -4,7 +4,7 @@
 
 #include "node/rules/member.h"
 
-enum { PLACE_ENTRIES_MAX = 4096 };
+enum { PLACE_ENTRIES_MAX = MEMBER_ENTRIES_MAX };
 
 struct place_entry {
     struct position at;
@@ -13,7 +13,7 @@ struct place_entry {
     struct office_facts facts;      /* offices */
     struct unit_described unit;     /* kind 16 */
     uint8_t n_refs;
-    struct event_ref refs[1];       /* role 2 */
+    struct event_ref refs[2];       /* role 2; a second one shows the breach of §8 */
     enum outcome outcome;
     enum void_reason reason;
 };
@@ -34,6 +34,10 @@ int place_row_decode(struct slice bytes, const struct unit_id *unit, const struc
                      struct err *err) NODISCARD;
 void place_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
                             struct place_entry *ret);
+/* As member_entry_unknown. */
+bool place_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
+                         struct place_entry *ret);
+/* As their namesakes in member.h. */
 int place_row_add(struct place_row *r, const struct place_entry *e, const struct member_world *w, struct missing *ret_missing,
                   struct err *err) NODISCARD;
 int place_row_refold(struct place_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err) NODISCARD;
@@ -44,7 +48,7 @@ struct office_state { bool open; struct office_facts facts; struct civil_date op
 bool office_state_at(const struct place_row *r, struct civil_date as_of, struct office_state *ret);
 /* The unit.described in force; false if none. */
 bool unit_state_at(const struct place_row *r, struct civil_date as_of, struct unit_described *ret);
-/* Whether the opening of this office is valid and lies in the past of `at`. */
+/* Whether an office.opened of this office, void or not, lies before `at` by position. */
 bool office_opened_before(const struct place_row *r, const struct dag *dag, const struct position *at);
 
 #endif

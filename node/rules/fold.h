@@ -1,0 +1,78 @@
+/* What the folds of members and of places share: the past inside a row, references, slots, validity, outcome. docs/PROTOCOL.md §8, §10.
+ * Private to node/rules. The rules of a kind of entity come in as a table of functions; this part knows no state of theirs. */
+#ifndef SMARTNODE_RULES_FOLD_H
+#define SMARTNODE_RULES_FOLD_H
+
+#include "node/rules/member.h"
+
+enum { FOLD_NONE = UINT32_MAX, FOLD_REFS_MAX = 3, FOLD_SMALL = 24 };
+
+/* One event as the fold sees it. The first part is given, the second computed. */
+struct fold_item {
+    const struct position *at;
+    const void *entry; /* of the room's own type, for step and office */
+    uint16_t kind, kind_version;
+    int32_t day;
+    uint8_t n_refs;
+    const struct event_ref *refs;
+
+    uint32_t target[FOLD_REFS_MAX]; /* index in the row by position, FOLD_NONE */
+    uint32_t root;                  /* the slot's first event */
+    enum outcome outcome;
+    enum void_reason reason;
+};
+
+struct fold_rules {
+    bool (*known)(uint16_t kind, uint16_t version);
+    /* Role beside 2 that a kind takes (0 = none), whether it must be there, and the kind of its target. */
+    uint8_t (*role)(uint16_t kind, bool *ret_required, uint16_t *ret_target);
+    /* Whether what the event names outside the row was there in its past; VOID_NONE if so. */
+    enum void_reason (*outside)(const void *ctx, const struct fold_item *item, const struct member_world *w);
+    void (*start)(void *state);
+    /* One step; VOID_NONE and a new state, or a reason and the old one. other: slot of the target of the role beside 2. */
+    enum void_reason (*step)(void *state, const struct fold_item *item, uint32_t other);
+};
+
+struct fold {
+    const struct fold_rules *rules;
+    const struct member_world *world;
+    const void *ctx;
+    void *state;
+    size_t n;
+    struct fold_item *items;
+    /* scratch of n each */
+    uint64_t *keys;
+    uint32_t *filler;
+    uint8_t *in, *before, *after;
+    struct missing missing;
+    uint32_t impossible; /* what would become impossible, where the reason of the item judged last is that */
+    void *memory;
+    struct fold_item small_items[FOLD_SMALL];
+    uint64_t small_keys[FOLD_SMALL];
+    uint32_t small_filler[FOLD_SMALL];
+    uint8_t small_bytes[3 * FOLD_SMALL];
+};
+
+/* Order of a row: depth, log id, seq. */
+int fold_compare(const struct dag *dag, const struct position *a, const struct position *b);
+/* Whether every role stands once and the required one is there (§8). */
+bool fold_refs_ok(const struct fold_rules *rules, uint16_t kind, const struct event_ref *refs, size_t n);
+/* Takes from a header the references that the kind takes, up to max; a second one of a role is kept to show the breach. */
+uint8_t fold_refs_take(const struct fold_rules *rules, const struct event_header *h, struct event_ref *ret, size_t max);
+/* Key of a slot in the order of the fold: day, slot's first event; the filler rides along in the low 16 bits. */
+uint64_t fold_key(int32_t day, uint32_t root, uint32_t filler);
+void fold_sort(uint64_t *keys, size_t n);
+
+int fold_init(struct fold *f, const struct fold_rules *rules, const struct member_world *w, const void *ctx,
+              void *state, size_t n, struct err *err) NODISCARD;
+void fold_release(struct fold *f);
+/* Finds targets by position and, over valid events, the slots. After the items are filled. */
+void fold_link(struct fold *f);
+/* Judges item `last` (after fold_link; every other item is in its past and has its stored outcome) and sets the outcomes of all.
+ * *ret_done = false and nothing changed if something in the row waits or is unknown. Errors are those of chain_at. */
+int fold_append(struct fold *f, uint32_t last, bool *ret_done, struct err *err) NODISCARD;
+/* Outcomes of all items. newest: one that was just put in beside others whose outcomes are known; FOLD_NONE: everything anew.
+ * f->missing: a position that some item waits for. Errors: ERR_NOMEM and those of chain_at. */
+int fold_update(struct fold *f, uint32_t newest, struct err *err) NODISCARD;
+
+#endif

@@ -1,0 +1,291 @@
+/* Member rows: entries from events, adding, refolding, and the desk's question before a write. docs/PROTOCOL.md §10. */
+#include "node/rules/member_step.h"
+
+#include "proto/crypto.h"
+
+void
+member_row_init(struct member_row *r, const struct unit_id *unit, const struct subject_id *subject)
+{
+    memset(r, 0, sizeof(*r));
+    r->unit = *unit;
+    r->subject = *subject;
+}
+
+void
+member_row_release(struct member_row *r)
+{
+    free(r->entries);
+    r->entries = NULL;
+    r->n = 0;
+    r->cap = 0;
+}
+
+/* ---- entries ---- */
+
+static uint8_t
+capsule_mask(const struct event_header *h)
+{
+    unsigned mask = 0;
+    for (uint8_t i = 0; i < h->n_capsules; i++) {
+        uint8_t class = h->capsules[i].class;
+        if (class == CLASS_KEY) {
+            mask |= 0x80;
+        } else if (class >= CLASS_IDENTITY && class <= CLASS_NOTE) {
+            mask |= 1U << (class - 1);
+        }
+    }
+    return (uint8_t)mask;
+}
+
+static void
+entry_start(const struct position *at, const struct event_header *h, const struct event_common *c,
+            struct member_entry *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->at = *at;
+    ret->kind = h->kind;
+    ret->kind_version = h->kind_version;
+    ret->effective = c->has_effective ? c->effective : DATE_NONE;
+    ret->precision = c->has_effective ? c->precision : PRECISION_DAY;
+    ret->capsule_mask = capsule_mask(h);
+    ret->outcome = OUTCOME_APPLIED;
+}
+
+void
+member_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
+                        struct member_entry *ret)
+{
+    entry_start(at, h, &p->common, ret);
+    ret->n_refs = fold_refs_take(&member_rules, h, ret->refs, ARRAY_LEN(ret->refs));
+    switch (h->kind) {
+    case KIND_APPLICATION_RECEIVED:
+    case KIND_MEMBER_ADMITTED:
+        ret->category = p->admission.category;
+        ret->person_type = p->admission.person_type;
+        ret->has_office = true;
+        ret->office = p->admission.office;
+        if (h->kind == KIND_MEMBER_ADMITTED) {
+            ret->shares = p->admission.shares;
+            ret->share_price_minor = p->admission.share_price_minor;
+            memcpy(ret->currency, p->admission.currency, sizeof(ret->currency));
+        }
+        break;
+    case KIND_SHARES_SUBSCRIBED:
+        ret->shares = p->shares.shares;
+        ret->share_price_minor = p->shares.share_price_minor;
+        memcpy(ret->currency, p->shares.currency, sizeof(ret->currency));
+        break;
+    case KIND_CATEGORY_CHANGED: ret->category = p->category; break;
+    case KIND_DATA_CHANGED:
+        ret->has_office = p->data.has_office;
+        ret->office = p->data.has_office ? p->data.office : ret->office;
+        break;
+    default: break;
+    }
+}
+
+bool
+member_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
+                     struct member_entry *ret)
+{
+    if (!h->must_understand) {
+        return false;
+    }
+    entry_start(at, h, c, ret);
+    ret->capsule_mask = 0;
+    ret->outcome = OUTCOME_UNKNOWN;
+    return true;
+}
+
+/* ---- adding ---- */
+
+static void
+fill(struct fold_item *item, const struct member_entry *e)
+{
+    memset(item, 0, sizeof(*item));
+    item->at = &e->at;
+    item->entry = e;
+    item->kind = e->kind;
+    item->kind_version = e->kind_version;
+    item->day = e->effective.days;
+    item->n_refs = e->n_refs;
+    item->refs = e->refs;
+    item->outcome = e->outcome;
+    item->reason = e->reason;
+}
+
+/* Folds the row; newest = index of an entry that was just put in, FOLD_NONE for everything anew. Writes outcomes back only
+ * when all went well. */
+static int
+refold(struct member_row *r, const struct member_world *w, uint32_t newest, struct missing *ret_missing,
+       struct err *err)
+{
+    struct fold f;
+    struct member_fold state;
+    int rc = fold_init(&f, &member_rules, w, r, &state, r->n, err);
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < r->n; i++) {
+        fill(&f.items[i], &r->entries[i]);
+    }
+    rc = fold_update(&f, newest, err);
+    for (size_t i = 0; i < r->n && rc == 0; i++) {
+        r->entries[i].outcome = f.items[i].outcome;
+        r->entries[i].reason = f.items[i].reason;
+    }
+    if (rc == 0) {
+        *ret_missing = f.missing;
+    }
+    fold_release(&f);
+    return rc;
+}
+
+int
+member_row_refold(struct member_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err)
+{
+    return refold(r, w, FOLD_NONE, ret_missing, err);
+}
+
+static int
+make_room(struct member_row *r, struct err *err)
+{
+    if (r->n < r->cap) {
+        return 0;
+    }
+    size_t cap = r->cap < 2 ? 2 : r->cap * 2;
+    struct member_entry *more = realloc(r->entries, cap * sizeof(*more));
+    if (more == NULL) {
+        return err_set(err, ERR_NOMEM, "member row: out of memory");
+    }
+    r->entries = more;
+    r->cap = cap;
+    return 0;
+}
+
+int
+member_row_add(struct member_row *r, const struct member_entry *e, const struct member_world *w,
+               struct missing *ret_missing, struct err *err)
+{
+    size_t at = r->n;
+    int order = 1;
+    while (at > 0 && (order = fold_compare(w->dag, &e->at, &r->entries[at - 1].at)) < 0) {
+        at--;
+    }
+    if ((at > 0 && order == 0) || at == MEMBER_ENTRIES_MAX) {
+        *ret_missing = (struct missing){.has = false};
+        return 0;
+    }
+    int rc = make_room(r, err);
+    if (rc != 0) {
+        return rc;
+    }
+    bool full = r->n == MEMBER_ENTRIES_MAX;
+    struct member_entry pushed_out;
+    if (full) {
+        pushed_out = r->entries[r->n - 1];
+        r->n--;
+    }
+    memmove(&r->entries[at + 1], &r->entries[at], (r->n - at) * sizeof(*r->entries));
+    r->entries[at] = *e;
+    r->n++;
+    rc = refold(r, w, full ? FOLD_NONE : (uint32_t)at, ret_missing, err);
+    if (rc != 0) {
+        memmove(&r->entries[at], &r->entries[at + 1], (r->n - at - 1) * sizeof(*r->entries));
+        r->n--;
+        if (full) {
+            r->entries[r->n++] = pushed_out;
+        }
+    }
+    return rc;
+}
+
+/* ---- the desk's question ---- */
+
+static int
+say(const struct member_row *r, const struct member_entry *e, const struct fold *f, struct err *err)
+{
+    struct member_state s;
+    char day[DATE_TEXT_MAX], other[DATE_TEXT_MAX];
+    member_state_at(r, e->effective, &s);
+    date_format(e->effective, day);
+    switch (f->items[r->n].reason) {
+    case VOID_NOT_APPLICANT:
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: no application is open on %s", day);
+    case VOID_ALREADY_APPLIED:
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: an application is open already on %s", day);
+    case VOID_ALREADY_MEMBER:
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: is a member already, since %s",
+                         date_format(s.joined_on, other));
+    case VOID_NOT_MEMBER:
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: is not a member on %s", day);
+    case VOID_LEFT:
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: the member left on %s",
+                         date_format(s.left_on, other));
+    case VOID_DECEASED:
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: the member died on %s",
+                         date_format(s.left_on, other));
+    case VOID_SAME_CATEGORY:
+        return err_field(err, ERR_CONFLICT, "category", "category: the member is in it already on %s", day);
+    case VOID_CATEGORY_PERSON:
+        return err_field(err, ERR_INVALID, "category",
+                         "category: A and B are for natural persons, this is a legal person");
+    case VOID_NO_OFFICE: return err_field(err, ERR_NOTFOUND, "office", "office: the unit has not opened it");
+    case VOID_REQUEST_OPEN:
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: a withdrawal request is open already on %s",
+                         day);
+    case VOID_NO_REQUEST:
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: no withdrawal request is open on %s", day);
+    case VOID_REFERENCE:
+        return err_field(
+            err, ERR_CONFLICT, "reference",
+            "reference: the event to correct or to answer is missing, void, of another kind, or not the open one");
+    case VOID_MAKES_IMPOSSIBLE: {
+        const struct member_entry *later = f->items[f->impossible].entry;
+        return err_field(err, ERR_CONFLICT, "effective_on",
+                         "effective_on: %s of %s, recorded before, would become impossible",
+                         event_kind_name(later->kind), date_format(later->effective, other));
+    }
+    case VOID_TOO_MANY:
+        return err_field(err, ERR_CONFLICT, "subject", "subject: %d events, no more can be recorded", MEMBER_PAST_MAX);
+    case VOID_SHARES:
+        return err_field(err, ERR_CONFLICT, "shares", "shares: the member would hold more than %d",
+                         (int)SHARES_HELD_MAX);
+    default:
+        return err_field(err, ERR_CONFLICT, "kind", "kind: the member %s", void_reason_text(f->items[r->n].reason));
+    }
+}
+
+int
+member_row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w, struct err *err)
+{
+    if (!member_rules.known(e->kind, e->kind_version)) {
+        return err_field(err, ERR_INVALID, "kind", "kind: %u in version %u is not of the register", e->kind,
+                         e->kind_version);
+    }
+    struct fold f;
+    struct member_fold state;
+    int rc = fold_init(&f, &member_rules, w, r, &state, r->n + 1, err);
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < r->n; i++) {
+        fill(&f.items[i], &r->entries[i]);
+    }
+    fill(&f.items[r->n], e);
+    f.items[r->n].outcome = OUTCOME_VOID;
+    fold_link(&f);
+    bool done = false;
+    rc = fold_append(&f, (uint32_t)r->n, &done, err);
+    if (rc == 0 && !done) {
+        rc = err_field(err, ERR_CONFLICT, "subject",
+                       "subject: an earlier event waits for one that has not arrived, or needs a newer program");
+    } else if (rc == 0 && f.items[r->n].outcome == OUTCOME_WAITING) {
+        rc = err_field(err, ERR_CONFLICT, "reference",
+                       "reference: the event to correct or to answer has not arrived yet");
+    } else if (rc == 0 && f.items[r->n].outcome != OUTCOME_APPLIED) {
+        rc = say(r, e, &f, err);
+    }
+    fold_release(&f);
+    return rc;
+}

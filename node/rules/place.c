@@ -1,0 +1,353 @@
+/* Rows of offices and units. docs/PROTOCOL.md §9, §10: an office is opened, changed, closed; of a unit the last description counts. */
+#include "node/rules/place.h"
+#include "node/rules/fold.h"
+
+enum phase { PHASE_NONE = 0, PHASE_OPEN = 1, PHASE_CLOSED = 2 };
+
+struct place_fold {
+    enum phase phase;
+};
+
+void
+place_row_init(struct place_row *r, const struct unit_id *unit, const struct office_id *office)
+{
+    memset(r, 0, sizeof(*r));
+    r->unit = *unit;
+    r->office = *office;
+}
+
+void
+place_row_release(struct place_row *r)
+{
+    free(r->entries);
+    r->entries = NULL;
+    r->n = 0;
+    r->cap = 0;
+}
+
+/* ---- rules ---- */
+
+static bool
+known(uint16_t kind, uint16_t version)
+{
+    return kind >= KIND_UNIT_DESCRIBED && kind <= KIND_OFFICE_CLOSED && event_kind_known(kind, version);
+}
+
+static uint8_t
+role(uint16_t kind, bool *ret_required, uint16_t *ret_target)
+{
+    *ret_required = false;
+    *ret_target = kind;
+    return 0;
+}
+
+static enum void_reason
+outside(const void *ctx, const struct fold_item *item, const struct member_world *w)
+{
+    (void)ctx;
+    (void)item;
+    (void)w;
+    return VOID_NONE;
+}
+
+static void
+start(void *state)
+{
+    struct place_fold *f = state;
+    f->phase = PHASE_NONE;
+}
+
+static enum void_reason
+step(void *state, const struct fold_item *item, uint32_t other)
+{
+    struct place_fold *f = state;
+    (void)other;
+    if (item->kind == KIND_UNIT_DESCRIBED) {
+        return VOID_NONE;
+    }
+    if (f->phase == PHASE_CLOSED) {
+        return VOID_OFFICE_CLOSED;
+    }
+    if (item->kind == KIND_OFFICE_OPENED) {
+        if (f->phase == PHASE_OPEN) {
+            return VOID_OFFICE_EXISTS;
+        }
+        f->phase = PHASE_OPEN;
+        return VOID_NONE;
+    }
+    if (f->phase == PHASE_NONE) {
+        return VOID_NO_OFFICE;
+    }
+    f->phase = item->kind == KIND_OFFICE_CLOSED ? PHASE_CLOSED : PHASE_OPEN;
+    return VOID_NONE;
+}
+
+static const struct fold_rules rules = {.known = known, .role = role, .outside = outside, .start = start, .step = step};
+
+/* ---- entries ---- */
+
+static void
+entry_start(const struct position *at, const struct event_header *h, const struct event_common *c,
+            struct place_entry *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->at = *at;
+    ret->kind = h->kind;
+    ret->kind_version = h->kind_version;
+    ret->effective = c->has_effective ? c->effective : DATE_NONE;
+    ret->outcome = OUTCOME_APPLIED;
+}
+
+void
+place_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
+                       struct place_entry *ret)
+{
+    entry_start(at, h, &p->common, ret);
+    ret->n_refs = fold_refs_take(&rules, h, ret->refs, ARRAY_LEN(ret->refs));
+    if (h->kind == KIND_UNIT_DESCRIBED) {
+        ret->unit = p->unit;
+    } else if (h->kind != KIND_OFFICE_CLOSED) {
+        ret->facts = p->office;
+    }
+}
+
+bool
+place_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
+                    struct place_entry *ret)
+{
+    if (!h->must_understand) {
+        return false;
+    }
+    entry_start(at, h, c, ret);
+    ret->outcome = OUTCOME_UNKNOWN;
+    return true;
+}
+
+/* ---- adding ---- */
+
+static void
+fill(struct fold_item *item, const struct place_entry *e)
+{
+    memset(item, 0, sizeof(*item));
+    item->at = &e->at;
+    item->entry = e;
+    item->kind = e->kind;
+    item->kind_version = e->kind_version;
+    item->day = e->effective.days;
+    item->n_refs = e->n_refs;
+    item->refs = e->refs;
+    item->outcome = e->outcome;
+    item->reason = e->reason;
+}
+
+static int
+refold(struct place_row *r, const struct member_world *w, uint32_t newest, struct missing *ret_missing, struct err *err)
+{
+    struct fold f;
+    struct place_fold state;
+    int rc = fold_init(&f, &rules, w, r, &state, r->n, err);
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < r->n; i++) {
+        fill(&f.items[i], &r->entries[i]);
+    }
+    rc = fold_update(&f, newest, err);
+    for (size_t i = 0; i < r->n && rc == 0; i++) {
+        r->entries[i].outcome = f.items[i].outcome;
+        r->entries[i].reason = f.items[i].reason;
+    }
+    if (rc == 0) {
+        *ret_missing = f.missing;
+    }
+    fold_release(&f);
+    return rc;
+}
+
+int
+place_row_refold(struct place_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err)
+{
+    return refold(r, w, FOLD_NONE, ret_missing, err);
+}
+
+int
+place_row_add(struct place_row *r, const struct place_entry *e, const struct member_world *w,
+              struct missing *ret_missing, struct err *err)
+{
+    size_t at = r->n;
+    int order = 1;
+    while (at > 0 && (order = fold_compare(w->dag, &e->at, &r->entries[at - 1].at)) < 0) {
+        at--;
+    }
+    if ((at > 0 && order == 0) || at == PLACE_ENTRIES_MAX) {
+        *ret_missing = (struct missing){.has = false};
+        return 0;
+    }
+    if (r->n == r->cap) {
+        size_t cap = r->cap == 0 ? 2 : r->cap * 2;
+        struct place_entry *more = realloc(r->entries, cap * sizeof(*more));
+        if (more == NULL) {
+            return err_set(err, ERR_NOMEM, "place row: out of memory");
+        }
+        r->entries = more;
+        r->cap = cap;
+    }
+    bool full = r->n == PLACE_ENTRIES_MAX;
+    struct place_entry pushed_out = *e;
+    if (full) {
+        pushed_out = r->entries[r->n - 1];
+        r->n--;
+    }
+    memmove(&r->entries[at + 1], &r->entries[at], (r->n - at) * sizeof(*r->entries));
+    r->entries[at] = *e;
+    r->n++;
+    int rc = refold(r, w, full ? FOLD_NONE : (uint32_t)at, ret_missing, err);
+    if (rc != 0) {
+        memmove(&r->entries[at], &r->entries[at + 1], (r->n - at - 1) * sizeof(*r->entries));
+        r->n--;
+        if (full) {
+            r->entries[r->n++] = pushed_out;
+        }
+    }
+    return rc;
+}
+
+/* ---- the desk's question ---- */
+
+static int
+say(const struct place_row *r, const struct place_entry *e, const struct fold *f, struct err *err)
+{
+    struct office_state s = {.closed_on = DATE_NONE};
+    char day[DATE_TEXT_MAX];
+    (void)office_state_at(r, DATE_MAX, &s);
+    switch (f->items[r->n].reason) {
+    case VOID_OFFICE_EXISTS: return err_field(err, ERR_CONFLICT, "office", "office: it is open already");
+    case VOID_OFFICE_CLOSED:
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: the office closed on %s",
+                         date_format(s.closed_on, day));
+    case VOID_NO_OFFICE:
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: the office is not open on %s",
+                         date_format(e->effective, day));
+    case VOID_MAKES_IMPOSSIBLE: {
+        const struct place_entry *later = f->items[f->impossible].entry;
+        return err_field(err, ERR_CONFLICT, "effective_on",
+                         "effective_on: %s of %s, recorded before, would become impossible",
+                         event_kind_name(later->kind), date_format(later->effective, day));
+    }
+    case VOID_REFERENCE:
+        return err_field(err, ERR_CONFLICT, "reference",
+                         "reference: the event to correct is missing, void, or of another kind");
+    default:
+        return err_field(err, ERR_CONFLICT, "subject", "subject: %d events, no more can be recorded", MEMBER_PAST_MAX);
+    }
+}
+
+int
+place_row_try(const struct place_row *r, const struct place_entry *e, const struct member_world *w, struct err *err)
+{
+    if (!known(e->kind, e->kind_version)) {
+        return err_field(err, ERR_INVALID, "kind", "kind: %u in version %u is none of a place", e->kind,
+                         e->kind_version);
+    }
+    struct fold f;
+    struct place_fold state;
+    int rc = fold_init(&f, &rules, w, r, &state, r->n + 1, err);
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < r->n; i++) {
+        fill(&f.items[i], &r->entries[i]);
+    }
+    fill(&f.items[r->n], e);
+    f.items[r->n].outcome = OUTCOME_VOID;
+    fold_link(&f);
+    bool done = false;
+    rc = fold_append(&f, (uint32_t)r->n, &done, err);
+    if (rc == 0 && !done) {
+        rc = err_field(err, ERR_CONFLICT, "subject",
+                       "subject: an earlier event waits for one that has not arrived, or needs a newer program");
+    } else if (rc == 0 && f.items[r->n].outcome == OUTCOME_WAITING) {
+        rc = err_field(err, ERR_CONFLICT, "reference", "reference: the event to correct has not arrived yet");
+    } else if (rc == 0 && f.items[r->n].outcome != OUTCOME_APPLIED) {
+        rc = say(r, e, &f, err);
+    }
+    fold_release(&f);
+    return rc;
+}
+
+/* ---- what a row says ---- */
+
+static size_t
+slot_of(const struct place_row *r, size_t i)
+{
+    for (size_t steps = 0; steps < r->n && r->entries[i].n_refs > 0; steps++) {
+        const struct event_ref *ref = &r->entries[i].refs[0];
+        size_t k = 0;
+        while (k < r->n && (r->entries[k].at.seq != ref->seq || !TYPE_EQ(&r->entries[k].at.log, &ref->log))) {
+            k++;
+        }
+        if (k == r->n) {
+            break;
+        }
+        i = k;
+    }
+    return i;
+}
+
+/* The last applied entry of a kind in the order of the fold on or before a day; of kind `also` too. NULL if none. */
+static const struct place_entry *
+last_of(const struct place_row *r, uint16_t kind, uint16_t also, struct civil_date as_of)
+{
+    const struct place_entry *last = NULL;
+    uint64_t greatest = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        const struct place_entry *e = &r->entries[i];
+        if (e->outcome != OUTCOME_APPLIED || (e->kind != kind && e->kind != also) || e->effective.days > as_of.days) {
+            continue;
+        }
+        uint64_t key = fold_key(e->effective.days, (uint32_t)slot_of(r, i), (uint32_t)i);
+        if (key >= greatest) {
+            greatest = key;
+            last = e;
+        }
+    }
+    return last;
+}
+
+bool
+office_state_at(const struct place_row *r, struct civil_date as_of, struct office_state *ret)
+{
+    const struct place_entry *opened = last_of(r, KIND_OFFICE_OPENED, KIND_OFFICE_OPENED, as_of);
+    if (opened == NULL) {
+        return false;
+    }
+    const struct place_entry *closed = last_of(r, KIND_OFFICE_CLOSED, KIND_OFFICE_CLOSED, as_of);
+    ret->open = closed == NULL;
+    ret->facts = last_of(r, KIND_OFFICE_OPENED, KIND_OFFICE_CHANGED, as_of)->facts;
+    ret->opened_on = opened->effective;
+    ret->closed_on = closed == NULL ? DATE_NONE : closed->effective;
+    return true;
+}
+
+bool
+unit_state_at(const struct place_row *r, struct civil_date as_of, struct unit_described *ret)
+{
+    const struct place_entry *last = last_of(r, KIND_UNIT_DESCRIBED, KIND_UNIT_DESCRIBED, as_of);
+    if (last == NULL) {
+        return false;
+    }
+    *ret = last->unit;
+    return true;
+}
+
+bool
+office_opened_before(const struct place_row *r, const struct dag *dag, const struct position *at)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct place_entry *e = &r->entries[i];
+        if (e->kind == KIND_OFFICE_OPENED && known(e->kind, e->kind_version) && dag_before(dag, &e->at, at)) {
+            return true;
+        }
+    }
+    return false;
+}

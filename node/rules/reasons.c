@@ -1,0 +1,31 @@
+/* Reasons of void and conflicting events, in words. docs/PROTOCOL.md §10. */
+#include "node/rules/member.h"
+
+const char *
+void_reason_text(enum void_reason r)
+{
+    switch (r) {
+    case VOID_NONE: return "nothing is wrong with it";
+    case VOID_MALFORMED: return "cannot be read";
+    case VOID_NOT_APPLICANT: return "has no open application";
+    case VOID_ALREADY_APPLIED: return "has an open application already";
+    case VOID_ALREADY_MEMBER: return "is a member already";
+    case VOID_NOT_MEMBER: return "is not a member";
+    case VOID_LEFT: return "has left";
+    case VOID_DECEASED: return "has died";
+    case VOID_SAME_CATEGORY: return "is in that category already";
+    case VOID_CATEGORY_PERSON: return "is a legal person; categories A and B are for natural persons";
+    case VOID_NO_OFFICE: return "names an office that its unit had not opened";
+    case VOID_REQUEST_OPEN: return "has an open withdrawal request already";
+    case VOID_NO_REQUEST: return "has no open withdrawal request";
+    case VOID_REFERENCE: return "refers to an event that it cannot refer to";
+    case VOID_MAKES_IMPOSSIBLE: return "would make an event of a later date impossible";
+    case VOID_TOO_MANY: return "has too many events already";
+    case VOID_KEY: return "is signed by a key that was revoked";
+    case VOID_OFFICE_EXISTS: return "is an office that is open already";
+    case VOID_OFFICE_CLOSED: return "is an office that has closed";
+    case VOID_SHARES: return "would hold more shares than there may be";
+    case VOID_KIND: return "opens a log elsewhere than at its start";
+    }
+    return "unknown reason";
+}
