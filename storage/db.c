@@ -223,6 +223,12 @@ open_tables(struct db *db, bool create, struct err *err)
 
 /* ---- what the transactions need of it ---- */
 
+enum db_kind
+db_kind_of(const struct db *db)
+{
+    return db->kind;
+}
+
 struct MDB_env *
 db_env(struct db *db)
 {

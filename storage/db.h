@@ -39,6 +39,7 @@ int db_begin_write(struct db *db, struct db_txn **ret, struct err *err) NODISCAR
  * every case. */
 int db_commit(struct db_txn **txn, struct err *err) NODISCARD;
 void db_abort(struct db_txn **txn); /* also ends a read transaction; NULL inside is fine */
+enum db_kind db_kind_of(const struct db *db);
 struct db *db_of(struct db_txn *txn);
 bool db_is_write(const struct db_txn *txn);
 /* 0 or the error that stuck. */
