@@ -9,9 +9,15 @@
 enum { SUITE_1 = 1 };
 enum purpose { PURPOSE_SEAL = 1, PURPOSE_CERTIFICATE = 2, PURPOSE_ROOT_STATEMENT = 3, PURPOSE_CARD = 4 };
 
-struct sign_secret { uint8_t b[64]; }; /* Ed25519 secret key as libsodium keeps it; wipe after use */
-struct box_secret { uint8_t b[32]; };  /* X25519 */
-struct data_key { uint8_t b[32]; };    /* of a capsule; wipe after use */
+struct sign_secret {
+    uint8_t b[64];
+}; /* Ed25519 secret key as libsodium keeps it; wipe after use */
+struct box_secret {
+    uint8_t b[32];
+}; /* X25519 */
+struct data_key {
+    uint8_t b[32];
+}; /* of a capsule; wipe after use */
 
 /* Initialises libsodium. ERR_UNAVAILABLE if it cannot. Any thread, any number of times. */
 int crypto_init(struct err *err) NODISCARD;
@@ -35,10 +41,11 @@ void crypto_keypair_box(const uint8_t seed[32], struct box_public *ret_pk, struc
 /* Signs suite ‖ purpose ‖ body (body at most 512 bytes, MUST). */
 struct seal crypto_sign_purpose(const struct sign_secret *sk, enum purpose purpose, struct slice body);
 /* ERR_FORGED if it does not fit. what names the thing in the error. */
-int crypto_verify(struct sign_public pk, enum purpose purpose, struct slice body, const struct seal *sig, const char *what,
-                  struct err *err) NODISCARD;
+int crypto_verify(struct sign_public pk, enum purpose purpose, struct slice body, const struct seal *sig,
+                  const char *what, struct err *err) NODISCARD;
 
-struct seal crypto_seal(const struct sign_secret *sk, const struct log_id *log, uint64_t seq, const struct chain_value *chain);
+struct seal crypto_seal(const struct sign_secret *sk, const struct log_id *log, uint64_t seq,
+                        const struct chain_value *chain);
 int crypto_seal_verify(struct sign_public pk, const struct log_id *log, uint64_t seq, const struct chain_value *chain,
                        const struct seal *seal, struct err *err) NODISCARD;
 
@@ -46,10 +53,18 @@ int crypto_seal_verify(struct sign_public pk, const struct log_id *log, uint64_t
  * seal: ERR_LIMIT if larger than CAPSULE_BYTES_MAX. open: ERR_INVALID for malformed, ERR_DENIED if the key is another,
  * ERR_FORGED if it does not decrypt. out holds plaintext: free it with buf_free, which wipes. */
 enum { CAPSULE_BYTES_MAX = 65536, CAPSULE_NONCE_BYTES = 24, CAPSULE_CLASS_MAX = 255 };
-enum capsule_class { CLASS_IDENTITY = 1, CLASS_CONTACT = 2, CLASS_BANK = 3, CLASS_ACTIVITY = 4, CLASS_NOTE = 5, CLASS_KEY = 15 };
-int capsule_seal(const struct data_key *key, uint8_t class, const uint8_t nonce[24], struct slice plain, struct buf *out,
+enum capsule_class {
+    CLASS_IDENTITY = 1,
+    CLASS_CONTACT = 2,
+    CLASS_BANK = 3,
+    CLASS_ACTIVITY = 4,
+    CLASS_NOTE = 5,
+    CLASS_KEY = 15
+};
+int capsule_seal(const struct data_key *key, uint8_t class, const uint8_t nonce[24], struct slice plain,
+                 struct buf *out, struct err *err) NODISCARD;
+int capsule_open(const struct data_key *key, uint8_t class, struct slice capsule, struct buf *out,
                  struct err *err) NODISCARD;
-int capsule_open(const struct data_key *key, uint8_t class, struct slice capsule, struct buf *out, struct err *err) NODISCARD;
 int capsule_seal_to(const struct box_public *to, uint8_t class, const uint8_t eph_seed[32], const uint8_t nonce[24],
                     struct slice plain, struct buf *out, struct err *err) NODISCARD;
 int capsule_open_sealed(const struct box_secret *sk, const struct box_public *pk, uint8_t class, struct slice capsule,

@@ -20,7 +20,7 @@ enum {
     STANDING_MAX = 256,
     VOID_KEYS_MAX = 64,
     PROGRAM_BYTES_MAX = 64,
-    SHARES_MAX = 1000000,           /* in one event */
+    SHARES_MAX = 1000000, /* in one event */
     SHARE_PRICE_MINOR_MAX = 1000000000,
     SHARES_HELD_MAX = 1000000000,
 };
@@ -89,12 +89,14 @@ int event_header_decode(struct slice bytes, struct event_header *ret, struct err
 const struct event_ref *event_header_ref(const struct event_header *h, enum ref_role role);
 
 /* A clear string in an event: UTF-8 without control characters, at most NAME_BYTES_MAX bytes and a NUL. */
-struct name { char s[NAME_BYTES_MAX + 1]; };
+struct name {
+    char s[NAME_BYTES_MAX + 1];
+};
 
 struct event_common {
     bool has_actor, has_subject, has_effective, has_salt;
     struct actor_id actor;
-    struct subject_id subject; /* a member or an office */
+    struct subject_id subject;   /* a member or an office */
     struct civil_date effective; /* DATE_NONE if absent */
     enum date_precision precision;
     uint8_t salt[ID_BYTES];
@@ -116,7 +118,7 @@ struct root_statement {
     struct sign_public signing_key; /* of the log that carries it */
     uint64_t serial;
     uint16_t n_void_keys, n_standing;
-    struct sign_public *void_keys;        /* heap; release with root_statement_release */
+    struct sign_public *void_keys; /* heap; release with root_statement_release */
     struct standing_position *standing;
 };
 
@@ -158,8 +160,8 @@ struct office_facts {
 struct admission {
     uint8_t category, person_type;
     struct office_id office;
-    uint64_t shares;            /* 0 in an application */
-    int64_t share_price_minor;  /* 0 in an application */
+    uint64_t shares;           /* 0 in an application */
+    int64_t share_price_minor; /* 0 in an application */
     char currency[CURRENCY_MAX];
 };
 
@@ -176,11 +178,14 @@ struct event_payload {
         struct log_opened log_opened;
         struct civil_date escrow_day;
         struct unit_described unit;
-        struct office_facts office;     /* kinds 17, 18 */
-        struct admission admission;     /* kinds 32, 34 */
+        struct office_facts office; /* kinds 17, 18 */
+        struct admission admission; /* kinds 32, 34 */
         struct share_subscription shares;
-        uint8_t category;               /* kind 36 */
-        struct { bool has_office; struct office_id office; } data;  /* kind 37 */
+        uint8_t category; /* kind 36 */
+        struct {
+            bool has_office;
+            struct office_id office;
+        } data; /* kind 37 */
     };
 };
 
@@ -194,7 +199,8 @@ uint16_t event_kind_from_name(const char *name);
 int event_payload_encode(const struct event_payload *p, struct buf *out, struct err *err) NODISCARD;
 /* Reads a payload of a known kind with all its rules. ERR_INVALID = malformed (the event is void), ERR_UNKNOWN_KIND,
  * ERR_NOMEM over the memory budget. Slices in ret borrow from bytes. */
-int event_payload_decode(uint16_t kind, uint16_t version, struct slice bytes, struct event_payload *ret, struct err *err) NODISCARD;
+int event_payload_decode(uint16_t kind, uint16_t version, struct slice bytes, struct event_payload *ret,
+                         struct err *err) NODISCARD;
 /* Reads fields 1–5 of any payload, known kind or not. ERR_INVALID if malformed. */
 int event_common_decode(struct slice bytes, struct event_common *ret, struct err *err) NODISCARD;
 
