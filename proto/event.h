@@ -1,6 +1,6 @@
 /* Events: headers (one strict encoding), payloads, frames. docs/PROTOCOL.md §3, §4, §7, §9.
  * Headers and payloads are kept as the bytes that were signed; the structs here are what was read from them. Generated
- * protobuf types stay inside event.c. No randomness, clock or storage. Any thread. */
+ * protobuf types stay inside event_*.c. No randomness, clock or storage. Any thread. */
 #ifndef SMARTNODE_PROTO_EVENT_H
 #define SMARTNODE_PROTO_EVENT_H
 
