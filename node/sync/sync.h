@@ -77,7 +77,7 @@ enum sync_event_type {
     SYNC_SHUTDOWN,
 };
 
-/* A log as the store has it. Given at the start for every log, after each own commit, and whenever something changed that was
+/* A log as the store has it. Given at the start for every log, for a log that this process opens, and whenever something changed that was
  * not an APPEND of ours: a root statement, a cut back to a fork, the end of a freeze. head_seq may go down. */
 struct sync_log {
     struct log_id log;
@@ -116,7 +116,7 @@ struct sync_event {
         struct { uint32_t conn; struct slice bytes; } message;
         struct sync_log log_held;
         struct { struct log_id log; } local_writer; /* this process writes that log (after its LOG_HELD): nothing received is appended to it */
-        struct { struct log_id log; uint64_t seq; struct chain_value chain; } appended; /* durable up to seq; one may stand for several APPENDs */
+        struct { struct log_id log; uint64_t seq; struct chain_value chain; } appended; /* durable up to seq; one may stand for several APPENDs. Also own commits to the LOCAL_WRITER log */
         struct { struct log_id log; } append_failed; /* and every APPEND of that log given before is dropped by the host */
         struct { uint32_t conn; uint64_t number; enum sync_read_result result; struct run run; struct sync_branch ours; } read_done;
         struct { uint32_t conn; struct log_id log; uint64_t seq; bool held; struct chain_value chain; } chain_done;
