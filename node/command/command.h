@@ -56,48 +56,71 @@ struct person_input {
 };
 
 enum member_action {
-    ACTION_APPLY, ACTION_REFUSE, ACTION_ADMIT, ACTION_SUBSCRIBE, ACTION_CHANGE_CATEGORY, ACTION_CHANGE_DATA,
-    ACTION_REQUEST_WITHDRAWAL, ACTION_GRANT_WITHDRAWAL, ACTION_REFUSE_WITHDRAWAL, ACTION_RESIGN, ACTION_EXCLUDE, ACTION_DECEASE,
+    ACTION_APPLY,
+    ACTION_REFUSE,
+    ACTION_ADMIT,
+    ACTION_SUBSCRIBE,
+    ACTION_CHANGE_CATEGORY,
+    ACTION_CHANGE_DATA,
+    ACTION_REQUEST_WITHDRAWAL,
+    ACTION_GRANT_WITHDRAWAL,
+    ACTION_REFUSE_WITHDRAWAL,
+    ACTION_RESIGN,
+    ACTION_EXCLUDE,
+    ACTION_DECEASE,
 };
 
 struct member_request {
     enum member_action action;
-    bool has_subject;            /* APPLY and ADMIT may create one */
+    bool has_subject; /* APPLY and ADMIT may create one */
     struct subject_id subject;
     struct civil_date effective; /* DATE_NONE = today */
     uint8_t category, person_type;
     bool has_office;
-    struct office_id office;     /* resolved by office_find from id or name */
+    struct office_id office; /* resolved by office_find from id or name */
     bool has_shares;
     uint64_t shares;
     struct person_input person;
     bool has_if_match;
-    struct position if_match;    /* ETag: last_change the client saw */
+    struct position if_match; /* ETag: last_change the client saw */
 };
 
 /* Share price and currency come from the unit.described in force on the effective date (ERR_CONFLICT, field "unit", if none).
  * Errors: ERR_INVALID (field), ERR_NOTFOUND (member, office), ERR_CONFLICT (impossible, or stale ETag: field "if-match"). */
-int command_member(const struct command_ctx *ctx, const struct member_request *req, struct draft *ret, struct err *err) NODISCARD;
+int command_member(const struct command_ctx *ctx, const struct member_request *req, struct draft *ret,
+                   struct err *err) NODISCARD;
 
 /* Office by hex id or by name (exact, folded) among the unit's offices. */
 int office_find(const struct command_ctx *ctx, const char *text, struct office_id *ret, struct err *err) NODISCARD;
-int command_office_open(const struct command_ctx *ctx, const struct office_facts *facts, struct civil_date effective, struct draft *ret,
-                        struct err *err) NODISCARD;
-int command_office_change(const struct command_ctx *ctx, const struct office_id *office, const struct office_facts *facts,
-                          struct civil_date effective, struct draft *ret, struct err *err) NODISCARD;
-int command_office_close(const struct command_ctx *ctx, const struct office_id *office, struct civil_date effective, struct draft *ret,
-                         struct err *err) NODISCARD;
+int command_office_open(const struct command_ctx *ctx, const struct office_facts *facts, struct civil_date effective,
+                        struct draft *ret, struct err *err) NODISCARD;
+int command_office_change(const struct command_ctx *ctx, const struct office_id *office,
+                          const struct office_facts *facts, struct civil_date effective, struct draft *ret,
+                          struct err *err) NODISCARD;
+int command_office_close(const struct command_ctx *ctx, const struct office_id *office, struct civil_date effective,
+                         struct draft *ret, struct err *err) NODISCARD;
 int command_unit_describe(const struct command_ctx *ctx, const struct unit_described *unit, struct civil_date effective,
                           struct draft *ret, struct err *err) NODISCARD;
 
 /* Blind index fields and their tokens: names are folded (NFKD, marks stripped, case folded) and split into words; every word is
  * a token and so is its prefix of three letters; e-mail, phone digits, member number, birth date whole. */
-enum index_field { INDEX_NAME = 1, INDEX_NAME_PREFIX = 2, INDEX_EMAIL = 3, INDEX_PHONE = 4, INDEX_MEMBER_NO = 5, INDEX_BIRTH = 6 };
+enum index_field {
+    INDEX_NAME = 1,
+    INDEX_NAME_PREFIX = 2,
+    INDEX_EMAIL = 3,
+    INDEX_PHONE = 4,
+    INDEX_MEMBER_NO = 5,
+    INDEX_BIRTH = 6
+};
 enum { INDEX_TOKENS_MAX = 64 };
-struct index_token { uint8_t field; uint8_t token[VAULT_TOKEN_BYTES]; };
-int index_tokens(const struct vault *v, const struct person_input *p, struct index_token ret[INDEX_TOKENS_MAX], size_t *ret_n,
-                 struct err *err) NODISCARD;
+struct index_token {
+    uint8_t field;
+    uint8_t token[VAULT_TOKEN_BYTES];
+};
+int index_tokens(const struct vault *v, const struct person_input *p, struct index_token ret[INDEX_TOKENS_MAX],
+                 size_t *ret_n, struct err *err) NODISCARD;
 /* Tokens of a search text ("Maes jan", an e-mail, a number, a date): all must match. */
-int index_query(const struct vault *v, const char *text, struct index_token ret[INDEX_TOKENS_MAX], size_t *ret_n, struct err *err) NODISCARD;
+int index_query(const struct vault *v, const char *text, struct index_token ret[INDEX_TOKENS_MAX], size_t *ret_n,
+                struct err *err) NODISCARD;
 
 #endif

@@ -1,0 +1,68 @@
+/* Escrow: what seals data keys. See keys.h; docs/PROTOCOL.md §6. */
+#include "node/command/keys.h"
+
+#include <sodium/utils.h>
+
+static const uint8_t SLOT_CLASSES[VAULT_CLASSES] = {CLASS_IDENTITY, CLASS_CONTACT, CLASS_BANK, CLASS_NOTE};
+
+enum { KEY_PLAIN_MAX = 1024 };
+
+/* Why a nonce that is not random is safe here: it is a keyed hash of the whole plaintext, so a nonce can come back only with the
+ * plaintext it was used for, and then the capsule is the same capsule. Deriving it from unit, subject and generation alone would
+ * use one nonce for two plaintexts as soon as a slot of the same subject and generation held other keys (a restored vault). The
+ * hash is over a secret 256-bit key first, so the nonce says nothing about the data keys. */
+static void
+derive_nonce(const struct data_key *escrow, struct slice plain, uint8_t nonce[CAPSULE_NONCE_BYTES])
+{
+    struct slice parts[] = {slice_of(escrow->b, sizeof(escrow->b)), plain};
+    struct hash h = crypto_hash_parts("smart.keynonce", parts, ARRAY_LEN(parts));
+    memcpy(nonce, h.b, CAPSULE_NONCE_BYTES);
+}
+
+int
+member_keys_capsule(const struct data_key *escrow, const struct unit_id *unit, const struct subject_id *subject,
+                    uint32_t generation, const struct slot_keys *keys, struct buf *out, struct err *err)
+{
+    struct key_capsule_content content = {
+        .use = KEY_USE_ESCROW_DATA, .unit = *unit, .subject = *subject, .n_keys = VAULT_CLASSES};
+    _Static_assert((int)VAULT_CLASSES <= (int)DATA_KEYS_MAX, "a slot fits into one capsule");
+    for (size_t i = 0; i < VAULT_CLASSES; i++) {
+        MUST(vault_class_index(SLOT_CLASSES[i]) == (int)i);
+        if (!vault_key_there(&keys->keys[i])) {
+            sodium_memzero(&content, sizeof(content));
+            return err_set(err, ERR_NOTFOUND, "escrow: a key of the slot was destroyed");
+        }
+        content.keys[i] = (struct keyed_class){SLOT_CLASSES[i], generation, keys->keys[i]};
+    }
+    struct buf plain;
+    buf_init(&plain, KEY_PLAIN_MAX);
+    int rc = key_capsule_encode(&content, &plain, err);
+    if (rc == 0) {
+        uint8_t nonce[CAPSULE_NONCE_BYTES];
+        derive_nonce(escrow, buf_slice(&plain), nonce);
+        rc = capsule_seal(escrow, CLASS_KEY, nonce, buf_slice(&plain), out, err);
+    }
+    buf_free(&plain);
+    sodium_memzero(&content, sizeof(content));
+    return rc;
+}
+
+int
+escrow_capsule(const struct box_public *recovery, const struct unit_id *unit, const struct data_key *escrow,
+               void (*random)(void *arg, uint8_t *out, size_t len), void *random_arg, struct buf *out, struct err *err)
+{
+    struct key_capsule_content content = {.use = KEY_USE_ESCROW_DAY, .unit = *unit, .escrow_key = *escrow};
+    struct buf plain;
+    buf_init(&plain, KEY_PLAIN_MAX);
+    int rc = key_capsule_encode(&content, &plain, err);
+    if (rc == 0) {
+        uint8_t seed[KEY_BYTES], nonce[CAPSULE_NONCE_BYTES];
+        random(random_arg, seed, sizeof(seed));
+        random(random_arg, nonce, sizeof(nonce));
+        rc = capsule_seal_to(recovery, CLASS_KEY, seed, nonce, buf_slice(&plain), out, err);
+        sodium_memzero(seed, sizeof(seed));
+    }
+    buf_free(&plain);
+    sodium_memzero(&content, sizeof(content));
+    return rc;
+}

@@ -1,0 +1,21 @@
+/* Key capsules that a writer makes: the data keys of a subject under the escrow key in force, and a day's escrow key sealed to
+ * the unit's offline recovery key. docs/PROTOCOL.md §6 "Escrow". Pure but for the randomness that is passed in. Any thread. */
+#ifndef SMARTNODE_COMMAND_KEYS_H
+#define SMARTNODE_COMMAND_KEYS_H
+
+#include "proto/person.h"
+#include "storage/vault.h"
+
+/* Appends the class 15 capsule (use 2) that seals all keys of a slot. The same arguments give the same bytes, at any time: the
+ * header that commits to them is durable in the main environment before the vault has them, and a start makes them again from
+ * the slot. ERR_NOTFOUND if a key of the slot was destroyed: then the bytes cannot come out the same. ERR_NOMEM, ERR_LIMIT. */
+int member_keys_capsule(const struct data_key *escrow, const struct unit_id *unit, const struct subject_id *subject,
+                        uint32_t generation, const struct slot_keys *keys, struct buf *out, struct err *err) NODISCARD;
+
+/* Appends the class 15 capsule (use 1) of kind 2: the escrow key sealed to the recovery key. Random, so it goes into the vault
+ * (vault_capsules_put) before the commit of the event that names it. ERR_INVALID for a recovery key of small order. */
+int escrow_capsule(const struct box_public *recovery, const struct unit_id *unit, const struct data_key *escrow,
+                   void (*random)(void *arg, uint8_t *out, size_t len), void *random_arg, struct buf *out,
+                   struct err *err) NODISCARD;
+
+#endif

@@ -1,0 +1,146 @@
+/* Words and their numbers. See names.h. */
+#include "node/command/names.h"
+
+static const char *const CATEGORIES[] = {[CATEGORY_A] = "A", [CATEGORY_B] = "B", [CATEGORY_C] = "C"};
+static const char *const PERSON_TYPES[] = {[PERSON_NATURAL] = "natural", [PERSON_LEGAL] = "legal"};
+static const char *const STATUSES[] = {
+    [STATUS_NONE] = "none",     [STATUS_APPLIED] = "applied", [STATUS_REFUSED] = "refused",
+    [STATUS_MEMBER] = "member", [STATUS_LEFT] = "left",
+};
+static const char *const LEFT_REASONS[] = {
+    [LEFT_NONE] = "none",         [LEFT_RESIGNED] = "resigned", [LEFT_WITHDRAWN] = "withdrawn",
+    [LEFT_EXCLUDED] = "excluded", [LEFT_DECEASED] = "deceased", [LEFT_MOVED] = "moved",
+};
+static const char *const OUTCOMES[] = {
+    [OUTCOME_APPLIED] = "applied",   [OUTCOME_REPLACED] = "replaced", [OUTCOME_VOID] = "void",
+    [OUTCOME_CONFLICT] = "conflict", [OUTCOME_WAITING] = "waiting",   [OUTCOME_UNKNOWN] = "unknown",
+};
+static const struct {
+    const char *name;
+    uint16_t kind;
+} ACTIONS[] = {
+    [ACTION_APPLY] = {"apply", KIND_APPLICATION_RECEIVED},
+    [ACTION_REFUSE] = {"refuse", KIND_APPLICATION_REFUSED},
+    [ACTION_ADMIT] = {"admit", KIND_MEMBER_ADMITTED},
+    [ACTION_SUBSCRIBE] = {"subscribe", KIND_SHARES_SUBSCRIBED},
+    [ACTION_CHANGE_CATEGORY] = {"change_category", KIND_CATEGORY_CHANGED},
+    [ACTION_CHANGE_DATA] = {"change_data", KIND_DATA_CHANGED},
+    [ACTION_REQUEST_WITHDRAWAL] = {"request_withdrawal", KIND_WITHDRAWAL_REQUESTED},
+    [ACTION_GRANT_WITHDRAWAL] = {"grant_withdrawal", KIND_WITHDRAWAL_GRANTED},
+    [ACTION_REFUSE_WITHDRAWAL] = {"refuse_withdrawal", KIND_WITHDRAWAL_REFUSED},
+    [ACTION_RESIGN] = {"resign", KIND_MEMBER_RESIGNED},
+    [ACTION_EXCLUDE] = {"exclude", KIND_MEMBER_EXCLUDED},
+    [ACTION_DECEASE] = {"decease", KIND_MEMBER_DECEASED},
+};
+
+static const char *
+name_of(const char *const *names, size_t n, size_t i)
+{
+    return i < n && names[i] ? names[i] : "unknown";
+}
+
+/* Index of text among the names; 0 (which none of the parsed lists uses) if it is not there. */
+static uint8_t
+index_of(const char *const *names, size_t n, const char *text)
+{
+    for (size_t i = 1; i < n && text; i++)
+        if (strcmp(names[i], text) == 0)
+            return (uint8_t)i;
+    return 0;
+}
+
+int
+category_parse(const char *text, uint8_t *ret, struct err *err)
+{
+    uint8_t i = index_of(CATEGORIES, ARRAY_LEN(CATEGORIES), text);
+    if (i == 0)
+        return err_field(err, ERR_INVALID, "category", "category: only A, B and C exist");
+    *ret = i;
+    return 0;
+}
+
+int
+person_type_parse(const char *text, uint8_t *ret, struct err *err)
+{
+    uint8_t i = index_of(PERSON_TYPES, ARRAY_LEN(PERSON_TYPES), text);
+    if (i == 0)
+        return err_field(err, ERR_INVALID, "person_type", "person type: only natural and legal exist");
+    *ret = i;
+    return 0;
+}
+
+int
+member_action_parse(const char *text, enum member_action *ret, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ACTIONS) && text; i++) {
+        if (strcmp(ACTIONS[i].name, text) == 0) {
+            *ret = (enum member_action)i;
+            return 0;
+        }
+    }
+    return err_field(err, ERR_INVALID, "action", "no such action");
+}
+
+int
+subject_parse(const char *text, const char *field, struct subject_id *ret, struct err *err)
+{
+    if (!text || !hex_decode(text, ret->b, sizeof(ret->b)))
+        return err_field(err, ERR_INVALID, field, "an id is 32 hexadecimal digits");
+    return 0;
+}
+
+int
+shares_parse(const char *text, uint64_t *ret, struct err *err)
+{
+    uint64_t n = 0;
+    const char *p = text ? text : "";
+    for (; *p >= '0' && *p <= '9' && n <= SHARES_MAX; p++)
+        n = n * 10 + (uint64_t)(*p - '0');
+    if (*p != '\0' || n < 1 || n > SHARES_MAX)
+        return err_field(err, ERR_INVALID, "shares", "shares: a whole number from 1 to %d", SHARES_MAX);
+    *ret = n;
+    return 0;
+}
+
+const char *
+category_name(uint8_t category)
+{
+    return name_of(CATEGORIES, ARRAY_LEN(CATEGORIES), category);
+}
+
+const char *
+person_type_name(uint8_t person_type)
+{
+    return name_of(PERSON_TYPES, ARRAY_LEN(PERSON_TYPES), person_type);
+}
+
+const char *
+member_action_name(enum member_action action)
+{
+    return (size_t)action < ARRAY_LEN(ACTIONS) ? ACTIONS[action].name : "unknown";
+}
+
+const char *
+member_status_name(enum member_status status)
+{
+    return name_of(STATUSES, ARRAY_LEN(STATUSES), (size_t)status);
+}
+
+const char *
+left_reason_name(enum left_reason reason)
+{
+    return name_of(LEFT_REASONS, ARRAY_LEN(LEFT_REASONS), (size_t)reason);
+}
+
+const char *
+outcome_name(enum outcome outcome)
+{
+    return name_of(OUTCOMES, ARRAY_LEN(OUTCOMES), (size_t)outcome);
+}
+
+uint16_t
+member_action_kind(enum member_action action)
+{
+    MUST((size_t)action < ARRAY_LEN(ACTIONS));
+    return ACTIONS[action].kind;
+}

@@ -1,0 +1,33 @@
+/* The words of the register as the API, the import and the command line spell them, each in one place. Lower case, as in JSON;
+ * categories in capitals. Parsing is exact. Pure, any thread. */
+#ifndef SMARTNODE_COMMAND_NAMES_H
+#define SMARTNODE_COMMAND_NAMES_H
+
+#include "node/command/command.h"
+
+/* "A", "B", "C". ERR_INVALID, field "category". NULL text is as empty. */
+int category_parse(const char *text, uint8_t *ret, struct err *err) NODISCARD;
+/* "natural", "legal". ERR_INVALID, field "person_type". */
+int person_type_parse(const char *text, uint8_t *ret, struct err *err) NODISCARD;
+/* "apply", "refuse", "admit", "subscribe", "change_category", "change_data", "request_withdrawal", "grant_withdrawal",
+ * "refuse_withdrawal", "resign", "exclude", "decease". ERR_INVALID, field "action". */
+int member_action_parse(const char *text, enum member_action *ret, struct err *err) NODISCARD;
+/* 32 hex digits. ERR_INVALID names `field`. */
+int subject_parse(const char *text, const char *field, struct subject_id *ret, struct err *err) NODISCARD;
+/* Whole number 1 … SHARES_MAX, digits only. ERR_INVALID, field "shares". */
+int shares_parse(const char *text, uint64_t *ret, struct err *err) NODISCARD;
+
+/* Never NULL; "unknown" outside the enumeration. */
+const char *category_name(uint8_t category);
+const char *person_type_name(uint8_t person_type);
+const char *member_action_name(enum member_action action);
+/* "none", "applied", "refused", "member", "left". */
+const char *member_status_name(enum member_status status);
+/* "none", "resigned", "withdrawn", "excluded", "deceased", "moved". */
+const char *left_reason_name(enum left_reason reason);
+/* "applied", "replaced", "void", "conflict", "waiting", "unknown". */
+const char *outcome_name(enum outcome outcome);
+/* Kind of the event that an action writes. */
+uint16_t member_action_kind(enum member_action action);
+
+#endif

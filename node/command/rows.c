@@ -1,0 +1,166 @@
+/* Rows and drafts. See rows.h. */
+#include "node/command/rows.h"
+
+int
+rows_get(const struct command_ctx *ctx, enum table t, struct slice key, struct slice *ret, struct err *err)
+{
+    return ctx->state ? state_get(ctx->state, t, key, ret, err) : db_get(ctx->txn, t, key, ret, err);
+}
+
+int
+rows_member(const struct command_ctx *ctx, const struct subject_id *subject, struct member_row *ret, struct err *err)
+{
+    uint8_t key[KEY_MEMBER];
+    struct slice value;
+    key_member(key, subject, &ctx->unit);
+    int rc = rows_get(ctx, TABLE_MEMBERS, slice_of(key, sizeof(key)), &value, err);
+    if (rc == ERR_NOTFOUND)
+        return err_field(err, ERR_NOTFOUND, "subject", "no such member");
+    return rc != 0 ? rc : member_row_decode(value, &ctx->unit, subject, ret, err);
+}
+
+int
+rows_office(const struct command_ctx *ctx, const struct office_id *office, struct place_row *ret, struct err *err)
+{
+    uint8_t key[KEY_OFFICE];
+    struct slice value;
+    key_office(key, &ctx->unit, office);
+    int rc = rows_get(ctx, TABLE_OFFICES, slice_of(key, sizeof(key)), &value, err);
+    if (rc == ERR_NOTFOUND)
+        return err_field(err, ERR_NOTFOUND, "office", "the unit has no such office");
+    return rc != 0 ? rc : place_row_decode(value, &ctx->unit, office, ret, err);
+}
+
+int
+rows_unit(const struct command_ctx *ctx, struct place_row *ret, struct err *err)
+{
+    const struct office_id none = {0};
+    struct slice value;
+    int rc = rows_get(ctx, TABLE_UNITS, slice_of(ctx->unit.b, sizeof(ctx->unit.b)), &value, err);
+    if (rc == ERR_NOTFOUND)
+        return err_field(err, ERR_NOTFOUND, "unit", "the unit is not known here");
+    return rc != 0 ? rc : place_row_decode(value, &ctx->unit, &none, ret, err);
+}
+
+struct walk {
+    const struct command_ctx *ctx;
+    int (*one)(void *arg, const struct place_row *row);
+    void *arg;
+    struct err *err;
+};
+
+static int
+walk_row(void *arg, struct slice key, struct slice value)
+{
+    struct walk *w = arg;
+    struct office_id office;
+    struct place_row row;
+    if (key.len != KEY_OFFICE)
+        return err_set(w->err, ERR_CORRUPT, "offices: a key of %zu bytes", key.len);
+    memcpy(office.b, key.data + sizeof(w->ctx->unit.b), sizeof(office.b));
+    int rc = place_row_decode(value, &w->ctx->unit, &office, &row, w->err);
+    if (rc != 0)
+        return rc;
+    rc = w->one(w->arg, &row);
+    place_row_release(&row);
+    return rc;
+}
+
+int
+rows_offices(const struct command_ctx *ctx, int (*one)(void *arg, const struct place_row *row), void *arg,
+             struct err *err)
+{
+    struct walk w = {ctx, one, arg, err};
+    struct slice unit = slice_of(ctx->unit.b, sizeof(ctx->unit.b)), key, value;
+    if (ctx->state)
+        return state_scan(ctx->state, TABLE_OFFICES, unit, walk_row, &w, err);
+    struct db_cursor *c;
+    int rc = db_cursor_open(ctx->txn, TABLE_OFFICES, &c, err);
+    if (rc != 0)
+        return rc;
+    rc = db_cursor_seek(c, unit, &key, &value, err);
+    while (rc == 0 && key.len >= unit.len && memcmp(key.data, unit.data, unit.len) == 0) {
+        rc = walk_row(&w, key, value);
+        if (rc != 0)
+            break;
+        rc = db_cursor_next(c, &key, &value, err);
+    }
+    db_cursor_close(&c);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+int
+draft_date(const struct command_ctx *ctx, struct civil_date given, struct civil_date *ret, struct err *err)
+{
+    struct civil_date d = date_is_none(given) ? ctx->today : given;
+    if (d.days < DATE_MIN.days || d.days > DATE_MAX.days)
+        return err_field(err, ERR_INVALID, "effective_on", "date of effect: not between 1900 and 2199");
+    *ret = d;
+    return 0;
+}
+
+void
+draft_init(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const struct subject_id *subject,
+           struct civil_date effective)
+{
+    memset(d, 0, sizeof(*d));
+    d->kind = d->payload.kind = kind;
+    struct event_common *c = &d->payload.common;
+    c->has_actor = true;
+    c->actor = ctx->actor;
+    c->has_effective = true;
+    c->effective = effective;
+    c->precision = PRECISION_DAY;
+    if (subject) {
+        c->has_subject = true;
+        c->subject = d->subject = *subject;
+    }
+}
+
+void
+draft_release(struct draft *d)
+{
+    for (size_t i = 0; i < d->n_capsules; i++)
+        buf_free(&d->capsules[i].plain);
+    d->n_capsules = 0;
+}
+
+int
+draft_check_payload(const struct draft *d, struct err *err)
+{
+    struct event_payload p = d->payload;
+    struct buf scratch;
+    p.common.has_salt = true; /* any salt is as good as the writer's */
+    buf_init(&scratch, PAYLOAD_BYTES_MAX);
+    int rc = event_payload_encode(&p, &scratch, err);
+    buf_free(&scratch);
+    return rc;
+}
+
+void
+draft_header(const struct draft *d, struct event_header *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->suite = SUITE_1;
+    ret->kind = d->kind;
+    ret->kind_version = 1;
+    ret->n_refs = d->n_refs;
+    memcpy(ret->refs, d->refs, d->n_refs * sizeof(d->refs[0]));
+    for (size_t i = 0; i < d->n_capsules; i++)
+        ret->capsules[ret->n_capsules++].class = d->capsules[i].class;
+    if (d->new_keys)
+        ret->capsules[ret->n_capsules++].class = CLASS_KEY;
+}
+
+int
+draft_refer(struct draft *d, const struct command_ctx *ctx, enum ref_role role, const struct position *at,
+            struct err *err)
+{
+    MUST(d->n_refs < ARRAY_LEN(d->refs));
+    struct event_ref ref = {.role = (uint8_t)role, .log = at->log, .seq = at->seq};
+    int rc = ctx->world->chain_at(ctx->world->arg, at, &ref.chain);
+    if (rc != 0)
+        return err_set(err, rc, "the event that it refers to is not held");
+    d->refs[d->n_refs++] = ref;
+    return 0;
+}

@@ -1,0 +1,35 @@
+/* What the commands share: rows as the writer's transaction or a reader sees them, and the last steps of a draft. Private to
+ * node/command. */
+#ifndef SMARTNODE_COMMAND_ROWS_H
+#define SMARTNODE_COMMAND_ROWS_H
+
+#include "node/command/command.h"
+
+/* ERR_NOTFOUND if there is none. Borrowed as state_get or db_get lend it. */
+int rows_get(const struct command_ctx *ctx, enum table t, struct slice key, struct slice *ret,
+             struct err *err) NODISCARD;
+/* The member, office or unit of ctx's unit. Released by the caller. ERR_NOTFOUND (field "subject", "office", "unit"). */
+int rows_member(const struct command_ctx *ctx, const struct subject_id *subject, struct member_row *ret,
+                struct err *err) NODISCARD;
+int rows_office(const struct command_ctx *ctx, const struct office_id *office, struct place_row *ret,
+                struct err *err) NODISCARD;
+int rows_unit(const struct command_ctx *ctx, struct place_row *ret, struct err *err) NODISCARD;
+/* Calls one for each office of ctx's unit, in key order; other than 0 from it ends the walk and is returned. */
+int rows_offices(const struct command_ctx *ctx, int (*one)(void *arg, const struct place_row *row), void *arg,
+                 struct err *err) NODISCARD;
+
+/* Date or today, checked. ERR_INVALID, field "effective_on". */
+int draft_date(const struct command_ctx *ctx, struct civil_date given, struct civil_date *ret,
+               struct err *err) NODISCARD;
+/* Empty draft of a kind with actor, subject (NULL = none) and date. */
+void draft_init(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const struct subject_id *subject,
+                struct civil_date effective);
+/* Whether the payload will encode: the bounds of docs/PROTOCOL.md §9. ERR_INVALID names the field. */
+int draft_check_payload(const struct draft *d, struct err *err) NODISCARD;
+/* The header that the writer will make of it, as far as the rules look at it. */
+void draft_header(const struct draft *d, struct event_header *ret);
+/* A reference with the chain value at the position. ERR_NOTFOUND if the world does not hold it. */
+int draft_refer(struct draft *d, const struct command_ctx *ctx, enum ref_role role, const struct position *at,
+                struct err *err) NODISCARD;
+
+#endif
