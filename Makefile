@@ -37,7 +37,7 @@ B := $(BUILD)$(if $(SAN),-san)
 
 # ---- flags -------------------------------------------------------------------------------------
 
-PACKAGES := libsodium libprotobuf-c lmdb libzmq libmicrohttpd jansson inih libutf8proc libqrencode
+PACKAGES := libsodium libprotobuf-c lmdb libzmq libmicrohttpd jansson inih libutf8proc libqrencode libcurl
 HAVE_SYSTEMD := $(shell $(PKG_CONFIG) --exists libsystemd 2>/dev/null && echo 1)
 ifeq ($(HAVE_SYSTEMD),1)
 PACKAGES += libsystemd
@@ -45,7 +45,7 @@ endif
 
 # The packages' headers are system headers: their warnings are not ours.
 PACKAGE_CFLAGS := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null))
-PACKAGE_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
+PACKAGE_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lcsv
 
 COMMON := -std=c17 -D_GNU_SOURCE -g -I. $(PACKAGE_CFLAGS) -fno-strict-aliasing -pthread \
 	$(if $(HAVE_SYSTEMD),-DHAVE_SYSTEMD=1) -DSMARTNODE_VERSION='"$(VERSION)"' \

@@ -1,0 +1,37 @@
+/* The commands of the program. Each is main() of its own: argc and argv begin with the command's name, the return value is the exit
+ * status (docs/OPERATIONS.md "Exit status"). All take --data DIR (datadir_find) and --help; those with results take --json. */
+#ifndef SMARTNODE_HOST_CLI_H
+#define SMARTNODE_HOST_CLI_H
+
+#include "proto/base/err.h"
+
+enum exit_status {
+    EXIT_OK = 0,
+    EXIT_ERROR = 1,    /* it was not done; the message says why */
+    EXIT_USAGE = 2,    /* options, arguments, configuration */
+    EXIT_PARTLY = 3,   /* import: some rows were rejected; verify, diff: something does not fit */
+    EXIT_NOT_RUNNING = 4, /* no node answers */
+    EXIT_BUSY = 5,     /* another process has the data directory */
+};
+
+int cmd_init(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_config(int argc, char **argv);
+int cmd_card(int argc, char **argv);
+int cmd_peer(int argc, char **argv);
+int cmd_token(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_member(int argc, char **argv);
+int cmd_import(int argc, char **argv);
+int cmd_export(int argc, char **argv);
+int cmd_report(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
+int cmd_receipt(int argc, char **argv);
+int cmd_rebuild(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
+
+/* "smartnode: text" on standard error; returns the exit status that fits the error. */
+int cli_fail(const struct err *err);
+int cli_usage(const char *fmt, ...) PRINTF_LIKE(1, 2); /* EXIT_USAGE */
+
+#endif

@@ -1,0 +1,52 @@
+/* A node's data directory: smartnode.conf, node.key, vault.key, lock, main/ and vault/. One process at a time holds it for
+ * writing. docs/OPERATIONS.md, docs/STORAGE.md. */
+#ifndef SMARTNODE_HOST_DATADIR_H
+#define SMARTNODE_HOST_DATADIR_H
+
+#include "node/host/config.h"
+#include "node/host/engine.h"
+#include "node/host/identity.h"
+
+enum { PATH_BYTES_MAX = 4096 };
+
+enum datadir_mode {
+    DATADIR_WRITER,   /* exclusive; ERR_BUSY names the process that has it */
+    DATADIR_ADMIN,    /* short single-row writes beside a running node (tokens, peers): LMDB serialises them; no lock */
+    DATADIR_READER,   /* read transactions only, also beside a running node */
+};
+
+struct datadir {
+    char path[PATH_BYTES_MAX];
+    int lock_fd; /* -1: not held */
+    struct config config;
+    struct identity identity;
+    struct db *db;
+    struct vault *vault;
+};
+
+/* The directory: text, or $SMARTNODE_DATA, or ./ if it holds a node.key, else /var/lib/smartnode. */
+int datadir_find(const char *text_or_null, char ret[PATH_BYTES_MAX], struct err *err) NODISCARD;
+/* Opens everything. ERR_NOTFOUND (run init first), ERR_BUSY, ERR_VERSION (newer format), ERR_CONFLICT (data of another unit than
+ * node.key's), ERR_DENIED (key files), and config errors. */
+int datadir_open(const char *path, enum datadir_mode mode, struct datadir *ret, struct err *err) NODISCARD;
+void datadir_close(struct datadir *d);
+/* Process id that holds the lock; 0 if nobody does. */
+long datadir_holder(const char *path);
+/* Asks the running node, if any, to read trust again (SIGHUP). */
+void datadir_nudge(const char *path);
+/* path ‖ "/" ‖ name */
+int path_join(const char *dir, const char *name, char ret[PATH_BYTES_MAX], struct err *err) NODISCARD;
+
+/* Makes directory, key files, configuration and empty environments of a new node. ERR_EXISTS if one is there. */
+int datadir_create(const char *path, const struct config *config, const struct identity *id, struct err *err) NODISCARD;
+
+/* An engine over an open directory, with the real clock, zone and randomness. The unit's time zone comes from its unit.described
+ * (UTC before there is one). engine_free it before datadir_close. */
+int datadir_engine(struct datadir *d, struct engine **ret, struct err *err) NODISCARD;
+/* Today in the unit's own time zone; the same function that datadir_engine gives the engine. */
+struct civil_date datadir_today(struct datadir *d);
+struct wall_ms wall_now(void);
+struct mono_ms mono_now(void);
+void random_fill(void *arg, uint8_t *out, size_t len);
+
+#endif

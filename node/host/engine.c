@@ -1,0 +1,515 @@
+/* Groups of operations and runs in one transaction. See engine.h. */
+#include "node/host/engine.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "node/api/idem.h"
+#include "node/command/keys.h"
+#include "node/host/indexer.h"
+#include "node/host/ownlog.h"
+#include "node/host/trust.h"
+
+struct engine {
+    struct engine_config config;
+    struct state *state;
+    struct apply *apply;
+    struct db_txn *txn;
+    struct ownlog own;
+    struct indexer indexer;
+    uint64_t group_events;
+    bool rebuild_wanted, group_rebuild;
+    uint32_t more_log; /* a log with stored events left to apply; 0 = none */
+};
+
+int
+engine_new(const struct engine_config *config, struct engine **ret, struct err *err)
+{
+    struct engine *e = calloc(1, sizeof(*e));
+    bool rebuild = false;
+    if (!e)
+        return err_set(err, ERR_NOMEM, "writer: out of memory");
+    e->config = *config;
+    int rc = apply_rebuild_needed(config->db, &rebuild, err);
+    if (rc == 0 && rebuild)
+        rc = err_set(err, ERR_UNAVAILABLE, "the state must be rebuilt from the logs first: smartnode rebuild");
+    if (rc == 0)
+        rc = state_new(config->db, &e->state, err);
+    if (rc == 0)
+        rc = apply_new(config->db, e->state, &e->apply, err);
+    ownlog_init(&e->own, &e->config, e->apply);
+    indexer_init(&e->indexer, config->db, config->vault, config->identity);
+    if (rc != 0)
+        engine_free(&e);
+    else
+        *ret = e;
+    return rc;
+}
+
+void
+engine_free(struct engine **engine)
+{
+    struct engine *e = *engine;
+    if (!e)
+        return;
+    if (e->txn)
+        engine_abort(e);
+    ownlog_release(&e->own);
+    indexer_release(&e->indexer);
+    apply_free(&e->apply);
+    state_free(&e->state);
+    free(e);
+    *engine = NULL;
+}
+
+int
+engine_begin(struct engine *e, struct err *err)
+{
+    MUST(!e->txn);
+    int rc = db_begin_write(e->config.db, &e->txn, err);
+    if (rc != 0)
+        return rc;
+    state_begin(e->state, e->txn);
+    ownlog_begin(&e->own);
+    indexer_begin(&e->indexer);
+    e->group_events = 0;
+    e->group_rebuild = false;
+    return 0;
+}
+
+void
+engine_abort(struct engine *e)
+{
+    struct err ignored;
+    if (!e->txn)
+        return;
+    state_discard(e->state);
+    db_abort(&e->txn);
+    ownlog_rollback(&e->own);
+    indexer_rollback(&e->indexer);
+    e->more_log = 0;
+    if (apply_reset(e->apply, &ignored) != 0)
+        e->rebuild_wanted = true; /* the graph could not be read again: engine_reload does, or says why not */
+}
+
+uint64_t
+engine_group_events(const struct engine *e)
+{
+    return e->group_events;
+}
+
+int
+engine_commit(struct engine *e, struct err *err)
+{
+    int rc = ownlog_seal(&e->own, e->txn, err);
+    if (rc == 0)
+        rc = state_flush(e->state, err);
+    if (rc == 0)
+        rc = db_commit(&e->txn, err);
+    if (rc != 0) {
+        engine_abort(e);
+        return rc;
+    }
+    indexer_commit(&e->indexer, &e->own.key_capsules);
+    e->rebuild_wanted |= e->group_rebuild;
+    return 0;
+}
+
+/* ---- operations ---- */
+
+static void
+make_context(struct engine *e, const struct actor_id *actor, const struct member_world *world, struct command_ctx *ret)
+{
+    *ret = (struct command_ctx){.txn = e->txn,
+                                .state = e->state,
+                                .world = world,
+                                .vault = e->config.vault,
+                                .unit = e->config.identity->unit,
+                                .actor = *actor,
+                                .today = e->config.today(e->config.arg),
+                                .random = e->config.random,
+                                .random_arg = e->config.arg};
+    memcpy(ret->unit_code, e->config.identity->unit_code, sizeof(ret->unit_code));
+}
+
+static int
+check_office_tag(struct engine *e, const struct api_op *op, struct err *err)
+{
+    struct office_info info = {.id = op->office.id};
+    struct place_row row;
+    uint8_t key[KEY_OFFICE];
+    struct slice value;
+    if (!op->has_if_match)
+        return 0;
+    key_office(key, &e->config.identity->unit, &op->office.id);
+    int rc = state_get(e->state, TABLE_OFFICES, slice_of(key, sizeof(key)), &value, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? err_set(err, ERR_NOTFOUND, "no such office") : rc;
+    rc = place_row_decode(value, &e->config.identity->unit, &op->office.id, &row, err);
+    if (rc != 0)
+        return rc;
+    bool there = office_state_at(&row, e->config.today(e->config.arg), &info.state);
+    struct hash tag = api_office_tag(&info.id, &info.state);
+    place_row_release(&row);
+    if (!there || !TYPE_EQ(&tag, &op->if_match))
+        return err_field(err, ERR_CONFLICT, "if-match", "the office has changed since it was read");
+    return 0;
+}
+
+static int
+check_unit_tag(struct engine *e, const struct api_op *op, struct err *err)
+{
+    struct unit_described facts = {0};
+    struct place_row row;
+    struct slice value;
+    bool there = false;
+    if (!op->has_if_match)
+        return 0;
+    int rc = state_get(e->state, TABLE_UNITS, slice_of(e->config.identity->unit.b, HASH_BYTES), &value, err);
+    if (rc == 0)
+        rc = place_row_decode(value, &e->config.identity->unit, NULL, &row, err);
+    if (rc == 0) {
+        there = unit_state_at(&row, e->config.today(e->config.arg), &facts);
+        place_row_release(&row);
+    }
+    if (rc != 0 && rc != ERR_NOTFOUND)
+        return rc;
+    struct hash tag = api_unit_tag(&facts);
+    if (!there || !TYPE_EQ(&tag, &op->if_match))
+        return err_field(err, ERR_CONFLICT, "if-match", "the unit has changed since it was read");
+    return 0;
+}
+
+static int
+draft_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct draft *ret, struct err *err)
+{
+    int rc = 0;
+    switch (op->kind) {
+    case OP_MEMBER:
+        if (op->member.office_text[0] != '\0') {
+            rc = office_find(ctx, op->member.office_text, &op->member.request.office, err);
+            op->member.request.has_office = rc == 0;
+        }
+        return rc != 0 ? rc : command_member(ctx, &op->member.request, ret, err);
+    case OP_OFFICE_OPEN: return command_office_open(ctx, &op->office.facts, op->office.effective, ret, err);
+    case OP_OFFICE_CHANGE:
+        rc = check_office_tag(e, op, err);
+        return rc != 0 ? rc : command_office_change(ctx, &op->office.id, &op->office.facts, op->office.effective, ret, err);
+    case OP_OFFICE_CLOSE:
+        rc = check_office_tag(e, op, err);
+        return rc != 0 ? rc : command_office_close(ctx, &op->office.id, op->office.effective, ret, err);
+    case OP_UNIT_DESCRIBE:
+        rc = check_unit_tag(e, op, err);
+        return rc != 0 ? rc : command_unit_describe(ctx, &op->unit.facts, op->unit.effective, ret, err);
+    default: break;
+    }
+    return err_set(err, ERR_INVALID, "no such operation");
+}
+
+/* An event. op's own refusal is in op->result.err and 0 comes back; other errors are the group's. */
+static int
+exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err)
+{
+    struct member_world world;
+    struct command_ctx ctx;
+    struct draft draft;
+    apply_world(e->apply, e->txn, &world);
+    make_context(e, actor, &world, &ctx);
+    int rc = ownlog_clock(&e->own, e->txn, &op->result.err);
+    if (rc == 0)
+        rc = draft_for(e, &ctx, op, &draft, &op->result.err);
+    if (rc != 0)
+        return db_error(e->txn, err);
+    rc = ownlog_write(&e->own, e->txn, &draft, &op->result.position, err);
+    if (rc == 0) {
+        op->result.has_position = true;
+        op->result.has_subject = draft.payload.common.has_subject;
+        op->result.subject = draft.payload.common.subject;
+        e->group_events++;
+    }
+    if (rc == 0 && op->kind == OP_MEMBER)
+        rc = indexer_add(&e->indexer, &op->member.request.person, &op->result.subject, &op->result.position, err);
+    draft_release(&draft);
+    return rc;
+}
+
+static int
+exec_token(struct engine *e, struct api_op *op, struct err *err)
+{
+    struct slice key = slice_of(op->token.hash.b, sizeof(op->token.hash.b));
+    struct slice value;
+    struct buf row;
+    buf_init(&row, TOKEN_ROW_BYTES_MAX);
+    int rc = 0;
+    if (op->kind == OP_TOKEN_REVOKE) {
+        rc = db_get(e->txn, TABLE_TOKENS, key, &value, &op->result.err);
+        if (rc == 0)
+            rc = token_row_decode(value, &op->token.row, &op->result.err);
+        if (rc == 0 && op->token.row.revoked.ms == 0)
+            op->token.row.revoked = e->config.now(e->config.arg);
+    }
+    if (rc == 0)
+        rc = token_row_encode(&op->token.row, &row, &op->result.err);
+    if (rc == 0 && db_put(e->txn, TABLE_TOKENS, key, buf_slice(&row), err) == 0)
+        op->result.err.code = ERR_NONE;
+    buf_free(&row);
+    return db_error(e->txn, err);
+}
+
+static int
+replay(struct engine *e, struct api_op *op, const struct idem_row *row, struct err *err)
+{
+    struct stored_event ev;
+    struct event_common common;
+    struct log_row log;
+    op->result.replayed = true;
+    op->result.status = row->status;
+    if (row->log_no == 0)
+        return 0;
+    /* An event of this very group is not stored yet; its log is the one being written. */
+    int rc = evlog_get(e->txn, row->log_no, &log, err);
+    if (rc != 0)
+        return rc;
+    op->result.has_position = true;
+    op->result.position = (struct position){.log = log.id, .seq = row->seq};
+    if (row->seq > log.head_seq)
+        return 0;
+    rc = evlog_event(e->txn, row->log_no, row->seq, &ev, err);
+    if (rc == 0 && ev.payload.len > 0 && event_common_decode(ev.payload, &common, &op->result.err) == 0 && common.has_subject) {
+        op->result.has_subject = true;
+        op->result.subject = common.subject;
+    }
+    return rc;
+}
+
+/* 1 = answered from what was kept (or refused), 0 = go on. */
+static int
+idem_look(struct engine *e, struct api_op *op, struct err *err)
+{
+    struct slice value;
+    struct idem_row row;
+    struct err ignored;
+    if (!op->idempotent)
+        return 0;
+    int rc = db_get(e->txn, TABLE_IDEMPOTENCY, slice_of(op->idem_key.b, sizeof(op->idem_key.b)), &value, &ignored);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : db_error(e->txn, err);
+    rc = idem_row_decode(value, &row, err);
+    if (rc != 0)
+        return rc;
+    if (!TYPE_EQ(&row.request_hash, &op->request_hash)) {
+        err_field(&op->result.err, ERR_EXISTS, "idempotency-key", "this key was used for another request");
+        return 1;
+    }
+    rc = replay(e, op, &row, err);
+    return rc != 0 ? rc : 1;
+}
+
+static int
+idem_keep(struct engine *e, const struct api_op *op, struct err *err)
+{
+    uint8_t value[IDEM_ROW_BYTES], time_key[IDEM_TIME_KEY_BYTES];
+    struct idem_row row = {.request_hash = op->request_hash, .status = op->result.status, .recorded = e->config.now(e->config.arg)};
+    if (op->result.has_position) {
+        row.log_no = e->own.row.no;
+        row.seq = op->result.position.seq;
+    }
+    idem_row_encode(&row, value);
+    idem_time_key(row.recorded, &op->idem_key, time_key);
+    int rc = db_put(e->txn, TABLE_IDEMPOTENCY, slice_of(op->idem_key.b, sizeof(op->idem_key.b)), slice_of(value, sizeof(value)), err);
+    if (rc == 0)
+        rc = db_put(e->txn, TABLE_IDEM_TIME, slice_of(time_key, sizeof(time_key)), slice_of("", 1), err);
+    return rc;
+}
+
+int
+engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err)
+{
+    op->result = (struct api_result){0};
+    int rc = idem_look(e, op, err);
+    if (rc != 0)
+        return rc > 0 ? 0 : rc;
+    switch (op->kind) {
+    case OP_TOKEN_CREATE:
+    case OP_TOKEN_REVOKE: rc = exec_token(e, op, err); break;
+    case OP_PEER_TRUST: rc = trust_pin(e->txn, e->config.identity, op->peer_trust.card, NULL, &op->result.err); break;
+    case OP_PEER_REMOVE: rc = trust_remove(e->txn, &op->peer_remove.unit, &op->result.err); break;
+    default: rc = exec_event(e, actor, op, err); break;
+    }
+    if (op->kind == OP_PEER_TRUST || op->kind == OP_PEER_REMOVE)
+        rc = db_error(e->txn, err);
+    if (rc != 0 || op->result.err.code != ERR_NONE)
+        return rc;
+    op->result.status = op->status_on_success;
+    return op->idempotent ? idem_keep(e, op, err) : 0;
+}
+
+/* ---- runs from peers ---- */
+
+int
+engine_append(struct engine *e, const struct run *run, const struct chain_value *chain_after, const struct log_opened *opened,
+              const struct event_header *first_header, bool *ret_stored, struct err *err)
+{
+    struct log_row row;
+    bool more = false;
+    *ret_stored = false;
+    int rc = evlog_find(e->txn, &run->log, &row, err);
+    if (rc == ERR_NOTFOUND && opened && run->first == 1)
+        rc = evlog_create(e->txn, &run->log, opened, first_header, &row, err);
+    else if (rc == ERR_NOTFOUND)
+        return 0;
+    if (rc != 0)
+        return rc;
+    if (run->first != row.head_seq + 1 || row.state == LOG_FROZEN)
+        return 0;
+    rc = evlog_append(e->txn, &row, run, chain_after, err);
+    if (rc == 0 && opened && opened->has_root_statement)
+        rc = apply_statements(e->apply, e->txn, &row.unit, &e->group_rebuild, err);
+    if (rc == 0)
+        rc = apply_log(e->apply, e->txn, row.no, APPLY_EVENTS_PER_STEP, &more, err);
+    if (rc == 0) {
+        *ret_stored = true;
+        e->group_events += run->count;
+        if (more)
+            e->more_log = row.no;
+    }
+    return rc;
+}
+
+bool
+engine_apply_pending(const struct engine *e)
+{
+    return e->more_log != 0;
+}
+
+int
+engine_apply_more(struct engine *e, struct err *err)
+{
+    bool more = false;
+    uint32_t log_no = e->more_log;
+    int rc = engine_begin(e, err);
+    if (rc != 0)
+        return rc;
+    rc = apply_log(e->apply, e->txn, log_no, APPLY_EVENTS_PER_STEP, &more, err);
+    if (rc != 0) {
+        engine_abort(e);
+        return rc;
+    }
+    rc = engine_commit(e, err);
+    e->more_log = rc == 0 && !more ? 0 : log_no;
+    return rc;
+}
+
+bool
+engine_rebuild_wanted(const struct engine *e)
+{
+    return e->rebuild_wanted;
+}
+
+int
+engine_reload(struct engine *e, struct err *err)
+{
+    int rc = apply_reset(e->apply, err);
+    if (rc == 0)
+        e->rebuild_wanted = false;
+    return rc;
+}
+
+/* ---- the vault follows ---- */
+
+bool
+engine_vault_pending(const struct engine *e, bool *ret_urgent)
+{
+    return indexer_pending(&e->indexer, ret_urgent);
+}
+
+int
+engine_vault_flush(struct engine *e, struct err *err)
+{
+    return indexer_flush(&e->indexer, err);
+}
+
+int
+engine_vault_complete(struct engine *e, struct err *err)
+{
+    return indexer_complete(&e->indexer, err);
+}
+
+/* ---- the rest ---- */
+
+int
+engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, struct err *err)
+{
+    struct log_row row;
+    uint8_t key[HASH_BYTES + 1];
+    int rc = engine_begin(e, err);
+    if (rc != 0)
+        return rc;
+    rc = evlog_find(e->txn, log, &row, err);
+    if (rc == 0) {
+        row.state = LOG_FROZEN;
+        rc = evlog_put(e->txn, &row, err);
+    } else if (rc == ERR_NOTFOUND) {
+        rc = 0;
+    }
+    memcpy(key, log->b, HASH_BYTES);
+    key[HASH_BYTES] = 0;
+    if (rc == 0 && proof.len > 0)
+        rc = db_put(e->txn, TABLE_EVIDENCE, slice_of(key, sizeof(key)), proof, err);
+    if (rc != 0) {
+        engine_abort(e);
+        return rc;
+    }
+    return engine_commit(e, err);
+}
+
+int
+engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes, struct err *err)
+{
+    struct log_row row;
+    int rc = evlog_find(e->txn, log, &row, err);
+    if (rc == 0)
+        rc = capsules_put(e->txn, row.no, seq, index, bytes, err);
+    return rc;
+}
+
+int
+engine_expire(struct engine *e, size_t max, struct err *err)
+{
+    struct db_cursor *cursor = NULL;
+    uint8_t keys[256][IDEM_TIME_KEY_BYTES];
+    size_t n = 0;
+    struct slice k, v;
+    uint64_t limit = (uint64_t)(e->config.now(e->config.arg).ms - IDEM_KEPT_MS);
+    int rc = engine_begin(e, err);
+    if (rc != 0)
+        return rc;
+    rc = db_cursor_open(e->txn, TABLE_IDEM_TIME, &cursor, err);
+    for (rc = rc != 0 ? rc : db_cursor_first(cursor, &k, &v, err); rc == 0 && n < max && n < ARRAY_LEN(keys);
+         rc = db_cursor_next(cursor, &k, &v, err)) {
+        if (k.len != IDEM_TIME_KEY_BYTES || be64_get(k.data) >= limit)
+            break;
+        memcpy(keys[n++], k.data, IDEM_TIME_KEY_BYTES);
+    }
+    rc = rc == ERR_NOTFOUND ? 0 : rc;
+    db_cursor_close(&cursor);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = db_del(e->txn, TABLE_IDEM_TIME, slice_of(keys[i], IDEM_TIME_KEY_BYTES), err);
+        if (rc == 0)
+            rc = db_del(e->txn, TABLE_IDEMPOTENCY, slice_of(keys[i] + 8, HASH_BYTES), err);
+    }
+    if (rc != 0 || n == 0) {
+        engine_abort(e);
+        return rc;
+    }
+    return engine_commit(e, err);
+}
+
+bool
+engine_own_log(const struct engine *e, struct log_row *ret)
+{
+    if (!e->own.open)
+        return false;
+    *ret = e->own.row;
+    return true;
+}

@@ -1,0 +1,79 @@
+/* The one writer of a node, without its thread: a group of operations and received runs in one transaction of the main
+ * environment, applied, sealed, committed; the vault follows. The daemon's writer thread, the offline import and the simulator
+ * all drive this. docs/ARCHITECTURE.md "A write".
+ *
+ * Order: engine_begin, any number of engine_exec and engine_append, engine_commit or engine_abort. After an error of begin, append,
+ * commit or a non-zero return of exec the group is lost: call engine_abort, nothing has changed. One thread at a time. */
+#ifndef SMARTNODE_HOST_ENGINE_H
+#define SMARTNODE_HOST_ENGINE_H
+
+#include "node/api/api.h"
+#include "node/apply/apply.h"
+#include "node/host/identity.h"
+#include "storage/evlog.h"
+#include "storage/state.h"
+#include "storage/vault.h"
+
+struct engine;
+
+enum {
+    ENGINE_GROUP_EVENTS = 4096,          /* a group beyond this is committed: bounds memory and the wait of the next */
+    ENGINE_CLOCK_BACK_MS = 10000,        /* a clock this far before the last event refuses writes */
+    ENGINE_VAULT_PENDING_MAX = 65536,    /* index entries held back before the vault is written regardless of load */
+};
+
+struct engine_config {
+    struct db *db;
+    struct vault *vault;
+    const struct identity *identity; /* borrowed */
+    char program[PROGRAM_BYTES_MAX + 1];
+    bool allow_clock_back;
+    struct wall_ms (*now)(void *arg);
+    struct civil_date (*today)(void *arg);
+    void (*random)(void *arg, uint8_t *out, size_t len);
+    void *arg;
+};
+
+/* ERR_UNAVAILABLE with "rebuild" if the state was built by other rules: call apply_rebuild, then again. */
+int engine_new(const struct engine_config *config, struct engine **ret, struct err *err) NODISCARD;
+void engine_free(struct engine **e);
+
+int engine_begin(struct engine *e, struct err *err) NODISCARD;
+/* Runs one operation. Its own refusal goes to op->result.err and 0 is returned: the group goes on without it. */
+int engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err) NODISCARD;
+/* Stores and applies a verified run. opened and first_header are set if it begins a log (created here). *ret_stored = false: it does
+ * not continue what is held (it came twice, or an earlier one failed), nothing was done. */
+int engine_append(struct engine *e, const struct run *run, const struct chain_value *chain_after, const struct log_opened *opened,
+                  const struct event_header *first_header, bool *ret_stored, struct err *err) NODISCARD;
+/* Events in the group so far. */
+uint64_t engine_group_events(const struct engine *e);
+/* Seals, flushes, commits. ERR_FULL: nothing changed, room is needed. */
+int engine_commit(struct engine *e, struct err *err) NODISCARD;
+void engine_abort(struct engine *e);
+
+/* True once a log is left with stored events that were not applied in its group (a very long one). */
+bool engine_apply_pending(const struct engine *e);
+/* Applies more of them in a group of its own (begin … commit inside). */
+int engine_apply_more(struct engine *e, struct err *err) NODISCARD;
+/* A root statement made applied events stand no more: state must be rebuilt (apply_rebuild with no group open), then engine_reload. */
+bool engine_rebuild_wanted(const struct engine *e);
+int engine_reload(struct engine *e, struct err *err) NODISCARD;
+
+/* Writes what the vault still lacks (blind index, key capsules) of committed groups. */
+bool engine_vault_pending(const struct engine *e, bool *ret_urgent);
+int engine_vault_flush(struct engine *e, struct err *err) NODISCARD;
+/* At start: completes the vault from the own logs, where a stop came between the two commits. */
+int engine_vault_complete(struct engine *e, struct err *err) NODISCARD;
+
+/* Marks a log frozen and keeps the proof (an encoded Evidence message). */
+int engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, struct err *err) NODISCARD;
+/* Stores a capsule of another unit's event that was asked for; its hash was checked. In a group. */
+int engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes,
+                       struct err *err) NODISCARD;
+/* Drops idempotency rows older than they are kept, at most max. In a group of its own. */
+int engine_expire(struct engine *e, size_t max, struct err *err) NODISCARD;
+
+/* The log that this process writes; false before its first write. Durable head. */
+bool engine_own_log(const struct engine *e, struct log_row *ret);
+
+#endif

@@ -1,0 +1,49 @@
+/* The net thread: sockets, the sync core, and reads for peers. Carries out the core's effects in their order; appends go to the
+ * writer and come back as notices. docs/ARCHITECTURE.md "Threads", docs/PROTOCOL.md §12. */
+#ifndef SMARTNODE_HOST_NETLOOP_H
+#define SMARTNODE_HOST_NETLOOP_H
+
+#include "node/api/api.h"
+#include "node/host/identity.h"
+#include "node/host/writer.h"
+#include "node/sync/sync.h"
+
+struct netloop;
+
+enum residency { RESIDENCY_TRAVELLING, RESIDENCY_GRANTED, RESIDENCY_FEDERATION };
+
+struct netloop_config {
+    const struct identity *identity;
+    struct db *db;
+    struct vault *vault;
+    const char *listen; /* tcp://host:port, or NULL: takes no inbound connection */
+    char program[PROGRAM_BYTES_MAX + 1];
+    enum residency residency;
+    uint64_t unit_bytes_max; /* stored for one unit; 0 = no bound */
+    void (*alarm)(void *arg, const char *text);
+    void *arg;
+};
+
+/* Binds the sockets and reads trust and logs; the thread starts with netloop_start, once the writer is there. */
+int netloop_new(const struct netloop_config *config, struct netloop **ret, struct err *err) NODISCARD;
+int netloop_start(struct netloop *l, struct writer *w, struct err *err) NODISCARD;
+/* Says goodbye to the peers and ends the thread. */
+void netloop_stop(struct netloop *l);
+void netloop_free(struct netloop **l);
+
+/* From the writer's thread (writer_config.notice). */
+void netloop_notice(struct netloop *l, const struct writer_notice *n);
+/* Read trust again (a card was pinned or removed by another process). Any thread. */
+void netloop_reload_trust(struct netloop *l);
+
+const char *netloop_endpoint(const struct netloop *l);
+/* For status, metrics, reports. Any thread. */
+size_t netloop_peers(struct netloop *l, struct api_peer *ret, size_t max);
+bool netloop_known_at(struct netloop *l, const struct unit_id *unit, struct wall_ms *ret);
+struct netloop_stats {
+    uint32_t sessions, peers, lag_logs;
+    uint64_t lag_events, runs_received, runs_sent, dropped;
+};
+void netloop_stats(struct netloop *l, struct netloop_stats *ret);
+
+#endif

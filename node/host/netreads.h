@@ -1,0 +1,25 @@
+/* Reads that the sync core asks for: runs, chain values, evidence, receipts, capsules. Each in a read transaction of its own;
+ * the answer is an event for the core whose slices point into buffers of struct netreads. The net thread's. */
+#ifndef SMARTNODE_HOST_NETREADS_H
+#define SMARTNODE_HOST_NETREADS_H
+
+#include "node/host/netloop.h"
+#include "node/host/peers.h"
+
+struct netreads {
+    struct db *db;
+    struct vault *vault;
+    const struct identity *identity;
+    enum residency residency;
+    struct peers *peers;
+    struct buf bytes, hashes;
+};
+
+void netreads_init(struct netreads *r, const struct netloop_config *config, struct peers *peers);
+void netreads_release(struct netreads *r);
+/* Answers READ, READ_CHAIN, READ_EVIDENCE, READ_EVENT, READ_CAPSULE and FINGERPRINTS_NEEDED. An error is one of storage. */
+int netreads_answer(struct netreads *r, const struct sync_effect *effect, struct sync_event *ret, struct err *err) NODISCARD;
+/* A log as the core wants it. */
+int netreads_log(struct db_txn *txn, const struct log_row *row, struct sync_log *ret, struct buf *proof, struct err *err) NODISCARD;
+
+#endif

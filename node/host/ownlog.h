@@ -1,0 +1,59 @@
+/* The log that this process writes: opens a successor at the first write, turns drafts into events, keeps them in runs until the
+ * group's commit seals them. docs/PROTOCOL.md §5, §6, §7. Belongs to the engine and its thread. */
+#ifndef SMARTNODE_HOST_OWNLOG_H
+#define SMARTNODE_HOST_OWNLOG_H
+
+#include "node/apply/apply.h"
+#include "node/host/engine.h"
+
+struct ownlog_run {
+    uint64_t first;
+    uint32_t count;
+    size_t offset, len; /* in frames */
+    struct chain_value chain;
+};
+
+enum { OWNLOG_RUNS_MAX = 256 };
+
+struct ownlog {
+    const struct engine_config *config;
+    struct apply *apply;
+    bool open;
+    struct log_row row;
+    struct chain_value chain; /* after the last event of the group */
+    struct hlc last;
+    uint64_t seq; /* last event of the group */
+    struct buf frames;
+    size_t n_runs;
+    struct ownlog_run runs[OWNLOG_RUNS_MAX];
+    bool has_escrow;
+    struct civil_date escrow_day;
+    struct data_key escrow;
+    /* as they were when the group began */
+    struct {
+        bool open, has_escrow;
+        struct log_row row;
+        struct hlc last;
+        struct civil_date escrow_day;
+        struct data_key escrow;
+    } before;
+    struct buf key_capsules; /* of the group: log id ‖ seq ‖ index ‖ length u32 ‖ bytes */
+};
+
+void ownlog_init(struct ownlog *o, const struct engine_config *config, struct apply *apply);
+void ownlog_release(struct ownlog *o);
+void ownlog_begin(struct ownlog *o);
+void ownlog_rollback(struct ownlog *o);
+
+/* Writes one event; opens the log and the day's escrow if need be. Errors are the group's. */
+int ownlog_write(struct ownlog *o, struct db_txn *txn, struct draft *d, struct position *ret, struct err *err) NODISCARD;
+/* Seals and stores the group's runs. */
+int ownlog_seal(struct ownlog *o, struct db_txn *txn, struct err *err) NODISCARD;
+/* 0, or ERR_UNAVAILABLE if the clock stands before the last event. */
+int ownlog_clock(struct ownlog *o, struct db_txn *txn, struct err *err) NODISCARD;
+
+/* Latest generation of a subject's keys: slot number. ERR_NOTFOUND. */
+int keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot,
+                 struct err *err) NODISCARD;
+
+#endif

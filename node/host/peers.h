@@ -1,0 +1,42 @@
+/* What the net thread knows of each trusted unit: keys that may connect, addresses, and what the status page shows. Used by the net
+ * thread; peers_snapshot_* under the table's own lock. */
+#ifndef SMARTNODE_HOST_PEERS_H
+#define SMARTNODE_HOST_PEERS_H
+
+#include <pthread.h>
+
+#include "node/api/api.h"
+#include "node/host/identity.h"
+#include "node/host/trust.h"
+#include "node/sync/sync.h"
+
+struct peer {
+    struct trusted trusted;
+    struct box_public transport_key; /* of the card, or of the first event with the highest serial held */
+    bool has_older_key;
+    struct box_public older_key; /* the card's, still admitted until a newer card is pinned */
+    bool refused_us;
+    char reason[API_WARNING_BYTES_MAX + 1];
+    struct wall_ms last_heard, known_at;
+    struct mono_ms behind_since;
+    bool heard, known, connected, open;
+};
+
+struct peers {
+    pthread_mutex_t lock;
+    size_t n;
+    struct peer *list; /* in the order of unit ids */
+};
+
+int peers_init(struct peers *p, struct err *err) NODISCARD;
+void peers_release(struct peers *p);
+/* Reads the pinned cards and the keys of held first events; keeps what was learned of peers that stay. */
+int peers_load(struct peers *p, struct db *db, const struct identity *own, struct err *err) NODISCARD;
+struct peer *peers_find(struct peers *p, const struct unit_id *unit);
+struct peer *peers_find_key(struct peers *p, const struct box_public *key);
+/* Brings what the sessions show. */
+void peers_observe(struct peers *p, const struct sync *sync, struct mono_ms mono, struct wall_ms wall);
+size_t peers_list(struct peers *p, struct mono_ms now, uint64_t lag_events, struct api_peer *ret, size_t max);
+bool peers_known_at(struct peers *p, const struct unit_id *unit, struct wall_ms *ret);
+
+#endif
