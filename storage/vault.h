@@ -65,14 +65,15 @@ struct index_entry {
     struct subject_id subject;
 };
 /* One vault commit: entries, and that log_no (≥ 1) is followed up to seq. Entries may repeat. */
-int vault_index_put(struct vault *v, const struct index_entry *entries, size_t n, uint32_t log_no, uint64_t seq, struct err *err) NODISCARD;
+int vault_index_put(struct vault *v, const struct index_entry *entries, size_t n, uint32_t log_no, uint64_t seq,
+                    struct err *err) NODISCARD;
 int vault_index_cursor(struct vault *v, uint32_t log_no, uint64_t *ret_seq, struct err *err) NODISCARD; /* 0 if none */
 /* Subjects of a token, in order, after `after` (NULL = from the start), at most max. */
-int vault_index_find(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after, size_t max,
-                     struct subject_id *ret, size_t *ret_n, struct err *err) NODISCARD;
+int vault_index_find(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after,
+                     size_t max, struct subject_id *ret, size_t *ret_n, struct err *err) NODISCARD;
 /* Whether (token, subject) is there. */
-int vault_index_has(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *subject, bool *ret,
-                    struct err *err) NODISCARD;
+int vault_index_has(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *subject,
+                    bool *ret, struct err *err) NODISCARD;
 
 /* Key capsules (class 15), own and kept for others. put: one vault commit; the same again is fine. get: appends to out;
  * ERR_NOTFOUND. */
@@ -82,6 +83,7 @@ struct key_capsule {
     struct slice bytes;
 };
 int vault_capsules_put(struct vault *v, const struct key_capsule *capsules, size_t n, struct err *err) NODISCARD;
-int vault_capsule_get(struct vault *v, const struct position *at, uint8_t index, struct buf *out, struct err *err) NODISCARD;
+int vault_capsule_get(struct vault *v, const struct position *at, uint8_t index, struct buf *out,
+                      struct err *err) NODISCARD;
 
 #endif

@@ -86,11 +86,18 @@ struct member_request {
 };
 
 /* Share price and currency come from the unit.described in force on the effective date (ERR_CONFLICT, field "unit", if none).
- * Errors: ERR_INVALID (field), ERR_NOTFOUND (member, office), ERR_CONFLICT (impossible, or stale ETag: field "if-match"). */
+ * ADMIT names the open application, if there is one, and takes from it category, person type and office that are not given.
+ * Person: identity is needed of someone new; one capsule for each class given; without content, someone new gets none for
+ * contact and bank, and a known member's class is emptied by it. Fields of errors: those of person_check (person.h) and action,
+ * subject, effective_on, category, person_type, office, shares, person, unit, if-match.
+ * Errors: ERR_INVALID (field), ERR_NOTFOUND (member, office), ERR_CONFLICT (impossible, or stale ETag: field "if-match"), and
+ * those of storage, after which the transaction is to be aborted. ret is untouched on failure; else the caller's to release. */
 int command_member(const struct command_ctx *ctx, const struct member_request *req, struct draft *ret,
                    struct err *err) NODISCARD;
 
-/* Office by hex id or by name (exact, folded) among the unit's offices. */
+/* Office by hex id or by name (exact, folded) among the unit's offices; of several of one name the open one. ERR_NOTFOUND,
+ * ERR_INVALID, ERR_CONFLICT (ambiguous), field "office". By name it walks all offices and flushes the row cache: an import keeps
+ * what it found. */
 int office_find(const struct command_ctx *ctx, const char *text, struct office_id *ret, struct err *err) NODISCARD;
 int command_office_open(const struct command_ctx *ctx, const struct office_facts *facts, struct civil_date effective,
                         struct draft *ret, struct err *err) NODISCARD;
@@ -103,7 +110,8 @@ int command_unit_describe(const struct command_ctx *ctx, const struct unit_descr
                           struct draft *ret, struct err *err) NODISCARD;
 
 /* Blind index fields and their tokens: names are folded (NFKD, marks stripped, case folded) and split into words; every word is
- * a token and so is its prefix of three letters; e-mail, phone digits, member number, birth date whole. */
+ * a token and so is its prefix of three letters; e-mail, member number (letters and digits), birth date whole, of a phone number
+ * the last eight digits. Tokens beyond INDEX_TOKENS_MAX are left out. ERR_INVALID: not UTF-8 (not after person_check). */
 enum index_field {
     INDEX_NAME = 1,
     INDEX_NAME_PREFIX = 2,
@@ -119,7 +127,8 @@ struct index_token {
 };
 int index_tokens(const struct vault *v, const struct person_input *p, struct index_token ret[INDEX_TOKENS_MAX],
                  size_t *ret_n, struct err *err) NODISCARD;
-/* Tokens of a search text ("Maes jan", an e-mail, a number, a date): all must match. */
+/* Tokens of a search text ("Maes jan", an e-mail, a number, a date): all must match. Three letters find what begins so, other words
+ * the very word. ERR_INVALID, field "q": nothing to look for. */
 int index_query(const struct vault *v, const char *text, struct index_token ret[INDEX_TOKENS_MAX], size_t *ret_n,
                 struct err *err) NODISCARD;
 
