@@ -121,6 +121,7 @@ take_head(struct sync *s, struct session *p, const struct head *h)
 void
 on_heads(struct sync *s, struct session *p, const struct message *m)
 {
+    p->heads_heard = true;
     if (m->heads.full) {
         size_t cursor = 0;
         const void *key;

@@ -61,7 +61,7 @@ session_reset(struct sync *s, struct session *p)
     map_free(&p->claims);
     p->n_served = 0;
     p->peer_number = 0;
-    p->has_fingerprints = false;
+    p->has_fingerprints = p->heads_heard = false;
     pending_evidence_clear(p);
     bool any = p->wants > 0;
     p->wants = p->wants_first = 0;
@@ -216,6 +216,11 @@ on_hello(struct sync *s, struct session *p, const struct message *m)
         }
     } else if (p->state == SESSION_GREETING) {
         session_open(s, p);
+    } else if (!p->heads_heard && s->now >= p->echo_after) {
+        /* It is still greeting: what opened us reached us, what would open it was lost, and our list with it. */
+        p->echo_after = s->now + ECHO_MS;
+        send_hello(s, p);
+        heads_send(s, p, true);
     }
 }
 

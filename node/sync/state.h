@@ -91,7 +91,7 @@ struct session {
     uint32_t conn;
     uint64_t ordinal;
     struct unit_id unit;
-    bool dialled, has_nonce, has_peer_nonce;
+    bool dialled, has_nonce, has_peer_nonce, heads_heard;
     enum session_state state;
     uint8_t nonce[ID_BYTES], peer_nonce[ID_BYTES];
     uint32_t alarmed; /* bits by bye reason */
