@@ -1,9 +1,9 @@
-/* The vault: wrapping, the pool of slots, escrow keys, blind index, key capsules. See vault.h; docs/STORAGE.md "Vault".
+/* The vault: wrapping, the pool of slots, escrow keys. See vault.h; docs/STORAGE.md "Vault".
  *
  * Invariants: (1) every key on disk is inside a wrapped value, bound to its table and number, so that rows cannot be swapped;
  * (2) META_NEXT_SLOT is beyond every slot that was ever written, and moves in the very commit that writes a batch, so that no
  * slot number is written twice; (3) keys in memory are in locked, guarded pages and wiped once given out. */
-#include "storage/vault.h"
+#include "storage/vault_private.h"
 
 #include <sodium.h>
 
@@ -18,13 +18,9 @@ enum {
     POOL_FILL_GROWTH = 4,
     KEY_SLOT = 8,
     KEY_ESCROW = 8,
-    KEY_BLIND = VAULT_TOKEN_BYTES + ID_BYTES,
-    KEY_CURSOR = 4,
-    KEY_KEY_CAPSULE = KEY_POSITION + 1,
 };
 
 _Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == KEY_BYTES, "wrap key");
-_Static_assert(sizeof(struct index_entry) == KEY_BLIND, "an index entry is its key");
 _Static_assert(sizeof(((struct slot_keys *)0)->keys) == SLOT_PLAIN, "a slot is its keys");
 
 /* What a wrapped value is, in its associated data. Stored for ever: never renumbered. */
@@ -34,23 +30,6 @@ static const char META_CHECK[] = "vault.check";
 static const char META_INDEX_KEY[] = "vault.index-key";
 static const char META_NEXT_SLOT[] = "vault.next-slot";
 static const char META_OWN_PREFIX[] = "vault.";
-
-struct secrets {
-    uint8_t wrap[KEY_BYTES];
-    uint8_t index[KEY_BYTES];
-};
-
-struct vault {
-    struct db *db;
-    struct secrets *secrets; /* locked pages */
-    uint8_t *pool;           /* locked pages: SLOT_PLAIN bytes for each slot of the batch */
-    uint64_t pool_first;     /* slot number of pool[0] */
-    uint32_t pool_count;     /* slots in the batch */
-    uint32_t pool_next;      /* of the batch, the next to give out */
-    uint32_t fill;           /* size of the next batch */
-    void (*random)(void *arg, uint8_t *out, size_t len);
-    void *random_arg;
-};
 
 static int open_secrets(struct vault *v, const struct vault_opts *opts, struct err *err);
 static int create_secrets(struct vault *v, struct err *err);
@@ -205,9 +184,8 @@ vault_meta_put(struct vault *v, const char *name, struct slice value, struct err
     return rc;
 }
 
-/* Appends the value of a key to out. */
-static int
-read_value(struct vault *v, enum table t, struct slice key, const char *what, struct buf *out, struct err *err)
+int
+vault_read_value(struct vault *v, enum table t, struct slice key, const char *what, struct buf *out, struct err *err)
 {
     struct db_txn *txn;
     int rc = db_begin_read(v->db, &txn, err);
@@ -229,7 +207,7 @@ int
 vault_meta_get(struct vault *v, const char *name, struct buf *out, struct err *err)
 {
     MUST(strncmp(name, META_OWN_PREFIX, strlen(META_OWN_PREFIX)) != 0);
-    return read_value(v, TABLE_VAULT_META, text_slice(name), "note", out, err);
+    return vault_read_value(v, TABLE_VAULT_META, text_slice(name), "note", out, err);
 }
 
 /* ---- slots ---------------------------------------------------------------------------------- */
@@ -425,175 +403,6 @@ vault_escrow_put(struct vault *v, struct civil_date day, const struct data_key *
         return db_commit(&txn, err);
     db_abort(&txn);
     return rc;
-}
-
-/* ---- blind index ---------------------------------------------------------------------------- */
-
-void
-vault_token(const struct vault *v, uint8_t field, struct slice text, uint8_t out[VAULT_TOKEN_BYTES])
-{
-    crypto_generichash_blake2b_state state;
-    MUST(crypto_generichash_blake2b_init(&state, v->secrets->index, sizeof(v->secrets->index), VAULT_TOKEN_BYTES) == 0);
-    MUST(crypto_generichash_blake2b_update(&state, &field, 1) == 0);
-    if (text.len > 0)
-        MUST(crypto_generichash_blake2b_update(&state, text.data, text.len) == 0);
-    MUST(crypto_generichash_blake2b_final(&state, out, VAULT_TOKEN_BYTES) == 0);
-    sodium_memzero(&state, sizeof(state));
-}
-
-static int
-compare_entries(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct index_entry));
-}
-
-int
-vault_index_put(struct vault *v, const struct index_entry *entries, size_t n, uint32_t log_no, uint64_t seq,
-                struct err *err)
-{
-    struct index_entry *sorted = NULL;
-    if (n > 0) {
-        sorted = reallocarray(NULL, n, sizeof(*sorted));
-        if (!sorted)
-            return err_set(err, ERR_NOMEM, "vault: out of memory");
-        memcpy(sorted, entries, n * sizeof(*sorted));
-        qsort(sorted, n, sizeof(*sorted), compare_entries);
-    }
-    struct db_txn *txn;
-    int rc = db_begin_write(v->db, &txn, err);
-    if (rc != 0)
-        goto done;
-    for (size_t i = 0; i < n && rc == 0; i++)
-        if (i == 0 || compare_entries(&sorted[i], &sorted[i - 1]) != 0)
-            rc = db_put(txn, TABLE_BLIND_INDEX, slice_of(&sorted[i], KEY_BLIND), slice_of(NULL, 0), err);
-    uint8_t key[KEY_CURSOR], value[8];
-    be32_put(key, log_no);
-    be64_put(value, seq);
-    if (rc == 0)
-        rc = db_put(txn, TABLE_INDEX_CURSOR, slice_of(key, sizeof(key)), slice_of(value, sizeof(value)), err);
-    if (rc == 0)
-        rc = db_commit(&txn, err);
-    else
-        db_abort(&txn);
-done:
-    free(sorted);
-    return rc;
-}
-
-int
-vault_index_cursor(struct vault *v, uint32_t log_no, uint64_t *ret_seq, struct err *err)
-{
-    struct db_txn *txn;
-    int rc = db_begin_read(v->db, &txn, err);
-    if (rc != 0)
-        return rc;
-    uint8_t key[KEY_CURSOR];
-    struct slice value;
-    be32_put(key, log_no);
-    rc = db_get(txn, TABLE_INDEX_CURSOR, slice_of(key, sizeof(key)), &value, err);
-    if (rc == 0 && value.len != 8)
-        rc = err_set(err, ERR_CORRUPT, "vault: index cursor of log %u", (unsigned)log_no);
-    if (rc == 0)
-        *ret_seq = be64_get(value.data);
-    if (rc == ERR_NOTFOUND) {
-        *ret_seq = 0;
-        err_clear(err);
-        rc = 0;
-    }
-    db_abort(&txn);
-    return rc;
-}
-
-int
-vault_index_find(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after, size_t max,
-                 struct subject_id *ret, size_t *ret_n, struct err *err)
-{
-    struct db_txn *txn;
-    struct db_cursor *c;
-    int rc = db_begin_read(v->db, &txn, err);
-    if (rc != 0)
-        return rc;
-    rc = db_cursor_open(txn, TABLE_BLIND_INDEX, &c, err);
-    if (rc != 0)
-        goto done;
-    struct index_entry from = {0};
-    memcpy(from.token, token, sizeof(from.token));
-    if (after)
-        from.subject = *after;
-    struct slice key, value;
-    size_t n = 0;
-    rc = db_cursor_seek(c, slice_of(&from, KEY_BLIND), &key, &value, err);
-    if (rc == 0 && after && slice_eq(key, slice_of(&from, KEY_BLIND)))
-        rc = db_cursor_next(c, &key, &value, err);
-    while (rc == 0 && n < max && key.len == KEY_BLIND && memcmp(key.data, token, VAULT_TOKEN_BYTES) == 0) {
-        memcpy(ret[n++].b, key.data + VAULT_TOKEN_BYTES, ID_BYTES);
-        rc = db_cursor_next(c, &key, &value, err);
-    }
-    db_cursor_close(&c);
-    if (rc == 0 || rc == ERR_NOTFOUND) {
-        err_clear(err);
-        *ret_n = n;
-        rc = 0;
-    }
-done:
-    db_abort(&txn);
-    return rc;
-}
-
-int
-vault_index_has(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *subject, bool *ret,
-                struct err *err)
-{
-    struct db_txn *txn;
-    int rc = db_begin_read(v->db, &txn, err);
-    if (rc != 0)
-        return rc;
-    struct index_entry e = {.subject = *subject};
-    memcpy(e.token, token, sizeof(e.token));
-    struct slice value;
-    rc = db_get(txn, TABLE_BLIND_INDEX, slice_of(&e, KEY_BLIND), &value, err);
-    if (rc == 0 || rc == ERR_NOTFOUND) {
-        *ret = rc == 0;
-        err_clear(err);
-        rc = 0;
-    }
-    db_abort(&txn);
-    return rc;
-}
-
-/* ---- key capsules --------------------------------------------------------------------------- */
-
-static void
-key_capsule_key(uint8_t out[KEY_KEY_CAPSULE], const struct position *at, uint8_t index)
-{
-    key_position(out, &at->log, at->seq);
-    out[KEY_POSITION] = index;
-}
-
-int
-vault_capsules_put(struct vault *v, const struct key_capsule *capsules, size_t n, struct err *err)
-{
-    struct db_txn *txn;
-    int rc = db_begin_write(v->db, &txn, err);
-    if (rc != 0)
-        return rc;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        uint8_t key[KEY_KEY_CAPSULE];
-        key_capsule_key(key, &capsules[i].at, capsules[i].index);
-        rc = db_put(txn, TABLE_KEY_CAPSULES, slice_of(key, sizeof(key)), capsules[i].bytes, err);
-    }
-    if (rc == 0)
-        return db_commit(&txn, err);
-    db_abort(&txn);
-    return rc;
-}
-
-int
-vault_capsule_get(struct vault *v, const struct position *at, uint8_t index, struct buf *out, struct err *err)
-{
-    uint8_t key[KEY_KEY_CAPSULE];
-    key_capsule_key(key, at, index);
-    return read_value(v, TABLE_KEY_CAPSULES, slice_of(key, sizeof(key)), "key capsule", out, err);
 }
 
 /* ---- helpers -------------------------------------------------------------------------------- */

@@ -49,7 +49,7 @@ member_keys_capsule(const struct data_key *escrow, const struct unit_id *unit, c
 
 int
 escrow_capsule(const struct box_public *recovery, const struct unit_id *unit, const struct data_key *escrow,
-               void (*random)(void *arg, uint8_t *out, size_t len), void *random_arg, struct buf *out, struct err *err)
+               void (*draw)(void *arg, uint8_t *out, size_t len), void *draw_arg, struct buf *out, struct err *err)
 {
     struct key_capsule_content content = {.use = KEY_USE_ESCROW_DAY, .unit = *unit, .escrow_key = *escrow};
     struct buf plain;
@@ -57,8 +57,8 @@ escrow_capsule(const struct box_public *recovery, const struct unit_id *unit, co
     int rc = key_capsule_encode(&content, &plain, err);
     if (rc == 0) {
         uint8_t seed[KEY_BYTES], nonce[CAPSULE_NONCE_BYTES];
-        random(random_arg, seed, sizeof(seed));
-        random(random_arg, nonce, sizeof(nonce));
+        draw(draw_arg, seed, sizeof(seed));
+        draw(draw_arg, nonce, sizeof(nonce));
         rc = capsule_seal_to(recovery, CLASS_KEY, seed, nonce, buf_slice(&plain), out, err);
         sodium_memzero(seed, sizeof(seed));
     }

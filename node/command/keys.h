@@ -15,7 +15,7 @@ int member_keys_capsule(const struct data_key *escrow, const struct unit_id *uni
 /* Appends the class 15 capsule (use 1) of kind 2: the escrow key sealed to the recovery key. Random, so it goes into the vault
  * (vault_capsules_put) before the commit of the event that names it. ERR_INVALID for a recovery key of small order. */
 int escrow_capsule(const struct box_public *recovery, const struct unit_id *unit, const struct data_key *escrow,
-                   void (*random)(void *arg, uint8_t *out, size_t len), void *random_arg, struct buf *out,
+                   void (*draw)(void *arg, uint8_t *out, size_t len), void *draw_arg, struct buf *out,
                    struct err *err) NODISCARD;
 
 #endif

@@ -1,0 +1,182 @@
+/* What the vault keeps beside keys: the blind index and key capsules. See vault.h. A token says nothing without the index key,
+ * and the index key stays in locked memory. */
+#include "storage/vault_private.h"
+
+#include <sodium.h>
+
+enum {
+    KEY_BLIND = VAULT_TOKEN_BYTES + ID_BYTES,
+    KEY_CURSOR = 4,
+    KEY_KEY_CAPSULE = KEY_POSITION + 1,
+};
+
+_Static_assert(sizeof(struct index_entry) == KEY_BLIND, "an index entry is its key");
+
+/* ---- blind index ---------------------------------------------------------------------------- */
+
+void
+vault_token(const struct vault *v, uint8_t field, struct slice text, uint8_t out[VAULT_TOKEN_BYTES])
+{
+    crypto_generichash_blake2b_state state;
+    MUST(crypto_generichash_blake2b_init(&state, v->secrets->index, sizeof(v->secrets->index), VAULT_TOKEN_BYTES) == 0);
+    MUST(crypto_generichash_blake2b_update(&state, &field, 1) == 0);
+    if (text.len > 0)
+        MUST(crypto_generichash_blake2b_update(&state, text.data, text.len) == 0);
+    MUST(crypto_generichash_blake2b_final(&state, out, VAULT_TOKEN_BYTES) == 0);
+    sodium_memzero(&state, sizeof(state));
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct index_entry));
+}
+
+int
+vault_index_put(struct vault *v, const struct index_entry *entries, size_t n, uint32_t log_no, uint64_t seq,
+                struct err *err)
+{
+    struct index_entry *sorted = NULL;
+    if (n > 0) {
+        sorted = reallocarray(NULL, n, sizeof(*sorted));
+        if (!sorted)
+            return err_set(err, ERR_NOMEM, "vault: out of memory");
+        memcpy(sorted, entries, n * sizeof(*sorted));
+        qsort(sorted, n, sizeof(*sorted), compare_entries);
+    }
+    struct db_txn *txn;
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        goto done;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        if (i == 0 || compare_entries(&sorted[i], &sorted[i - 1]) != 0)
+            rc = db_put(txn, TABLE_BLIND_INDEX, slice_of(&sorted[i], KEY_BLIND), slice_of(NULL, 0), err);
+    uint8_t key[KEY_CURSOR], value[8];
+    be32_put(key, log_no);
+    be64_put(value, seq);
+    if (rc == 0)
+        rc = db_put(txn, TABLE_INDEX_CURSOR, slice_of(key, sizeof(key)), slice_of(value, sizeof(value)), err);
+    if (rc == 0)
+        rc = db_commit(&txn, err);
+    else
+        db_abort(&txn);
+done:
+    free(sorted);
+    return rc;
+}
+
+int
+vault_index_cursor(struct vault *v, uint32_t log_no, uint64_t *ret_seq, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    uint8_t key[KEY_CURSOR];
+    struct slice value;
+    be32_put(key, log_no);
+    rc = db_get(txn, TABLE_INDEX_CURSOR, slice_of(key, sizeof(key)), &value, err);
+    if (rc == 0 && value.len != 8)
+        rc = err_set(err, ERR_CORRUPT, "vault: index cursor of log %u", (unsigned)log_no);
+    if (rc == 0)
+        *ret_seq = be64_get(value.data);
+    if (rc == ERR_NOTFOUND) {
+        *ret_seq = 0;
+        err_clear(err);
+        rc = 0;
+    }
+    db_abort(&txn);
+    return rc;
+}
+
+int
+vault_index_find(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after, size_t max,
+                 struct subject_id *ret, size_t *ret_n, struct err *err)
+{
+    struct db_txn *txn;
+    struct db_cursor *c;
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = db_cursor_open(txn, TABLE_BLIND_INDEX, &c, err);
+    if (rc != 0)
+        goto done;
+    struct index_entry from = {0};
+    memcpy(from.token, token, sizeof(from.token));
+    if (after)
+        from.subject = *after;
+    struct slice key, value;
+    size_t n = 0;
+    rc = db_cursor_seek(c, slice_of(&from, KEY_BLIND), &key, &value, err);
+    if (rc == 0 && after && slice_eq(key, slice_of(&from, KEY_BLIND)))
+        rc = db_cursor_next(c, &key, &value, err);
+    while (rc == 0 && n < max && key.len == KEY_BLIND && memcmp(key.data, token, VAULT_TOKEN_BYTES) == 0) {
+        memcpy(ret[n++].b, key.data + VAULT_TOKEN_BYTES, ID_BYTES);
+        rc = db_cursor_next(c, &key, &value, err);
+    }
+    db_cursor_close(&c);
+    if (rc == 0 || rc == ERR_NOTFOUND) {
+        err_clear(err);
+        *ret_n = n;
+        rc = 0;
+    }
+done:
+    db_abort(&txn);
+    return rc;
+}
+
+int
+vault_index_has(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *subject, bool *ret,
+                struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    struct index_entry e = {.subject = *subject};
+    memcpy(e.token, token, sizeof(e.token));
+    struct slice value;
+    rc = db_get(txn, TABLE_BLIND_INDEX, slice_of(&e, KEY_BLIND), &value, err);
+    if (rc == 0 || rc == ERR_NOTFOUND) {
+        *ret = rc == 0;
+        err_clear(err);
+        rc = 0;
+    }
+    db_abort(&txn);
+    return rc;
+}
+
+/* ---- key capsules --------------------------------------------------------------------------- */
+
+static void
+key_capsule_key(uint8_t out[KEY_KEY_CAPSULE], const struct position *at, uint8_t index)
+{
+    key_position(out, &at->log, at->seq);
+    out[KEY_POSITION] = index;
+}
+
+int
+vault_capsules_put(struct vault *v, const struct key_capsule *capsules, size_t n, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        uint8_t key[KEY_KEY_CAPSULE];
+        key_capsule_key(key, &capsules[i].at, capsules[i].index);
+        rc = db_put(txn, TABLE_KEY_CAPSULES, slice_of(key, sizeof(key)), capsules[i].bytes, err);
+    }
+    if (rc == 0)
+        return db_commit(&txn, err);
+    db_abort(&txn);
+    return rc;
+}
+
+int
+vault_capsule_get(struct vault *v, const struct position *at, uint8_t index, struct buf *out, struct err *err)
+{
+    uint8_t key[KEY_KEY_CAPSULE];
+    key_capsule_key(key, at, index);
+    return vault_read_value(v, TABLE_KEY_CAPSULES, slice_of(key, sizeof(key)), "key capsule", out, err);
+}
