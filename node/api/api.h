@@ -3,8 +3,8 @@
  *
  * A write: the http thread parses and checks the form, suspends the connection and hands an api_job to `submit`. The writer runs
  * the operations in order, each against the rows as its transaction sees them, fills `result` of every one, commits, and calls
- * api_job_done from its own thread. An operation that fails leaves the others alone (a request has one, a batch group up to
- * API_JOB_OPS_MAX). If the commit fails every result gets that error before api_job_done.
+ * the job's done from its own thread. An operation that fails leaves the others alone (a request has one, a batch group up to
+ * API_JOB_OPS_MAX). If the commit fails every result gets that error before done.
  *
  * What the writer does for one operation:
  *   1. if `idempotent`: TABLE_IDEMPOTENCY by idem_key (node/api/idem.h). Same request hash: result from the row, replayed = true,
@@ -24,10 +24,10 @@
 #include "storage/vault.h"
 
 enum {
-    API_JOB_OPS_MAX = 1024,           /* operations of one job: a few commits' worth, so that a batch cannot hold the writer */
+    API_JOB_OPS_MAX = 1024, /* operations of one job: a few commits' worth, so that a batch cannot hold the writer */
     API_BODY_BYTES_MAX = 1048576,     /* of a JSON request */
     API_BATCH_BYTES_MAX = 67108864,   /* of POST /v1/batch */
-    API_BATCH_LINES_MAX = 262144,     /* bounds the answer, which is kept until the upload ends */
+    API_BATCH_LINES_MAX = 131072,     /* bounds the answer, which is kept until the upload ends */
     API_BATCH_LINE_BYTES_MAX = 65536, /* of one line */
     API_BATCHES_MAX = 4,              /* at the same time: each holds a job of about 4 MiB and its answer */
     API_PEERS_MAX = 256,
@@ -36,17 +36,24 @@ enum {
 };
 
 enum api_op_kind {
-    OP_MEMBER = 1, OP_OFFICE_OPEN, OP_OFFICE_CHANGE, OP_OFFICE_CLOSE, OP_UNIT_DESCRIBE, OP_TOKEN_CREATE, OP_TOKEN_REVOKE, OP_PEER_TRUST,
+    OP_MEMBER = 1,
+    OP_OFFICE_OPEN,
+    OP_OFFICE_CHANGE,
+    OP_OFFICE_CLOSE,
+    OP_UNIT_DESCRIBE,
+    OP_TOKEN_CREATE,
+    OP_TOKEN_REVOKE,
+    OP_PEER_TRUST,
     OP_PEER_REMOVE,
 };
 
 /* Filled by the writer. */
 struct api_result {
-    struct err err;            /* code ERR_NONE = success */
-    uint16_t status;           /* HTTP status that is answered, also at a replay */
+    struct err err;  /* code ERR_NONE = success */
+    uint16_t status; /* HTTP status that is answered, also at a replay */
     bool replayed;
-    bool has_position;         /* not for tokens and peers */
-    struct position position;  /* of the event */
+    bool has_position;        /* not for tokens and peers */
+    struct position position; /* of the event */
     bool has_subject;
     struct subject_id subject; /* the member or office */
 };
@@ -60,14 +67,28 @@ struct api_op {
     struct hash if_match;
     union {
         struct {
-            struct member_request request; /* personal data: api wipes it */
+            struct member_request request;        /* personal data: api wipes it */
             char office_text[NAME_BYTES_MAX + 1]; /* id or name as entered; empty = none */
         } member;
-        struct { struct office_id id; struct office_facts facts; struct civil_date effective; } office;
-        struct { struct unit_described facts; struct civil_date effective; } unit;
-        struct { struct hash hash; struct token_row row; } token; /* create: put; revoke: ERR_NOTFOUND if absent, sets row.revoked */
-        struct { struct slice card; } peer_trust; /* armoured text, checked by card_read; borrowed until done */
-        struct { struct unit_id unit; } peer_remove;
+        struct {
+            struct office_id id;
+            struct office_facts facts;
+            struct civil_date effective;
+        } office;
+        struct {
+            struct unit_described facts;
+            struct civil_date effective;
+        } unit;
+        struct {
+            struct hash hash;
+            struct token_row row;
+        } token; /* create: put; revoke: ERR_NOTFOUND if absent, sets row.revoked */
+        struct {
+            struct slice card;
+        } peer_trust; /* armoured text, checked by card_read; borrowed until done */
+        struct {
+            struct unit_id unit;
+        } peer_remove;
     };
     struct api_result result;
 };
@@ -76,7 +97,7 @@ struct api_job {
     struct actor_id actor;
     size_t n;
     struct api_op *ops;
-    struct api_job *next; /* the queue's */
+    struct api_job *next;              /* the queue's */
     void (*done)(struct api_job *job); /* writer's thread, once, last use of the job by the writer; does not block */
 };
 
@@ -107,8 +128,8 @@ struct api_peer {
     char endpoints[CARD_ENDPOINTS_MAX][ENDPOINT_BYTES_MAX + 1];
     enum api_peer_state state;
     char reason[API_WARNING_BYTES_MAX + 1]; /* why it is down or refused, or empty */
-    uint64_t lag_events; /* that it has announced and this node does not hold */
-    int64_t lag_ms;      /* since this node last held all that it had announced; 0 when current */
+    uint64_t lag_events;                    /* that it has announced and this node does not hold */
+    int64_t lag_ms;                         /* since this node last held all that it had announced; 0 when current */
     bool heard;
     struct wall_ms last_heard;
 };
@@ -126,7 +147,7 @@ struct api_deps {
     int (*submit)(void *arg, struct api_job *job, struct err *err);
     struct wall_ms (*now_wall)(void *arg);
     struct mono_ms (*now_mono)(void *arg);
-    struct civil_date (*today)(void *arg); /* in the unit's own time zone */
+    struct civil_date (*today)(void *arg);               /* in the unit's own time zone */
     void (*random)(void *arg, uint8_t *out, size_t len); /* new tokens */
     enum api_readiness (*readiness)(void *arg);
     void (*status)(void *arg, struct api_status *ret);
@@ -151,7 +172,8 @@ struct api_config {
 struct api;
 
 /* Starts listening. ERR_INVALID (address, TLS), ERR_IO, ERR_NOMEM. config and its texts are copied as far as needed. */
-int api_start(const struct api_deps *deps, const struct api_config *config, struct api **ret, struct err *err) NODISCARD;
+int api_start(const struct api_deps *deps, const struct api_config *config, struct api **ret,
+              struct err *err) NODISCARD;
 uint16_t api_port(const struct api *a);
 /* Closes connections whose request is over its deadline. Any one thread, about once a second. */
 void api_tick(struct api *a, struct mono_ms now);

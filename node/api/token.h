@@ -25,10 +25,10 @@ enum role role_from_name(const char *name);
  * name. */
 struct token_row {
     enum role role;
-    struct actor_id actor;     /* stands in every event that this token writes */
-    struct subject_id subject; /* ROLE_MEMBER: whose data; else zero */
+    struct actor_id actor;                    /* stands in every event that this token writes */
+    struct subject_id subject;                /* ROLE_MEMBER: whose data; else zero */
     struct wall_ms created, expires, revoked; /* expires, revoked: 0 = never */
-    struct name name;          /* for the operator: "desk Ghent 2" */
+    struct name name;                         /* for the operator: "desk Ghent 2" */
 };
 
 /* The text of a new token from 32 random bytes, and its hash. */

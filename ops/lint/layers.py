@@ -51,7 +51,7 @@ ROOMS = (
          ["sodium", "utf8proc", "qrencode"]),
     Room("node/view", ["proto/base", "proto", "storage", "node/rules", "node/view"],
          ["utf8proc"]),
-    Room("node/api", ["proto/base", "proto", "node/command", "node/view", "node/api"],
+    Room("node/api", ["proto/base", "proto", "storage", "node/command", "node/view", "node/api"],
          ["microhttpd", "jansson"]),
     Room("node/net", ["proto/base", "proto", "node/net"], ["zmq"]),
     Room("node/host", ["proto/base", "proto", "storage", "node/rules", "node/sync", "node/apply",

@@ -1,0 +1,287 @@
+/* Operations on members and offices as they are asked for: in a request of their own or as a line of a batch. One table for both. */
+#include "node/api/request.h"
+
+enum {
+    F_CATEGORY = 1,
+    F_TYPE = 2,
+    F_OFFICE = 4,
+    F_SHARES = 8,
+    F_PERSON = 16,
+    F_APPLICATION = F_CATEGORY | F_TYPE | F_OFFICE | F_PERSON
+};
+
+struct member_op {
+    const char *name;   /* in a batch */
+    const char *suffix; /* of the route; NULL = none of its own */
+    enum member_action action;
+    unsigned allowed, required;
+    bool makes_member; /* without an id: a new one */
+};
+
+static const struct member_op member_ops[] = {
+    {"member.apply", NULL, ACTION_APPLY, F_APPLICATION, F_CATEGORY | F_TYPE | F_OFFICE, true},
+    {"member.admit", "/admit", ACTION_ADMIT, F_APPLICATION | F_SHARES, F_CATEGORY | F_TYPE | F_OFFICE | F_SHARES, true},
+    {"member.shares", "/shares", ACTION_SUBSCRIBE, F_SHARES, F_SHARES, false},
+    {"member.category", NULL, ACTION_CHANGE_CATEGORY, F_CATEGORY, F_CATEGORY, false},
+    {"member.data", NULL, ACTION_CHANGE_DATA, F_OFFICE | F_PERSON, 0, false},
+    {"member.refuse", "{id}/refuse", ACTION_REFUSE, 0, 0, false},
+    {"member.withdrawal", "{id}/withdrawal", ACTION_REQUEST_WITHDRAWAL, 0, 0, false},
+    {"member.withdrawal.grant", "/withdrawal/grant", ACTION_GRANT_WITHDRAWAL, 0, 0, false},
+    {"member.withdrawal.refuse", "/withdrawal/refuse", ACTION_REFUSE_WITHDRAWAL, 0, 0, false},
+    {"member.resign", "/resign", ACTION_RESIGN, 0, 0, false},
+    {"member.exclude", "/exclude", ACTION_EXCLUDE, 0, 0, false},
+    {"member.death", "/death", ACTION_DECEASE, 0, 0, false},
+};
+
+static const struct member_op *
+op_of_action(enum member_action action)
+{
+    for (size_t i = 0; i < ARRAY_LEN(member_ops); i++) {
+        if (member_ops[i].action == action) {
+            return &member_ops[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct member_op *
+op_of_pattern(const char *pattern)
+{
+    size_t len = strlen(pattern);
+
+    for (size_t i = 0; i < ARRAY_LEN(member_ops); i++) {
+        size_t n = member_ops[i].suffix != NULL ? strlen(member_ops[i].suffix) : len + 1;
+        if (n <= len && strcmp(pattern + len - n, member_ops[i].suffix) == 0) {
+            return &member_ops[i];
+        }
+    }
+    return NULL;
+}
+
+void
+op_member_init(struct api_op *op, enum member_action action, uint16_t status)
+{
+    op_init(op, OP_MEMBER, status);
+    op->member.request.action = action;
+    op->member.request.effective = DATE_NONE;
+    op->member.request.person.identity.birth_date = DATE_NONE;
+}
+
+static void
+text_read(struct json_in *in, const char *key, struct person_text *t)
+{
+    (void)json_in_text(in, key, false, t->s, sizeof(t->s));
+}
+
+/* Each nested object is closed before the next is opened; its errors go up by themselves. */
+static void
+person_read(struct json_in *in, struct person_input *p)
+{
+    struct json_in person, part;
+
+    if (!json_in_object(in, "person", &person)) {
+        return;
+    }
+    if (json_in_object(&person, "identity", &part)) {
+        p->has_identity = true;
+        text_read(&part, "member_no", &p->identity.member_no);
+        text_read(&part, "given_name", &p->identity.given_name);
+        text_read(&part, "family_name", &p->identity.family_name);
+        text_read(&part, "legal_name", &p->identity.legal_name);
+        text_read(&part, "language", &p->identity.language);
+        (void)json_in_date(&part, "birth_date", false, &p->identity.birth_date);
+        (void)!json_in_done(&part);
+    }
+    if (json_in_object(&person, "contact", &part)) {
+        p->has_contact = true;
+        text_read(&part, "email", &p->contact.email);
+        text_read(&part, "phone", &p->contact.phone);
+        text_read(&part, "street", &p->contact.street);
+        text_read(&part, "postcode", &p->contact.postcode);
+        text_read(&part, "city", &p->contact.city);
+        text_read(&part, "country", &p->contact.country);
+        (void)!json_in_done(&part);
+    }
+    if (json_in_object(&person, "bank", &part)) {
+        p->has_bank = true;
+        text_read(&part, "iban", &p->bank.iban);
+        (void)!json_in_done(&part);
+    }
+    (void)!json_in_done(&person);
+}
+
+static void
+fields_read(struct json_in *in, const struct member_op *m, struct api_op *op)
+{
+    struct member_request *q = &op->member.request;
+    size_t i;
+
+    (void)json_in_date(in, "effective_on", false, &q->effective);
+    if (m->allowed & F_CATEGORY && json_in_choice(in, "category", m->required & F_CATEGORY, category_words, 3, &i)) {
+        q->category = (uint8_t)(i + 1);
+    }
+    if (m->allowed & F_TYPE && json_in_choice(in, "person_type", m->required & F_TYPE, person_type_words, 2, &i)) {
+        q->person_type = (uint8_t)(i + 1);
+    }
+    if (m->allowed & F_OFFICE) {
+        (void)json_in_text(in, "office", m->required & F_OFFICE, op->member.office_text,
+                           sizeof(op->member.office_text));
+    }
+    if (m->allowed & F_SHARES) {
+        q->has_shares = json_in_uint(in, "shares", m->required & F_SHARES, SHARES_MAX, &q->shares);
+    }
+    if (m->allowed & F_PERSON) {
+        person_read(in, &q->person);
+    }
+}
+
+int
+post_members(struct request *r, struct err *err)
+{
+    static const char *const statuses[] = {"applied", "admitted"};
+    struct json_in in;
+    struct api_op *op;
+    size_t which = 0;
+
+    int rc = body_open(r, &in, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = request_op(r, OP_MEMBER, MHD_HTTP_CREATED, &op, err);
+    if (rc == 0) {
+        (void)json_in_choice(&in, "status", true, statuses, 2, &which);
+        op_member_init(op, which == 0 ? ACTION_APPLY : ACTION_ADMIT, MHD_HTTP_CREATED);
+        fields_read(&in, op_of_action(op->member.request.action), op);
+    }
+    int done = json_in_done(&in);
+    return rc != 0 ? rc : done;
+}
+
+/* Id from the path and ETag from the head: what every change of an existing member has. */
+static int
+existing_read(struct request *r, struct api_op *op, struct err *err)
+{
+    struct member_request *q = &op->member.request;
+    int rc = param_hex(r, 0, "member", q->subject.b, ID_BYTES, err);
+
+    if (rc == 0) {
+        rc = if_match_position(r, &q->if_match, err);
+    }
+    q->has_subject = true;
+    q->has_if_match = true;
+    return rc;
+}
+
+static int
+change_read(struct request *r, struct json_in *in, const struct member_op *m, struct err *err)
+{
+    struct api_op *op;
+    int rc = request_op(r, OP_MEMBER, MHD_HTTP_OK, &op, err);
+
+    if (rc == 0) {
+        op_member_init(op, m->action, MHD_HTTP_OK);
+        rc = existing_read(r, op, err);
+    }
+    if (rc == 0) {
+        fields_read(in, m, op);
+    }
+    return rc;
+}
+
+int
+post_member_action(struct request *r, struct err *err)
+{
+    const struct member_op *m = op_of_pattern(r->route->pattern);
+    struct json_in in;
+
+    MUST(m != NULL);
+    int rc = body_open(r, &in, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = change_read(r, &in, m, err);
+    int done = json_in_done(&in);
+    return rc != 0 ? rc : done;
+}
+
+/* A category is an event of its own: a request that changes more is two, each with its ETag. */
+int
+patch_member(struct request *r, struct err *err)
+{
+    struct json_in in;
+
+    int rc = body_open(r, &in, err);
+    if (rc != 0) {
+        return rc;
+    }
+    bool category = json_in_has(&in, "category");
+    rc = change_read(r, &in, op_of_action(category ? ACTION_CHANGE_CATEGORY : ACTION_CHANGE_DATA), err);
+    int done = json_in_done(&in);
+    if (rc == 0 && done == 0 && !category) {
+        const struct api_op *op = &r->ops[0];
+        const struct person_input *p = &op->member.request.person;
+        if (op->member.office_text[0] == '\0' && !p->has_identity && !p->has_contact && !p->has_bank) {
+            return err_set(err, ERR_INVALID, "nothing to change: give category, or office and person");
+        }
+    }
+    return rc != 0 ? rc : done;
+}
+
+void
+office_fields_read(struct json_in *in, bool required, struct office_facts *facts, struct civil_date *effective)
+{
+    *effective = DATE_NONE;
+    (void)json_in_text(in, "name", required, facts->name.s, sizeof(facts->name.s));
+    (void)json_in_text(in, "city", required, facts->city.s, sizeof(facts->city.s));
+    (void)json_in_text(in, "country", required, facts->country, sizeof(facts->country));
+    (void)json_in_date(in, "effective_on", false, effective);
+}
+
+static void
+line_member_read(struct json_in *in, const struct member_op *m, struct api_op *op)
+{
+    char etag[ETAG_TEXT_MAX];
+
+    op_member_init(op, m->action, m->makes_member ? MHD_HTTP_CREATED : MHD_HTTP_OK);
+    struct member_request *q = &op->member.request;
+    q->has_subject = json_in_hex(in, "id", !m->makes_member, q->subject.b, ID_BYTES);
+    if (q->has_subject) {
+        op->status_on_success = MHD_HTTP_OK;
+    }
+    if (json_in_text(in, "if_match", false, etag, sizeof(etag))) {
+        q->has_if_match = etag_position_parse(etag, &q->if_match, NULL) == 0;
+        if (!q->has_if_match) {
+            json_in_fail(in, "if_match", "not an ETag of a member");
+        }
+    }
+    fields_read(in, m, op);
+}
+
+int
+batch_line_read(struct slice line, struct api_op *op, struct err *err)
+{
+    struct json_in in;
+    char name[32] = "";
+    bool found = false;
+
+    int rc = json_in_open(&in, line, err);
+    if (rc != 0) {
+        return rc;
+    }
+    (void)json_in_text(&in, "op", true, name, sizeof(name));
+    for (size_t i = 0; i < ARRAY_LEN(member_ops) && !found; i++) {
+        found = strcmp(member_ops[i].name, name) == 0;
+        if (found) {
+            line_member_read(&in, &member_ops[i], op);
+        }
+    }
+    if (!found && strcmp(name, "office.open") == 0) {
+        found = true;
+        op_init(op, OP_OFFICE_OPEN, MHD_HTTP_CREATED);
+        office_fields_read(&in, true, &op->office.facts, &op->office.effective);
+    }
+    if (!found) {
+        json_in_fail(&in, "op", "is not an operation of a batch");
+    }
+    return json_in_done(&in);
+}

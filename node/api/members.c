@@ -1,0 +1,325 @@
+/* Reading members: one, a page of them, a search, a history. Personal data only of the own unit, only for who may see it. */
+#include "node/api/request.h"
+
+enum { SEARCH_WALK_MAX = 20000 }; /* candidates of one search: more means the text says too little */
+
+static const unsigned all_classes = 1U << CLASS_IDENTITY | 1U << CLASS_CONTACT | 1U << CLASS_BANK;
+
+static bool
+sees_persons(const struct request *r)
+{
+    return r->token.role & (ROLE_DESK | ROLE_INTEGRATION | ROLE_MEMBER);
+}
+
+static void
+put_state(struct request *r, struct json_out *j, const struct member_row *row, const struct member_state *s)
+{
+    char code[UNIT_CODE_MAX];
+
+    unit_code_of(r, &row->unit, code);
+    json_put_hex(j, "id", row->subject.b, ID_BYTES);
+    json_put_text(j, "unit", code);
+    json_put_text(j, "status", status_word(s->status));
+    if (s->category != 0) {
+        json_put_text(j, "category", category_word(s->category));
+        json_put_text(j, "person_type", person_type_word(s->person_type));
+        json_put_hex(j, "office", s->office.b, ID_BYTES);
+    }
+    if (!date_is_none(s->joined_on)) {
+        json_put_date(j, "joined_on", s->joined_on);
+        json_put_uint(j, "shares", s->shares);
+        json_put_int(j, "capital_minor", s->capital_minor);
+        json_put_text(j, "currency", s->currency);
+    }
+    if (s->status == STATUS_LEFT) {
+        json_put_date(j, "left_on", s->left_on);
+        json_put_text(j, "left_reason", left_word(s->left_reason));
+    }
+    json_put_bool(j, "withdrawal_requested", s->request_open);
+}
+
+static int
+put_member(struct request *r, struct json_out *j, const struct member_row *row, struct civil_date as_of,
+           unsigned classes, struct err *err)
+{
+    struct member_state now;
+    struct person_input p;
+
+    member_state_at(row, as_of, &now);
+    json_open(j, '{');
+    put_state(r, j, row, &now);
+    if (!unit_is_own(r, &row->unit) || r->api->deps.vault == NULL) {
+        json_put_text(j, "personal", "not available here");
+    } else if (classes != 0) {
+        int rc = person_load(r, row, classes, &p, err);
+        if (rc != 0) {
+            return rc;
+        }
+        json_put_text(j, "personal", p.has_identity || p.has_contact || p.has_bank ? "here" : "erased");
+        person_write(j, &p);
+        person_wipe(&p, sizeof(p));
+    }
+    json_close(j, '}');
+    return 0;
+}
+
+/* The member that the path names, in ?unit= or where it is. */
+static int
+member_load(struct request *r, struct member_row *ret, struct err *err)
+{
+    struct subject_id subject;
+    struct unit_id unit;
+    bool has_unit = false;
+    int rc = param_hex(r, 0, "member", subject.b, ID_BYTES, err);
+
+    if (rc == 0 && r->token.role == ROLE_MEMBER && !TYPE_EQ(&subject, &r->token.subject)) {
+        return err_set(err, ERR_DENIED, "this token shows its own member only");
+    }
+    if (rc == 0) {
+        rc = query_unit(r, &unit, &has_unit, err);
+    }
+    return rc != 0 ? rc : view_member(r->txn, &subject, has_unit ? &unit : NULL, ret, err);
+}
+
+int
+get_member(struct request *r, struct err *err)
+{
+    struct member_row row;
+    struct member_state last;
+    struct civil_date as_of;
+
+    int rc = query_date(r, "as_of", r->api->deps.today(r->api->deps.arg), &as_of, err);
+    if (rc == 0) {
+        rc = member_load(r, &row, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    struct json_out j = reply_json(r, MHD_HTTP_OK);
+    rc = put_member(r, &j, &row, as_of, sees_persons(r) ? all_classes : 0, err);
+    member_state_at(&row, DATE_MAX, &last);
+    etag_position(&last.last_change, r->etag);
+    member_row_release(&row);
+    return rc;
+}
+
+static void
+put_entry(struct json_out *j, const struct member_entry *e)
+{
+    json_open(j, '{');
+    put_position(j, &e->at);
+    json_put_text(j, "kind", event_kind_name(e->kind));
+    json_put_date(j, "effective_on", e->effective);
+    json_put_text(j, "precision", e->precision == PRECISION_MONTH ? "month" : "day");
+    json_put_text(j, "outcome", outcome_word(e->outcome));
+    if (e->reason != VOID_NONE) {
+        json_put_text(j, "reason", void_reason_text(e->reason));
+    }
+    if (e->category != 0) {
+        json_put_text(j, "category", category_word(e->category));
+    }
+    if (e->person_type != 0) {
+        json_put_text(j, "person_type", person_type_word(e->person_type));
+    }
+    if (e->has_office) {
+        json_put_hex(j, "office", e->office.b, ID_BYTES);
+    }
+    if (e->shares != 0) {
+        json_put_uint(j, "shares", e->shares);
+        json_put_int(j, "share_price_minor", e->share_price_minor);
+        json_put_text(j, "currency", e->currency);
+    }
+    json_close(j, '}');
+}
+
+int
+get_member_history(struct request *r, struct err *err)
+{
+    struct member_row row;
+    char code[UNIT_CODE_MAX];
+    int rc = member_load(r, &row, err);
+
+    if (rc != 0) {
+        return rc;
+    }
+    struct json_out j = reply_json(r, MHD_HTTP_OK);
+    unit_code_of(r, &row.unit, code);
+    json_open(&j, '{');
+    json_put_hex(&j, "id", row.subject.b, ID_BYTES);
+    json_put_text(&j, "unit", code);
+    json_key(&j, "events");
+    json_open(&j, '[');
+    for (size_t i = 0; i < row.n; i++) {
+        put_entry(&j, &row.entries[i]);
+    }
+    json_close(&j, ']');
+    json_close(&j, '}');
+    member_row_release(&row);
+    return 0;
+}
+
+static void
+page_end(struct json_out *j, const struct subject_id *next)
+{
+    json_close(j, ']');
+    json_key(j, "next");
+    if (next != NULL) {
+        json_hex(j, next->b, ID_BYTES);
+    } else {
+        json_null(j);
+    }
+    json_close(j, '}');
+}
+
+static void
+page_begin(struct json_out *j, const char *key)
+{
+    json_open(j, '{');
+    json_key(j, key);
+    json_open(j, '[');
+}
+
+/* One by one within the page: a row may be large, a page of them must not be. */
+static int
+list_page(struct request *r, const struct unit_id *unit, const struct subject_id *after, size_t limit, struct err *err)
+{
+    struct civil_date today = r->api->deps.today(r->api->deps.arg);
+    struct json_out j = reply_json(r, MHD_HTTP_OK);
+    struct subject_id last;
+    size_t n = 1;
+    int rc = 0;
+
+    page_begin(&j, "members");
+    for (size_t i = 0; rc == 0 && i < limit; i++) {
+        struct member_row row;
+        rc = view_members(r->txn, unit, after, 1, &row, &n, err);
+        if (rc != 0 || n == 0) {
+            break;
+        }
+        rc = put_member(r, &j, &row, today, 0, err);
+        last = row.subject;
+        after = &last;
+        member_row_release(&row);
+    }
+    page_end(&j, n == 0 ? NULL : after);
+    return rc;
+}
+
+static int
+has_all(struct request *r, const struct index_token *tokens, size_t n, const struct subject_id *s, bool *ret,
+        struct err *err)
+{
+    *ret = true;
+    for (size_t i = 1; i < n && *ret; i++) {
+        int rc = vault_index_has(r->api->deps.vault, tokens[i].token, s, ret, err);
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int
+put_found(struct request *r, struct json_out *j, const struct subject_id *s, size_t *n, struct err *err)
+{
+    struct member_row row;
+    int rc = view_member(r->txn, s, &r->api->deps.unit, &row, err);
+
+    if (rc == ERR_NOTFOUND) {
+        return 0; /* the index may be ahead of this read transaction */
+    }
+    if (rc == 0) {
+        rc = put_member(r, j, &row, r->api->deps.today(r->api->deps.arg), 1U << CLASS_IDENTITY, err);
+        member_row_release(&row);
+        (*n)++;
+    }
+    return rc;
+}
+
+static int
+search_walk(struct request *r, const struct index_token *tokens, size_t n_tokens, struct subject_id *cursor,
+            bool started, size_t limit, bool *ret_more, struct json_out *j, struct err *err)
+{
+    struct subject_id found[256];
+    size_t n = 0, n_found = 1;
+    bool hit;
+    int rc = 0;
+
+    for (size_t walked = 0; rc == 0 && n_found > 0; walked += n_found) {
+        if (walked >= SEARCH_WALK_MAX) {
+            return err_field(err, ERR_INVALID, "q", "says too little: add a word");
+        }
+        rc = vault_index_find(r->api->deps.vault, tokens[0].token, started ? cursor : NULL, ARRAY_LEN(found), found,
+                              &n_found, err);
+        for (size_t i = 0; rc == 0 && i < n_found; i++) {
+            if (n == limit) {
+                *ret_more = true;
+                return 0;
+            }
+            rc = has_all(r, tokens, n_tokens, &found[i], &hit, err);
+            if (rc == 0 && hit) {
+                rc = put_found(r, j, &found[i], &n, err);
+            }
+            *cursor = found[i];
+            started = true;
+        }
+    }
+    return rc;
+}
+
+static int
+search_page(struct request *r, const char *q, const struct subject_id *after, size_t limit, struct err *err)
+{
+    struct index_token tokens[INDEX_TOKENS_MAX];
+    struct subject_id cursor = {0};
+    size_t n_tokens = 0;
+    bool more = false;
+
+    if (r->api->deps.vault == NULL) {
+        return err_set(err, ERR_UNAVAILABLE, "this node holds no personal data to search");
+    }
+    int rc = index_query(r->api->deps.vault, q, tokens, &n_tokens, err);
+    if (rc == 0 && n_tokens == 0) {
+        rc = err_field(err, ERR_INVALID, "q", "says nothing to search for");
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (after != NULL) {
+        cursor = *after;
+    }
+    struct json_out j = reply_json(r, MHD_HTTP_OK);
+    page_begin(&j, "members");
+    rc = search_walk(r, tokens, n_tokens, &cursor, after != NULL, limit, &more, &j, err);
+    page_end(&j, more ? &cursor : NULL);
+    return rc;
+}
+
+int
+get_members(struct request *r, struct err *err)
+{
+    const char *q = query_text(r, "q");
+    struct unit_id unit = r->api->deps.unit;
+    struct subject_id after;
+    bool has_unit, has_after = false;
+    size_t limit = 0;
+
+    int rc = query_unit(r, &unit, &has_unit, err);
+    if (rc == 0) {
+        rc = query_limit(r, &limit, err);
+    }
+    if (rc == 0) {
+        rc = query_hex(r, "after", after.b, ID_BYTES, &has_after, err);
+    }
+    if (rc == 0 && q != NULL && has_unit && !unit_is_own(r, &unit)) {
+        rc = err_field(err, ERR_INVALID, "q", "names are known of the own unit only");
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (!has_unit) {
+        unit = r->api->deps.unit;
+    }
+    return q != NULL ? search_page(r, q, has_after ? &after : NULL, limit, err)
+                     : list_page(r, &unit, has_after ? &after : NULL, limit, err);
+}

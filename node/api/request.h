@@ -1,0 +1,240 @@
+/* One connection and the request on it. Private to node/api. A handler fills `out` and status, or leaves operations for the writer;
+ * the server (server.c) does the rest. All of a request happens in one http thread; only request_job_done is the writer's. */
+#ifndef SMARTNODE_API_REQUEST_H
+#define SMARTNODE_API_REQUEST_H
+
+/* <sys/socket.h> and proto/wire.h both have a MSG_BATCH: the system's, which nobody here uses, goes by another name. */
+#define MSG_BATCH MSG_BATCH_OF_SENDMMSG
+#include <sys/socket.h>
+#undef MSG_BATCH
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "node/api/api.h"
+#include "node/api/guard.h"
+#include "node/api/idem.h"
+#include "node/api/json_in.h"
+#include "node/api/json_out.h"
+#include "node/api/router.h"
+
+enum {
+    OUT_BYTES_MAX = 67108864, /* of an answer */
+    OUT_KEPT_BYTES = 65536,   /* a larger buffer is not kept for the next request of the connection */
+    PAGE_DEFAULT = 100,
+    PAGE_MAX = 500,
+    API_UNITS_MAX = 256,
+    API_OFFICES_MAX = 4096,
+    ETAG_TEXT_MAX = 2 + 64 + 1 + 20 + 1,
+    LOCATION_MAX = 128,
+};
+
+struct batch;
+
+enum request_state { REQUEST_NONE, REQUEST_READING, REQUEST_REFUSED, REQUEST_SUBMITTED, REQUEST_DONE };
+
+struct request {
+    struct api *api;
+    struct conn *conn;
+    struct MHD_Connection *mhd;
+    enum request_state state;
+    const struct route *route;
+    const char *path; /* borrowed, decoded */
+    struct slice params[ROUTE_PARAMS_MAX];
+    bool has_body;
+    struct db_txn *txn; /* of a read; closed before anything waits */
+    bool has_token;
+    struct token_row token;
+    struct hash token_hash;
+    struct slice token_text; /* borrowed from the head */
+
+    struct buf *in;  /* body */
+    struct buf *out; /* answer */
+    uint64_t body_bytes;
+    bool body_over;
+
+    /* The unit whose code was asked for last: lists come in the order of units. */
+    struct unit_id named_unit;
+    char named_code[UNIT_CODE_MAX];
+
+    /* Answer. status 0 while none. */
+    unsigned status;
+    const char *content_type;
+    char etag[ETAG_TEXT_MAX];
+    char location[LOCATION_MAX];
+    char allow[64];
+    bool replayed, personal, close;
+
+    /* A write. ops[0 … n_ops−1]; freed and wiped at the end. new_token: shown once in the answer. */
+    struct api_job job;
+    struct api_op *ops;
+    size_t n_ops;
+    atomic_bool job_done;
+    char new_token[TOKEN_TEXT_MAX];
+    struct batch *batch;
+};
+
+/* Per TCP connection, in MHD's socket context: the buffers outlive a request, so that a look-up allocates next to nothing. */
+struct conn {
+    struct conn *prev, *next;
+    struct api *api;
+    int fd;
+    bool target_bad;
+    bool served;                 /* had a request before */
+    _Atomic int64_t deadline_ms; /* INT64_MAX = none */
+    struct buf in, out;
+    struct request request;
+};
+
+struct api_counters {
+    atomic_uint_fast64_t requests[6]; /* by class of status, 1 to 5 */
+    atomic_uint_fast64_t unauthorized, guarded, over_deadline, replayed;
+    atomic_uint_fast64_t batch_lines;
+};
+
+struct api {
+    struct api_deps deps;
+    struct MHD_Daemon *daemon;
+    int64_t idle_ms, request_ms;
+    uint16_t port;
+    pthread_mutex_t lock; /* conns, jobs, stopping */
+    pthread_cond_t no_jobs;
+    struct conn *conns;
+    size_t n_conns;
+    size_t jobs; /* in the writer's hands, or on the way back */
+    bool stopping;
+    atomic_uint batches;
+    struct api_counters counters;
+};
+
+/* ---- server.c, write.c */
+/* Hands r->ops to the writer and suspends the connection; the server comes back when they are done, or refused all alike. */
+void request_submit(struct request *r);
+void request_ops_free(struct request *r);
+/* A zeroed operation, or ERR_NOMEM. */
+int request_op(struct request *r, enum api_op_kind kind, uint16_t status, struct api_op **ret,
+               struct err *err) NODISCARD;
+void op_init(struct api_op *op, enum api_op_kind kind, uint16_t status);
+/* Idempotency of op: line 0 for a request, bytes what was asked. Nothing without the header. */
+void op_identify(struct request *r, struct api_op *op, uint64_t line, struct slice bytes);
+/* ERR_INVALID: no Idempotency-Key where the route needs one, or one of bad form. */
+int idempotency_check(struct request *r, struct err *err) NODISCARD;
+/* Deadline of what happens next: ms from now; < 0 = none. */
+void conn_deadline(struct conn *c, int64_t ms);
+
+/* ---- reply.c */
+unsigned http_status(const struct err *err);
+/* Turns an error into the answer: problem+json. line 0 = no batch. */
+void reply_problem(struct request *r, unsigned status, const struct err *err);
+void problem_write(struct json_out *j, unsigned status, const struct err *err);
+/* The answer to one operation of the writer. */
+void reply_op(struct request *r);
+void result_write(struct json_out *j, const struct api_op *op);
+/* Sends what is in r. */
+enum MHD_Result reply_send(struct request *r);
+/* Starts a JSON answer of status. */
+struct json_out reply_json(struct request *r, unsigned status);
+
+/* ---- auth.c */
+/* Token, role and route together. On failure *ret_status is 401 or 403 (or what http_status says). */
+int auth_check(struct request *r, unsigned *ret_status, struct err *err) NODISCARD;
+
+/* ---- params.c: query, path and head */
+const char *query_text(struct request *r, const char *name);   /* NULL if absent */
+int query_check(struct request *r, struct err *err) NODISCARD; /* ERR_INVALID names one that the route does not know */
+int query_limit(struct request *r, size_t *ret, struct err *err) NODISCARD;
+int query_date(struct request *r, const char *name, struct civil_date otherwise, struct civil_date *ret,
+               struct err *err) NODISCARD;
+int query_hex(struct request *r, const char *name, uint8_t *out, size_t len, bool *ret_has, struct err *err) NODISCARD;
+/* ?unit=BE: ERR_NOTFOUND; absent: *ret_has = false. */
+int query_unit(struct request *r, struct unit_id *ret, bool *ret_has, struct err *err) NODISCARD;
+int param_hex(struct request *r, size_t i, const char *what, uint8_t *out, size_t len, struct err *err) NODISCARD;
+int param_uint(struct request *r, size_t i, const char *what, uint64_t *ret, struct err *err) NODISCARD;
+int param_unit(struct request *r, size_t i, struct unit_id *ret, struct err *err) NODISCARD;
+bool unit_is_own(const struct request *r, const struct unit_id *unit);
+/* Code of a unit from its row; "?" if it is not known yet. */
+void unit_code_of(struct request *r, const struct unit_id *unit, char out[UNIT_CODE_MAX]);
+bool wants_csv(struct request *r);
+/* ETags. If-Match of a member (a position), of an office or unit (a hash). ERR_INVALID. */
+void etag_position(const struct position *p, char out[ETAG_TEXT_MAX]);
+int etag_position_parse(const char *text, struct position *ret, struct err *err) NODISCARD;
+void etag_hash(const struct hash *h, char out[ETAG_TEXT_MAX]);
+int if_match_position(struct request *r, struct position *ret, struct err *err) NODISCARD;
+int if_match_hash(struct request *r, struct hash *ret, struct err *err) NODISCARD;
+int body_open(struct request *r, struct json_in *in, struct err *err) NODISCARD;
+
+/* ---- names.c: words of the interface for the numbers of the format */
+extern const char *const category_words[3];    /* A B C; number = index + 1 */
+extern const char *const person_type_words[2]; /* natural legal */
+const char *category_word(uint8_t category);
+const char *person_type_word(uint8_t type);
+const char *status_word(enum member_status s);
+const char *left_word(enum left_reason reason);
+const char *outcome_word(enum outcome o);
+const char *class_word(uint8_t class);
+const char *readiness_word(enum api_readiness r);
+const char *peer_state_word(enum api_peer_state s);
+void put_office_facts(struct json_out *j, const struct office_facts *f);
+void put_position(struct json_out *j, const struct position *p); /* keys log and seq */
+
+/* ---- person.c */
+struct person_found {
+    bool identity, contact, bank;
+};
+/* Opens what is held of a person of the own unit. A class that was erased, never entered or whose key is gone is absent. Errors are
+ * those of storage. Wipe ret. */
+int person_load(struct request *r, const struct member_row *row, unsigned class_mask, struct person_input *ret,
+                struct err *err) NODISCARD;
+void person_write(struct json_out *j, const struct person_input *p);
+
+/* ---- member_in.c */
+void op_member_init(struct api_op *op, enum member_action action, uint16_t status);
+void office_fields_read(struct json_in *in, bool required, struct office_facts *facts, struct civil_date *effective);
+/* One line of a batch: an operation with its name in the field "op". */
+int batch_line_read(struct slice line, struct api_op *op, struct err *err) NODISCARD;
+
+/* ---- batch.c */
+int batch_new(struct request *r, struct err *err) NODISCARD;
+/* Takes from data what it can; *ret_taken bytes. *ret_full: a group waits to be submitted. */
+int batch_feed(struct request *r, const char *data, size_t len, size_t *ret_taken, bool *ret_full,
+               struct err *err) NODISCARD;
+/* Answers of the group that is done. */
+void batch_collect(struct request *r);
+/* The upload has ended: the last line without a newline. *ret_full as above. */
+int batch_end(struct request *r, bool *ret_full, struct err *err) NODISCARD;
+void batch_free(struct request *r);
+
+/* ---- handlers, one file for each resource */
+int get_members(struct request *r, struct err *err);
+int get_member(struct request *r, struct err *err);
+int get_member_history(struct request *r, struct err *err);
+int post_members(struct request *r, struct err *err);
+int patch_member(struct request *r, struct err *err);
+int post_member_action(struct request *r, struct err *err);
+int get_units(struct request *r, struct err *err);
+int get_unit(struct request *r, struct err *err);
+int put_unit(struct request *r, struct err *err);
+int get_offices(struct request *r, struct err *err);
+int get_office(struct request *r, struct err *err);
+int post_offices(struct request *r, struct err *err);
+int patch_office(struct request *r, struct err *err);
+int post_office_close(struct request *r, struct err *err);
+int get_peers(struct request *r, struct err *err);
+int post_peers(struct request *r, struct err *err);
+int delete_peer(struct request *r, struct err *err);
+int get_tokens(struct request *r, struct err *err);
+int post_tokens(struct request *r, struct err *err);
+int delete_token(struct request *r, struct err *err);
+int get_events(struct request *r, struct err *err);
+int get_event(struct request *r, struct err *err);
+int get_receipt(struct request *r, struct err *err);
+int get_conflicts(struct request *r, struct err *err);
+int get_status(struct request *r, struct err *err);
+int get_report_members(struct request *r, struct err *err);
+int get_report_flows(struct request *r, struct err *err);
+int get_healthz(struct request *r, struct err *err);
+int get_readyz(struct request *r, struct err *err);
+int get_metrics(struct request *r, struct err *err);
+
+#endif

@@ -1,0 +1,110 @@
+/* The table of routes and how a path finds its own. */
+#include "node/api/router.h"
+
+#include "node/api/request.h"
+
+enum {
+    PEOPLE = ROLE_DESK | ROLE_INTEGRATION,
+    STAFF = PEOPLE | ROLE_OPERATOR | ROLE_REPORTS,
+    READS = ROUTE_READS,
+    WRITES = ROUTE_READS | ROUTE_WRITES,
+    CHANGES = WRITES | ROUTE_IF_MATCH,
+    ACTS = CHANGES | ROUTE_BODY_FREE,
+};
+
+/* clang-format off */
+static const struct route routes[] = {
+    {"GET", "/v1/members/{id}", PEOPLE | ROLE_MEMBER, READS, "unit as_of", get_member},
+    {"GET", "/v1/members", PEOPLE, READS, "q unit after limit", get_members},
+    {"POST", "/v1/members", PEOPLE, WRITES, NULL, post_members},
+    {"PATCH", "/v1/members/{id}", PEOPLE, CHANGES, NULL, patch_member},
+    {"GET", "/v1/members/{id}/history", PEOPLE | ROLE_MEMBER, READS, "unit", get_member_history},
+    {"POST", "/v1/members/{id}/shares", PEOPLE, CHANGES, NULL, post_member_action},
+    {"POST", "/v1/members/{id}/admit", PEOPLE, CHANGES, NULL, post_member_action},
+    {"POST", "/v1/members/{id}/refuse", PEOPLE, ACTS, NULL, post_member_action},
+    {"POST", "/v1/members/{id}/withdrawal", PEOPLE, ACTS, NULL, post_member_action},
+    {"POST", "/v1/members/{id}/withdrawal/grant", PEOPLE, ACTS, NULL, post_member_action},
+    {"POST", "/v1/members/{id}/withdrawal/refuse", PEOPLE, ACTS, NULL, post_member_action},
+    {"POST", "/v1/members/{id}/resign", PEOPLE, ACTS, NULL, post_member_action},
+    {"POST", "/v1/members/{id}/exclude", PEOPLE, ACTS, NULL, post_member_action},
+    {"POST", "/v1/members/{id}/death", PEOPLE, ACTS, NULL, post_member_action},
+    {"POST", "/v1/batch", PEOPLE, WRITES | ROUTE_BATCH, NULL, NULL},
+    {"GET", "/v1/units", STAFF, READS, "as_of", get_units},
+    {"GET", "/v1/units/{code}", STAFF, READS, "as_of", get_unit},
+    {"PUT", "/v1/units/{code}", ROLE_OPERATOR, WRITES, NULL, put_unit},
+    {"GET", "/v1/units/{code}/offices", STAFF, READS, "as_of", get_offices},
+    {"POST", "/v1/units/{code}/offices", ROLE_OPERATOR | ROLE_INTEGRATION, WRITES, NULL, post_offices},
+    {"GET", "/v1/units/{code}/offices/{id}", STAFF, READS, "as_of", get_office},
+    {"PATCH", "/v1/units/{code}/offices/{id}", ROLE_OPERATOR | ROLE_INTEGRATION, CHANGES, NULL, patch_office},
+    {"POST", "/v1/units/{code}/offices/{id}/close", ROLE_OPERATOR | ROLE_INTEGRATION, ACTS, NULL, post_office_close},
+    {"GET", "/v1/peers", STAFF, READS, NULL, get_peers},
+    {"POST", "/v1/peers", ROLE_OPERATOR, WRITES, NULL, post_peers},
+    {"DELETE", "/v1/peers/{code}", ROLE_OPERATOR, WRITES, NULL, delete_peer},
+    {"GET", "/v1/tokens", ROLE_OPERATOR, READS, NULL, get_tokens},
+    {"POST", "/v1/tokens", ROLE_OPERATOR, WRITES, NULL, post_tokens},
+    {"DELETE", "/v1/tokens/{id}", ROLE_OPERATOR, WRITES, NULL, delete_token},
+    {"GET", "/v1/events", PEOPLE | ROLE_OPERATOR, READS, "unit log after limit", get_events},
+    {"GET", "/v1/events/{log}/{seq}", PEOPLE | ROLE_OPERATOR, READS, NULL, get_event},
+    {"GET", "/v1/events/{log}/{seq}/receipt", PEOPLE | ROLE_OPERATOR, READS, NULL, get_receipt},
+    {"GET", "/v1/conflicts", PEOPLE | ROLE_OPERATOR, READS, "after limit", get_conflicts},
+    {"GET", "/v1/status", STAFF, READS | ROUTE_LIVE, NULL, get_status},
+    {"GET", "/v1/reports/members", STAFF, READS, "as_of unit by", get_report_members},
+    {"GET", "/v1/reports/flows", STAFF, READS, "from to unit by", get_report_flows},
+    {"GET", "/healthz", 0, ROUTE_LIVE, NULL, get_healthz},
+    {"GET", "/readyz", 0, ROUTE_LIVE, NULL, get_readyz},
+    {"GET", "/metrics", 0, ROUTE_LIVE, NULL, get_metrics},
+};
+/* clang-format on */
+
+const struct route *
+router_table(size_t *ret_n)
+{
+    *ret_n = ARRAY_LEN(routes);
+    return routes;
+}
+
+static bool
+match(const char *pattern, const char *path, struct slice params[ROUTE_PARAMS_MAX])
+{
+    size_t n = 0;
+
+    while (*pattern != '\0' && *path != '\0') {
+        if (*pattern != '{') {
+            if (*pattern++ != *path++) {
+                return false;
+            }
+            continue;
+        }
+        size_t len = strcspn(path, "/");
+        if (len == 0) {
+            return false;
+        }
+        params[n++] = slice_of(path, len);
+        path += len;
+        pattern = strchr(pattern, '}') + 1;
+    }
+    return *pattern == '\0' && *path == '\0';
+}
+
+const struct route *
+router_find(const char *method, const char *path, struct slice params[ROUTE_PARAMS_MAX], char *ret_allowed,
+            size_t allowed_cap)
+{
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    size_t at = 0;
+
+    ret_allowed[0] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        if (!match(routes[i].pattern, path, params)) {
+            continue;
+        }
+        if (strcmp(routes[i].method, wanted) == 0) {
+            ret_allowed[0] = '\0';
+            return &routes[i];
+        }
+        int n = snprintf(ret_allowed + at, allowed_cap - at, "%s%s", at == 0 ? "" : ", ", routes[i].method);
+        MUST(n > 0 && (size_t)n < allowed_cap - at);
+        at += (size_t)n;
+    }
+    return NULL;
+}
