@@ -169,10 +169,17 @@ create_secrets(struct vault *v, struct err *err)
     return rc;
 }
 
+/* "format" belongs to storage/db. */
+static bool
+name_is_free(const char *name)
+{
+    return strncmp(name, META_OWN_PREFIX, strlen(META_OWN_PREFIX)) != 0 && strcmp(name, "format") != 0;
+}
+
 int
 vault_meta_put(struct vault *v, const char *name, struct slice value, struct err *err)
 {
-    MUST(strncmp(name, META_OWN_PREFIX, strlen(META_OWN_PREFIX)) != 0);
+    MUST(name_is_free(name));
     struct db_txn *txn;
     int rc = db_begin_write(v->db, &txn, err);
     if (rc != 0)
@@ -206,7 +213,7 @@ vault_read_value(struct vault *v, enum table t, struct slice key, const char *wh
 int
 vault_meta_get(struct vault *v, const char *name, struct buf *out, struct err *err)
 {
-    MUST(strncmp(name, META_OWN_PREFIX, strlen(META_OWN_PREFIX)) != 0);
+    MUST(name_is_free(name));
     return vault_read_value(v, TABLE_VAULT_META, text_slice(name), "note", out, err);
 }
 

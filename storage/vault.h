@@ -38,7 +38,7 @@ int vault_open(const struct vault_opts *opts, struct vault **ret, struct err *er
 void vault_close(struct vault **v);
 struct db *vault_db(struct vault *v);
 
-/* What the host binds the vault to (its unit) or notes in it, by name. Names beginning "vault." are the vault's own (MUST).
+/* What the host binds the vault to (its unit) or notes in it, by name. Names beginning "vault.", and "format", are taken (MUST).
  * put: one vault commit. get: appends to out; ERR_NOTFOUND. Values are stored in clear. */
 int vault_meta_put(struct vault *v, const char *name, struct slice value, struct err *err) NODISCARD;
 int vault_meta_get(struct vault *v, const char *name, struct buf *out, struct err *err) NODISCARD;
