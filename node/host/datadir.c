@@ -1,0 +1,359 @@
+/* The data directory and what stands in it. See datadir.h. */
+#include "node/host/datadir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOCK_TEXT_MAX = 32, ZONE_REFRESH_MS = 1000 };
+#define GIB ((size_t)1 << 30)
+#define DATADIR_DEFAULT "/var/lib/smartnode"
+
+static const char META_UNIT[] = "unit";
+
+int
+path_join(const char *dir, const char *name, char ret[PATH_BYTES_MAX], struct err *err)
+{
+    int n = snprintf(ret, PATH_BYTES_MAX, "%s/%s", dir, name);
+    return n >= 0 && n < PATH_BYTES_MAX ? 0 : err_set(err, ERR_LIMIT, "%.100s…: path too long", dir);
+}
+
+int
+datadir_find(const char *given, char ret[PATH_BYTES_MAX], struct err *err)
+{
+    const char *from = given ? given : getenv("SMARTNODE_DATA");
+    if (!from)
+        from = access("node.key", F_OK) == 0 ? "." : DATADIR_DEFAULT;
+    if (strlen(from) >= PATH_BYTES_MAX - 64)
+        return err_set(err, ERR_LIMIT, "the data directory's path is too long");
+    snprintf(ret, PATH_BYTES_MAX, "%s", from);
+    return 0;
+}
+
+struct wall_ms
+wall_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (struct wall_ms){(int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000};
+}
+
+struct mono_ms
+mono_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (struct mono_ms){(int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000};
+}
+
+void
+random_fill(void *arg, uint8_t *out, size_t len)
+{
+    (void)arg;
+    randombytes_buf(out, len);
+}
+
+long
+datadir_holder(const char *path)
+{
+    char file[PATH_BYTES_MAX], digits[LOCK_TEXT_MAX] = "";
+    long pid = 0;
+    if (path_join(path, "lock", file, NULL) != 0)
+        return 0;
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0 && read(fd, digits, sizeof(digits) - 1) > 0)
+        pid = strtol(digits, NULL, 10);
+    close(fd);
+    return pid;
+}
+
+void
+datadir_nudge(const char *path)
+{
+    long pid = datadir_holder(path);
+    if (pid > 0)
+        kill((pid_t)pid, SIGHUP);
+}
+
+static int
+lock(struct datadir *d, struct err *err)
+{
+    char file[PATH_BYTES_MAX], digits[LOCK_TEXT_MAX];
+    int rc = path_join(d->path, "lock", file, err);
+    if (rc != 0)
+        return rc;
+    d->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (d->lock_fd < 0)
+        return err_errno(err, "%s", file);
+    if (flock(d->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        long pid = datadir_holder(d->path);
+        close(d->lock_fd);
+        d->lock_fd = -1;
+        return err_set(err, ERR_BUSY, "%s: in use by process %ld; one node at a time may write a data directory", d->path, pid);
+    }
+    int n = snprintf(digits, sizeof(digits), "%ld\n", (long)getpid());
+    if (ftruncate(d->lock_fd, 0) != 0 || pwrite(d->lock_fd, digits, (size_t)n, 0) != n)
+        return err_errno(err, "%s", file);
+    return 0;
+}
+
+static int
+open_environments(struct datadir *d, enum datadir_mode mode, bool create, struct err *err)
+{
+    char main_dir[PATH_BYTES_MAX], vault_dir[PATH_BYTES_MAX], key_file[PATH_BYTES_MAX];
+    uint8_t wrap[32];
+    bool read_only = mode == DATADIR_READER;
+    int rc = path_join(d->path, "main", main_dir, err);
+    if (rc == 0)
+        rc = path_join(d->path, "vault", vault_dir, err);
+    if (rc == 0)
+        rc = path_join(d->path, "vault.key", key_file, err);
+    if (rc == 0)
+        rc = secret_file_read(key_file, wrap, err);
+    if (rc != 0)
+        return rc;
+    struct db_opts main_opts = {
+        .path = main_dir, .map_bytes = d->config.map_gib * GIB, .kind = DB_MAIN, .create = create, .read_only = read_only};
+    struct vault_opts vault_opts = {
+        .path = vault_dir, .map_bytes = d->config.vault_map_gib * GIB, .wrap_key = wrap, .create = create, .read_only = read_only};
+    rc = db_open(&main_opts, &d->db, err);
+    if (rc != 0)
+        err_wrap(err, "open %s", main_dir);
+    if (rc == 0) {
+        rc = vault_open(&vault_opts, &d->vault, err);
+        if (rc != 0)
+            err_wrap(err, "open %s", vault_dir);
+    }
+    sodium_memzero(wrap, sizeof(wrap));
+    return rc;
+}
+
+/* The environment says whose data it holds; another unit's key beside it is a mistake that must not write anything. */
+static int
+check_unit(struct datadir *d, struct err *err)
+{
+    struct db_txn *txn = NULL;
+    struct slice unit;
+    int rc = db_begin_read(d->db, &txn, err);
+    if (rc == 0)
+        rc = db_get(txn, TABLE_META, slice_of(META_UNIT, sizeof(META_UNIT) - 1), &unit, err);
+    if (rc == 0 && !slice_eq(unit, slice_of(d->identity.unit.b, sizeof(d->identity.unit.b))))
+        rc = err_set(err, ERR_CONFLICT, "%s holds the data of another unit than node.key's (%s); put the right node.key beside it",
+                     d->path, d->identity.unit_code);
+    if (rc == ERR_NOTFOUND)
+        rc = err_set(err, ERR_CORRUPT, "%s: does not say whose data it holds", d->path);
+    db_abort(&txn);
+    return rc;
+}
+
+static int
+load_files(struct datadir *d, struct err *err)
+{
+    char file[PATH_BYTES_MAX];
+    int rc = path_join(d->path, "node.key", file, err);
+    if (rc == 0)
+        rc = identity_load(file, &d->identity, err);
+    if (rc == ERR_NOTFOUND)
+        return err_set(err, ERR_NOTFOUND, "%s: no node here; smartnode init makes one, --data names another directory", d->path);
+    if (rc == 0)
+        rc = path_join(d->path, "smartnode.conf", file, err);
+    if (rc == 0)
+        rc = config_load(file, &d->config, err);
+    if (rc == ERR_NOTFOUND) {
+        config_defaults(&d->config);
+        rc = 0;
+    }
+    return rc;
+}
+
+int
+datadir_open(const char *path, enum datadir_mode mode, struct datadir *ret, struct err *err)
+{
+    struct datadir d = {.lock_fd = -1};
+    snprintf(d.path, sizeof(d.path), "%s", path);
+    int rc = crypto_init(err);
+    if (rc == 0)
+        rc = load_files(&d, err);
+    if (rc == 0 && mode == DATADIR_WRITER)
+        rc = lock(&d, err);
+    if (rc == 0)
+        rc = open_environments(&d, mode, false, err);
+    if (rc == 0)
+        rc = check_unit(&d, err);
+    if (rc != 0)
+        datadir_close(&d);
+    else
+        *ret = d;
+    return rc;
+}
+
+void
+datadir_close(struct datadir *d)
+{
+    vault_close(&d->vault);
+    db_close(&d->db);
+    if (d->lock_fd >= 0)
+        close(d->lock_fd);
+    d->lock_fd = -1;
+    identity_wipe(&d->identity);
+}
+
+static int
+make_dir(const char *parent, const char *name, struct err *err)
+{
+    char path[PATH_BYTES_MAX];
+    int rc = path_join(parent, name, path, err);
+    if (rc == 0 && mkdir(path, 0700) != 0)
+        rc = errno == EEXIST ? err_set(err, ERR_EXISTS, "%s: is there already", path) : err_errno(err, "%s", path);
+    return rc;
+}
+
+static int
+write_unit(struct datadir *d, struct err *err)
+{
+    struct db_txn *txn = NULL;
+    int rc = db_begin_write(d->db, &txn, err);
+    if (rc == 0)
+        rc = db_put(txn, TABLE_META, slice_of(META_UNIT, sizeof(META_UNIT) - 1),
+                    slice_of(d->identity.unit.b, sizeof(d->identity.unit.b)), err);
+    if (rc == 0)
+        rc = state_set_rules_version(txn, RULES_VERSION, err);
+    if (rc != 0) {
+        db_abort(&txn);
+        return rc;
+    }
+    return db_commit(&txn, err);
+}
+
+/* A directory that exists must be empty or hold nothing of ours; node.key is written last, so that a stop half-way can be seen. */
+int
+datadir_create(const char *path, const struct config *config, const struct identity *id, struct err *err)
+{
+    struct datadir d = {.lock_fd = -1, .config = *config, .identity = *id};
+    char file[PATH_BYTES_MAX];
+    uint8_t wrap[32];
+    snprintf(d.path, sizeof(d.path), "%s", path);
+    int rc = crypto_init(err);
+    if (rc == 0 && mkdir(path, 0700) != 0 && errno != EEXIST)
+        rc = err_errno(err, "%s", path);
+    if (rc == 0)
+        rc = path_join(path, "node.key", file, err);
+    if (rc == 0 && access(file, F_OK) == 0)
+        rc = err_set(err, ERR_EXISTS, "%s: there is a node already; nothing was changed", path);
+    if (rc == 0)
+        rc = make_dir(path, "main", err);
+    if (rc == 0)
+        rc = make_dir(path, "vault", err);
+    if (rc != 0)
+        return rc;
+    random_fill(NULL, wrap, sizeof(wrap));
+    rc = path_join(path, "vault.key", file, err);
+    if (rc == 0)
+        rc = secret_file_write(file, "smartnode: wraps the data keys of this node's vault. Back it up apart from the data.", wrap, err);
+    sodium_memzero(wrap, sizeof(wrap));
+    if (rc == 0)
+        rc = path_join(path, "smartnode.conf", file, err);
+    if (rc == 0 && access(file, F_OK) != 0)
+        rc = config_write(file, config, err);
+    if (rc == 0)
+        rc = open_environments(&d, DATADIR_WRITER, true, err);
+    if (rc == 0)
+        rc = write_unit(&d, err);
+    if (rc == 0)
+        rc = path_join(path, "node.key", file, err);
+    if (rc == 0)
+        rc = identity_save(id, file, err);
+    datadir_close(&d);
+    return rc;
+}
+
+/* ---- the unit's own time zone ---- */
+
+/* Name of the zone in force, "UTC" before the unit is described. */
+static void
+zone_name(struct datadir *d, char ret[NAME_BYTES_MAX + 1])
+{
+    struct db_txn *txn = NULL;
+    struct slice value;
+    struct place_row row;
+    struct unit_described facts;
+    snprintf(ret, NAME_BYTES_MAX + 1, "UTC");
+    if (db_begin_read(d->db, &txn, NULL) == 0 &&
+        db_get(txn, TABLE_UNITS, slice_of(d->identity.unit.b, sizeof(d->identity.unit.b)), &value, NULL) == 0 &&
+        place_row_decode(value, &d->identity.unit, NULL, &row, NULL) == 0) {
+        if (unit_state_at(&row, DATE_MAX, &facts))
+            snprintf(ret, NAME_BYTES_MAX + 1, "%s", facts.time_zone.s);
+        place_row_release(&row);
+    }
+    db_abort(&txn);
+}
+
+/* The process's zone is the unit's (TZ), set when it changes, under a lock: it changes once in a unit's life. */
+struct civil_date
+datadir_today(struct datadir *d)
+{
+    static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
+    static _Thread_local struct mono_ms looked;
+    static _Thread_local struct tm at;
+    struct mono_ms now = mono_now();
+    if (looked.ms == 0 || now.ms - looked.ms >= ZONE_REFRESH_MS) {
+        char zone[NAME_BYTES_MAX + 1];
+        zone_name(d, zone);
+        pthread_mutex_lock(&zone_lock);
+        const char *old = getenv("TZ");
+        if (!old || strcmp(old, zone) != 0) {
+            setenv("TZ", zone, 1);
+            tzset();
+        }
+        time_t t = time(NULL);
+        localtime_r(&t, &at);
+        pthread_mutex_unlock(&zone_lock);
+        looked = now;
+    }
+    return date_from_ymd(at.tm_year + 1900, at.tm_mon + 1, at.tm_mday);
+}
+
+static struct wall_ms
+engine_now(void *arg)
+{
+    (void)arg;
+    return wall_now();
+}
+
+static struct civil_date
+engine_today(void *arg)
+{
+    return datadir_today(arg);
+}
+
+int
+datadir_engine(struct datadir *d, struct engine **ret, struct err *err)
+{
+    struct engine_config c = {.db = d->db,
+                              .vault = d->vault,
+                              .identity = &d->identity,
+                              .allow_clock_back = d->config.allow_clock_back,
+                              .now = engine_now,
+                              .today = engine_today,
+                              .random = random_fill,
+                              .arg = d};
+    snprintf(c.program, sizeof(c.program), "smartnode %s", SMARTNODE_VERSION);
+    *ret = NULL;
+    int rc = engine_new(&c, ret, err);
+    if (rc == 0)
+        rc = engine_vault_complete(*ret, err);
+    if (rc != 0)
+        engine_free(ret);
+    return rc;
+}
