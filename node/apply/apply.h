@@ -15,22 +15,28 @@ struct apply;
 
 enum { APPLY_EVENTS_PER_STEP = 65536 };
 
+/* applied and void_events count since apply_new; conflicts and waiting (entities' references and logs) are as of now. */
 struct apply_stats { uint64_t applied, void_events, conflicts, waiting; };
 
-/* Loads the dag from the log rows. state stays the caller's. */
+/* Loads the dag, the waiting index and what root statements say from db. state stays the caller's and outlives it. ERR_NOMEM,
+ * ERR_CORRUPT, those of db.h. */
 int apply_new(struct db *db, struct state *state, struct apply **ret, struct err *err) NODISCARD;
 void apply_free(struct apply **a);
 
 /* In a write transaction to which `state` is attached: applies log_no as far as it can, and every log that waited for it.
- * Stops after max_events (0 = no limit) with *ret_more = true. Any error is one of storage: abort the transaction, then call
- * apply_reset. */
+ * log_no 0: only what is due, as after a start or *ret_more. Stops after max_events (0 = no limit) with *ret_more = true: what is
+ * left goes first in the next call, whatever log it names. Any error is one of storage or memory and names unit, log and seq:
+ * abort the transaction, then call apply_reset. A new log of a unit with root statements is measured against them; if that
+ * changes what was applied, apply_rebuild_needed says so after the commit.
+ * For the own log, call it once after evlog_append: others may wait for it (a restored node's). */
 int apply_log(struct apply *a, struct db_txn *txn, uint32_t log_no, uint64_t max_events, bool *ret_more, struct err *err) NODISCARD;
 /* After an aborted transaction: forget what was learned in it (reloads the dag if needed). */
 int apply_reset(struct apply *a, struct err *err) NODISCARD;
 
 /* Applies the next event of the log that this process writes, before it is stored: seq = row->applied_seq + 1, which it raises in
  * row. The caller stores the run (evlog_append with the same row) before the commit. Until then chain_after is remembered, so
- * that later events of the transaction can refer to this one. Outcome and reason tell the writer to give up (abort) on an event that its
+ * that later events of the transaction can refer to this one. ERR_WAITING (event 1: a predecessor is not applied to its head, for it
+ * needs a newer program), ERR_UNKNOWN_KIND; all errors as in apply_log. Outcome and reason tell the writer to give up (abort) on an event that its
  * checks let through and that would be void: a desk is never told yes about a void event. */
 int apply_local(struct apply *a, struct db_txn *txn, struct log_row *row, struct slice header, struct slice payload,
                 const struct chain_value *chain_after, enum outcome *ret, enum void_reason *ret_reason, struct err *err) NODISCARD;
@@ -40,7 +46,7 @@ int apply_local(struct apply *a, struct db_txn *txn, struct log_row *row, struct
  * caller commits and calls apply_rebuild. */
 int apply_statements(struct apply *a, struct db_txn *txn, const struct unit_id *unit, bool *ret_rebuild, struct err *err) NODISCARD;
 
-/* World for member_row_try and friends, bound to this transaction's view. Valid while txn is. */
+/* World for member_row_try and friends, bound to this transaction's view, to which state must be attached. Valid while txn is. */
 void apply_world(struct apply *a, struct db_txn *txn, struct member_world *ret);
 struct apply_stats apply_stats(const struct apply *a);
 
@@ -52,9 +58,10 @@ int apply_rebuild(struct db *db, int (*progress)(void *arg, uint64_t done, uint6
 int apply_rebuild_needed(struct db *db, bool *ret, struct err *err) NODISCARD;
 
 /* The semantic check of the whole environment (tests call it after every operation, `verify` on demand): log rows against runs
- * and hashes and seals, cursors, capsules against commitments, waiting index, and state, views and fingerprints against a
- * rebuild in scratch_dir (an empty directory). ERR_CORRUPT names the first thing that does not hold. deep = false skips hashes
- * and the rebuild. */
+ * and hashes and seals, tips, capsules against commitments, fingerprints against rows; and state, views, cursors and waiting index
+ * row by row against a rebuild in scratch_dir (an empty directory, left empty; not compared while events are due or a rebuild is).
+ * ERR_CORRUPT names the first thing that does not hold ("BE log 3f2a91c0 seq 812: event 812: the payload is another"). deep =
+ * false skips hashes and the rebuild; then scratch_dir may be NULL. Any thread; reads one snapshot. */
 int apply_check(struct db *db, const char *scratch_dir, bool deep, struct err *err) NODISCARD;
 
 #endif

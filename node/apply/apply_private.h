@@ -1,0 +1,137 @@
+/* What the sources of this room share: the state of an apply, order of logs (apply.c), changes of entities (entity.c, views.c),
+ * the waiting index (waiting.c), root statements (standing.c). Not for other rooms. */
+#ifndef SMARTNODE_APPLY_PRIVATE_H
+#define SMARTNODE_APPLY_PRIVATE_H
+
+#include "node/apply/apply.h"
+#include "proto/base/map.h"
+
+/* Decoded office rows kept for office_known, which every admission asks. Direct-mapped. */
+enum { OFFICE_CACHE = 256 };
+
+/* Value of a row of TABLE_WAITING: one of these, then the entity key (none for a log). */
+enum entity_type { ENTITY_MEMBER = 1, ENTITY_OFFICE = 2, ENTITY_UNIT = 3, ENTITY_LOG = 4 };
+enum { ENTITY_KEY = 48, KEY_CONFLICT = ENTITY_KEY + KEY_POSITION, WAITING_VALUE_MAX = 1 + ENTITY_KEY };
+
+struct entity {
+    enum entity_type type;
+    struct unit_id unit;
+    struct subject_id subject; /* member or office; zero for a unit */
+};
+
+/* Rows of TABLE_CONFLICTS and TABLE_WAITING that an entity's row stands for. */
+struct mark {
+    uint8_t table; /* enum table */
+    uint8_t reason;
+    uint8_t len;
+    uint8_t key[KEY_CONFLICT];
+};
+struct marks {
+    struct mark *v;
+    size_t n, cap;
+};
+
+struct contributions {
+    struct contribution *v;
+    size_t n, cap;
+};
+
+struct numbers {
+    uint32_t *v;
+    size_t n, cap;
+};
+
+struct waiter {
+    uint32_t log_no, next; /* index + 1 */
+};
+
+struct office_slot {
+    bool used;
+    struct place_row row;
+};
+
+struct apply {
+    struct db *db;
+    struct state *state;
+    struct dag *dag;
+    struct apply_stats stats;
+    bool learned; /* anything below must be loaded again after an abort */
+
+    struct db_txn *txn;            /* of the call in progress */
+    const struct log_row *current; /* log that is being applied: its stored row lags behind */
+    struct err world_error;        /* of office_known, which cannot return one */
+
+    /* Events of the own log that are applied but not stored yet. */
+    struct log_id pending_log;
+    uint64_t pending_first;
+    struct chain_value *pending;
+    size_t n_pending, cap_pending;
+
+    struct numbers queue; /* logs that may go on */
+    /* Logs that wait: log id of the predecessor → index + 1 of the first of waiters; log no → position it waits for. */
+    struct map wait_heads, wait_of;
+    struct waiter *waiters;
+    size_t n_waiters, cap_waiters;
+    uint32_t free_waiter; /* index + 1 */
+
+    struct map missing; /* log id → number of rows of TABLE_WAITING that name a position of it */
+    struct map decided; /* unit ‖ log id → seq: standing positions of logs that are not held */
+
+    struct office_slot offices[OFFICE_CACHE];
+    struct buf bytes; /* an encoded row */
+    struct contributions before, after;
+    struct marks marks_before, marks_after;
+};
+
+/* entity.c */
+int entity_member(struct apply *a, const struct entity *e, const struct member_entry *add, enum outcome *ret,
+                  enum void_reason *ret_reason, struct err *err) NODISCARD;
+int entity_place(struct apply *a, const struct entity *e, const struct place_entry *add, enum outcome *ret,
+                 enum void_reason *ret_reason, struct err *err) NODISCARD;
+int entity_refold(struct apply *a, const struct entity *e, struct err *err) NODISCARD;
+int entity_unit_code(struct apply *a, const struct unit_id *unit, const char *code, struct err *err) NODISCARD;
+void entity_office_cache_clear(struct apply *a);
+int entity_chain_at(void *arg, const struct position *at, struct chain_value *ret);
+bool entity_office_known(void *arg, const struct unit_id *unit, const struct office_id *office, const struct position *at);
+void entity_key(const struct entity *e, uint8_t out[ENTITY_KEY]);
+
+/* views.c: rows of views and of the two indices follow the difference of what a row stood for before and after. */
+int views_collect(const struct member_row *row, struct contributions *ret, struct err *err) NODISCARD;
+int views_apply(struct apply *a, const struct unit_id *unit, struct err *err) NODISCARD;
+int marks_add(struct apply *a, struct marks *m, const struct entity *e, const struct position *at, enum outcome outcome,
+              enum void_reason reason, const struct event_ref *refs, size_t n_refs, struct err *err) NODISCARD;
+int marks_apply(struct apply *a, const struct entity *e, struct err *err) NODISCARD;
+
+/* waiting.c */
+int waiting_load(struct apply *a, struct db_txn *txn, struct err *err) NODISCARD;
+int waiting_count(struct apply *a, const uint8_t key[KEY_WAITING], int by, struct err *err) NODISCARD;
+/* Refolds the entities that wait for this position. */
+int waiting_arrived(struct apply *a, const struct position *at, struct err *err) NODISCARD;
+/* Log log_no waits with its event seq for a position; the position itself if only a newer program can go on. */
+int waiting_log(struct apply *a, uint32_t log_no, const struct position *on, uint64_t seq, struct err *err) NODISCARD;
+int waiting_log_over(struct apply *a, uint32_t log_no, struct err *err) NODISCARD;
+/* The other logs that wait for this one are looked at again. */
+int waiting_wake(struct apply *a, const struct log_row *log, struct err *err) NODISCARD;
+int queue_push(struct apply *a, uint32_t log_no, struct err *err) NODISCARD;
+
+/* standing.c */
+/* How far a log stands, held or not. */
+int standing_limit(struct apply *a, struct db_txn *txn, const struct unit_id *unit, const struct log_id *log,
+                   struct log_row *ret_row, bool *ret_held, uint64_t *ret_limit, struct err *err) NODISCARD;
+/* A log that was not looked at before: its stands_to. */
+int standing_new_log(struct apply *a, struct log_row *row, struct err *err) NODISCARD;
+int standing_load(struct apply *a, struct db_txn *txn, struct err *err) NODISCARD;
+int standing_all(struct apply *a, struct db_txn *txn, struct err *err) NODISCARD;
+
+/* rebuild.c: the markers in TABLE_META. */
+int rebuild_want(struct db_txn *txn, struct err *err) NODISCARD;
+/* check.c of one environment against another one that was rebuilt from its logs: check_state.c. */
+int check_against_rebuild(struct db *db, struct db_txn *txn, const char *scratch_dir, struct err *err) NODISCARD;
+/* "BE log 3f2a91c0" */
+enum { LOG_TEXT_MAX = 40 };
+const char *check_log_text(struct db_txn *txn, const struct log_row *row, char out[LOG_TEXT_MAX]);
+
+/* Makes room for one more element; false without memory. */
+bool grow(void **v, size_t *cap, size_t n, size_t bytes);
+
+#endif

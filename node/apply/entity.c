@@ -1,0 +1,316 @@
+/* One event into one row: members, offices, units, and what else follows from the row. docs/PROTOCOL.md §10, §13. */
+#include <stdlib.h>
+
+#include "node/apply/apply_private.h"
+
+static const struct subject_id NOBODY;
+
+void
+entity_key(const struct entity *e, uint8_t out[ENTITY_KEY])
+{
+    memcpy(out, e->subject.b, sizeof(e->subject.b));
+    memcpy(out + sizeof(e->subject.b), e->unit.b, sizeof(e->unit.b));
+}
+
+/* ---- the world of the fold ---- */
+
+int
+entity_chain_at(void *arg, const struct position *at, struct chain_value *ret)
+{
+    struct apply *a = arg;
+    struct log_row found;
+    const struct log_row *row = &found;
+    if (a->n_pending > 0 && TYPE_EQ(&at->log, &a->pending_log) && at->seq >= a->pending_first &&
+        at->seq - a->pending_first < a->n_pending) {
+        *ret = a->pending[at->seq - a->pending_first];
+        return 0;
+    }
+    if (a->current != NULL && TYPE_EQ(&at->log, &a->current->id)) {
+        row = a->current;
+    } else {
+        int rc = evlog_find(a->txn, &at->log, &found, NULL);
+        if (rc != 0)
+            return rc;
+    }
+    if (at->seq > row->applied_seq || at->seq > row->stands_to)
+        return ERR_NOTFOUND;
+    return evlog_chain_at(a->txn, row, at->seq, ret, NULL);
+}
+
+static struct office_slot *
+office_slot(struct apply *a, const struct office_id *office)
+{
+    uint64_t h;
+    memcpy(&h, office->b, sizeof(h));
+    return &a->offices[mix64(h) % OFFICE_CACHE];
+}
+
+void
+entity_office_cache_clear(struct apply *a)
+{
+    for (size_t i = 0; i < OFFICE_CACHE; i++) {
+        if (a->offices[i].used)
+            place_row_release(&a->offices[i].row);
+        a->offices[i].used = false;
+    }
+}
+
+static void
+office_forget(struct apply *a, const struct office_id *office)
+{
+    struct office_slot *slot = office_slot(a, office);
+    if (slot->used)
+        place_row_release(&slot->row);
+    slot->used = false;
+}
+
+bool
+entity_office_known(void *arg, const struct unit_id *unit, const struct office_id *office, const struct position *at)
+{
+    struct apply *a = arg;
+    struct office_slot *slot = office_slot(a, office);
+    if (!slot->used || !TYPE_EQ(&slot->row.unit, unit) || !TYPE_EQ(&slot->row.office, office)) {
+        uint8_t key[KEY_OFFICE];
+        struct slice bytes;
+        struct place_row row;
+        key_office(key, unit, office);
+        struct err err = {.code = ERR_NONE};
+        int rc = state_get(a->state, TABLE_OFFICES, slice_of(key, sizeof(key)), &bytes, &err);
+        if (rc == 0) {
+            place_row_init(&row, unit, office);
+            rc = place_row_decode(bytes, unit, office, &row, &err);
+        }
+        if (rc != 0) {
+            if (rc != ERR_NOTFOUND)
+                a->world_error = err;
+            return false;
+        }
+        office_forget(a, office);
+        slot->row = row;
+        slot->used = true;
+    }
+    return office_opened_before(&slot->row, a->dag, at);
+}
+
+static struct member_world
+world_of(struct apply *a)
+{
+    a->world_error.code = ERR_NONE;
+    return (struct member_world){
+        .dag = a->dag, .arg = a, .chain_at = entity_chain_at, .office_known = entity_office_known};
+}
+
+static int
+world_failed(const struct apply *a, struct err *err)
+{
+    if (a->world_error.code == ERR_NONE)
+        return 0;
+    if (err != NULL)
+        *err = a->world_error;
+    return a->world_error.code;
+}
+
+/* ---- members ---- */
+
+static int
+member_load(struct apply *a, const struct entity *e, struct slice key, struct member_row *row, struct err *err)
+{
+    struct slice bytes;
+    member_row_init(row, &e->unit, &e->subject);
+    int rc = state_get(a->state, TABLE_MEMBERS, key, &bytes, err);
+    if (rc == ERR_NOTFOUND)
+        return 0;
+    return rc == 0 ? member_row_decode(bytes, &e->unit, &e->subject, row, err) : rc;
+}
+
+static int
+member_marks(struct apply *a, struct marks *m, const struct entity *e, const struct member_row *row, struct err *err)
+{
+    m->n = 0;
+    for (size_t i = 0; i < row->n; i++) {
+        const struct member_entry *x = &row->entries[i];
+        if (x->outcome != OUTCOME_CONFLICT && x->outcome != OUTCOME_WAITING)
+            continue;
+        int rc = marks_add(a, m, e, &x->at, x->outcome, x->reason, x->refs, x->n_refs, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int
+member_change(struct apply *a, const struct entity *e, struct slice key, const struct member_entry *add,
+              struct member_row *row, struct err *err)
+{
+    struct missing missing;
+    struct member_world world = world_of(a);
+    int rc = views_collect(row, &a->before, err);
+    if (rc == 0)
+        rc = member_marks(a, &a->marks_before, e, row, err);
+    if (rc == 0)
+        rc = add != NULL ? member_row_add(row, add, &world, &missing, err)
+                         : member_row_refold(row, &world, &missing, err);
+    if (rc == 0)
+        rc = world_failed(a, err);
+    if (rc == 0)
+        rc = views_collect(row, &a->after, err);
+    if (rc == 0)
+        rc = member_marks(a, &a->marks_after, e, row, err);
+    buf_clear(&a->bytes);
+    if (rc == 0)
+        rc = member_row_encode(row, &a->bytes, err);
+    if (rc == 0)
+        rc = state_put(a->state, TABLE_MEMBERS, key, buf_slice(&a->bytes), err);
+    if (rc == 0)
+        rc = views_apply(a, &e->unit, err);
+    if (rc == 0)
+        rc = marks_apply(a, e, err);
+    return rc;
+}
+
+int
+entity_member(struct apply *a, const struct entity *e, const struct member_entry *add, enum outcome *ret,
+              enum void_reason *ret_reason, struct err *err)
+{
+    uint8_t raw[KEY_MEMBER];
+    struct member_row row;
+    key_member(raw, &e->subject, &e->unit);
+    struct slice key = slice_of(raw, sizeof(raw));
+    int rc = member_load(a, e, key, &row, err);
+    if (rc == 0)
+        rc = member_change(a, e, key, add, &row, err);
+    /* Most events are their row's last. */
+    for (size_t i = row.n; rc == 0 && add != NULL && i-- > 0;) {
+        if (TYPE_EQ(&row.entries[i].at.log, &add->at.log) && row.entries[i].at.seq == add->at.seq) {
+            *ret = row.entries[i].outcome;
+            *ret_reason = row.entries[i].reason;
+            break;
+        }
+    }
+    member_row_release(&row);
+    return rc;
+}
+
+/* ---- offices and units ---- */
+
+static struct slice
+place_key(const struct entity *e, uint8_t raw[KEY_OFFICE])
+{
+    struct office_id office;
+    memcpy(office.b, e->subject.b, sizeof(office.b));
+    key_office(raw, &e->unit, &office);
+    return slice_of(raw, e->type == ENTITY_UNIT ? sizeof(e->unit.b) : KEY_OFFICE);
+}
+
+static enum table
+place_table(const struct entity *e)
+{
+    return e->type == ENTITY_UNIT ? TABLE_UNITS : TABLE_OFFICES;
+}
+
+static int
+place_load(struct apply *a, const struct entity *e, struct slice key, struct place_row *row, struct err *err)
+{
+    struct slice bytes;
+    struct office_id office;
+    memcpy(office.b, e->subject.b, sizeof(office.b));
+    place_row_init(row, &e->unit, &office);
+    int rc = state_get(a->state, place_table(e), key, &bytes, err);
+    if (rc == ERR_NOTFOUND)
+        return 0;
+    return rc == 0 ? place_row_decode(bytes, &e->unit, &office, row, err) : rc;
+}
+
+static int
+place_store(struct apply *a, const struct entity *e, struct slice key, const struct place_row *row, struct err *err)
+{
+    buf_clear(&a->bytes);
+    int rc = place_row_encode(row, &a->bytes, err);
+    if (rc == 0)
+        rc = state_put(a->state, place_table(e), key, buf_slice(&a->bytes), err);
+    if (rc == 0 && e->type == ENTITY_OFFICE)
+        office_forget(a, &row->office);
+    return rc;
+}
+
+static int
+place_marks(struct apply *a, struct marks *m, const struct entity *e, const struct place_row *row, struct err *err)
+{
+    m->n = 0;
+    for (size_t i = 0; i < row->n; i++) {
+        const struct place_entry *x = &row->entries[i];
+        if (x->outcome != OUTCOME_CONFLICT && x->outcome != OUTCOME_WAITING)
+            continue;
+        int rc = marks_add(a, m, e, &x->at, x->outcome, x->reason, x->refs, x->n_refs, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int
+place_change(struct apply *a, const struct entity *e, struct slice key, const struct place_entry *add,
+             struct place_row *row, struct err *err)
+{
+    struct missing missing;
+    struct member_world world = world_of(a);
+    int rc = place_marks(a, &a->marks_before, e, row, err);
+    if (rc == 0)
+        rc =
+            add != NULL ? place_row_add(row, add, &world, &missing, err) : place_row_refold(row, &world, &missing, err);
+    if (rc == 0)
+        rc = world_failed(a, err);
+    if (rc == 0)
+        rc = place_marks(a, &a->marks_after, e, row, err);
+    if (rc == 0)
+        rc = place_store(a, e, key, row, err);
+    if (rc == 0)
+        rc = marks_apply(a, e, err);
+    return rc;
+}
+
+int
+entity_place(struct apply *a, const struct entity *e, const struct place_entry *add, enum outcome *ret,
+             enum void_reason *ret_reason, struct err *err)
+{
+    uint8_t raw[KEY_OFFICE];
+    struct place_row row;
+    struct slice key = place_key(e, raw);
+    int rc = place_load(a, e, key, &row, err);
+    if (rc == 0)
+        rc = place_change(a, e, key, add, &row, err);
+    for (size_t i = row.n; rc == 0 && add != NULL && i-- > 0;) {
+        if (TYPE_EQ(&row.entries[i].at.log, &add->at.log) && row.entries[i].at.seq == add->at.seq) {
+            *ret = row.entries[i].outcome;
+            *ret_reason = row.entries[i].reason;
+            break;
+        }
+    }
+    place_row_release(&row);
+    return rc;
+}
+
+int
+entity_refold(struct apply *a, const struct entity *e, struct err *err)
+{
+    return e->type == ENTITY_MEMBER ? entity_member(a, e, NULL, NULL, NULL, err)
+                                    : entity_place(a, e, NULL, NULL, NULL, err);
+}
+
+/* The code of a unit is the least that a first event of it gives: the same whatever arrived first. */
+int
+entity_unit_code(struct apply *a, const struct unit_id *unit, const char *code, struct err *err)
+{
+    uint8_t raw[KEY_OFFICE];
+    struct place_row row;
+    struct entity e = {.type = ENTITY_UNIT, .unit = *unit, .subject = NOBODY};
+    struct slice key = place_key(&e, raw);
+    int rc = place_load(a, &e, key, &row, err);
+    if (rc == 0 && (row.unit_code[0] == 0 || strcmp(code, row.unit_code) < 0)) {
+        memset(row.unit_code, 0, sizeof(row.unit_code));
+        memcpy(row.unit_code, code, strnlen(code, UNIT_CODE_MAX - 1));
+        rc = place_store(a, &e, key, &row, err);
+    }
+    place_row_release(&row);
+    return rc;
+}
