@@ -314,10 +314,12 @@ db_disk_failed(struct db *db, const char *reason)
 {
     if (db->simulated)
         return;
-    fprintf(stderr,
-            "storage %s: the disk failed while writing (%s); the process ends, for what the disk holds is not known. "
-            "Check the disk, then start again: everything acknowledged before is kept.\n",
-            db->path, reason);
+    char line[1024];
+    snprintf(line, sizeof(line),
+             "storage %s: the disk failed while writing (%s); the process ends, for what the disk holds is not known. "
+             "Check the disk, then start again: everything acknowledged before is kept.",
+             db->path, reason);
+    check_last_words(line);
     _exit(EXIT_DISK_FAILED);
 }
 

@@ -19,11 +19,11 @@ struct db_txn;
 struct db_cursor;
 
 struct db_opts {
-    const char *path;    /* directory, must exist */
-    size_t map_bytes;    /* sparse; see docs/STORAGE.md */
-    enum db_kind kind;   /* DB_MAIN or DB_VAULT: which tables exist */
-    bool create;         /* create tables in an empty directory */
-    bool read_only;      /* for verify and report on a stopped node */
+    const char *path;             /* directory, must exist */
+    size_t map_bytes;             /* sparse; see docs/STORAGE.md */
+    enum db_kind kind;            /* DB_MAIN or DB_VAULT: which tables exist */
+    bool create;                  /* create tables in an empty directory */
+    bool read_only;               /* for verify and report on a stopped node */
     bool volatile_for_simulation; /* no flush: never in a daemon */
 };
 
@@ -49,13 +49,15 @@ int db_error(const struct db_txn *txn, struct err *err) NODISCARD;
 int db_get(struct db_txn *txn, enum table t, struct slice key, struct slice *ret, struct err *err) NODISCARD;
 int db_put(struct db_txn *txn, enum table t, struct slice key, struct slice value, struct err *err) NODISCARD;
 /* Room of len bytes for the value; filled by the caller before the next call (MDB_RESERVE). */
-int db_put_reserve(struct db_txn *txn, enum table t, struct slice key, size_t len, uint8_t **ret, struct err *err) NODISCARD;
+int db_put_reserve(struct db_txn *txn, enum table t, struct slice key, size_t len, uint8_t **ret,
+                   struct err *err) NODISCARD;
 int db_del(struct db_txn *txn, enum table t, struct slice key, struct err *err) NODISCARD; /* absent is fine */
 int db_clear(struct db_txn *txn, enum table t, struct err *err) NODISCARD;                 /* empties the table */
 
 /* Cursors. Key and value borrow. seek finds the first key ≥ key. All give ERR_NOTFOUND at the end (does not stick). */
 int db_cursor_open(struct db_txn *txn, enum table t, struct db_cursor **ret, struct err *err) NODISCARD;
-int db_cursor_seek(struct db_cursor *c, struct slice key, struct slice *ret_key, struct slice *ret_value, struct err *err) NODISCARD;
+int db_cursor_seek(struct db_cursor *c, struct slice key, struct slice *ret_key, struct slice *ret_value,
+                   struct err *err) NODISCARD;
 int db_cursor_first(struct db_cursor *c, struct slice *ret_key, struct slice *ret_value, struct err *err) NODISCARD;
 int db_cursor_last(struct db_cursor *c, struct slice *ret_key, struct slice *ret_value, struct err *err) NODISCARD;
 int db_cursor_next(struct db_cursor *c, struct slice *ret_key, struct slice *ret_value, struct err *err) NODISCARD;

@@ -7,8 +7,8 @@
 #ifndef SMARTNODE_STORAGE_EVLOG_H
 #define SMARTNODE_STORAGE_EVLOG_H
 
-#include "proto/event.h"
 #include "proto/card.h"
+#include "proto/event.h"
 #include "proto/verify.h"
 #include "proto/wire.h"
 #include "storage/db.h"
@@ -46,8 +46,8 @@ int evlog_put(struct db_txn *txn, const struct log_row *row, struct err *err) NO
 int evlog_count(struct db_txn *txn, uint32_t *ret, struct err *err) NODISCARD;
 /* A new log whose first event was checked (verify_first_event). Assigns no; head_seq stays 0 until its first run, stands_to is
  * UINT64_MAX. ERR_EXISTS without sticking. */
-int evlog_create(struct db_txn *txn, const struct log_id *id, const struct log_opened *opened, const struct event_header *first,
-                 struct log_row *ret, struct err *err) NODISCARD;
+int evlog_create(struct db_txn *txn, const struct log_id *id, const struct log_opened *opened,
+                 const struct event_header *first, struct log_row *ret, struct err *err) NODISCARD;
 
 /* Appends a verified run that continues row (run->first == head_seq + 1); updates row and its stored form. chain_after is the
  * value that verification returned. ERR_INVALID if it does not continue row, ERR_LIMIT over §5's bounds, ERR_FORK if the log is
@@ -67,7 +67,8 @@ int evlog_run_at(struct db_txn *txn, uint32_t log_no, uint64_t seq, struct store
 
 /* One run for the wire, starting exactly at `from`: whole stored rows (the first from its middle if needed) joined up to the
  * bounds of §5, ending at a seal. Frames are copied to out (cleared first). ERR_NOTFOUND if from > head. */
-int evlog_read(struct db_txn *txn, const struct log_row *row, uint64_t from, struct buf *out, struct run *ret, struct err *err) NODISCARD;
+int evlog_read(struct db_txn *txn, const struct log_row *row, uint64_t from, struct buf *out, struct run *ret,
+               struct err *err) NODISCARD;
 
 /* One event. Slices borrow. */
 struct stored_event {
@@ -75,14 +76,16 @@ struct stored_event {
 };
 int evlog_event(struct db_txn *txn, uint32_t log_no, uint64_t seq, struct stored_event *ret, struct err *err) NODISCARD;
 /* Chain value after event seq (0 ≤ seq ≤ head). */
-int evlog_chain_at(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct chain_value *ret, struct err *err) NODISCARD;
+int evlog_chain_at(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct chain_value *ret,
+                   struct err *err) NODISCARD;
 /* Receipt parts of an event: ret's slices borrow from scratch, which is cleared first. ERR_NOTFOUND. */
 int evlog_receipt(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct buf *scratch, struct receipt *ret,
                   struct err *err) NODISCARD;
 /* Evidence message fields covering position `at` (≥ 1): header hashes from the run that holds it; ret_hashes is cleared first.
  * ERR_NOTFOUND. */
-int evlog_evidence(struct db_txn *txn, const struct log_row *row, uint64_t at, uint64_t *ret_first, struct chain_value *ret_before,
-                   struct buf *ret_hashes, struct seal *ret_seal, struct err *err) NODISCARD;
+int evlog_evidence(struct db_txn *txn, const struct log_row *row, uint64_t at, uint64_t *ret_first,
+                   struct chain_value *ret_before, struct buf *ret_hashes, struct seal *ret_seal,
+                   struct err *err) NODISCARD;
 
 /* Walks events from `from` in order. init, then next until ERR_NOTFOUND. In a write transaction the run is copied, so that the
  * caller may write between two calls: slices are good until the next call or release. No cursor stays open; events appended
@@ -95,7 +98,8 @@ struct evlog_iter {
     struct reader frames; /* rest of the run */
     struct buf copy;
 };
-int evlog_iter_init(struct evlog_iter *it, struct db_txn *txn, uint32_t log_no, uint64_t from, struct err *err) NODISCARD;
+int evlog_iter_init(struct evlog_iter *it, struct db_txn *txn, uint32_t log_no, uint64_t from,
+                    struct err *err) NODISCARD;
 int evlog_iter_next(struct evlog_iter *it, struct stored_event *ret, struct err *err) NODISCARD;
 void evlog_iter_release(struct evlog_iter *it);
 
@@ -108,10 +112,13 @@ int evlog_truncate(struct db_txn *txn, struct log_row *row, uint64_t last, struc
 /* Tips of the logs held (§7): every log that no other held log of its unit names at its head or beyond. A log cut by a root
  * statement counts up to stands_to; one of which nothing stands is no tip and unmakes none. In the order of log ids; *ret is the
  * caller's to free(), NULL if *ret_n is 0. Work grows with the number of logs held. */
-int evlog_tips(struct db_txn *txn, const struct unit_id *unit_or_null, struct head **ret, size_t *ret_n, struct err *err) NODISCARD;
+int evlog_tips(struct db_txn *txn, const struct unit_id *unit_or_null, struct head **ret, size_t *ret_n,
+               struct err *err) NODISCARD;
 
 /* Capsules (not class 15; those are in the vault). */
-int capsules_put(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint8_t index, struct slice capsule, struct err *err) NODISCARD;
-int capsules_get(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint8_t index, struct slice *ret, struct err *err) NODISCARD;
+int capsules_put(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint8_t index, struct slice capsule,
+                 struct err *err) NODISCARD;
+int capsules_get(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint8_t index, struct slice *ret,
+                 struct err *err) NODISCARD;
 
 #endif

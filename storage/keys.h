@@ -12,26 +12,26 @@ enum { STORAGE_FORMAT = 1 };
 
 enum table {
     /* main: local */
-    TABLE_META,        /* text name → value */
-    TABLE_LOGS,        /* log no u32 → struct log_row, encoded */
-    TABLE_LOG_BY_ID,   /* log id 32 → log no u32 */
-    TABLE_RUNS,        /* log no u32 ‖ seq of the run's last event u64 → run: see evlog.h */
-    TABLE_CAPSULES,    /* log no u32 ‖ seq u64 ‖ index u8 → capsule bytes (never class 15) */
-    TABLE_EVIDENCE,    /* log id 32 ‖ n u8 → encoded Evidence message */
-    TABLE_WAITING,     /* log id 32 ‖ seq u64 of the missing target ‖ log no u32 ‖ seq u64 of who waits → entity key */
+    TABLE_META,      /* text name → value */
+    TABLE_LOGS,      /* log no u32 → struct log_row, encoded */
+    TABLE_LOG_BY_ID, /* log id 32 → log no u32 */
+    TABLE_RUNS,      /* log no u32 ‖ seq of the run's last event u64 → run: see evlog.h */
+    TABLE_CAPSULES,  /* log no u32 ‖ seq u64 ‖ index u8 → capsule bytes (never class 15) */
+    TABLE_EVIDENCE,  /* log id 32 ‖ n u8 → encoded Evidence message */
+    TABLE_WAITING, /* log id 32 ‖ seq u64 of the missing target ‖ log no u32 ‖ seq u64 of who waits → entity key */
     TABLE_KEYSLOTS,    /* subject 16 ‖ generation u32 → vault slot u64 */
     TABLE_IDEMPOTENCY, /* hash 32 of (token, key) → request hash 32, status u16, log no u32, seq u64, recorded u64 */
     TABLE_IDEM_TIME,   /* recorded ms u64 ‖ hash 32 → nothing: expiry order */
     TABLE_TOKENS,      /* token hash 32 → token row */
     TABLE_PEERS,       /* unit id 32 → pinned card and operator's settings */
     /* main: replicated state, the same on every node with the same events; numbers of docs/PROTOCOL.md §13 */
-    TABLE_MEMBERS,     /* subject 16 ‖ unit id 32 → member row (node/rules/member.h) */
-    TABLE_OFFICES,     /* unit id 32 ‖ office id 16 → office row */
-    TABLE_UNITS,       /* unit id 32 → unit row */
-    TABLE_COUNTS,      /* unit id 32 ‖ period 5 ‖ office 16 ‖ category u8 ‖ person type u8 → counters */
-    TABLE_VOIDS,       /* log id 32 ‖ seq u64 → reason u8 */
-    TABLE_CONFLICTS,   /* entity key ‖ log id 32 ‖ seq u64 → reason u8 */
-    TABLE_CAPITAL,     /* unit id 32 ‖ period 5 ‖ currency 3 → counters */
+    TABLE_MEMBERS,   /* subject 16 ‖ unit id 32 → member row (node/rules/member.h) */
+    TABLE_OFFICES,   /* unit id 32 ‖ office id 16 → office row */
+    TABLE_UNITS,     /* unit id 32 → unit row */
+    TABLE_COUNTS,    /* unit id 32 ‖ period 5 ‖ office 16 ‖ category u8 ‖ person type u8 → counters */
+    TABLE_VOIDS,     /* log id 32 ‖ seq u64 → reason u8 */
+    TABLE_CONFLICTS, /* entity key ‖ log id 32 ‖ seq u64 → reason u8 */
+    TABLE_CAPITAL,   /* unit id 32 ‖ period 5 ‖ currency 3 → counters */
     /* vault */
     TABLE_VAULT_META,
     TABLE_SLOTS,        /* slot u64 → wrapped class keys */

@@ -26,7 +26,8 @@ int state_put(struct state *s, enum table t, struct slice key, struct slice valu
 int state_del(struct state *s, enum table t, struct slice key, struct err *err) NODISCARD;
 /* Adds n deltas to a counters row (created at zero; a row that becomes all zero disappears). Wraps modulo 2^64. Rows of one
  * table all have the same n, at most STATE_COUNTERS_MAX (MUST). */
-int state_add(struct state *s, enum table t, struct slice key, const int64_t *deltas, size_t n, struct err *err) NODISCARD;
+int state_add(struct state *s, enum table t, struct slice key, const int64_t *deltas, size_t n,
+              struct err *err) NODISCARD;
 /* Bytes held in the cache: the caller flushes and goes on when it nears STATE_CACHE_BYTES_MAX. */
 size_t state_cached_bytes(const struct state *s);
 /* Writes changed rows in key order and the fingerprints; the cache is empty afterwards. */
@@ -35,8 +36,8 @@ void state_discard(struct state *s);
 
 /* Walks rows with the given key prefix as this transaction sees them; flushes first. Callback returns 0 to go on, ERR_NOTFOUND to
  * end the walk with 0, anything else to end it with that. It may get and put, but not flush or scan. */
-int state_scan(struct state *s, enum table t, struct slice prefix, int (*row)(void *arg, struct slice key, struct slice value),
-               void *arg, struct err *err) NODISCARD;
+int state_scan(struct state *s, enum table t, struct slice prefix,
+               int (*row)(void *arg, struct slice key, struct slice value), void *arg, struct err *err) NODISCARD;
 
 /* Counters rows: n svarints. */
 int counters_decode(struct slice value, int64_t *ret, size_t n, struct err *err) NODISCARD;
@@ -48,7 +49,8 @@ struct fingerprint_row {
     struct hash fingerprint;
 };
 enum { FINGERPRINTS_MAX = 16 };
-int state_fingerprints(struct db_txn *txn, struct fingerprint_row ret[FINGERPRINTS_MAX], size_t *ret_n, struct err *err) NODISCARD;
+int state_fingerprints(struct db_txn *txn, struct fingerprint_row ret[FINGERPRINTS_MAX], size_t *ret_n,
+                       struct err *err) NODISCARD;
 /* One value for people and the demo: H over all of them. */
 struct hash fingerprint_total(const struct fingerprint_row *rows, size_t n);
 /* Recomputes from the rows, for check and verify. */

@@ -1,4 +1,5 @@
-/* The end of the process when one of our own invariants does not hold. The one place in proto/ that writes anything. */
+/* The end of the process when one of our own invariants does not hold, or the disk cannot be trusted. The one place below host/
+ * and api/ that writes anything. */
 #include "proto/base/check.h"
 
 #include <stdlib.h>
@@ -30,4 +31,11 @@ check_failed(const char *cond, const char *file, int line)
     say(digits + i);
     say("\n");
     abort();
+}
+
+void
+check_last_words(const char *line)
+{
+    say(line);
+    say("\n");
 }

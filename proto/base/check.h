@@ -14,4 +14,8 @@
 /* Prints the condition to standard error and aborts. */
 void check_failed(const char *cond, const char *file, int line) __attribute__((noreturn, cold));
 
+/* Prints a line to standard error for a caller that ends the process at once for a reason other than an invariant: a disk that
+ * failed while writing. Nothing else is said this way. */
+void check_last_words(const char *line) __attribute__((cold));
+
 #endif

@@ -58,7 +58,8 @@ void test_log_release(struct test_log *log);
 struct log_predecessor test_log_at(const struct test_log *log);
 
 /* Appends an event; p->kind decides. Actor and salt are filled in. refs may be NULL if n is 0. Returns its position. */
-struct position test_log_event(struct test_log *log, const struct event_payload *p, const struct event_ref *refs, size_t n);
+struct position test_log_event(struct test_log *log, const struct event_payload *p, const struct event_ref *refs,
+                               size_t n);
 /* Appends any payload bytes under any kind and version, commitments to capsules included. */
 struct position test_log_raw(struct test_log *log, uint16_t kind, uint16_t version, bool must_understand,
                              struct slice payload, const struct event_ref *refs, size_t n,
