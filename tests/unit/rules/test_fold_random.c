@@ -1,0 +1,724 @@
+/* The fold against §10 taken literally. Random graphs of one to four logs with random events about one member; after every event that
+ * arrives, in random orders, each outcome must be that of a slow reference that knows only the set, and the rows must be the
+ * same bytes in the end. SEED=n replays one case, CASES=n sets their number. */
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "tests/support/rules_world.h"
+
+enum { LOGS = 4, EVENTS = 14, ORDERS = 3, FIRST_SEQ = 2 };
+
+struct ref_event {
+    struct member_entry e;
+    bool held;
+};
+
+struct test_case {
+    uint64_t seed, random;
+    struct world world;
+    size_t n_logs, n;
+    uint64_t len[LOGS]; /* seq of the last event of each */
+    struct position before[LOGS][2];
+    struct ref_event ev[EVENTS];
+    struct office_id offices[3];
+    struct position stranger; /* held, of another entity */
+    struct position absent;   /* never held */
+};
+
+static uint32_t
+draw(struct test_case *c, uint32_t below)
+{
+    c->random += 0x9e3779b97f4a7c15u;
+    return (uint32_t)(mix64(c->random) >> 33) % below;
+}
+
+/* ---- the reference: §7, §8, §10, word for word ---- */
+
+static bool
+ref_covers(const struct test_case *c, size_t log, const struct position *a)
+{
+    for (size_t k = 0; k < 2; k++) {
+        const struct position *p = &c->before[log][k];
+        if (p->seq > 0 &&
+            ((TYPE_EQ(&p->log, &a->log) && a->seq <= p->seq) || ref_covers(c, (size_t)(p->log.b[0] & 15), a))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+ref_before(const struct test_case *c, const struct position *a, const struct position *b)
+{
+    if (TYPE_EQ(&a->log, &b->log)) {
+        return a->seq < b->seq;
+    }
+    return ref_covers(c, (size_t)(b->log.b[0] & 15), a);
+}
+
+static uint32_t
+ref_depth(const struct test_case *c, size_t log)
+{
+    uint32_t depth = 1;
+    for (size_t k = 0; k < 2; k++) {
+        if (c->before[log][k].seq > 0) {
+            uint32_t d = 1 + ref_depth(c, (size_t)(c->before[log][k].log.b[0] & 15));
+            depth = d > depth ? d : depth;
+        }
+    }
+    return depth;
+}
+
+/* (depth, log id, seq) of a against b. */
+static bool
+ref_less(const struct test_case *c, size_t a, size_t b)
+{
+    const struct position *p = &c->ev[a].e.at, *q = &c->ev[b].e.at;
+    uint32_t dp = ref_depth(c, (size_t)(p->log.b[0] & 15)), dq = ref_depth(c, (size_t)(q->log.b[0] & 15));
+    if (dp != dq) {
+        return dp < dq;
+    }
+    int by_id = memcmp(p->log.b, q->log.b, 32);
+    return by_id != 0 ? by_id < 0 : p->seq < q->seq;
+}
+
+static int
+ref_find(const struct test_case *c, const struct event_ref *r)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->ev[i].held && c->ev[i].e.at.seq == r->seq && TYPE_EQ(&c->ev[i].e.at.log, &r->log)) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+static bool
+ref_target_held(const struct test_case *c, const struct event_ref *r)
+{
+    if (TYPE_EQ(&r->log, &c->stranger.log) && r->seq == c->stranger.seq) {
+        return true;
+    }
+    return ref_find(c, r) >= 0;
+}
+
+static bool
+ref_chain_fits(const struct event_ref *r)
+{
+    struct position at = {.log = r->log, .seq = r->seq};
+    struct chain_value v = world_chain(&at);
+    return TYPE_EQ(&v, &r->chain);
+}
+
+static bool
+ref_shape_ok(const struct member_entry *e)
+{
+    bool role[5] = {false};
+    for (int k = 0; k < e->n_refs; k++) {
+        if (role[e->refs[k].role]) {
+            return false;
+        }
+        role[e->refs[k].role] = true;
+    }
+    if (e->kind == KIND_APPLICATION_REFUSED) {
+        return role[3];
+    }
+    return (e->kind != KIND_WITHDRAWAL_GRANTED && e->kind != KIND_WITHDRAWAL_REFUSED) || role[4];
+}
+
+struct reference {
+    bool past[EVENTS][EVENTS];
+    int outcome[EVENTS]; /* 0 = not judged; APPLIED = valid until the end */
+    int reason[EVENTS];
+};
+
+static void
+ref_pasts(const struct test_case *c, struct reference *r)
+{
+    bool changed = true;
+    while (changed) {
+        changed = false;
+        for (size_t i = 0; i < c->n; i++) {
+            for (size_t j = 0; j < c->n; j++) {
+                if (!c->ev[i].held || !c->ev[j].held || r->past[i][j]) {
+                    continue;
+                }
+                bool in = ref_before(c, &c->ev[j].e.at, &c->ev[i].e.at);
+                const struct member_entry *e = &c->ev[i].e;
+                for (int k = 0; k < e->n_refs && ref_shape_ok(e); k++) {
+                    in = in || (ref_chain_fits(&e->refs[k]) && ref_find(c, &e->refs[k]) == (int)j);
+                }
+                for (size_t m = 0; m < c->n; m++) {
+                    in = in || (r->past[i][m] && r->past[m][j]);
+                }
+                if (in) {
+                    r->past[i][j] = true;
+                    changed = true;
+                }
+            }
+        }
+    }
+}
+
+static size_t
+ref_slot(const struct test_case *c, size_t i)
+{
+    for (int k = 0; k < c->ev[i].e.n_refs; k++) {
+        if (c->ev[i].e.refs[k].role == 2) {
+            return ref_slot(c, (size_t)ref_find(c, &c->ev[i].e.refs[k]));
+        }
+    }
+    return i;
+}
+
+struct ref_state {
+    char at; /* n applied: a, r, m, l, d(eceased) */
+    int category, type;
+    uint64_t shares;
+    int request; /* slot, or −1 */
+};
+
+/* The table of §10: 0 or the reason why it is impossible. */
+static int
+ref_step(struct ref_state *s, const struct member_entry *e, size_t slot, int request)
+{
+    bool member = s->at == 'm';
+    int not_member = s->at == 'd' ? VOID_DECEASED : s->at == 'l' ? VOID_LEFT : VOID_NOT_MEMBER;
+    if (e->kind == 32 || e->kind == 34) {
+        if (s->at == 'd') {
+            return VOID_DECEASED;
+        }
+        if (member) {
+            return VOID_ALREADY_MEMBER;
+        }
+        if (e->kind == 32 && s->at == 'a') {
+            return VOID_ALREADY_APPLIED;
+        }
+        s->at = e->kind == 32 ? 'a' : 'm';
+        s->category = e->category;
+        s->type = e->person_type;
+        s->shares = e->shares;
+        return 0;
+    }
+    if (e->kind == 33) {
+        if (s->at == 'a') {
+            s->at = 'r';
+            return 0;
+        }
+        return s->at == 'd' ? VOID_DECEASED : VOID_NOT_APPLICANT;
+    }
+    if (e->kind == 37) {
+        return s->at == 'n' ? VOID_NOT_MEMBER : 0;
+    }
+    if (!member) {
+        return not_member;
+    }
+    switch (e->kind) {
+    case 35:
+        if (s->shares + e->shares > 1000000000) {
+            return VOID_SHARES;
+        }
+        s->shares += e->shares;
+        return 0;
+    case 36:
+        if (s->category == e->category) {
+            return VOID_SAME_CATEGORY;
+        }
+        if (s->type == 2 && e->category != 3) {
+            return VOID_CATEGORY_PERSON;
+        }
+        s->category = e->category;
+        return 0;
+    case 38:
+        if (s->request >= 0) {
+            return VOID_REQUEST_OPEN;
+        }
+        s->request = (int)slot;
+        return 0;
+    case 39:
+    case 40:
+        if (s->request < 0) {
+            return VOID_NO_REQUEST;
+        }
+        if (s->request != request) {
+            return VOID_REFERENCE;
+        }
+        s->request = -1;
+        s->at = e->kind == 39 ? 'l' : 'm';
+        return 0;
+    default:
+        s->request = -1;
+        s->at = e->kind == 43 ? 'd' : 'l';
+        return 0;
+    }
+}
+
+/* Folds a set: result[i] = 0 effective, > 0 skipped for that reason, −1 not a filler of the set. */
+static void
+ref_fold(const struct test_case *c, const bool *set, int *result)
+{
+    size_t order[EVENTS], slot[EVENTS], n = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        result[i] = -1;
+        bool filler = set[i];
+        for (size_t j = 0; j < c->n && filler; j++) {
+            filler = !(set[j] && j != i && ref_slot(c, j) == ref_slot(c, i) && ref_less(c, i, j));
+        }
+        if (!filler) {
+            continue;
+        }
+        size_t k = n++;
+        size_t s = ref_slot(c, i);
+        for (; k > 0; k--) {
+            int32_t d = c->ev[order[k - 1]].e.effective.days, mine = c->ev[i].e.effective.days;
+            if (d < mine || (d == mine && ref_less(c, slot[k - 1], s))) {
+                break;
+            }
+            order[k] = order[k - 1];
+            slot[k] = slot[k - 1];
+        }
+        order[k] = i;
+        slot[k] = s;
+    }
+    struct ref_state s = {.at = 'n', .request = -1};
+    for (size_t k = 0; k < n; k++) {
+        const struct member_entry *e = &c->ev[order[k]].e;
+        int request = -1;
+        for (int m = 0; m < e->n_refs; m++) {
+            if (e->refs[m].role == 4) {
+                request = (int)ref_slot(c, (size_t)ref_find(c, &e->refs[m]));
+            }
+        }
+        result[order[k]] = ref_step(&s, e, slot[k], request);
+    }
+}
+
+static void ref_judge(const struct test_case *c, struct reference *r, size_t i);
+
+static bool
+ref_office_known(const struct test_case *c, const struct member_entry *e)
+{
+    size_t number = e->office.b[0];
+    return number >= 1 && number <= c->world.n_offices && ref_before(c, &c->world.opened[number - 1], &e->at);
+}
+
+static int
+ref_refs(const struct test_case *c, const struct reference *r, size_t i)
+{
+    const struct member_entry *e = &c->ev[i].e;
+    for (int k = 0; k < e->n_refs; k++) {
+        if (!ref_target_held(c, &e->refs[k])) {
+            return OUTCOME_WAITING;
+        }
+    }
+    for (int k = 0; k < e->n_refs; k++) {
+        int t = ref_find(c, &e->refs[k]);
+        uint16_t kind = e->refs[k].role == 2 ? e->kind : e->refs[k].role == 3 ? 32 : 38;
+        if (t < 0 || !ref_chain_fits(&e->refs[k]) || r->outcome[t] != OUTCOME_APPLIED || c->ev[t].e.kind != kind) {
+            return OUTCOME_VOID;
+        }
+    }
+    return OUTCOME_APPLIED;
+}
+
+static void
+ref_judge(const struct test_case *c, struct reference *r, size_t i)
+{
+    if (r->outcome[i] != 0) {
+        return;
+    }
+    const struct member_entry *e = &c->ev[i].e;
+    bool s[EVENTS] = {false}, unknown = e->kind > 43, waiting = false;
+    for (size_t j = 0; j < c->n; j++) {
+        if (r->past[i][j]) {
+            ref_judge(c, r, j);
+            s[j] = r->outcome[j] == OUTCOME_APPLIED;
+            unknown = unknown || r->outcome[j] == OUTCOME_UNKNOWN;
+            waiting = waiting || r->outcome[j] == OUTCOME_WAITING;
+        }
+    }
+    if (unknown || waiting) {
+        r->outcome[i] = unknown ? OUTCOME_UNKNOWN : OUTCOME_WAITING;
+        return;
+    }
+    int refs = ref_shape_ok(e) ? ref_refs(c, r, i) : OUTCOME_VOID;
+    r->outcome[i] = refs;
+    r->reason[i] = refs == OUTCOME_VOID ? VOID_REFERENCE : 0;
+    if (refs != OUTCOME_APPLIED) {
+        return;
+    }
+    if (e->has_office && !ref_office_known(c, e)) {
+        r->outcome[i] = OUTCOME_VOID;
+        r->reason[i] = VOID_NO_OFFICE;
+        return;
+    }
+    int before[EVENTS], after[EVENTS];
+    ref_fold(c, s, before);
+    s[i] = true;
+    ref_fold(c, s, after);
+    int reason = after[i] > 0 ? after[i] : after[i] < 0 ? VOID_REFERENCE : 0;
+    for (size_t j = 0; j < c->n && reason == 0; j++) {
+        bool took_its_place = ref_slot(c, j == i || !s[j] ? i : j) == ref_slot(c, i);
+        if (j != i && s[j] && before[j] == 0 && after[j] != 0 && !took_its_place) {
+            reason = VOID_MAKES_IMPOSSIBLE;
+        }
+    }
+    r->outcome[i] = reason == 0 ? OUTCOME_APPLIED : OUTCOME_VOID;
+    r->reason[i] = reason;
+}
+
+static void
+ref_outcomes(const struct test_case *c, struct reference *r)
+{
+    bool all[EVENTS] = {false};
+    int result[EVENTS];
+    memset(r, 0, sizeof(*r));
+    ref_pasts(c, r);
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->ev[i].held) {
+            ref_judge(c, r, i);
+            all[i] = r->outcome[i] == OUTCOME_APPLIED;
+        }
+    }
+    ref_fold(c, all, result);
+    for (size_t i = 0; i < c->n; i++) {
+        if (all[i]) {
+            r->outcome[i] = result[i] == 0 ? OUTCOME_APPLIED : result[i] < 0 ? OUTCOME_REPLACED : OUTCOME_CONFLICT;
+            r->reason[i] = result[i] > 0 ? result[i] : 0;
+        }
+    }
+}
+
+/* ---- random cases ---- */
+
+static void
+draw_logs(struct test_case *c)
+{
+    c->n_logs = 1 + draw(c, LOGS);
+    for (size_t i = 0; i < c->n_logs; i++) {
+        c->len[i] = FIRST_SEQ - 1;
+    }
+}
+
+/* The high half of a log's byte is drawn, so that its id sorts anywhere; the low half is its number. */
+static uint8_t log_byte[LOGS];
+
+static void
+open_log(struct test_case *c, size_t log)
+{
+    memset(c->before[log], 0, sizeof(c->before[log]));
+    for (size_t k = 0; k < 2 && log > 0; k++) {
+        size_t p = draw(c, (uint32_t)log);
+        if (draw(c, 3) > 0 && (k == 0 || c->before[log][0].seq == 0 || c->before[log][0].log.b[0] != log_byte[p])) {
+            c->before[log][k] = world_at(log_byte[p], 1 + draw(c, (uint32_t)c->len[p]));
+        }
+    }
+    world_add_log(&c->world, log_byte[log], c->before[log][0], c->before[log][1]);
+}
+
+static struct event_ref
+draw_ref(struct test_case *c, enum ref_role role, uint16_t kind)
+{
+    struct position to = c->ev[draw(c, (uint32_t)c->n)].e.at;
+    for (size_t k = 0; k < 8 && draw(c, 16) != 0; k++) {
+        size_t i = draw(c, (uint32_t)c->n);
+        if (c->ev[i].e.kind == kind) {
+            to = c->ev[i].e.at;
+            break;
+        }
+    }
+    uint32_t odd = draw(c, 40);
+    to = odd == 0 ? c->stranger : odd == 1 ? c->absent : to;
+    struct event_ref r = world_ref(role, to);
+    r.chain.b[31] ^= (uint8_t)(draw(c, 40) == 0);
+    return r;
+}
+
+static uint16_t
+draw_kind(struct test_case *c)
+{
+    static const uint16_t kinds[] = {32, 32, 33, 34, 34, 34, 35, 35, 36, 36, 37, 38, 38, 38, 39, 40, 41, 42, 43};
+    return draw(c, 40) == 0 ? 63 : kinds[draw(c, ARRAY_LEN(kinds))];
+}
+
+static void
+draw_event(struct test_case *c, size_t log)
+{
+    struct member_entry *e = &c->ev[c->n].e;
+    memset(&c->ev[c->n], 0, sizeof(c->ev[c->n]));
+    c->len[log] += 1 + draw(c, 2);
+    e->at = world_at(log_byte[log], c->len[log]);
+    e->kind = c->n == 0 && draw(c, 4) > 0 ? 34 : draw_kind(c);
+    bool correction = c->n > 0 && draw(c, 4) == 0;
+    if (correction) {
+        size_t of = draw(c, (uint32_t)c->n);
+        e->kind = c->ev[of].e.kind;
+        e->refs[e->n_refs++] =
+            draw(c, 20) == 0 ? draw_ref(c, REF_CORRECTS, e->kind) : world_ref(REF_CORRECTS, c->ev[of].e.at);
+    }
+    e->kind_version = e->kind == 63 ? 2 : 1;
+    e->outcome = e->kind == 63 ? OUTCOME_UNKNOWN : OUTCOME_APPLIED;
+    e->n_refs = e->kind == 63 ? 0 : e->n_refs;
+    e->effective.days = (int32_t)(draw(c, 3) == 0 ? draw(c, 24) : c->n + draw(c, 4));
+    if (e->kind == 32 || e->kind == 34 || (e->kind == 37 && draw(c, 2) == 0)) {
+        e->has_office = true;
+        e->office = c->offices[draw(c, 12) == 0 ? 2 : draw(c, 2)];
+    }
+    if (e->kind == 32 || e->kind == 34 || e->kind == 36) {
+        e->category = (uint8_t)(1 + draw(c, 3));
+        e->person_type = e->kind == 36 ? 0 : e->category == 3 ? (uint8_t)(1 + draw(c, 2)) : 1;
+    }
+    if (e->kind == 34 || e->kind == 35) {
+        e->shares = 1 + draw(c, 5);
+        e->share_price_minor = 3000;
+        memcpy(e->currency, "EUR", 4);
+    }
+    uint8_t role = e->kind == 33 || e->kind == 34 ? 3 : e->kind == 39 || e->kind == 40 ? 4 : 0;
+    if (c->n > 0 && role != 0 && (e->kind == 34 ? draw(c, 3) == 0 : draw(c, 30) > 0)) {
+        e->refs[e->n_refs++] = draw_ref(c, role, role == 3 ? 32 : 38);
+    }
+    if (e->n_refs == 1 && draw(c, 60) == 0) {
+        e->refs[e->n_refs++] = e->refs[0];
+    }
+    c->n++;
+}
+
+static void
+draw_case(struct test_case *c, uint64_t seed)
+{
+    memset(c, 0, sizeof(*c));
+    c->seed = seed;
+    c->random = seed * 1000003;
+    world_init(&c->world);
+    draw_logs(c);
+    for (size_t i = 0; i < LOGS; i++) {
+        log_byte[i] = (uint8_t)(draw(c, 15) * 16 + i);
+    }
+    c->stranger = world_at(0xf9, 7);
+    c->absent = world_at(0xf9, 8);
+    c->offices[0] = world_office(&c->world, world_at(log_byte[0], 1));
+    c->offices[1] = world_office(&c->world, world_at(log_byte[0], 1));
+    c->offices[2] = world_office(&c->world, world_at(log_byte[c->n_logs - 1], 4));
+    open_log(c, 0);
+    size_t open = 1, n = 1 + draw(c, EVENTS);
+    for (size_t i = 0; i < n; i++) {
+        if (open < c->n_logs && draw(c, 3) == 0) {
+            open_log(c, open++);
+        }
+        draw_event(c, draw(c, 3) == 0 ? draw(c, (uint32_t)open) : (uint32_t)open - 1);
+    }
+    /* Logs left unopened have no events. */
+    c->n_logs = open;
+}
+
+static void
+fail_case(const struct test_case *c, const char *what, size_t i)
+{
+    fail_msg("seed %llu: %s, event %zu of %zu; replay with SEED=%llu", (unsigned long long)c->seed, what, i, c->n,
+             (unsigned long long)c->seed);
+}
+
+static void
+encode(const struct member_row *r, struct buf *out)
+{
+    buf_init(out, MEMBER_ROW_BYTES_MAX);
+    assert_int_equal(member_row_encode(r, out, NULL), 0);
+}
+
+static void
+compare_with_reference(const struct test_case *c, const struct member_row *row)
+{
+    struct reference r;
+    ref_outcomes(c, &r);
+    for (size_t i = 0; i < row->n; i++) {
+        const struct event_ref at = {.log = row->entries[i].at.log, .seq = row->entries[i].at.seq};
+        int k = ref_find(c, &at);
+        if (k < 0) {
+            fail_case(c, "an entry that was not added", i);
+            return;
+        }
+        if ((int)row->entries[i].outcome != r.outcome[k] || (int)row->entries[i].reason != r.reason[k]) {
+            print_error("is %d/%d, should be %d/%d\n", row->entries[i].outcome, row->entries[i].reason, r.outcome[k],
+                        r.reason[k]);
+            fail_case(c, "another outcome than by the reference", (size_t)k);
+        }
+    }
+}
+
+/* The views' sums must agree with the state at the end. */
+struct sums {
+    int64_t members, shares, minor, keys;
+};
+
+static int
+add_up(void *arg, const struct contribution *c)
+{
+    struct sums *s = arg;
+    s->members += c->is_capital ? 0 : c->v[COUNT_MEMBERS];
+    s->keys += c->is_capital ? 0 : c->v[COUNT_RECORD_KEYS];
+    s->shares += c->is_capital ? c->v[CAPITAL_SHARES_IN] - c->v[CAPITAL_SHARES_OUT] : 0;
+    s->minor += c->is_capital ? c->v[CAPITAL_MINOR_IN] - c->v[CAPITAL_MINOR_OUT] : 0;
+    return 0;
+}
+
+static void
+check_views(const struct test_case *c, const struct member_row *row)
+{
+    struct member_state s;
+    struct sums sums = {0};
+    member_state_at(row, DATE_MAX, &s);
+    assert_int_equal(member_contributions(row, add_up, &sums), 0);
+    bool member = s.status == STATUS_MEMBER;
+    if (sums.members != (member ? 1 : 0) || sums.keys != (member ? member_record_key(&row->subject) : 0) ||
+        sums.shares != (int64_t)s.shares || sums.minor != s.capital_minor) {
+        fail_case(c, "views do not agree with the state", row->n);
+    }
+}
+
+static void
+run_order(struct test_case *c, const size_t *order, struct buf *ret)
+{
+    struct unit_id unit = {{1}};
+    struct subject_id subject = {{2}};
+    struct member_row row;
+    struct missing missing;
+    member_row_init(&row, &unit, &subject);
+    c->world.n_hidden = 0;
+    world_hide(&c->world, c->absent);
+    for (size_t i = 0; i < c->n; i++) {
+        c->ev[i].held = false;
+        world_hide(&c->world, c->ev[i].e.at);
+    }
+    for (size_t k = 0; k < c->n; k++) {
+        struct ref_event *next = &c->ev[order[k]];
+        next->held = true;
+        world_hold(&c->world, next->e.at);
+        assert_int_equal(member_row_add(&row, &next->e, &c->world.w, &missing, NULL), 0);
+        compare_with_reference(c, &row);
+        if (draw(c, 4) == 0) {
+            struct buf bytes;
+            encode(&row, &bytes);
+            member_row_release(&row);
+            assert_int_equal(member_row_decode(buf_slice(&bytes), &unit, &subject, &row, NULL), 0);
+            buf_free(&bytes);
+        }
+    }
+    check_views(c, &row);
+    encode(&row, ret);
+    member_row_release(&row);
+}
+
+static void
+run_case(uint64_t seed)
+{
+    struct test_case c;
+    struct buf first = {0}, other;
+    draw_case(&c, seed);
+    size_t order[EVENTS];
+    for (size_t i = 0; i < c.n; i++) {
+        order[i] = i;
+    }
+    for (size_t o = 0; o < ORDERS; o++) {
+        run_order(&c, order, o == 0 ? &first : &other);
+        if (o > 0) {
+            if (!slice_eq(buf_slice(&first), buf_slice(&other))) {
+                fail_case(&c, "other bytes in another order", o);
+            }
+            buf_free(&other);
+        }
+        for (size_t i = c.n; i > 1; i--) {
+            size_t k = draw(&c, (uint32_t)i), t = order[i - 1];
+            order[i - 1] = order[k];
+            order[k] = t;
+        }
+    }
+    buf_free(&first);
+    world_release(&c.world);
+}
+
+static void
+the_fold_is_that_of_the_specification_in_any_order(void **state)
+{
+    const char *seed = getenv("SEED"), *cases = getenv("CASES");
+    if (seed != NULL) {
+        run_case(strtoull(seed, NULL, 10));
+        return;
+    }
+    uint64_t n = cases != NULL ? strtoull(cases, NULL, 10) : 4000;
+    for (uint64_t i = 1; i <= n; i++) {
+        run_case(i);
+    }
+}
+
+/* What a desk was told it may write is effective at once, and nothing that was effective ceases to be, but what it corrects. */
+static void
+no_acknowledged_write_of_a_single_chain_turns_void(void **state)
+{
+    struct unit_id unit = {{1}};
+    struct subject_id subject = {{2}};
+    for (uint64_t seed = 1; seed <= 1500; seed++) {
+        struct test_case c;
+        struct member_row row;
+        struct missing missing;
+        size_t accepted = 0;
+        memset(&c, 0, sizeof(c));
+        c.seed = seed;
+        c.random = seed * 7919;
+        world_init(&c.world);
+        c.stranger = world_at(0xf9, 7);
+        c.absent = world_at(0xf9, 8);
+        for (size_t i = 0; i < LOGS; i++) {
+            log_byte[i] = (uint8_t)(0x70 + 0x10 * draw(&c, 3) + i);
+            c.len[i] = FIRST_SEQ - 1;
+        }
+        for (size_t i = 0; i < 3; i++) {
+            c.offices[i] = world_office(&c.world, world_at(log_byte[0], 1));
+        }
+        world_add_log(&c.world, log_byte[0], world_at(0, 0), world_at(0, 0));
+        world_hide(&c.world, c.absent);
+        member_row_init(&row, &unit, &subject);
+        size_t log = 0;
+        for (size_t i = 0; i < EVENTS; i++) {
+            if (log + 1 < LOGS && draw(&c, 5) == 0) {
+                log++;
+                world_add_log(&c.world, log_byte[log], world_at(log_byte[log - 1], c.len[log - 1]), world_at(0, 0));
+            }
+            draw_event(&c, log);
+            const struct member_entry *e = &c.ev[c.n - 1].e;
+            if (member_row_try(&row, e, &c.world.w, NULL) != 0) {
+                c.n--; /* never written */
+                continue;
+            }
+            struct member_row was = row;
+            struct member_entry entries[EVENTS];
+            memcpy(entries, row.entries == NULL ? entries : row.entries, row.n * sizeof(*entries));
+            assert_int_equal(member_row_add(&row, e, &c.world.w, &missing, NULL), 0);
+            accepted++;
+            assert_int_equal(row.entries[row.n - 1].outcome, OUTCOME_APPLIED);
+            size_t replaced = 0;
+            for (size_t k = 0; k < was.n; k++) {
+                bool stays = entries[k].outcome == row.entries[k].outcome;
+                replaced += row.entries[k].outcome == OUTCOME_REPLACED && !stays;
+                if (!stays && row.entries[k].outcome != OUTCOME_REPLACED) {
+                    fail_case(&c, "an acknowledged write turned void", k);
+                }
+            }
+            assert_true(replaced <= 1);
+        }
+        assert_int_equal(row.n, accepted);
+        member_row_release(&row);
+        world_release(&c.world);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_fold_is_that_of_the_specification_in_any_order),
+        cmocka_unit_test(no_acknowledged_write_of_a_single_chain_turns_void),
+    };
+    return cmocka_run_group_tests_name("fold_random", tests, NULL, NULL);
+}
