@@ -74,10 +74,6 @@ look_at_claim(struct sync *s, struct session *p, struct log *l, struct claim *c)
     if (l->held &&
         (l->local || seq < l->head_seq || (seq == l->head_seq && seq == c->seq && !TYPE_EQ(&c->chain, &l->head_chain))))
         check_later(s, p, c);
-    if (seq > l->tail_seq && l->want.at == p && l->want.stall_at == NEVER) {
-        l->want.stall_at = s->now + SYNC_STALL_MS;
-        log_timer(s, l->want.stall_at);
-    }
     want_schedule(s, l);
 }
 

@@ -185,6 +185,10 @@ want_schedule(struct sync *s, struct log *l)
         return;
     }
     enum rank here = rank_of(s, l->want.at, l);
+    if (here != RANK_NONE && l->want.stall_at == NEVER) {
+        l->want.stall_at = s->now + SYNC_STALL_MS;
+        log_timer(s, l->want.stall_at);
+    }
     if (p == l->want.at || here == rank)
         return;
     bool at_own = TYPE_EQ(&l->want.at->unit, &l->unit);

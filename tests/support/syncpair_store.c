@@ -192,6 +192,7 @@ void
 pair_write_events(struct pair_node *node, struct pair_log *l, uint32_t events, size_t payload_bytes)
 {
     struct buf header, payload;
+    uint32_t every = payload_bytes > 2000 ? (uint32_t)(200000 / payload_bytes) : 64;
     buf_init(&header, HEADER_BYTES_MAX);
     buf_init(&payload, PAYLOAD_BYTES_MAX);
     for (uint32_t i = 0; i < events; i++) {
@@ -203,7 +204,7 @@ pair_write_events(struct pair_node *node, struct pair_log *l, uint32_t events, s
             buf_put_u64(&payload, l->n);
         finish_header(&h, l->n + 1, buf_slice(&payload), &header);
         (void)pair_log_push(l, buf_slice(&header), buf_slice(&payload));
-        if (i % 64 == 63 || i + 1 == events)
+        if (i % every == every - 1 || i + 1 == events)
             seal_last(node, l);
     }
     buf_free(&header);
