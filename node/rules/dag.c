@@ -5,6 +5,8 @@
  * edges met), at most 8 edges a log. The last DAG_SWEEPS sources keep their sweep and go on where they stopped, so that all questions
  * about one source together cost one sweep over its past: what a linear chain of restarts, or a run of one log about many
  * members, asks. Memory: 8 bytes for each log and kept sweep, reserved when a log is added; a question never allocates. */
+#include <stdlib.h>
+
 #include "node/rules/dag.h"
 
 #include "proto/base/map.h"

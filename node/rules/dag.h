@@ -1,5 +1,6 @@
 /* The logs of the units as a graph: who is whose predecessor, how deep, and which position lies in whose past.
- * docs/PROTOCOL.md §7 ("past", "depth"). Pure data, filled by apply from the log rows and by tests by hand. */
+ * docs/PROTOCOL.md §7 ("past", "depth"). Pure data, filled by apply from the log rows and by tests by hand.
+ * One thread at a time: questions too keep what they learn. They cost one sweep over the source's past for all of one source (dag.c). */
 #ifndef SMARTNODE_RULES_DAG_H
 #define SMARTNODE_RULES_DAG_H
 

@@ -1,5 +1,7 @@
 /* See fold.h. Two ways to the same result: fold_all computes everything from the set; fold_append uses that an event written after
  * all others leaves their validity alone. The test fold_random holds both against a transcription of §10. */
+#include <stdlib.h>
+
 #include "node/rules/fold.h"
 
 enum { SKIPPED_NOT_FILLER = 255, PAST_WORD_BITS = 64 };

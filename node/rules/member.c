@@ -1,4 +1,6 @@
 /* Member rows: entries from events, adding, refolding, and the desk's question before a write. docs/PROTOCOL.md §10. */
+#include <stdlib.h>
+
 #include "node/rules/member_step.h"
 
 #include "proto/crypto.h"

@@ -6,6 +6,8 @@
  *   flags = outcome (bits 0–2), month precision (3), references (4–5), office (6), shares (7)
  *   more  = category (bits 0–1), person type (2–3), kind version other than 1 (4), date absent (5)
  * The reason is there for void and conflict; a date that is absent is not written. */
+#include <stdlib.h>
+
 #include "node/rules/row_code.h"
 
 enum {

@@ -1,6 +1,8 @@
 /* Rows of offices and units. docs/PROTOCOL.md §9, §10: an office is opened, changed, closed; of a unit the last description counts. */
-#include "node/rules/place.h"
+#include <stdlib.h>
+
 #include "node/rules/fold.h"
+#include "node/rules/place.h"
 
 enum phase { PHASE_NONE = 0, PHASE_OPEN = 1, PHASE_CLOSED = 2 };
 

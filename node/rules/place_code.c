@@ -6,6 +6,8 @@
  *   facts = kinds 17, 18: text name ‖ text city ‖ country (2); kind 16: text name ‖ country (2) ‖ currency (3) ‖
  *           languages (1) ‖ text … ‖ text time zone ‖ varint contribution ‖ varint share price; none for others and unknown versions
  *   text  = length (1) ‖ bytes */
+#include <stdlib.h>
+
 #include "node/rules/place.h"
 #include "node/rules/row_code.h"
 
