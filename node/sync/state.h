@@ -43,11 +43,14 @@ struct log {
     uint64_t inflight_bytes;
     uint64_t stands_to;
     struct chain_value stands_chain;
-    uint64_t need_seq;  /* greatest position that a log known here names */
+    uint64_t need_seq; /* greatest position that a log known here names */
     struct log *need_by;
-    uint64_t named_to;  /* greatest position that a held log names that stands */
+    uint64_t named_to; /* greatest position that a held log names that stands */
     uint8_t n_preds;
-    struct { struct log *log; uint64_t seq; } *preds;
+    struct {
+        struct log *log;
+        uint64_t seq;
+    } * preds;
     struct want want;
     int64_t paused_until, refused_until;
     /* fork */
@@ -63,8 +66,8 @@ struct log {
 struct claim {
     uint64_t seq;
     struct chain_value chain;
-    bool listed;       /* in the list as it is now */
-    bool checked;      /* compared with ours, or ours asked for */
+    bool listed;  /* in the list as it is now */
+    bool checked; /* compared with ours, or ours asked for */
     bool proof_sent, clone_alarmed;
     int64_t check_at, disregard_until, backoff_ms;
 };
@@ -155,12 +158,13 @@ struct sync_effect *emit(struct sync *s, enum sync_effect_type type, const struc
 uint8_t *emit_block(struct sync *s, size_t len);
 struct slice emit_copy(struct sync *s, struct slice bytes);
 bool emit_send(struct sync *s, struct session *p, const struct message *m);
-void emit_alarm(struct sync *s, enum sync_alarm code, const struct session *p, const struct unit_id *unit, const struct log *l,
-                const char *fmt, ...) PRINTF_LIKE(6, 7);
+void emit_alarm(struct sync *s, enum sync_alarm code, const struct session *p, const struct unit_id *unit,
+                const struct log *l, const char *fmt, ...) PRINTF_LIKE(6, 7);
 
 /* logs.c */
 struct log *log_find(const struct sync *s, const struct log_id *id);
-struct log *log_add(struct sync *s, const struct log_id *id, const struct unit_id *unit); /* found or new; NULL at a limit */
+struct log *log_add(struct sync *s, const struct log_id *id,
+                    const struct unit_id *unit); /* found or new; NULL at a limit */
 void log_drop(struct sync *s, struct log *l);
 void log_changed(struct sync *s, struct log *l);
 bool log_tip(const struct log *l);
@@ -178,7 +182,8 @@ void logs_gc(struct sync *s);
 struct session *session_find(const struct sync *s, uint32_t conn);
 void session_reset(struct sync *s, struct session *p); /* drops wants, claims, served */
 void session_bye(struct sync *s, struct session *p, enum bye_reason reason, const char *text, int64_t for_ms);
-void session_fault(struct sync *s, struct session *p, enum bye_reason reason, const struct log *l, const struct err *err);
+void session_fault(struct sync *s, struct session *p, enum bye_reason reason, const struct log *l,
+                   const struct err *err);
 void session_timers(struct sync *s, struct session *p);
 int64_t session_next(const struct sync *s, const struct session *p);
 void on_conn_up(struct sync *s, uint32_t conn, const struct unit_id *unit, bool dialled);

@@ -26,8 +26,8 @@ enum {
     SYNC_READS_MAX = 4,           /* READ effects unanswered for a session */
     SYNC_CAPSULE_WANTS_MAX = 64,  /* unanswered in a session, either direction */
     SYNC_EVENT_WANTS_MAX = 16,
-    SYNC_CAPSULES_MAX = 1024,     /* CAPSULE_NEEDED not yet answered */
-    SYNC_PROOFS_MAX = 256,        /* frozen logs whose proof is kept for passing on */
+    SYNC_CAPSULES_MAX = 1024,          /* CAPSULE_NEEDED not yet answered */
+    SYNC_PROOFS_MAX = 256,             /* frozen logs whose proof is kept for passing on */
     SYNC_INFLIGHT_BYTES_MAX = 4194304, /* of one log, verified and not yet durable; more waits for credit */
     SYNC_WANT_CREDIT_BYTES = 1048576,  /* what a Want opens with */
     SYNC_HELLO_MS = 5000,
@@ -35,16 +35,16 @@ enum {
     SYNC_SILENCE_MS = 15000,
     SYNC_HEADS_MS = 20,
     SYNC_STALL_MS = 4000,
-    SYNC_MOVE_MS = 250,           /* a want at a peer that claims no more moves to one that does */
-    SYNC_DISREGARD_MS = 10000,    /* doubling to */
+    SYNC_MOVE_MS = 250,        /* a want at a peer that claims no more moves to one that does */
+    SYNC_DISREGARD_MS = 10000, /* doubling to */
     SYNC_DISREGARD_MAX_MS = 600000,
-    SYNC_REFUSED_MS = 600000,     /* a refused log is not asked for again */
+    SYNC_REFUSED_MS = 600000, /* a refused log is not asked for again */
     SYNC_APPEND_PAUSE_MS = 5000,
-    SYNC_CHECK_MS = 1000,         /* a peer's head below ours is compared when it has stood this long */
+    SYNC_CHECK_MS = 1000, /* a peer's head below ours is compared when it has stood this long */
     SYNC_FINGERPRINTS_MS = 60000,
     SYNC_CLOSED_MS = 60000,
     SYNC_CLOSED_BYE_MS = 10000,
-    SYNC_CAPSULE_MS = 5000,       /* without an answer: the next session */
+    SYNC_CAPSULE_MS = 5000, /* without an answer: the next session */
 };
 
 struct sync_config {
@@ -111,22 +111,85 @@ struct sync_branch {
 struct sync_event {
     enum sync_event_type type;
     union {
-        struct { uint32_t conn; struct unit_id unit; bool dialled; } conn_up; /* unit from the ZAP User-Id; ids are not reused while up */
-        struct { uint32_t conn; } conn_down;
-        struct { uint32_t conn; struct slice bytes; } message;
+        struct {
+            uint32_t conn;
+            struct unit_id unit;
+            bool dialled;
+        } conn_up; /* unit from the ZAP User-Id; ids are not reused while up */
+        struct {
+            uint32_t conn;
+        } conn_down;
+        struct {
+            uint32_t conn;
+            struct slice bytes;
+        } message;
         struct sync_log log_held;
-        struct { struct log_id log; } local_writer; /* this process writes that log (after its LOG_HELD): nothing received is appended to it */
-        struct { struct log_id log; uint64_t seq; struct chain_value chain; } appended; /* durable up to seq; one may stand for several APPENDs. Also own commits to the LOCAL_WRITER log */
-        struct { struct log_id log; } append_failed; /* and every APPEND of that log given before is dropped by the host */
-        struct { uint32_t conn; uint64_t number; enum sync_read_result result; struct run run; struct sync_branch ours; } read_done;
-        struct { uint32_t conn; struct log_id log; uint64_t seq; bool held; struct chain_value chain; } chain_done;
-        struct { uint32_t conn; struct log_id log; bool held; struct sync_branch ours; } evidence_done;
-        struct { uint32_t conn; struct log_id log; uint64_t seq; enum gone_reason gone; /* 0 = receipt */ struct slice receipt; } event_done;
-        struct { uint32_t conn; struct log_id log; uint64_t seq; uint32_t index; enum gone_reason gone; /* 0 = bytes */ struct slice bytes; } capsule_done;
-        struct { struct unit_id unit; struct log_id log; uint64_t seq; uint32_t index; struct hash hash; } capsule_needed;
-        struct { struct unit_id unit; bool admitted, full /* over its stored bytes: nothing more is wanted */; char code[UNIT_CODE_MAX];
-                 uint8_t n_root_keys; struct sign_public root_keys[SYNC_ROOT_KEYS_MAX]; } unit_trust; /* our own unit too */
-        struct { uint32_t rules_version; struct hash heads_hash; size_t n; struct table_fingerprint tables[MESSAGE_TABLES_MAX]; } fingerprints;
+        struct {
+            struct log_id log;
+        } local_writer; /* this process writes that log (after its LOG_HELD): nothing received is appended to it */
+        struct {
+            struct log_id log;
+            uint64_t seq;
+            struct chain_value chain;
+        } appended; /* durable up to seq; one may stand for several APPENDs. Also own commits to the LOCAL_WRITER log */
+        struct {
+            struct log_id log;
+        } append_failed; /* and every APPEND of that log given before is dropped by the host */
+        struct {
+            uint32_t conn;
+            uint64_t number;
+            enum sync_read_result result;
+            struct run run;
+            struct sync_branch ours;
+        } read_done;
+        struct {
+            uint32_t conn;
+            struct log_id log;
+            uint64_t seq;
+            bool held;
+            struct chain_value chain;
+        } chain_done;
+        struct {
+            uint32_t conn;
+            struct log_id log;
+            bool held;
+            struct sync_branch ours;
+        } evidence_done;
+        struct {
+            uint32_t conn;
+            struct log_id log;
+            uint64_t seq;
+            enum gone_reason gone; /* 0 = receipt */
+            struct slice receipt;
+        } event_done;
+        struct {
+            uint32_t conn;
+            struct log_id log;
+            uint64_t seq;
+            uint32_t index;
+            enum gone_reason gone; /* 0 = bytes */
+            struct slice bytes;
+        } capsule_done;
+        struct {
+            struct unit_id unit;
+            struct log_id log;
+            uint64_t seq;
+            uint32_t index;
+            struct hash hash;
+        } capsule_needed;
+        struct {
+            struct unit_id unit;
+            bool admitted, full /* over its stored bytes: nothing more is wanted */;
+            char code[UNIT_CODE_MAX];
+            uint8_t n_root_keys;
+            struct sign_public root_keys[SYNC_ROOT_KEYS_MAX];
+        } unit_trust; /* our own unit too */
+        struct {
+            uint32_t rules_version;
+            struct hash heads_hash;
+            size_t n;
+            struct table_fingerprint tables[MESSAGE_TABLES_MAX];
+        } fingerprints;
     };
 };
 
@@ -155,11 +218,11 @@ enum sync_alarm {
     ALARM_REFUSED_LOG, /* first event not admitted */
     ALARM_UNSUPPORTED, /* suite or statement of a later version */
     ALARM_FORK,        /* two sealed histories of one log: frozen */
-    ALARM_CLONE,       /* a peer has more, or another history, of the log that this process writes: a clone of this node or a stolen key */
-    ALARM_TWO_TIPS,    /* two logs of one unit grow in turn: two writers at work */
-    ALARM_DIVERGED,    /* equal heads, different fingerprint: table names it */
-    ALARM_UNIT_FULL,   /* a unit is over its stored bytes and claims more */
-    ALARM_LIMIT,       /* a table of this core is full */
+    ALARM_CLONE, /* a peer has more, or another history, of the log that this process writes: a clone of this node or a stolen key */
+    ALARM_TWO_TIPS,  /* two logs of one unit grow in turn: two writers at work */
+    ALARM_DIVERGED,  /* equal heads, different fingerprint: table names it */
+    ALARM_UNIT_FULL, /* a unit is over its stored bytes and claims more */
+    ALARM_LIMIT,     /* a table of this core is full */
 };
 
 /* Field by type. Bytes live until the next step or sync_effects_release. */
@@ -167,28 +230,84 @@ struct sync_effect {
     enum sync_effect_type type;
     uint32_t conn;
     union {
-        struct { struct slice bytes; } send; /* in order for each conn; a send to a conn that is gone is dropped */
+        struct {
+            struct slice bytes;
+        } send; /* in order for each conn; a send to a conn that is gone is dropped */
         /* Nothing goes to or is heard from conn for for_ms. The host may leave it up (the core says Hello again afterwards) or
          * drop it, and dials again no sooner than that. */
-        struct { uint32_t for_ms; enum bye_reason reason; } close;
+        struct {
+            uint32_t for_ms;
+            enum bye_reason reason;
+        } close;
         /* A verified run that continues the log (or what of it is in flight). Answer: APPENDED once durable, or APPEND_FAILED. If
          * opened is not NULL, it begins the log: create it first. conn is the giver. */
-        struct { struct run run; struct chain_value chain_after; const struct event_header *first_header; const struct log_opened *opened; } append;
+        struct {
+            struct run run;
+            struct chain_value chain_after;
+            const struct event_header *first_header;
+            const struct log_opened *opened;
+        } append;
         /* Answer: READ_DONE with conn and number. Compare `before` with the chain value at from − 1 if `compare`. One joined run. */
-        struct { uint64_t number; struct log_id log; uint64_t from; bool compare; struct chain_value before; } read;
-        struct { struct log_id log; uint64_t seq; } read_chain; /* answer: CHAIN_DONE with conn: our chain value after seq */
+        struct {
+            uint64_t number;
+            struct log_id log;
+            uint64_t from;
+            bool compare;
+            struct chain_value before;
+        } read;
+        struct {
+            struct log_id log;
+            uint64_t seq;
+        } read_chain; /* answer: CHAIN_DONE with conn: our chain value after seq */
         /* Answer: EVIDENCE_DONE with conn: our header hashes from exactly `first` to a seal at or beyond min(at, head). */
-        struct { struct log_id log; uint64_t first, at; } read_evidence;
-        struct { struct log_id log; uint64_t seq; } read_event; /* answer: EVENT_DONE: receipt in binary, for `unit` */
-        struct { struct log_id log; uint64_t seq; uint32_t index; struct unit_id unit; } read_capsule; /* answer: CAPSULE_DONE; who may have it is the host's decision */
-        struct { struct log_id log; uint64_t seq; uint32_t index; struct slice bytes; } capsule_got; /* hash checked; conn is the giver */
-        struct { struct log_id log; uint64_t seq; uint32_t index; } capsule_missing; /* nobody gave it; ask again later */
+        struct {
+            struct log_id log;
+            uint64_t first, at;
+        } read_evidence;
+        struct {
+            struct log_id log;
+            uint64_t seq;
+        } read_event; /* answer: EVENT_DONE: receipt in binary, for `unit` */
+        struct {
+            struct log_id log;
+            uint64_t seq;
+            uint32_t index;
+            struct unit_id unit;
+        } read_capsule; /* answer: CAPSULE_DONE; who may have it is the host's decision */
+        struct {
+            struct log_id log;
+            uint64_t seq;
+            uint32_t index;
+            struct slice bytes;
+        } capsule_got; /* hash checked; conn is the giver */
+        struct {
+            struct log_id log;
+            uint64_t seq;
+            uint32_t index;
+        } capsule_missing; /* nobody gave it; ask again later */
         /* The log stays where it stands. proof: encoded two-sided Evidence message, or empty while it is still being put together (a second
          * FREEZE brings it). held: whether anything of the log is held; if not, the proof is to be kept all the same. */
-        struct { struct log_id log; struct unit_id unit; uint64_t at; bool held; struct slice proof; } freeze;
-        struct { struct hash heads_hash; } fingerprints_needed; /* answer: FINGERPRINTS, tables and heads_hash of the tips from one snapshot */
-        struct { enum sync_alarm code; struct unit_id unit; struct log_id log; uint64_t seq; uint32_t table; char text[ERR_TEXT_MAX]; } alarm; /* unit, log: zero if none */
-        struct { struct mono_ms at; } wake; /* TICK at that time; a later WAKE_AT replaces it */
+        struct {
+            struct log_id log;
+            struct unit_id unit;
+            uint64_t at;
+            bool held;
+            struct slice proof;
+        } freeze;
+        struct {
+            struct hash heads_hash;
+        } fingerprints_needed; /* answer: FINGERPRINTS, tables and heads_hash of the tips from one snapshot */
+        struct {
+            enum sync_alarm code;
+            struct unit_id unit;
+            struct log_id log;
+            uint64_t seq;
+            uint32_t table;
+            char text[ERR_TEXT_MAX];
+        } alarm; /* unit, log: zero if none */
+        struct {
+            struct mono_ms at;
+        } wake; /* TICK at that time; a later WAKE_AT replaces it */
     };
 };
 
@@ -215,7 +334,8 @@ void sync_free(struct sync **s);
 /* Empties out, then fills it. ERR_NOMEM: all sessions start over (greeting, after 1 s) and nothing that was received is lost for
  * good; the effects in out hold and are to be carried out. ERR_INVALID: an event that contradicts the contract above (unknown log
  * in APPENDED, …); it had no effect. now must not go back. */
-int sync_step(struct sync *s, struct mono_ms now, const struct sync_event *ev, struct sync_effects *out, struct err *err) NODISCARD;
+int sync_step(struct sync *s, struct mono_ms now, const struct sync_event *ev, struct sync_effects *out,
+              struct err *err) NODISCARD;
 
 /* H(smart.heads) over the tips, sorted by log id: each log id ‖ seq (8) ‖ chain value. Sorts heads in place. */
 struct hash sync_heads_hash(struct head *heads, size_t n);

@@ -46,8 +46,6 @@ answer(struct pair_node *node, enum sync_event_type type)
 static void
 do_read(struct pair_node *node, const struct sync_effect *e)
 {
-    if (node->reads_stop)
-        return;
     struct pair_answer *a = answer(node, SYNC_READ_DONE);
     const struct pair_log *l = pair_find(node, &e->read.log);
     a->ev.read_done.conn = e->conn;
@@ -77,6 +75,8 @@ do_reads(struct pair_node *node, const struct sync_effect *e)
 {
     struct pair_answer *a;
     const struct pair_log *l;
+    if (node->reads_stop)
+        return;
     switch (e->type) {
     case SYNC_READ: do_read(node, e); break;
     case SYNC_READ_CHAIN:

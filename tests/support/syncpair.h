@@ -75,7 +75,8 @@ struct pair {
     struct buf trace;
 };
 
-void pair_init(struct pair *w, uint32_t n, uint64_t seed, struct vnet_faults faults); /* nodes trust each other and run, no links */
+void pair_init(struct pair *w, uint32_t n, uint64_t seed,
+               struct vnet_faults faults); /* nodes trust each other and run, no links */
 void pair_release(struct pair *w);
 /* The node opens a log that names its tips, and commits n events to what it writes. */
 void pair_open_log(struct pair *w, uint32_t node);
@@ -90,8 +91,9 @@ void pair_clone(struct pair *w, uint32_t from, uint32_t to);
 void pair_trust(struct pair *w, uint32_t node, uint32_t of, bool admitted, const char *code);
 void pair_run(struct pair *w, int64_t ms); /* lets time pass */
 void pair_step(struct pair *w, uint32_t node, const struct sync_event *ev);
-void pair_inject(struct pair *w, uint32_t from, uint32_t to, const struct message *m); /* as if `from`'s core had sent it */
-bool pair_equal(const struct pair *w); /* all running cores offer the same heads, and none claims more */
+void pair_inject(struct pair *w, uint32_t from, uint32_t to,
+                 const struct message *m); /* as if `from`'s core had sent it */
+bool pair_equal(const struct pair *w);     /* all running cores offer the same heads, and none claims more */
 struct pair_log *pair_find(struct pair_node *node, const struct log_id *log);
 const char *pair_name(const struct pair *w, const struct log_id *log, char out[HEX32_MAX]);
 /* The trace since the last call; valid until the next line. */

@@ -17,7 +17,7 @@ struct vnet_packet {
     int64_t at_ms;
     uint64_t order;
     uint32_t from, to;
-    uint64_t tag; /* the sender's, e.g. the number of the connection */
+    uint64_t tag;  /* the sender's, e.g. the number of the connection */
     uint8_t *data; /* malloc'd; the receiver frees */
     size_t len;
 };
@@ -39,7 +39,7 @@ uint64_t vnet_random(struct vnet *v, uint64_t below); /* 0 … below − 1; the 
 void vnet_cut(struct vnet *v, uint32_t a, uint32_t b, bool cut);
 /* Copies. What is sent on a cut link is lost; what is under way when it is cut arrives. */
 void vnet_send(struct vnet *v, int64_t now_ms, uint32_t from, uint32_t to, uint64_t tag, struct slice bytes);
-int64_t vnet_next_ms(const struct vnet *v); /* INT64_MAX: nothing under way */
+int64_t vnet_next_ms(const struct vnet *v);                              /* INT64_MAX: nothing under way */
 bool vnet_take(struct vnet *v, int64_t now_ms, struct vnet_packet *ret); /* the earliest due */
 
 #endif
