@@ -52,7 +52,8 @@ static bool
 endpoint(const char *value)
 {
     const char *colon = strrchr(value, ':');
-    return strncmp(value, "tcp://", 6) == 0 && strlen(value) <= ENDPOINT_BYTES_MAX && colon > value + 6 && colon[1] != '\0';
+    return strncmp(value, "tcp://", 6) == 0 && strlen(value) <= ENDPOINT_BYTES_MAX && colon > value + 6 &&
+           colon[1] != '\0';
 }
 
 static bool
@@ -146,7 +147,8 @@ on_line(void *arg, const char *section, const char *key, const char *value)
         return 1;
     if (l->problem[0] == '\0') {
         snprintf(l->field, sizeof(l->field), "%.20s.%.40s", section, key);
-        snprintf(l->problem, sizeof(l->problem), "%s %s", found == UNKNOWN_KEY ? "unknown key" : "bad value for", l->field);
+        snprintf(l->problem, sizeof(l->problem), "%s %s", found == UNKNOWN_KEY ? "unknown key" : "bad value for",
+                 l->field);
     }
     return 0;
 }
@@ -193,7 +195,8 @@ config_load(const char *path, struct config *ret, struct err *err)
     int line = rc == 0 ? ini_parse_string(file, on_line, &l) : 0;
     free(file);
     if (rc == 0 && line != 0)
-        rc = err_field(err, ERR_INVALID, l.field, "%s line %d: %s", path, line, l.problem[0] ? l.problem : "not key = value");
+        rc = err_field(err, ERR_INVALID, l.field, "%s line %d: %s", path, line,
+                       l.problem[0] ? l.problem : "not key = value");
     if (rc == 0 && (c.tls_cert[0] == '\0') != (c.tls_key[0] == '\0'))
         rc = err_field(err, ERR_INVALID, "http.tls_cert", "%s: tls_cert and tls_key go together", path);
     if (rc == 0)
@@ -207,21 +210,24 @@ config_write(const char *path, const struct config *c, struct err *err)
     FILE *f = fopen(path, "wxe");
     if (!f)
         return errno == EEXIST ? err_set(err, ERR_EXISTS, "%s: is there already", path) : err_errno(err, "%s", path);
-    fprintf(f,
-            "; smartnode. Every key has a default; an unknown one is refused. See OPERATIONS, chapter Configuration.\n\n"
-            "[sync]\n; where peers connect; none = this node only dials\nlisten = %s\n",
-            c->sync_listen);
+    fprintf(
+        f,
+        "; smartnode. Every key has a default; an unknown one is refused. See OPERATIONS, chapter Configuration.\n\n"
+        "[sync]\n; where peers connect; none = this node only dials\nlisten = %s\n",
+        c->sync_listen);
     for (uint8_t i = 0; i < c->n_advertise; i++)
         fprintf(f, "advertise = %s\n", c->advertise[i]);
     if (c->n_advertise == 0)
-        fprintf(f, "; the address on the unit card, as peers reach it; may be repeated\n; advertise = tcp://node.example.org:7440\n");
+        fprintf(
+            f,
+            "; the address on the unit card, as peers reach it; may be repeated\n; advertise = tcp://node.example.org:7440\n");
     fprintf(f,
             "; where capsules of our members may go: travelling, granted, federation\nresidency = travelling\n\n"
             "[http]\nlisten = %s\nport = %u\nthreads = %u\n; tls_cert = /path/cert.pem\n; tls_key = /path/key.pem\n\n"
             "[storage]\n; address space set aside, sparse on disk\nmap_gib = %llu\nvault_map_gib = %llu\n\n"
             "[log]\n; text or json\nformat = %s\n",
-            c->http_listen, c->http_port, c->http_threads, (unsigned long long)c->map_gib, (unsigned long long)c->vault_map_gib,
-            c->log_json ? "json" : "text");
+            c->http_listen, c->http_port, c->http_threads, (unsigned long long)c->map_gib,
+            (unsigned long long)c->vault_map_gib, c->log_json ? "json" : "text");
     bool bad = ferror(f) != 0 || fflush(f) != 0 || fsync(fileno(f)) != 0;
     if (fclose(f) != 0 || bad)
         return err_errno(err, "write %s", path);

@@ -100,7 +100,8 @@ lock(struct datadir *d, struct err *err)
         long pid = datadir_holder(d->path);
         close(d->lock_fd);
         d->lock_fd = -1;
-        return err_set(err, ERR_BUSY, "%s: in use by process %ld; one node at a time may write a data directory", d->path, pid);
+        return err_set(err, ERR_BUSY, "%s: in use by process %ld; one node at a time may write a data directory",
+                       d->path, pid);
     }
     int n = snprintf(digits, sizeof(digits), "%ld\n", (long)getpid());
     if (ftruncate(d->lock_fd, 0) != 0 || pwrite(d->lock_fd, digits, (size_t)n, 0) != n)
@@ -123,10 +124,16 @@ open_environments(struct datadir *d, enum datadir_mode mode, bool create, struct
         rc = secret_file_read(key_file, wrap, err);
     if (rc != 0)
         return rc;
-    struct db_opts main_opts = {
-        .path = main_dir, .map_bytes = d->config.map_gib * GIB, .kind = DB_MAIN, .create = create, .read_only = read_only};
-    struct vault_opts vault_opts = {
-        .path = vault_dir, .map_bytes = d->config.vault_map_gib * GIB, .wrap_key = wrap, .create = create, .read_only = read_only};
+    struct db_opts main_opts = {.path = main_dir,
+                                .map_bytes = d->config.map_gib * GIB,
+                                .kind = DB_MAIN,
+                                .create = create,
+                                .read_only = read_only};
+    struct vault_opts vault_opts = {.path = vault_dir,
+                                    .map_bytes = d->config.vault_map_gib * GIB,
+                                    .wrap_key = wrap,
+                                    .create = create,
+                                    .read_only = read_only};
     rc = db_open(&main_opts, &d->db, err);
     if (rc != 0)
         err_wrap(err, "open %s", main_dir);
@@ -149,7 +156,8 @@ check_unit(struct datadir *d, struct err *err)
     if (rc == 0)
         rc = db_get(txn, TABLE_META, slice_of(META_UNIT, sizeof(META_UNIT) - 1), &unit, err);
     if (rc == 0 && !slice_eq(unit, slice_of(d->identity.unit.b, sizeof(d->identity.unit.b))))
-        rc = err_set(err, ERR_CONFLICT, "%s holds the data of another unit than node.key's (%s); put the right node.key beside it",
+        rc = err_set(err, ERR_CONFLICT,
+                     "%s holds the data of another unit than node.key's (%s); put the right node.key beside it",
                      d->path, d->identity.unit_code);
     if (rc == ERR_NOTFOUND)
         rc = err_set(err, ERR_CORRUPT, "%s: does not say whose data it holds", d->path);
@@ -165,7 +173,8 @@ load_files(struct datadir *d, struct err *err)
     if (rc == 0)
         rc = identity_load(file, &d->identity, err);
     if (rc == ERR_NOTFOUND)
-        return err_set(err, ERR_NOTFOUND, "%s: no node here; smartnode init makes one, --data names another directory", d->path);
+        return err_set(err, ERR_NOTFOUND, "%s: no node here; smartnode init makes one, --data names another directory",
+                       d->path);
     if (rc == 0)
         rc = path_join(d->path, "smartnode.conf", file, err);
     if (rc == 0)
@@ -260,7 +269,8 @@ datadir_create(const char *path, const struct config *config, const struct ident
     random_fill(NULL, wrap, sizeof(wrap));
     rc = path_join(path, "vault.key", file, err);
     if (rc == 0)
-        rc = secret_file_write(file, "smartnode: wraps the data keys of this node's vault. Back it up apart from the data.", wrap, err);
+        rc = secret_file_write(
+            file, "smartnode: wraps the data keys of this node's vault. Back it up apart from the data.", wrap, err);
     sodium_memzero(wrap, sizeof(wrap));
     if (rc == 0)
         rc = path_join(path, "smartnode.conf", file, err);

@@ -10,9 +10,9 @@
 enum { PATH_BYTES_MAX = 4096 };
 
 enum datadir_mode {
-    DATADIR_WRITER,   /* exclusive; ERR_BUSY names the process that has it */
-    DATADIR_ADMIN,    /* short single-row writes beside a running node (tokens, peers): LMDB serialises them; no lock */
-    DATADIR_READER,   /* read transactions only, also beside a running node */
+    DATADIR_WRITER, /* exclusive; ERR_BUSY names the process that has it */
+    DATADIR_ADMIN,  /* short single-row writes beside a running node (tokens, peers): LMDB serialises them; no lock */
+    DATADIR_READER, /* read transactions only, also beside a running node */
 };
 
 struct datadir {

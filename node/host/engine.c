@@ -194,7 +194,8 @@ draft_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, st
     case OP_OFFICE_OPEN: return command_office_open(ctx, &op->office.facts, op->office.effective, ret, err);
     case OP_OFFICE_CHANGE:
         rc = check_office_tag(e, op, err);
-        return rc != 0 ? rc : command_office_change(ctx, &op->office.id, &op->office.facts, op->office.effective, ret, err);
+        return rc != 0 ? rc
+                       : command_office_change(ctx, &op->office.id, &op->office.facts, op->office.effective, ret, err);
     case OP_OFFICE_CLOSE:
         rc = check_office_tag(e, op, err);
         return rc != 0 ? rc : command_office_close(ctx, &op->office.id, op->office.effective, ret, err);
@@ -275,7 +276,8 @@ replay(struct engine *e, struct api_op *op, const struct idem_row *row, struct e
     if (row->seq > log.head_seq)
         return 0;
     rc = evlog_event(e->txn, row->log_no, row->seq, &ev, err);
-    if (rc == 0 && ev.payload.len > 0 && event_common_decode(ev.payload, &common, &op->result.err) == 0 && common.has_subject) {
+    if (rc == 0 && ev.payload.len > 0 && event_common_decode(ev.payload, &common, &op->result.err) == 0 &&
+        common.has_subject) {
         op->result.has_subject = true;
         op->result.subject = common.subject;
     }
@@ -309,14 +311,16 @@ static int
 idem_keep(struct engine *e, const struct api_op *op, struct err *err)
 {
     uint8_t value[IDEM_ROW_BYTES], time_key[IDEM_TIME_KEY_BYTES];
-    struct idem_row row = {.request_hash = op->request_hash, .status = op->result.status, .recorded = e->config.now(e->config.arg)};
+    struct idem_row row = {
+        .request_hash = op->request_hash, .status = op->result.status, .recorded = e->config.now(e->config.arg)};
     if (op->result.has_position) {
         row.log_no = e->own.row.no;
         row.seq = op->result.position.seq;
     }
     idem_row_encode(&row, value);
     idem_time_key(row.recorded, &op->idem_key, time_key);
-    int rc = db_put(e->txn, TABLE_IDEMPOTENCY, slice_of(op->idem_key.b, sizeof(op->idem_key.b)), slice_of(value, sizeof(value)), err);
+    int rc = db_put(e->txn, TABLE_IDEMPOTENCY, slice_of(op->idem_key.b, sizeof(op->idem_key.b)),
+                    slice_of(value, sizeof(value)), err);
     if (rc == 0)
         rc = db_put(e->txn, TABLE_IDEM_TIME, slice_of(time_key, sizeof(time_key)), slice_of("", 1), err);
     return rc;
@@ -347,8 +351,9 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
 /* ---- runs from peers ---- */
 
 int
-engine_append(struct engine *e, const struct run *run, const struct chain_value *chain_after, const struct log_opened *opened,
-              const struct event_header *first_header, bool *ret_stored, struct err *err)
+engine_append(struct engine *e, const struct run *run, const struct chain_value *chain_after,
+              const struct log_opened *opened, const struct event_header *first_header, bool *ret_stored,
+              struct err *err)
 {
     struct log_row row;
     bool more = false;
@@ -464,7 +469,8 @@ engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, st
 }
 
 int
-engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes, struct err *err)
+engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes,
+                   struct err *err)
 {
     struct log_row row;
     int rc = evlog_find(e->txn, log, &row, err);

@@ -17,9 +17,9 @@
 struct engine;
 
 enum {
-    ENGINE_GROUP_EVENTS = 4096,          /* a group beyond this is committed: bounds memory and the wait of the next */
-    ENGINE_CLOCK_BACK_MS = 10000,        /* a clock this far before the last event refuses writes */
-    ENGINE_VAULT_PENDING_MAX = 65536,    /* index entries held back before the vault is written regardless of load */
+    ENGINE_GROUP_EVENTS = 4096,       /* a group beyond this is committed: bounds memory and the wait of the next */
+    ENGINE_CLOCK_BACK_MS = 10000,     /* a clock this far before the last event refuses writes */
+    ENGINE_VAULT_PENDING_MAX = 65536, /* index entries held back before the vault is written regardless of load */
 };
 
 struct engine_config {
@@ -43,8 +43,9 @@ int engine_begin(struct engine *e, struct err *err) NODISCARD;
 int engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err) NODISCARD;
 /* Stores and applies a verified run. opened and first_header are set if it begins a log (created here). *ret_stored = false: it does
  * not continue what is held (it came twice, or an earlier one failed), nothing was done. */
-int engine_append(struct engine *e, const struct run *run, const struct chain_value *chain_after, const struct log_opened *opened,
-                  const struct event_header *first_header, bool *ret_stored, struct err *err) NODISCARD;
+int engine_append(struct engine *e, const struct run *run, const struct chain_value *chain_after,
+                  const struct log_opened *opened, const struct event_header *first_header, bool *ret_stored,
+                  struct err *err) NODISCARD;
 /* Events in the group so far. */
 uint64_t engine_group_events(const struct engine *e);
 /* Seals, flushes, commits. ERR_FULL: nothing changed, room is needed. */

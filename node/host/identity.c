@@ -19,8 +19,8 @@ certify(struct identity *id, const struct sign_secret *root, struct err *err)
     uint8_t memory[512];
     struct buf body;
     buf_fixed(&body, memory, sizeof(memory));
-    certificate_body(&id->unit, &id->federation, id->production, id->serial, &id->signing_key, &id->exchange_key, &id->transport_key,
-                     &id->recovery_key, &body);
+    certificate_body(&id->unit, &id->federation, id->production, id->serial, &id->signing_key, &id->exchange_key,
+                     &id->transport_key, &id->recovery_key, &body);
     int rc = buf_check(&body, "certificate", err);
     if (rc == 0)
         id->certificate = crypto_sign_purpose(root, PURPOSE_CERTIFICATE, buf_slice(&body));
@@ -134,8 +134,9 @@ identity_save(const struct identity *id, const char *path, struct err *err)
 {
     struct buf b;
     char serial[24];
-    static const char head[] = "; smartnode: the secret online keys of one node. Nobody else may read this file. Restore it together\n"
-                               "; with the data directory, or let the root key certify new keys.\nformat = 1\n";
+    static const char head[] =
+        "; smartnode: the secret online keys of one node. Nobody else may read this file. Restore it together\n"
+        "; with the data directory, or let the root key certify new keys.\nformat = 1\n";
     buf_init(&b, KEY_FILE_MAX);
     buf_put(&b, head, sizeof(head) - 1);
     snprintf(serial, sizeof(serial), "%llu", (unsigned long long)id->serial);
@@ -257,8 +258,8 @@ identity_wipe(struct identity *id)
 }
 
 int
-identity_card(const struct identity *id, const char *const *endpoints, size_t n, struct civil_date today, struct buf *out,
-              struct err *err)
+identity_card(const struct identity *id, const char *const *endpoints, size_t n, struct civil_date today,
+              struct buf *out, struct err *err)
 {
     struct unit_card card = {.unit = id->unit,
                              .unit_name = id->unit_name,

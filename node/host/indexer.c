@@ -13,7 +13,8 @@ enum {
     CAPSULES_BYTES_MAX = 128 * 1024 * 1024,
     CAPSULES_PER_PUT = 1024,
     COMPLETE_EVENTS = 4096, /* of a log, for each commit of the vault */
-    ESCROW_DAYS_BACK = 8,   /* an escrow key is found by the day of the event's clock, give or take a zone and a late commit */
+    ESCROW_DAYS_BACK =
+        8, /* an escrow key is found by the day of the event's clock, give or take a zone and a late commit */
 };
 
 void
@@ -61,8 +62,8 @@ add_entry(struct indexer *x, const uint8_t token[VAULT_TOKEN_BYTES], const struc
 }
 
 int
-indexer_add(struct indexer *x, const struct person_input *p, const struct subject_id *subject, const struct position *at,
-            struct err *err)
+indexer_add(struct indexer *x, const struct person_input *p, const struct subject_id *subject,
+            const struct position *at, struct err *err)
 {
     struct index_token tokens[INDEX_TOKENS_MAX];
     size_t n = 0;
@@ -136,8 +137,8 @@ indexer_flush(struct indexer *x, struct err *err)
 /* ---- at start ---- */
 
 static int
-reopen(struct db_txn *txn, const struct log_row *row, uint64_t seq, uint8_t index, uint8_t class, const struct slot_keys *keys,
-       struct buf *plain, struct err *err)
+reopen(struct db_txn *txn, const struct log_row *row, uint64_t seq, uint8_t index, uint8_t class,
+       const struct slot_keys *keys, struct buf *plain, struct err *err)
 {
     struct slice capsule;
     int k = vault_class_index(class);
@@ -205,15 +206,16 @@ remake_key_capsule(struct indexer *x, const struct log_row *row, const struct ev
 }
 
 static int
-complete_event(struct indexer *x, struct db_txn *txn, const struct log_row *row, const struct event_header *h, struct slice payload,
-               struct err *err)
+complete_event(struct indexer *x, struct db_txn *txn, const struct log_row *row, const struct event_header *h,
+               struct slice payload, struct err *err)
 {
     struct event_common common;
     struct slot_keys keys;
     struct person_input *p;
     uint32_t generation = 0;
     uint64_t slot = 0;
-    if (h->n_capsules == 0 || payload.len == 0 || event_common_decode(payload, &common, err) != 0 || !common.has_subject)
+    if (h->n_capsules == 0 || payload.len == 0 || event_common_decode(payload, &common, err) != 0 ||
+        !common.has_subject)
         return 0;
     int rc = keyslot_find(txn, &common.subject, &generation, &slot, err);
     if (rc == 0)

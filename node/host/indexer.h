@@ -16,7 +16,7 @@ struct indexer {
     const struct identity *identity;
     struct index_entry *entries; /* kept ones, then those of the open group */
     size_t n, n_kept, cap;
-    struct buf capsules; /* kept: log id ‖ seq u64 ‖ index u8 ‖ length u32 ‖ bytes */
+    struct buf capsules;    /* kept: log id ‖ seq u64 ‖ index u8 ‖ length u32 ‖ bytes */
     uint64_t seq, seq_kept; /* of the own log, followed so far */
     struct log_id log;
 };
@@ -26,8 +26,8 @@ void indexer_release(struct indexer *x);
 void indexer_begin(struct indexer *x);
 void indexer_rollback(struct indexer *x);
 /* Tokens of what was entered about subject in the event at position. */
-int indexer_add(struct indexer *x, const struct person_input *p, const struct subject_id *subject, const struct position *at,
-                struct err *err) NODISCARD;
+int indexer_add(struct indexer *x, const struct person_input *p, const struct subject_id *subject,
+                const struct position *at, struct err *err) NODISCARD;
 /* The group is durable: keep its entries and key capsules (in the form above). */
 void indexer_commit(struct indexer *x, const struct buf *group_capsules);
 bool indexer_pending(const struct indexer *x, bool *ret_urgent);

@@ -86,7 +86,8 @@ is_muted(const struct netloop *l, uint32_t conn)
 static void
 effect_append(struct netloop *l, const struct sync_effect *e)
 {
-    struct writer_append *a = writer_append_new(&e->append.run, &e->append.chain_after, e->append.opened, e->append.first_header);
+    struct writer_append *a =
+        writer_append_new(&e->append.run, &e->append.chain_after, e->append.opened, e->append.first_header);
     if (a) {
         writer_append(l->writer, a);
     } else {
@@ -100,8 +101,9 @@ effect_alarm(struct netloop *l, const struct sync_effect *e)
 {
     char text[ERR_TEXT_MAX + 128], log[HEX32_MAX];
     const struct peer *peer = peers_find(&l->peers, &e->alarm.unit);
-    const char *code = peer ? peer->trusted.card.unit_code
-                            : TYPE_EQ(&e->alarm.unit, &l->config.identity->unit) ? l->config.identity->unit_code : "-";
+    const char *code = peer                                                 ? peer->trusted.card.unit_code
+                       : TYPE_EQ(&e->alarm.unit, &l->config.identity->unit) ? l->config.identity->unit_code
+                                                                            : "-";
     hex_encode(e->alarm.log.b, 6, log);
     snprintf(text, sizeof(text), "%s: unit %s log %s… seq %llu: %s", sync_alarm_name(e->alarm.code), code, log,
              (unsigned long long)e->alarm.seq, e->alarm.text);
@@ -123,8 +125,8 @@ static void
 effect_capsule(struct netloop *l, const struct sync_effect *e, bool freeze)
 {
     struct writer_capsule *c = freeze ? writer_capsule_new(&e->freeze.log, 0, 0, true, e->freeze.proof)
-                                      : writer_capsule_new(&e->capsule_got.log, e->capsule_got.seq, (uint8_t)e->capsule_got.index,
-                                                           false, e->capsule_got.bytes);
+                                      : writer_capsule_new(&e->capsule_got.log, e->capsule_got.seq,
+                                                           (uint8_t)e->capsule_got.index, false, e->capsule_got.bytes);
     if (c)
         writer_capsule(l->writer, c);
 }
@@ -214,10 +216,12 @@ give_all_logs(struct netloop *l, struct err *err)
 }
 
 static void
-give_unit(struct netloop *l, const struct unit_id *unit, const char *code, const struct sign_public *root, bool admitted)
+give_unit(struct netloop *l, const struct unit_id *unit, const char *code, const struct sign_public *root,
+          bool admitted)
 {
-    struct sync_event ev = {.type = SYNC_UNIT_TRUST,
-                            .unit_trust = {.unit = *unit, .admitted = admitted, .n_root_keys = 1, .root_keys = {*root}}};
+    struct sync_event ev = {
+        .type = SYNC_UNIT_TRUST,
+        .unit_trust = {.unit = *unit, .admitted = admitted, .n_root_keys = 1, .root_keys = {*root}}};
     snprintf(ev.unit_trust.code, sizeof(ev.unit_trust.code), "%s", code);
     step(l, &ev);
 }
@@ -372,7 +376,8 @@ take_event(struct netloop *l, const struct net_event *e)
         if (peer) {
             pthread_mutex_lock(&l->peers.lock);
             peer->refused_us = true;
-            snprintf(peer->reason, sizeof(peer->reason), "refuses our key: it has not pinned our card, or the card we pinned is old");
+            snprintf(peer->reason, sizeof(peer->reason),
+                     "refuses our key: it has not pinned our card, or the card we pinned is old");
             pthread_mutex_unlock(&l->peers.lock);
         }
         return;
@@ -441,9 +446,11 @@ int
 netloop_new(const struct netloop_config *config, struct netloop **ret, struct err *err)
 {
     struct netloop *l = calloc(1, sizeof(*l));
-    struct sync_config sc = {
-        .unit = config->identity->unit, .federation = config->identity->federation, .production = config->identity->production};
-    struct net_config nc = {.public_key = config->identity->transport_key, .listen = config->listen, .admit = admit, .arg = l};
+    struct sync_config sc = {.unit = config->identity->unit,
+                             .federation = config->identity->federation,
+                             .production = config->identity->production};
+    struct net_config nc = {
+        .public_key = config->identity->transport_key, .listen = config->listen, .admit = admit, .arg = l};
     if (!l)
         return err_set(err, ERR_NOMEM, "peers: out of memory");
     l->config = *config;

@@ -24,8 +24,8 @@ netreads_release(struct netreads *r)
 
 /* Header hashes from exactly `first` to the seal of the run that holds min(at, head). */
 static int
-branch(struct netreads *r, struct db_txn *txn, const struct log_row *row, uint64_t first, uint64_t at, struct sync_branch *ret,
-       struct err *err)
+branch(struct netreads *r, struct db_txn *txn, const struct log_row *row, uint64_t first, uint64_t at,
+       struct sync_branch *ret, struct err *err)
 {
     struct stored_run run;
     struct evlog_iter it;
@@ -102,7 +102,8 @@ read_chain(struct db_txn *txn, const struct sync_effect *e, struct sync_event *r
 }
 
 static int
-read_evidence(struct netreads *r, struct db_txn *txn, const struct sync_effect *e, struct sync_event *ret, struct err *err)
+read_evidence(struct netreads *r, struct db_txn *txn, const struct sync_effect *e, struct sync_event *ret,
+              struct err *err)
 {
     struct log_row row;
     ret->type = SYNC_EVIDENCE_DONE;
@@ -159,7 +160,8 @@ may_have(struct netreads *r, const struct log_row *row, uint8_t class, const str
 }
 
 static int
-read_capsule(struct netreads *r, struct db_txn *txn, const struct sync_effect *e, struct sync_event *ret, struct err *err)
+read_capsule(struct netreads *r, struct db_txn *txn, const struct sync_effect *e, struct sync_event *ret,
+             struct err *err)
 {
     struct log_row row;
     struct stored_event ev;
@@ -216,7 +218,8 @@ read_fingerprints(struct db_txn *txn, struct sync_event *ret, struct err *err)
     ret->fingerprints.heads_hash = sync_heads_hash(heads, n_heads);
     free(heads);
     for (size_t i = 0; i < n && i < MESSAGE_TABLES_MAX; i++)
-        ret->fingerprints.tables[ret->fingerprints.n++] = (struct table_fingerprint){rows[i].table, rows[i].fingerprint};
+        ret->fingerprints.tables[ret->fingerprints.n++] =
+            (struct table_fingerprint){rows[i].table, rows[i].fingerprint};
     return 0;
 }
 

@@ -18,8 +18,10 @@ struct netreads {
 void netreads_init(struct netreads *r, const struct netloop_config *config, struct peers *peers);
 void netreads_release(struct netreads *r);
 /* Answers READ, READ_CHAIN, READ_EVIDENCE, READ_EVENT, READ_CAPSULE and FINGERPRINTS_NEEDED. An error is one of storage. */
-int netreads_answer(struct netreads *r, const struct sync_effect *effect, struct sync_event *ret, struct err *err) NODISCARD;
+int netreads_answer(struct netreads *r, const struct sync_effect *effect, struct sync_event *ret,
+                    struct err *err) NODISCARD;
 /* A log as the core wants it. */
-int netreads_log(struct db_txn *txn, const struct log_row *row, struct sync_log *ret, struct buf *proof, struct err *err) NODISCARD;
+int netreads_log(struct db_txn *txn, const struct log_row *row, struct sync_log *ret, struct buf *proof,
+                 struct err *err) NODISCARD;
 
 #endif

@@ -55,7 +55,8 @@ ownlog_rollback(struct ownlog *o)
 }
 
 int
-keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot, struct err *err)
+keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot,
+             struct err *err)
 {
     uint8_t key[KEYSLOT_KEY];
     struct db_cursor *cursor = NULL;
@@ -320,8 +321,8 @@ write_escrow(struct ownlog *o, struct db_txn *txn, struct civil_date day, struct
         rc = vault_escrow_put(o->config->vault, day, &o->escrow, err);
     }
     if (rc == 0)
-        rc = escrow_capsule(&o->config->identity->recovery_key, &o->config->identity->unit, &o->escrow, o->config->random,
-                            o->config->arg, &capsule, err);
+        rc = escrow_capsule(&o->config->identity->recovery_key, &o->config->identity->unit, &o->escrow,
+                            o->config->random, o->config->arg, &capsule, err);
     if (rc == 0) {
         struct key_capsule kc = {.at = {.log = o->row.id, .seq = o->seq + 1}, .index = 0, .bytes = buf_slice(&capsule)};
         h.capsules[0] = (struct capsule_commitment){
@@ -336,7 +337,8 @@ write_escrow(struct ownlog *o, struct db_txn *txn, struct civil_date day, struct
         rc = apply_one(o, txn, header_bytes, buf_slice(&payload), err);
     be32_put(day_bytes, (uint32_t)day.days);
     if (rc == 0)
-        rc = db_put(txn, TABLE_META, slice_of(META_ESCROW_DAY, sizeof(META_ESCROW_DAY) - 1), slice_of(day_bytes, 4), err);
+        rc = db_put(txn, TABLE_META, slice_of(META_ESCROW_DAY, sizeof(META_ESCROW_DAY) - 1), slice_of(day_bytes, 4),
+                    err);
     if (rc == 0) {
         o->has_escrow = true;
         o->escrow_day = day;
@@ -399,7 +401,8 @@ new_keys(struct ownlog *o, struct db_txn *txn, const struct draft *d, uint32_t g
     if (rc == 0)
         rc = keyslot_put(txn, &d->subject, generation, keys->slot, err);
     if (rc == 0)
-        rc = member_keys_capsule(&o->escrow, &o->config->identity->unit, &d->subject, generation, keys, ret_capsule, err);
+        rc = member_keys_capsule(&o->escrow, &o->config->identity->unit, &d->subject, generation, keys, ret_capsule,
+                                 err);
     return rc;
 }
 
@@ -475,7 +478,10 @@ ownlog_seal(struct ownlog *o, struct db_txn *txn, struct err *err)
     for (size_t i = 0; i < o->n_runs && rc == 0; i++) {
         const struct ownlog_run *r = &o->runs[i];
         uint64_t last = r->first + r->count - 1;
-        struct run run = {.log = o->row.id, .first = r->first, .count = r->count, .frames = slice_of(o->frames.data + r->offset, r->len)};
+        struct run run = {.log = o->row.id,
+                          .first = r->first,
+                          .count = r->count,
+                          .frames = slice_of(o->frames.data + r->offset, r->len)};
         run.seal = crypto_seal(&o->config->identity->signing_secret, &o->row.id, last, &r->chain);
         rc = evlog_append(txn, &o->row, &run, &r->chain, err);
     }

@@ -46,7 +46,8 @@ void ownlog_begin(struct ownlog *o);
 void ownlog_rollback(struct ownlog *o);
 
 /* Writes one event; opens the log and the day's escrow if need be. Errors are the group's. */
-int ownlog_write(struct ownlog *o, struct db_txn *txn, struct draft *d, struct position *ret, struct err *err) NODISCARD;
+int ownlog_write(struct ownlog *o, struct db_txn *txn, struct draft *d, struct position *ret,
+                 struct err *err) NODISCARD;
 /* Seals and stores the group's runs. */
 int ownlog_seal(struct ownlog *o, struct db_txn *txn, struct err *err) NODISCARD;
 /* 0, or ERR_UNAVAILABLE if the clock stands before the last event. */

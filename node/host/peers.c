@@ -39,7 +39,8 @@ struct peer *
 peers_find_key(struct peers *p, const struct box_public *key)
 {
     for (size_t i = 0; i < p->n; i++)
-        if (TYPE_EQ(&p->list[i].transport_key, key) || (p->list[i].has_older_key && TYPE_EQ(&p->list[i].older_key, key)))
+        if (TYPE_EQ(&p->list[i].transport_key, key) ||
+            (p->list[i].has_older_key && TYPE_EQ(&p->list[i].older_key, key)))
             return &p->list[i];
     return NULL;
 }
@@ -170,7 +171,8 @@ peers_list(struct peers *p, struct mono_ms now, uint64_t lag_events, struct api_
         const struct peer *from = &p->list[i];
         const struct unit_card *card = &from->trusted.card;
         struct api_peer *to = &ret[i];
-        *to = (struct api_peer){.unit = card->unit, .name = card->unit_name, .heard = from->heard, .last_heard = from->last_heard};
+        *to = (struct api_peer){
+            .unit = card->unit, .name = card->unit_name, .heard = from->heard, .last_heard = from->last_heard};
         memcpy(to->code, card->unit_code, sizeof(to->code));
         memcpy(to->reason, from->reason, sizeof(to->reason));
         card_fingerprint(card, to->fingerprint);

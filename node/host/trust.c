@@ -43,7 +43,8 @@ trust_list(struct db_txn *txn, struct trusted **ret, size_t *ret_n, struct err *
     if (!list)
         return err_set(err, ERR_NOMEM, "peers: out of memory");
     int rc = db_cursor_open(txn, TABLE_PEERS, &c, err);
-    for (rc = rc != 0 ? rc : db_cursor_first(c, &k, &v, err); rc == 0 && n < TRUST_MAX; rc = db_cursor_next(c, &k, &v, err)) {
+    for (rc = rc != 0 ? rc : db_cursor_first(c, &k, &v, err); rc == 0 && n < TRUST_MAX;
+         rc = db_cursor_next(c, &k, &v, err)) {
         rc = row_decode(v, &list[n], err);
         if (rc != 0)
             break;
@@ -69,7 +70,8 @@ trust_find(struct db_txn *txn, const struct unit_id *unit, struct trusted *ret, 
 
 /* What else is pinned: the same unit, or another one under the same code. */
 static int
-compare_pinned(struct db_txn *txn, const struct unit_card *card, struct trusted *ret_old, bool *ret_has_old, struct err *err)
+compare_pinned(struct db_txn *txn, const struct unit_card *card, struct trusted *ret_old, bool *ret_has_old,
+               struct err *err)
 {
     struct trusted *list = NULL;
     size_t n = 0;
@@ -86,8 +88,10 @@ compare_pinned(struct db_txn *txn, const struct unit_card *card, struct trusted 
         *ret_has_old = true;
         if (!TYPE_EQ(&other->root_key, &card->root_key))
             rc = err_field(err, ERR_CONFLICT, "card",
-                           "%s is pinned with another root key; remove it first, after asking the unit by telephone", card->unit_code);
-        else if (card->serial < other->serial || (card->serial == other->serial && card->issued_on.days < other->issued_on.days))
+                           "%s is pinned with another root key; remove it first, after asking the unit by telephone",
+                           card->unit_code);
+        else if (card->serial < other->serial ||
+                 (card->serial == other->serial && card->issued_on.days < other->issued_on.days))
             rc = err_field(err, ERR_CONFLICT, "card", "a newer card of %s is pinned", card->unit_code);
     }
     if (rc == 0 && !*ret_has_old && n >= TRUST_MAX)
@@ -114,8 +118,8 @@ static int
 check_card(const struct identity *own, const struct unit_card *card, struct err *err)
 {
     if (!TYPE_EQ(&card->federation, &own->federation))
-        return err_field(err, ERR_FEDERATION, "card", "%s belongs to the federation %s, this node to %s", card->unit_code,
-                         card->federation_name.s, own->federation_name.s);
+        return err_field(err, ERR_FEDERATION, "card", "%s belongs to the federation %s, this node to %s",
+                         card->unit_code, card->federation_name.s, own->federation_name.s);
     if (card->production != own->production)
         return err_field(err, ERR_FEDERATION, "card", "%s is a %s unit, this node is a %s one", card->unit_code,
                          card->production ? "production" : "test", own->production ? "production" : "test");
@@ -127,7 +131,8 @@ check_card(const struct identity *own, const struct unit_card *card, struct err 
 }
 
 int
-trust_pin(struct db_txn *txn, const struct identity *own, struct slice card_text, const struct trusted *settings, struct err *err)
+trust_pin(struct db_txn *txn, const struct identity *own, struct slice card_text, const struct trusted *settings,
+          struct err *err)
 {
     struct trusted t = {0}, old;
     bool first_root = false, has_old = false;
@@ -138,7 +143,8 @@ trust_pin(struct db_txn *txn, const struct identity *own, struct slice card_text
     if (rc == 0)
         rc = check_card(own, &card, err);
     if (rc == 0 && !first_root)
-        rc = err_field(err, ERR_UNTRUSTED, "card", "%s has changed its root key; removing the old card and confirming this one is up to you",
+        rc = err_field(err, ERR_UNTRUSTED, "card",
+                       "%s has changed its root key; removing the old card and confirming this one is up to you",
                        card.unit_code);
     if (rc == 0)
         rc = compare_pinned(txn, &card, &old, &has_old, err);

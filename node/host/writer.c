@@ -67,8 +67,8 @@ writer_capsule_new(const struct log_id *log, uint64_t seq, uint8_t index, bool f
 }
 
 static void
-tell(struct writer *w, enum writer_notice_type type, const struct log_id *log, uint64_t seq, const struct chain_value *chain,
-     bool new_log)
+tell(struct writer *w, enum writer_notice_type type, const struct log_id *log, uint64_t seq,
+     const struct chain_value *chain, bool new_log)
 {
     struct writer_notice n = {.type = type, .seq = seq, .new_log = new_log};
     if (log)
@@ -329,7 +329,8 @@ follow_vault(struct writer *w, bool idle)
 {
     bool urgent = false;
     struct err err;
-    if (engine_vault_pending(w->config.engine, &urgent) && (idle || urgent) && engine_vault_flush(w->config.engine, &err) != 0)
+    if (engine_vault_pending(w->config.engine, &urgent) && (idle || urgent) &&
+        engine_vault_flush(w->config.engine, &err) != 0)
         w->config.alarm(w->config.arg, err.text);
 }
 
@@ -340,7 +341,8 @@ take(struct writer *w, bool *ret_idle)
     bool urgent;
     pthread_mutex_lock(&w->lock);
     bool nothing = !w->jobs && !w->appends && !w->capsules;
-    if (nothing && !w->stopping && !engine_vault_pending(w->config.engine, &urgent) && !engine_apply_pending(w->config.engine)) {
+    if (nothing && !w->stopping && !engine_vault_pending(w->config.engine, &urgent) &&
+        !engine_apply_pending(w->config.engine)) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += EXPIRE_EVERY_MS / 1000;

@@ -8,8 +8,8 @@
 struct writer;
 
 enum {
-    WRITER_JOBS_MAX = 1024,           /* waiting requests; more get 503 and try again */
-    WRITER_COMMIT_LOGS_MAX = 64,      /* logs named in one notice; the rest comes in the next */
+    WRITER_JOBS_MAX = 1024,      /* waiting requests; more get 503 and try again */
+    WRITER_COMMIT_LOGS_MAX = 64, /* logs named in one notice; the rest comes in the next */
 };
 
 /* A verified run for the writer; heap, owned by the writer once submitted. */
@@ -17,14 +17,14 @@ struct writer_append {
     struct writer_append *next;
     struct run run; /* frames point into bytes */
     struct chain_value chain_after;
-    bool begins; /* opened and first_header are set */
+    bool begins;              /* opened and first_header are set */
     struct log_opened opened; /* its root_statement points into bytes */
     struct event_header first_header;
     uint8_t bytes[];
 };
 /* Copies. NULL: out of memory. */
-struct writer_append *writer_append_new(const struct run *run, const struct chain_value *chain_after, const struct log_opened *opened,
-                                        const struct event_header *first_header);
+struct writer_append *writer_append_new(const struct run *run, const struct chain_value *chain_after,
+                                        const struct log_opened *opened, const struct event_header *first_header);
 
 struct writer_capsule {
     struct writer_capsule *next;
@@ -34,7 +34,8 @@ struct writer_capsule {
     size_t len;
     uint8_t bytes[];
 };
-struct writer_capsule *writer_capsule_new(const struct log_id *log, uint64_t seq, uint8_t index, bool freeze, struct slice bytes);
+struct writer_capsule *writer_capsule_new(const struct log_id *log, uint64_t seq, uint8_t index, bool freeze,
+                                          struct slice bytes);
 
 enum writer_notice_type { NOTICE_APPENDED = 1, NOTICE_APPEND_FAILED, NOTICE_OWN_LOG, NOTICE_TRUST, NOTICE_ALL_LOGS };
 struct writer_notice {

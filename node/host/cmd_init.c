@@ -1,0 +1,284 @@
+/* smartnode init: keys, data directory, and the first events that describe the unit. docs/OPERATIONS.md "A new node". */
+#include <argp.h>
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "node/host/cli.h"
+#include "node/host/datadir.h"
+
+enum {
+    OFFICES_MAX = 64,
+    OPT_PRODUCTION = 256,
+    OPT_TEST,
+    OPT_KEYS,
+    OPT_COUNTRY,
+    OPT_CURRENCY,
+    OPT_LANGUAGE,
+    OPT_ZONE,
+    OPT_BP,
+    OPT_PRICE,
+    OPT_OFFICE,
+    OPT_SINCE,
+    OPT_LISTEN,
+    OPT_ADVERTISE,
+    OPT_HTTP_PORT,
+    OPT_MAP
+};
+
+struct init_args {
+    const char *data, *code, *name, *federation, *keys_out, *since;
+    int production; /* −1 = not said */
+    struct unit_described unit;
+    bool described;
+    size_t n_offices;
+    const char *offices[OFFICES_MAX];
+    struct config config;
+};
+
+static const struct argp_option options[] = {
+    {"data", 'd', "DIR", 0, "Data directory to make", 0},
+    {"unit", 'u', "CODE", 0, "Code of the unit: 2 to 8 of A-Z and 0-9, such as BE", 0},
+    {"name", 'n', "NAME", 0, "Name of the unit, such as \"Smart Belgium\"", 0},
+    {"federation", 'f', "NAME", 0, "Name of the federation; the same at all its units", 0},
+    {"production", OPT_PRODUCTION, NULL, 0, "A production node; refuses test nodes", 0},
+    {"test", OPT_TEST, NULL, 0, "A test node; refuses production nodes", 0},
+    {"keys-out", OPT_KEYS, "DIR", 0,
+     "Where the root and recovery keys are written: outside the data directory, on a medium to lock away", 0},
+    {NULL, 0, NULL, 0, "What the first events say of the unit (may also be said later over the API):", 1},
+    {"country", OPT_COUNTRY, "CC", 0, "Country, two letters", 1},
+    {"currency", OPT_CURRENCY, "CUR", 0, "Currency, three letters", 1},
+    {"language", OPT_LANGUAGE, "TAG", 0, "Language, such as nl; may be repeated", 1},
+    {"time-zone", OPT_ZONE, "ZONE", 0, "Time zone, such as Europe/Brussels", 1},
+    {"contribution-bp", OPT_BP, "N", 0, "Contribution on invoices in basis points (650 = 6.5 %)", 1},
+    {"share-price", OPT_PRICE, "N", 0, "Price of a share in the currency's minor unit (3000 = EUR 30)", 1},
+    {"office", OPT_OFFICE, "NAME", 0, "An office, named after its city; may be repeated", 1},
+    {"since", OPT_SINCE, "DATE", 0, "From when this holds, YYYY-MM-DD (default: today)", 1},
+    {NULL, 0, NULL, 0, "What goes into smartnode.conf:", 2},
+    {"listen", OPT_LISTEN, "ENDPOINT", 0, "Where peers connect, tcp://host:port, or none", 2},
+    {"advertise", OPT_ADVERTISE, "ENDPOINT", 0, "Address on the unit card; may be repeated", 2},
+    {"http-port", OPT_HTTP_PORT, "PORT", 0, "Port of the HTTP interface on 127.0.0.1", 2},
+    {"map-gib", OPT_MAP, "N", 0, "Address space for the data, in GiB", 2},
+    {0}};
+
+static error_t
+set_unit_fact(struct init_args *a, int key, const char *arg, struct argp_state *state)
+{
+    struct unit_described *u = &a->unit;
+    a->described = true;
+    switch (key) {
+    case OPT_COUNTRY: snprintf(u->country, sizeof(u->country), "%s", arg); break;
+    case OPT_CURRENCY: snprintf(u->currency, sizeof(u->currency), "%s", arg); break;
+    case OPT_ZONE: snprintf(u->time_zone.s, sizeof(u->time_zone.s), "%s", arg); break;
+    case OPT_BP: u->contribution_bp = (uint32_t)strtoul(arg, NULL, 10); break;
+    case OPT_PRICE: u->share_price_minor = strtoll(arg, NULL, 10); break;
+    case OPT_LANGUAGE:
+        if (u->n_languages == UNIT_LANGUAGES_MAX)
+            argp_error(state, "more than %d languages", UNIT_LANGUAGES_MAX);
+        snprintf(u->languages[u->n_languages++], sizeof(u->languages[0]), "%s", arg);
+        break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static error_t
+set_config(struct init_args *a, int key, const char *arg, struct argp_state *state)
+{
+    struct config *c = &a->config;
+    switch (key) {
+    case OPT_LISTEN: snprintf(c->sync_listen, sizeof(c->sync_listen), "%s", arg); break;
+    case OPT_ADVERTISE:
+        if (c->n_advertise == CONFIG_ADVERTISE_MAX)
+            argp_error(state, "more than %d addresses", CONFIG_ADVERTISE_MAX);
+        snprintf(c->advertise[c->n_advertise++], sizeof(c->advertise[0]), "%s", arg);
+        break;
+    case OPT_HTTP_PORT: c->http_port = (uint16_t)strtoul(arg, NULL, 10); break;
+    case OPT_MAP:
+        c->map_gib = strtoull(arg, NULL, 10);
+        if (c->map_gib == 0)
+            argp_error(state, "--map-gib: a number of GiB, at least 1");
+        break;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static error_t
+on_option(int key, char *arg, struct argp_state *state)
+{
+    struct init_args *a = state->input;
+    switch (key) {
+    case 'd': a->data = arg; return 0;
+    case 'u': a->code = arg; return 0;
+    case 'n': a->name = arg; return 0;
+    case 'f': a->federation = arg; return 0;
+    case OPT_PRODUCTION: a->production = 1; return 0;
+    case OPT_TEST: a->production = 0; return 0;
+    case OPT_KEYS: a->keys_out = arg; return 0;
+    case OPT_SINCE: a->since = arg; return 0;
+    case OPT_OFFICE:
+        if (a->n_offices == OFFICES_MAX)
+            argp_error(state, "more than %d offices", OFFICES_MAX);
+        a->offices[a->n_offices++] = arg;
+        return 0;
+    case ARGP_KEY_ARG: argp_error(state, "unexpected argument: %s", arg); return 0;
+    case ARGP_KEY_END:
+        if (!a->code || !a->name || !a->federation || a->production < 0 || !a->keys_out)
+            argp_error(state, "--unit, --name, --federation, --keys-out and one of --production and --test are needed");
+        return 0;
+    default: break;
+    }
+    return key >= OPT_LISTEN ? set_config(a, key, arg, state) : set_unit_fact(a, key, arg, state);
+}
+
+static int
+check(const struct init_args *a, const char *path, struct civil_date *ret_since, struct err *err)
+{
+    size_t n = strlen(path);
+    if (!unit_code_ok(a->code))
+        return err_field(err, ERR_INVALID, "unit", "%.20s: a unit's code is 2 to 8 of A-Z and 0-9, first a letter",
+                         a->code);
+    if (strlen(a->name) > NAME_BYTES_MAX || !text_ok(a->name, strlen(a->name)) || a->name[0] == '\0')
+        return err_field(err, ERR_INVALID, "name", "the unit's name must be text of at most %d bytes", NAME_BYTES_MAX);
+    if (strlen(a->federation) > NAME_BYTES_MAX || !text_ok(a->federation, strlen(a->federation)) ||
+        a->federation[0] == '\0')
+        return err_field(err, ERR_INVALID, "federation", "the federation's name must be text of at most %d bytes",
+                         NAME_BYTES_MAX);
+    if (strncmp(a->keys_out, path, n) == 0 && (a->keys_out[n] == '/' || a->keys_out[n] == '\0'))
+        return err_field(err, ERR_INVALID, "keys-out", "the root and recovery keys must not lie in the data directory");
+    if (a->since)
+        return date_parse(a->since, "since", ret_since, err);
+    *ret_since = DATE_NONE;
+    return 0;
+}
+
+static int
+write_offline(const struct identity *id, const struct identity_offline *off, const char *dir, struct err *err)
+{
+    char path[PATH_BYTES_MAX], name[64];
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return err_errno(err, "%s", dir);
+    snprintf(name, sizeof(name), "%s-root.key", id->unit_code);
+    int rc = path_join(dir, name, path, err);
+    if (rc == 0)
+        rc = secret_file_write(
+            path, "smartnode ROOT KEY: certifies and revokes this unit's keys. Never on a networked machine.",
+            off->root_seed, err);
+    snprintf(name, sizeof(name), "%s-recovery.key", id->unit_code);
+    if (rc == 0)
+        rc = path_join(dir, name, path, err);
+    if (rc == 0)
+        rc = secret_file_write(
+            path, "smartnode RECOVERY KEY: opens the escrow after a total loss. Never on a networked machine.",
+            off->recovery_secret.b, err);
+    return rc;
+}
+
+static int
+exec_one(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err)
+{
+    int rc = engine_exec(e, actor, op, err);
+    if (rc == 0 && op->result.err.code != ERR_NONE) {
+        *err = op->result.err;
+        rc = err->code;
+    }
+    return rc;
+}
+
+/* unit.described and the offices, in one commit. */
+static int
+first_events(const struct init_args *a, const char *path, struct civil_date since, struct err *err)
+{
+    struct datadir d;
+    struct engine *e = NULL;
+    struct actor_id actor;
+    int rc = datadir_open(path, DATADIR_WRITER, &d, err);
+    if (rc != 0)
+        return rc;
+    random_fill(NULL, actor.b, sizeof(actor.b));
+    struct civil_date from = date_is_none(since) ? datadir_today(&d) : since;
+    rc = datadir_engine(&d, &e, err);
+    if (rc == 0)
+        rc = engine_begin(e, err);
+    if (rc == 0) {
+        struct api_op op = {.kind = OP_UNIT_DESCRIBE, .unit = {.facts = a->unit, .effective = from}};
+        memcpy(op.unit.facts.name.s, a->name, strlen(a->name) + 1);
+        rc = exec_one(e, &actor, &op, err);
+    }
+    for (size_t i = 0; i < a->n_offices && rc == 0; i++) {
+        struct api_op op = {.kind = OP_OFFICE_OPEN, .office = {.effective = from}};
+        snprintf(op.office.facts.name.s, sizeof(op.office.facts.name.s), "%s", a->offices[i]);
+        snprintf(op.office.facts.city.s, sizeof(op.office.facts.city.s), "%s", a->offices[i]);
+        memcpy(op.office.facts.country, a->unit.country, sizeof(op.office.facts.country));
+        rc = exec_one(e, &actor, &op, err);
+    }
+    if (rc == 0)
+        rc = engine_commit(e, err);
+    engine_free(&e);
+    datadir_close(&d);
+    return rc;
+}
+
+static int
+make_node(struct init_args *a, const char *path, struct err *err)
+{
+    struct identity id = {.production = a->production == 1};
+    struct identity_offline off;
+    struct civil_date since;
+    int rc = check(a, path, &since, err);
+    if (rc != 0)
+        return rc;
+    snprintf(id.unit_code, sizeof(id.unit_code), "%s", a->code);
+    snprintf(id.unit_name.s, sizeof(id.unit_name.s), "%s", a->name);
+    snprintf(id.federation_name.s, sizeof(id.federation_name.s), "%s", a->federation);
+    rc = identity_create(&id, random_fill, NULL, &off, err);
+    if (rc == 0)
+        rc = write_offline(&id, &off, a->keys_out, err);
+    if (rc == 0)
+        rc = datadir_create(path, &a->config, &id, err);
+    sodium_memzero(&off, sizeof(off));
+    identity_wipe(&id);
+    if (rc == 0 && (a->described || a->n_offices > 0)) {
+        rc = first_events(a, path, since, err);
+        if (rc != 0)
+            err_wrap(err, "the node is there, its unit is not described yet");
+    }
+    return rc;
+}
+
+int
+cmd_init(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        on_option,
+        NULL,
+        "Makes a new node: draws its keys, writes the root and recovery keys to a place of their own, makes "
+        "the data directory, and writes the first events.\v"
+        "Example:\n  smartnode init --data /var/lib/smartnode --unit BE --name \"Smart Belgium\" --federation smart "
+        "--production --keys-out /media/safe --country BE --currency EUR --language nl --language fr "
+        "--time-zone Europe/Brussels --contribution-bp 650 --share-price 3000 --office Brussel --since 2017-01-01",
+        NULL,
+        NULL,
+        NULL};
+    static struct init_args args = {.production = -1};
+    char path[PATH_BYTES_MAX];
+    struct err err = {0};
+    config_defaults(&args.config);
+    if (argp_parse(&argp, argc, argv, 0, NULL, &args) != 0)
+        return EXIT_USAGE;
+    if (datadir_find(args.data, path, &err) != 0 || make_node(&args, path, &err) != 0)
+        return cli_fail(&err);
+    printf(
+        "The node of unit %s is in %s.\n\n"
+        "Keys in %s, to be taken off this machine now:\n"
+        "  %s-root.key      certifies new keys, revokes lost ones: a safe, two copies, two people\n"
+        "  %s-recovery.key  opens the escrow after a total loss: another safe\n"
+        "Stay with the node: node.key and vault.key. Back up vault.key apart from the data.\n\n"
+        "Next: smartnode run --data %s\n      smartnode card --data %s > %s.card   (send it to the peers, read the words by telephone)\n",
+        args.code, path, args.keys_out, args.code, args.code, path, path, args.code);
+    return EXIT_OK;
+}

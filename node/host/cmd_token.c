@@ -1,0 +1,203 @@
+/* smartnode token: tokens of people and systems, straight in the data directory, also beside a running node. docs/OPERATIONS.md. */
+#include <argp.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/api/token.h"
+#include "node/host/cli.h"
+#include "node/host/datadir.h"
+
+enum { OPT_ROLE = 256, OPT_NAME, OPT_DAYS, DAYS_DEFAULT = 365, DAYS_MAX = 3650, WORDS_MAX = 2 };
+
+struct args {
+    const char *data, *role, *name;
+    long days;
+    size_t n_words;
+    const char *words[WORDS_MAX];
+};
+
+static error_t
+on_option(int key, char *arg, struct argp_state *state)
+{
+    struct args *a = state->input;
+    switch (key) {
+    case 'd': a->data = arg; return 0;
+    case OPT_ROLE: a->role = arg; return 0;
+    case OPT_NAME: a->name = arg; return 0;
+    case OPT_DAYS:
+        a->days = strtol(arg, NULL, 10);
+        if (a->days < 1 || a->days > DAYS_MAX)
+            argp_error(state, "--days: 1 to %d", DAYS_MAX);
+        return 0;
+    case ARGP_KEY_ARG:
+        if (a->n_words == WORDS_MAX)
+            argp_error(state, "unexpected argument: %s", arg);
+        a->words[a->n_words++] = arg;
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static int
+put_row(struct datadir *d, const struct hash *hash, const struct token_row *row, struct err *err)
+{
+    struct db_txn *txn = NULL;
+    struct buf b;
+    buf_init(&b, TOKEN_ROW_BYTES_MAX);
+    int rc = token_row_encode(row, &b, err);
+    if (rc == 0)
+        rc = db_begin_write(d->db, &txn, err);
+    if (rc == 0)
+        rc = db_put(txn, TABLE_TOKENS, slice_of(hash->b, sizeof(hash->b)), buf_slice(&b), err);
+    buf_free(&b);
+    if (rc != 0) {
+        db_abort(&txn);
+        return rc;
+    }
+    return db_commit(&txn, err);
+}
+
+static int
+token_create(struct datadir *d, const struct args *a, struct err *err)
+{
+    struct token_row row = {.created = wall_now()};
+    uint8_t random[TOKEN_RANDOM_BYTES];
+    char text[TOKEN_TEXT_MAX];
+    struct hash hash;
+    row.role = a->role ? role_from_name(a->role) : 0;
+    if (row.role == 0 || row.role == ROLE_MEMBER)
+        return err_field(err, ERR_INVALID, "role", "--role is one of desk, reports, operator, integration");
+    if (!a->name || strlen(a->name) > NAME_BYTES_MAX)
+        return err_field(err, ERR_INVALID, "name", "--name says whose token it is, such as \"desk Ghent 2\"");
+    snprintf(row.name.s, sizeof(row.name.s), "%s", a->name);
+    row.expires.ms = row.created.ms + a->days * 86400000LL;
+    random_fill(NULL, row.actor.b, sizeof(row.actor.b));
+    random_fill(NULL, random, sizeof(random));
+    token_text(random, text);
+    int rc = token_hash(text, TOKEN_TEXT_LEN, &hash, err);
+    if (rc == 0)
+        rc = put_row(d, &hash, &row, err);
+    if (rc == 0) {
+        printf("%s\n", text);
+        fprintf(stderr, "This is the only time that the token is shown. It ends in %ld days.\n", a->days);
+    }
+    sodium_memzero(text, sizeof(text));
+    sodium_memzero(random, sizeof(random));
+    return rc;
+}
+
+struct found {
+    struct hash hash;
+    struct token_row row;
+};
+
+/* Calls each for every token; a non-zero return ends the walk and is returned. */
+static int
+each_token(struct datadir *d, int (*each)(void *arg, const struct found *f), void *arg, struct err *err)
+{
+    struct db_txn *txn = NULL;
+    struct db_cursor *c = NULL;
+    struct slice k, v;
+    int rc = db_begin_read(d->db, &txn, err);
+    if (rc == 0)
+        rc = db_cursor_open(txn, TABLE_TOKENS, &c, err);
+    for (rc = rc != 0 ? rc : db_cursor_first(c, &k, &v, err); rc == 0; rc = db_cursor_next(c, &k, &v, err)) {
+        struct found f;
+        memcpy(f.hash.b, k.data, sizeof(f.hash.b));
+        rc = token_row_decode(v, &f.row, err);
+        if (rc == 0)
+            rc = each(arg, &f);
+        if (rc != 0)
+            break;
+    }
+    db_cursor_close(&c);
+    db_abort(&txn);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+static int
+print_token(void *arg, const struct found *f)
+{
+    char id[2 * TOKEN_ID_BYTES + 1], date[DATE_TEXT_MAX];
+    const struct wall_ms *now = arg;
+    const char *state = f->row.revoked.ms != 0                                   ? "revoked"
+                        : f->row.expires.ms != 0 && f->row.expires.ms <= now->ms ? "expired"
+                                                                                 : "valid";
+    struct civil_date until = {(int32_t)(f->row.expires.ms / 86400000)};
+    hex_encode(f->hash.b, TOKEN_ID_BYTES, id);
+    printf("%s\t%s\t%s\t%s\t%s\n", id, role_name(f->row.role), state,
+           f->row.expires.ms ? date_format(until, date) : "-", f->row.name.s);
+    return 0;
+}
+
+struct search {
+    const char *id;
+    bool found;
+    struct found token;
+};
+
+static int
+match_token(void *arg, const struct found *f)
+{
+    struct search *s = arg;
+    char id[2 * TOKEN_ID_BYTES + 1];
+    hex_encode(f->hash.b, TOKEN_ID_BYTES, id);
+    if (strcmp(id, s->id) == 0) {
+        s->found = true;
+        s->token = *f;
+    }
+    return 0;
+}
+
+static int
+token_revoke(struct datadir *d, const struct args *a, struct err *err)
+{
+    struct search s = {.id = a->n_words == 2 ? a->words[1] : ""};
+    if (a->n_words != 2)
+        return err_set(err, ERR_INVALID, "token revoke needs the id that token list shows");
+    int rc = each_token(d, match_token, &s, err);
+    if (rc == 0 && !s.found)
+        rc = err_set(err, ERR_NOTFOUND, "there is no token %s", s.id);
+    if (rc == 0 && s.token.row.revoked.ms == 0) {
+        s.token.row.revoked = wall_now();
+        rc = put_row(d, &s.token.hash, &s.token.row, err);
+    }
+    return rc;
+}
+
+int
+cmd_token(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"data", 'd', "DIR", 0, "The node's data directory", 0},
+        {"role", OPT_ROLE, "ROLE", 0, "desk, reports, operator or integration", 0},
+        {"name", OPT_NAME, "TEXT", 0, "Whose it is", 0},
+        {"days", OPT_DAYS, "N", 0, "Days until it ends (default 365)", 0},
+        {0}};
+    static const struct argp argp = {
+        options,
+        on_option,
+        "create --role ROLE --name TEXT\nlist\nrevoke ID",
+        "Tokens for the HTTP interface, one for each person or system. Only their hashes are stored.",
+        NULL,
+        NULL,
+        NULL};
+    struct args a = {.days = DAYS_DEFAULT};
+    struct datadir d;
+    struct wall_ms now = wall_now();
+    char path[PATH_BYTES_MAX];
+    struct err err = {0};
+    if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
+        return EXIT_USAGE;
+    const char *verb = a.n_words > 0 ? a.words[0] : "";
+    if (strcmp(verb, "create") != 0 && strcmp(verb, "list") != 0 && strcmp(verb, "revoke") != 0)
+        return cli_usage("token create, token list or token revoke ID");
+    if (datadir_find(a.data, path, &err) != 0 || datadir_open(path, DATADIR_ADMIN, &d, &err) != 0)
+        return cli_fail(&err);
+    int rc = strcmp(verb, "create") == 0   ? token_create(&d, &a, &err)
+             : strcmp(verb, "revoke") == 0 ? token_revoke(&d, &a, &err)
+                                           : each_token(&d, print_token, &now, &err);
+    datadir_close(&d);
+    return rc == 0 ? EXIT_OK : cli_fail(&err);
+}

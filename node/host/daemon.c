@@ -1,0 +1,468 @@
+/* smartnode run: one node, until a signal. Puts writer, net loop and HTTP server together and answers what the server asks of the
+ * host. docs/ARCHITECTURE.md "Threads". */
+#include <argp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "node/host/cli.h"
+#include "node/host/datadir.h"
+#include "node/host/log.h"
+#include "node/host/netloop.h"
+#include "node/host/notify.h"
+#include "node/host/writer.h"
+
+enum { TURN_MS = 1000, READER_CHECK_MS = 60000, WARNING_KEPT_MS = 3600000 };
+
+struct warning {
+    struct wall_ms at;
+    char text[API_WARNING_BYTES_MAX + 1];
+};
+
+struct daemon {
+    struct datadir dir;
+    struct engine *engine;
+    struct writer *writer;
+    struct netloop *net;
+    struct api *api;
+    struct wall_ms started;
+    atomic_int readiness;
+    atomic_uint rebuild_permille;
+    pthread_mutex_t lock; /* warnings, own head */
+    size_t next_warning;
+    struct warning warnings[API_WARNINGS_MAX];
+    bool has_own_log;
+    struct position own_head;
+};
+
+/* ---- what the other threads tell ---- */
+
+static void
+on_alarm(void *arg, const char *text)
+{
+    struct daemon *d = arg;
+    log_line(LOG_WARNING, "%s", text);
+    pthread_mutex_lock(&d->lock);
+    for (size_t i = 0; i < API_WARNINGS_MAX; i++) {
+        if (strncmp(d->warnings[i].text, text, API_WARNING_BYTES_MAX) == 0) {
+            d->warnings[i].at = wall_now();
+            pthread_mutex_unlock(&d->lock);
+            return;
+        }
+    }
+    struct warning *w = &d->warnings[d->next_warning++ % API_WARNINGS_MAX];
+    w->at = wall_now();
+    snprintf(w->text, sizeof(w->text), "%s", text);
+    pthread_mutex_unlock(&d->lock);
+}
+
+static void
+on_notice(void *arg, const struct writer_notice *n)
+{
+    struct daemon *d = arg;
+    if (n->type == NOTICE_OWN_LOG) {
+        pthread_mutex_lock(&d->lock);
+        d->has_own_log = true;
+        d->own_head = (struct position){.log = n->log, .seq = n->seq};
+        pthread_mutex_unlock(&d->lock);
+    }
+    netloop_notice(d->net, n);
+}
+
+static void
+on_rebuilding(void *arg, uint64_t done, uint64_t total)
+{
+    struct daemon *d = arg;
+    if (total == 0) {
+        atomic_store(&d->readiness, API_READY);
+        log_line(LOG_NOTICE, "the state is rebuilt");
+        return;
+    }
+    atomic_store(&d->readiness, API_REBUILDING);
+    atomic_store(&d->rebuild_permille, (unsigned)(done * 1000 / total));
+}
+
+/* ---- what the HTTP server asks ---- */
+
+static int
+deps_submit(void *arg, struct api_job *job, struct err *err)
+{
+    struct daemon *d = arg;
+    if (atomic_load(&d->readiness) == API_REBUILDING)
+        return err_set(err, ERR_UNAVAILABLE, "the state is being rebuilt; reads go on, writes wait");
+    return writer_submit(d->writer, job, err);
+}
+
+static struct wall_ms
+deps_now_wall(void *arg)
+{
+    (void)arg;
+    return wall_now();
+}
+
+static struct mono_ms
+deps_now_mono(void *arg)
+{
+    (void)arg;
+    return mono_now();
+}
+
+static struct civil_date
+deps_today(void *arg)
+{
+    struct daemon *d = arg;
+    return datadir_today(&d->dir);
+}
+
+static enum api_readiness
+deps_readiness(void *arg)
+{
+    struct daemon *d = arg;
+    struct writer_stats s;
+    int r = atomic_load(&d->readiness);
+    if (r != API_READY)
+        return (enum api_readiness)r;
+    writer_stats(d->writer, &s);
+    return s.is_full ? API_FULL : API_READY;
+}
+
+static uint32_t
+count_conflicts(struct daemon *d)
+{
+    struct db_txn *txn = NULL;
+    uint64_t n = 0;
+    if (db_begin_read(d->dir.db, &txn, NULL) == 0)
+        n = db_table_entries(txn, TABLE_CONFLICTS);
+    db_abort(&txn);
+    return (uint32_t)n;
+}
+
+static void
+deps_status(void *arg, struct api_status *ret)
+{
+    struct daemon *d = arg;
+    struct writer_stats w;
+    struct netloop_stats n;
+    struct db_usage usage = {0};
+    writer_stats(d->writer, &w);
+    netloop_stats(d->net, &n);
+    *ret = (struct api_status){.production = d->dir.identity.production,
+                               .started = d->started,
+                               .rebuild_permille = atomic_load(&d->rebuild_permille),
+                               .queue_used = w.queue,
+                               .queue_max = WRITER_JOBS_MAX,
+                               .conflicts = count_conflicts(d),
+                               .peers_connected = n.sessions,
+                               .peers_trusted = n.peers};
+    snprintf(ret->federation, sizeof(ret->federation), "%s", d->dir.identity.federation_name.s);
+    if (db_usage(d->dir.db, &usage, NULL) == 0) {
+        ret->map_bytes = usage.map_bytes;
+        ret->map_used_bytes = usage.used_bytes;
+    }
+    struct wall_ms now = wall_now();
+    pthread_mutex_lock(&d->lock);
+    ret->has_own_log = d->has_own_log;
+    ret->own_head = d->own_head;
+    for (size_t i = 0; i < API_WARNINGS_MAX; i++)
+        if (d->warnings[i].text[0] != '\0' && now.ms - d->warnings[i].at.ms < WARNING_KEPT_MS)
+            memcpy(ret->warnings[ret->n_warnings++], d->warnings[i].text, sizeof(ret->warnings[0]));
+    pthread_mutex_unlock(&d->lock);
+}
+
+static size_t
+deps_peers(void *arg, struct api_peer *ret, size_t max)
+{
+    struct daemon *d = arg;
+    return netloop_peers(d->net, ret, max);
+}
+
+static bool
+deps_known_at(void *arg, const struct unit_id *unit, struct wall_ms *ret)
+{
+    struct daemon *d = arg;
+    return netloop_known_at(d->net, unit, ret);
+}
+
+static void
+metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    char text[320];
+    int n = snprintf(text, sizeof(text), "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name,
+                     (unsigned long long)value);
+    if (n > 0 && (size_t)n < sizeof(text))
+        buf_put(out, text, (size_t)n);
+}
+
+static void
+deps_metrics(void *arg, struct buf *out)
+{
+    struct daemon *d = arg;
+    struct writer_stats w;
+    struct netloop_stats n;
+    struct db_usage usage = {0};
+    writer_stats(d->writer, &w);
+    netloop_stats(d->net, &n);
+    metric(out, "smartnode_commits_total", "counter", "Commits of the main environment.", w.commits);
+    metric(out, "smartnode_events_written_total", "counter", "Events stored, own and received.", w.events);
+    metric(out, "smartnode_runs_stored_total", "counter", "Runs received from peers and stored.", w.runs);
+    metric(out, "smartnode_commits_refused_full_total", "counter", "Commits refused because disk or map was full.",
+           w.full);
+    metric(out, "smartnode_writer_queue", "gauge", "Requests that wait for the writer.", w.queue);
+    metric(out, "smartnode_peers_trusted", "gauge", "Pinned peers.", n.peers);
+    metric(out, "smartnode_sessions_open", "gauge", "Open sessions with peers.", n.sessions);
+    metric(out, "smartnode_lag_events", "gauge", "Events that peers announced and this node does not hold.",
+           n.lag_events);
+    metric(out, "smartnode_lag_logs", "gauge", "Logs of which peers announced more than this node holds.", n.lag_logs);
+    metric(out, "smartnode_messages_dropped_total", "counter", "Runs and messages that nobody asked for.", n.dropped);
+    if (db_usage(d->dir.db, &usage, NULL) == 0) {
+        metric(out, "smartnode_map_bytes", "gauge", "Size of the main map.", usage.map_bytes);
+        metric(out, "smartnode_map_used_bytes", "gauge", "Bytes of the main map in use.", usage.used_bytes);
+        metric(out, "smartnode_readers", "gauge", "Readers of the main environment.", usage.readers);
+    }
+}
+
+static void
+deps_log(void *arg, const char *line)
+{
+    (void)arg;
+    log_line(LOG_NOTICE, "%s", line);
+}
+
+/* ---- start and stop ---- */
+
+static int
+read_pem(const char *path, char **ret, struct err *err)
+{
+    enum { PEM_MAX = 65536 };
+    FILE *f = path[0] ? fopen(path, "re") : NULL;
+    *ret = NULL;
+    if (path[0] == '\0')
+        return 0;
+    if (!f)
+        return err_errno(err, "%s", path);
+    char *text = calloc(1, PEM_MAX);
+    size_t n = text ? fread(text, 1, PEM_MAX - 1, f) : 0;
+    fclose(f);
+    if (n == 0) {
+        free(text);
+        return err_set(err, ERR_INVALID, "%s: empty", path);
+    }
+    *ret = text;
+    return 0;
+}
+
+static int
+start_api(struct daemon *d, struct err *err)
+{
+    struct api_deps deps = {.db = d->dir.db,
+                            .vault = d->dir.vault,
+                            .unit = d->dir.identity.unit,
+                            .arg = d,
+                            .submit = deps_submit,
+                            .now_wall = deps_now_wall,
+                            .now_mono = deps_now_mono,
+                            .today = deps_today,
+                            .random = random_fill,
+                            .readiness = deps_readiness,
+                            .status = deps_status,
+                            .peers = deps_peers,
+                            .unit_known_at = deps_known_at,
+                            .metrics = deps_metrics,
+                            .log = deps_log};
+    struct api_config config = {
+        .listen = d->dir.config.http_listen, .port = d->dir.config.http_port, .threads = d->dir.config.http_threads};
+    char *key = NULL, *cert = NULL;
+    memcpy(deps.unit_code, d->dir.identity.unit_code, sizeof(deps.unit_code));
+    int rc = read_pem(d->dir.config.tls_key, &key, err);
+    if (rc == 0)
+        rc = read_pem(d->dir.config.tls_cert, &cert, err);
+    config.tls_key = key;
+    config.tls_cert = cert;
+    if (rc == 0)
+        rc = api_start(&deps, &config, &d->api, err);
+    if (rc != 0)
+        err_wrap(err, "HTTP on %s port %u", d->dir.config.http_listen, d->dir.config.http_port);
+    free(key);
+    free(cert);
+    return rc;
+}
+
+static int
+rebuild_at_start(void *arg, uint64_t done, uint64_t total)
+{
+    static uint64_t said;
+    (void)arg;
+    uint64_t percent = total > 0 ? done * 100 / total : 100;
+    if (percent >= said + 5 || done == total) {
+        said = percent;
+        log_line(LOG_NOTICE, "rebuilding the state from the logs: %llu %%", (unsigned long long)percent);
+    }
+    return 0;
+}
+
+static int
+prepare(struct daemon *d, const char *path, struct err *err)
+{
+    bool rebuild = false;
+    int rc = datadir_open(path, DATADIR_WRITER, &d->dir, err);
+    if (rc != 0)
+        return rc;
+    log_format_json(d->dir.config.log_json);
+    struct netloop_config nc = {.identity = &d->dir.identity,
+                                .db = d->dir.db,
+                                .vault = d->dir.vault,
+                                .listen =
+                                    strcmp(d->dir.config.sync_listen, "none") == 0 ? NULL : d->dir.config.sync_listen,
+                                .residency = d->dir.config.residency,
+                                .unit_bytes_max = d->dir.config.unit_gib_max << 30,
+                                .alarm = on_alarm,
+                                .arg = d};
+    snprintf(nc.program, sizeof(nc.program), "smartnode %s", SMARTNODE_VERSION);
+    rc = netloop_new(&nc, &d->net, err);
+    if (rc == 0)
+        rc = apply_rebuild_needed(d->dir.db, &rebuild, err);
+    if (rc == 0 && rebuild)
+        rc = apply_rebuild(d->dir.db, rebuild_at_start, d, err);
+    if (rc == 0)
+        rc = datadir_engine(&d->dir, &d->engine, err);
+    return rc;
+}
+
+static int
+start(struct daemon *d, struct err *err)
+{
+    struct writer_config wc = {.engine = d->engine,
+                               .db = d->dir.db,
+                               .notice = on_notice,
+                               .rebuilding = on_rebuilding,
+                               .alarm = on_alarm,
+                               .arg = d};
+    int rc = writer_start(&wc, &d->writer, err);
+    if (rc == 0)
+        rc = start_api(d, err);
+    if (rc == 0)
+        rc = netloop_start(d->net, d->writer, err);
+    return rc;
+}
+
+/* Requests first, then the peers, then the writer with what is left, then the directory. */
+static void
+stop(struct daemon *d)
+{
+    atomic_store(&d->readiness, API_STOPPING);
+    notify_manager("STOPPING=1");
+    api_stop(&d->api);
+    netloop_stop(d->net);
+    writer_stop(&d->writer);
+    netloop_free(&d->net);
+    engine_free(&d->engine);
+    datadir_close(&d->dir);
+}
+
+/* Signals, once a second what the server's deadlines need, once a minute dead readers. */
+static void
+turn(struct daemon *d, int signals)
+{
+    int64_t checked = mono_now().ms;
+    for (;;) {
+        struct pollfd p = {.fd = signals, .events = POLLIN};
+        struct signalfd_siginfo info;
+        unsigned cleared;
+        struct err err;
+        if (poll(&p, 1, TURN_MS) > 0 && read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+            if (info.ssi_signo != SIGHUP)
+                return;
+            log_line(LOG_NOTICE, "reading the pinned peers again");
+            netloop_reload_trust(d->net);
+        }
+        struct mono_ms now = mono_now();
+        api_tick(d->api, now);
+        notify_manager("WATCHDOG=1");
+        if (now.ms - checked >= READER_CHECK_MS) {
+            checked = now.ms;
+            if (db_reader_check(d->dir.db, &cleared, &err) != 0)
+                on_alarm(d, err.text);
+        }
+    }
+}
+
+static int
+run(const char *path, struct err *err)
+{
+    static struct daemon d; /* large, and one for each process */
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: they inherit it */
+    signal(SIGPIPE, SIG_IGN);
+    int signals = signalfd(-1, &set, SFD_CLOEXEC);
+    if (signals < 0)
+        return err_errno(err, "signals");
+    d.started = wall_now();
+    atomic_init(&d.readiness, API_STARTING);
+    pthread_mutex_init(&d.lock, NULL);
+    d.dir.lock_fd = -1;
+    int rc = prepare(&d, path, err);
+    if (rc == 0)
+        rc = start(&d, err);
+    if (rc == 0) {
+        atomic_store(&d.readiness, API_READY);
+        log_line(LOG_NOTICE, "unit %s (%s), federation %s, %s: http on %s port %u, peers on %s",
+                 d.dir.identity.unit_code, d.dir.identity.unit_name.s, d.dir.identity.federation_name.s,
+                 d.dir.identity.production ? "production" : "test", d.dir.config.http_listen, api_port(d.api),
+                 netloop_endpoint(d.net)[0] ? netloop_endpoint(d.net) : "none (dials only)");
+        notify_manager("READY=1");
+        turn(&d, signals);
+        log_line(LOG_NOTICE, "stopping");
+    }
+    stop(&d);
+    close(signals);
+    return rc;
+}
+
+struct run_args {
+    const char *data;
+};
+
+static error_t
+on_option(int key, char *arg, struct argp_state *state)
+{
+    struct run_args *a = state->input;
+    if (key == 'd')
+        a->data = arg;
+    else if (key == ARGP_KEY_ARG)
+        argp_error(state, "unexpected argument: %s", arg);
+    else
+        return ARGP_ERR_UNKNOWN;
+    return 0;
+}
+
+int
+cmd_run(int argc, char **argv)
+{
+    static const struct argp_option options[] = {{"data", 'd', "DIR", 0, "The node's data directory", 0}, {0}};
+    static const struct argp argp = {
+        options,
+        on_option,
+        NULL,
+        "Runs the node until it gets SIGTERM or SIGINT. SIGHUP reads the pinned peers again.\v"
+        "Addresses, ports and limits are in DIR/smartnode.conf; smartnode config check tells what is wrong with it.",
+        NULL,
+        NULL,
+        NULL};
+    struct run_args args = {0};
+    char path[PATH_BYTES_MAX];
+    struct err err = {0};
+    if (argp_parse(&argp, argc, argv, 0, NULL, &args) != 0)
+        return EXIT_USAGE;
+    if (datadir_find(args.data, path, &err) != 0 || run(path, &err) != 0)
+        return cli_fail(&err);
+    return EXIT_OK;
+}

@@ -1,0 +1,69 @@
+/* The program's main: finds the command. Everything else is in the commands (cli.h). */
+#include <argp.h>
+#include <stdio.h>
+
+#include "node/host/cli.h"
+#include "proto/crypto.h"
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *what;
+};
+
+static const struct command commands[] = {
+    {"init", cmd_init, "make a new node: keys, data directory, first events"},
+    {"run", cmd_run, "run the node"},
+    {"status", cmd_status, "what the node holds, whom it hears, what needs attention"},
+    {"card", cmd_card, "print this unit's card for the peers"},
+    {"peer", cmd_peer, "trust a unit's card, list and remove peers"},
+    {"token", cmd_token, "make, list and revoke the tokens of people and systems"},
+    {"member", cmd_member, "find, show and change members on the running node"},
+    {"import", cmd_import, "bring in members from a CSV file"},
+    {"export", cmd_export, "write the unit's members to a file that can be imported"},
+    {"report", cmd_report, "members on a day, flows between days, of any unit"},
+    {"receipt", cmd_receipt, "prove one event to somebody else, or check such a proof"},
+    {"verify", cmd_verify, "check everything that is stored"},
+    {"rebuild", cmd_rebuild, "make the state anew from the logs"},
+    {"diff", cmd_diff, "compare two nodes' states"},
+    {"config", cmd_config, "check the configuration"},
+};
+
+static void
+help(FILE *to)
+{
+    fprintf(to, "Usage: smartnode COMMAND [OPTION…]\n\nA node of one unit of the federation.\n\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].what);
+    fprintf(to, "\nsmartnode COMMAND --help says more of each. A first node: smartnode init --help.\n");
+}
+
+int
+main(int argc, char **argv)
+{
+    struct err err = {0};
+    if (argc < 2) {
+        help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        help(stdout);
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("smartnode %s\n", SMARTNODE_VERSION);
+        return EXIT_OK;
+    }
+    if (crypto_init(&err) != 0)
+        return cli_fail(&err);
+    argp_err_exit_status = EXIT_USAGE;
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            char name[32];
+            snprintf(name, sizeof(name), "smartnode %s", commands[i].name);
+            argv[1] = name;
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    return cli_usage("no command %.40s; smartnode --help lists them", argv[1]);
+}
