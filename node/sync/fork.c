@@ -82,8 +82,8 @@ freeze(struct sync *s, struct session *p, struct log *l, uint64_t at, struct sli
         e->freeze.proof = emit_copy(s, proof);
     }
     if (first) {
-        emit_alarm(s, ALARM_FORK, p, NULL, l, "two sealed histories of one log after event %llu: frozen",
-                   (unsigned long long)at);
+        emit_alarm(s, ALARM_FORK, p, NULL, l, "two sealed histories of one log, %s event %llu: frozen",
+                   proof.len > 0 ? "after" : "before", (unsigned long long)(proof.len > 0 ? at : l->walk_seq));
         if (l->local)
             emit_alarm(s, ALARM_CLONE, p, NULL, l,
                        "the log that this node writes has a second history: a clone or a stolen key");

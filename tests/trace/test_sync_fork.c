@@ -54,14 +54,14 @@ two_branches_of_one_log_freeze_it_everywhere(void **state)
            "C>B evidence L1 from 5, 4+0\n"
            "B>C close want\n"
            "B: freeze L1 at 4 with proof\n"
-           "B: alarm fork: two sealed histories of one log after event 4: frozen\n"
+           "B: alarm fork: two sealed histories of one log, after event 4: frozen\n"
            "B>A evidence L1 from 5, 2+4\n"
            "B>C evidence L1 from 5, 2+4\n"
            "A: freeze L1 at 4 with proof\n"
-           "A: alarm fork: two sealed histories of one log after event 4: frozen\n"
+           "A: alarm fork: two sealed histories of one log, after event 4: frozen\n"
            "A: alarm clone: the log that this node writes has a second history: a clone or a stolen key\n"
            "C: freeze L1 at 4 with proof\n"
-           "C: alarm fork: two sealed histories of one log after event 4: frozen\n"
+           "C: alarm fork: two sealed histories of one log, after event 4: frozen\n"
            "C: alarm clone: the log that this node writes has a second history: a clone or a stolen key\n");
     assert_int_equal(w.nodes[0].frozen, 1);
     assert_int_equal(w.nodes[2].alarms[ALARM_CLONE], 1);
@@ -93,7 +93,7 @@ a_fork_before_the_run_at_hand_is_followed_back(void **state)
            "C>B evidence L1 from 11, 3+0\n"
            "B>C close want\n"
            "B: freeze L1 at 0\n"
-           "B: alarm fork: two sealed histories of one log after event 0: frozen\n"
+           "B: alarm fork: two sealed histories of one log, before event 10: frozen\n"
            "B>C want L1 from 11\n"
            "C>B evidence L1 from 8, 3+0\n"
            "B>C want L1 from 8\n"
@@ -102,10 +102,10 @@ a_fork_before_the_run_at_hand_is_followed_back(void **state)
            "B>A evidence L1 from 5, 8+3\n"
            "B>C evidence L1 from 5, 8+3\n"
            "A: freeze L1 at 4 with proof\n"
-           "A: alarm fork: two sealed histories of one log after event 4: frozen\n"
+           "A: alarm fork: two sealed histories of one log, after event 4: frozen\n"
            "A: alarm clone: the log that this node writes has a second history: a clone or a stolen key\n"
            "C: freeze L1 at 4 with proof\n"
-           "C: alarm fork: two sealed histories of one log after event 4: frozen\n"
+           "C: alarm fork: two sealed histories of one log, after event 4: frozen\n"
            "C: alarm clone: the log that this node writes has a second history: a clone or a stolen key\n");
     end();
 }
@@ -133,16 +133,16 @@ a_branch_that_is_shorter_is_found_too(void **state)
            "B>C evidence L1 from 1, 8+0\n"
            "B>C want L1 from 7\n"
            "C: freeze L1 at 4 with proof\n"
-           "C: alarm fork: two sealed histories of one log after event 4: frozen\n"
+           "C: alarm fork: two sealed histories of one log, after event 4: frozen\n"
            "C: alarm clone: the log that this node writes has a second history: a clone or a stolen key\n"
            "C>B evidence L1 from 1, 6+8\n"
            "C>B evidence L1 from 5, 2+0\n"
            "B>A close want\n"
            "B: freeze L1 at 4 with proof\n"
-           "B: alarm fork: two sealed histories of one log after event 4: frozen\n"
+           "B: alarm fork: two sealed histories of one log, after event 4: frozen\n"
            "B>A evidence L1 from 1, 6+8\n"
            "A: freeze L1 at 4 with proof\n"
-           "A: alarm fork: two sealed histories of one log after event 4: frozen\n"
+           "A: alarm fork: two sealed histories of one log, after event 4: frozen\n"
            "A: alarm clone: the log that this node writes has a second history: a clone or a stolen key\n");
     end();
 }
@@ -169,11 +169,11 @@ two_writers_of_one_log_meet(void **state)
            "A>B evidence L1 from 5, 2+0\n"
            "B>A evidence L1 from 5, 2+0\n"
            "B: freeze L1 at 4 with proof\n"
-           "B: alarm fork: two sealed histories of one log after event 4: frozen\n"
+           "B: alarm fork: two sealed histories of one log, after event 4: frozen\n"
            "B: alarm clone: the log that this node writes has a second history: a clone or a stolen key\n"
            "B>A evidence L1 from 5, 2+2\n"
            "A: freeze L1 at 4 with proof\n"
-           "A: alarm fork: two sealed histories of one log after event 4: frozen\n"
+           "A: alarm fork: two sealed histories of one log, after event 4: frozen\n"
            "A: alarm clone: the log that this node writes has a second history: a clone or a stolen key\n"
            "A>B evidence L1 from 5, 2+2\n");
     end();
@@ -205,7 +205,7 @@ the_proof_reaches_who_holds_one_branch_only_and_outlives_a_restart(void **state)
            "D>B heads full L1:6\n"
            "B>D evidence L1 from 5, 2+4\n"
            "D: freeze L1 at 4 with proof\n"
-           "D: alarm fork: two sealed histories of one log after event 4: frozen\n");
+           "D: alarm fork: two sealed histories of one log, after event 4: frozen\n");
     end();
 }
 
