@@ -21,7 +21,7 @@ json_depth_check(struct slice text, struct err *err)
             in_string = true;
         } else if (c == '{' || c == '[') {
             if (++depth > JSON_DEPTH_MAX) {
-                return err_set(err, ERR_LIMIT, "nested deeper than %d", JSON_DEPTH_MAX);
+                return err_set(err, ERR_INVALID, "nested deeper than %d", JSON_DEPTH_MAX);
             }
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;

@@ -10,7 +10,7 @@ struct json_t;
 
 enum { JSON_DEPTH_MAX = 8, JSON_FIELDS_MAX = 32, JSON_PATH_MAX = 48 };
 
-/* Checks nesting by one linear scan that allocates nothing. ERR_LIMIT over JSON_DEPTH_MAX. */
+/* Checks nesting by one linear scan that allocates nothing. ERR_INVALID over JSON_DEPTH_MAX. */
 int json_depth_check(struct slice text, struct err *err) NODISCARD;
 
 /* An object being read. */
@@ -25,7 +25,7 @@ struct json_in {
     struct json_in *parent;
 };
 
-/* ERR_INVALID: not JSON, duplicate keys, not an object; ERR_LIMIT: too deep. release wipes nothing of jansson's own memory: the
+/* ERR_INVALID: not JSON, duplicate keys, not an object, too deep. release wipes nothing of jansson's own memory: the
  * parsed tree lives as short as can be. */
 int json_in_open(struct json_in *in, struct slice text, struct err *err) NODISCARD;
 /* A nested object: false if absent. Close it with json_in_done like the outer one. */
