@@ -120,6 +120,15 @@ is_asked_for(const char *key, const char *const *asked, size_t n)
     return false;
 }
 
+/* A key of the client's goes back to it only if it may be cut anywhere and shown anywhere. */
+static bool
+key_is_plain(const char *key)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
+    return key[0] != '\0' && key[strspn(key, plain)] == '\0';
+}
+
 int
 json_in_done(struct json_in *in)
 {
@@ -129,7 +138,7 @@ json_in_done(struct json_in *in)
         json_object_foreach(in->object, key, value)
         {
             if (!is_asked_for(key, in->asked, in->n_asked)) {
-                json_in_fail(in, text_ok(key, strlen(key)) ? key : "?", "is not known here");
+                json_in_fail(in, key_is_plain(key) ? key : "?", "is not known here");
                 break;
             }
         }

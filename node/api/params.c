@@ -14,6 +14,13 @@ struct query_scan {
     int rc;
 };
 
+static bool
+name_is_plain(const char *name)
+{
+    return name[0] != '\0' &&
+           name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] == '\0';
+}
+
 static enum MHD_Result
 query_one(void *cls, enum MHD_ValueKind kind UNUSED, const char *name, const char *value)
 {
@@ -33,7 +40,7 @@ query_one(void *cls, enum MHD_ValueKind kind UNUSED, const char *name, const cha
         }
         p += n + (p[n] == ' ');
     }
-    s->rc = err_field(s->err, ERR_INVALID, text_ok(name, len) ? name : "?", "is not a parameter of this resource");
+    s->rc = err_field(s->err, ERR_INVALID, name_is_plain(name) ? name : "?", "is not a parameter of this resource");
     return MHD_NO;
 }
 

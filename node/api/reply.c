@@ -44,6 +44,18 @@ reply_json(struct request *r, unsigned status)
     return json_out_of(r->out);
 }
 
+/* Texts of errors are cut at their end, maybe within a character. */
+static void
+put_detail(struct json_out *j, const char *text)
+{
+    size_t len = strlen(text), least = len > 3 ? len - 3 : 0;
+
+    while (len > least && !text_ok(text, len)) {
+        len--;
+    }
+    json_text(j, text, text_ok(text, len) ? len : 0);
+}
+
 void
 problem_write(struct json_out *j, unsigned status, const struct err *err)
 {
@@ -56,8 +68,8 @@ problem_write(struct json_out *j, unsigned status, const struct err *err)
     json_put_text(j, "title", MHD_get_reason_phrase_for(status));
     json_put_uint(j, "status", status);
     /* What went wrong inside is for the log, not for whoever asks. */
-    json_put_text(j, "detail",
-                  status == MHD_HTTP_INTERNAL_SERVER_ERROR ? "internal error, see the log of the node" : err->text);
+    json_key(j, "detail");
+    put_detail(j, status == MHD_HTTP_INTERNAL_SERVER_ERROR ? "internal error, see the log of the node" : err->text);
     if (err->field[0] != '\0') {
         json_put_text(j, "field", err->field);
     }
