@@ -108,7 +108,7 @@ fate_of(struct request *r, const struct log_row *log, const struct position *at,
         const struct event_common *common)
 {
     struct fate fate = {OUTCOME_APPLIED, VOID_NONE};
-    struct office_id office;
+    struct office_id office = {0};
     uint8_t key[KEY_OFFICE], at_key[KEY_POSITION];
     struct slice value;
     struct member_row row;
@@ -121,7 +121,7 @@ fate_of(struct request *r, const struct log_row *log, const struct position *at,
         return (struct fate){OUTCOME_VOID, (enum void_reason)value.data[0]};
     }
     if (kind == KIND_UNIT_DESCRIBED) {
-        (void)fate_in_place(r, TABLE_UNITS, slice_of(log->unit.b, HASH_BYTES), log, NULL, at, &fate);
+        (void)fate_in_place(r, TABLE_UNITS, slice_of(log->unit.b, HASH_BYTES), log, &office, at, &fate);
     } else if (kind >= KIND_OFFICE_OPENED && kind <= KIND_OFFICE_CLOSED && common->has_subject) {
         memcpy(office.b, common->subject.b, ID_BYTES);
         key_office(key, &log->unit, &office);

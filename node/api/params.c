@@ -174,6 +174,7 @@ unit_is_own(const struct request *r, const struct unit_id *unit)
 static void
 unit_code_load(struct request *r, const struct unit_id *unit)
 {
+    static const struct office_id none;
     struct place_row row;
     struct slice value;
 
@@ -182,7 +183,7 @@ unit_code_load(struct request *r, const struct unit_id *unit)
     if (unit_is_own(r, unit)) {
         memcpy(r->named_code, r->api->deps.unit_code, UNIT_CODE_MAX);
     } else if (db_get(r->txn, TABLE_UNITS, slice_of(unit->b, HASH_BYTES), &value, NULL) == 0 &&
-               place_row_decode(value, unit, NULL, &row, NULL) == 0) {
+               place_row_decode(value, unit, &none, &row, NULL) == 0) {
         memcpy(r->named_code, row.unit_code, UNIT_CODE_MAX);
         place_row_release(&row);
     }

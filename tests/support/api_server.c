@@ -4,11 +4,10 @@
 #undef MSG_BATCH
 
 #include "tests/support/api_server.h"
+#include "tests/support/storage.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { HANG_MS = 60000 }; /* only a failure takes this long */
@@ -179,7 +178,10 @@ server_start(struct api_server *s)
     struct db_txn *txn;
     struct err err = {0};
 
+    void (*prepare)(struct api_server *) = s->prepare;
+
     memset(s, 0, sizeof(*s));
+    s->prepare = prepare;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
     s->play = server_accept;
@@ -188,8 +190,7 @@ server_start(struct api_server *s)
     s->mono_ms = 1000;
     s->readiness = API_READY;
     MUST(crypto_init(&err) == 0);
-    snprintf(s->dir, sizeof(s->dir), "/tmp/smartnode-api-XXXXXX");
-    MUST(mkdtemp(s->dir) != NULL);
+    test_dir_make(s->dir);
     struct db_opts opts = {
         .path = s->dir, .map_bytes = 64 << 20, .kind = DB_MAIN, .create = true, .volatile_for_simulation = true};
     MUST(db_open(&opts, &s->db, &err) == 0);
@@ -200,23 +201,19 @@ server_start(struct api_server *s)
     token_put(s, txn, 4, ROLE_DESK, s->wall_ms - 1, s->expired);
     MUST(db_commit(&txn, &err) == 0);
     deps_fill(s);
+    if (prepare != NULL) {
+        prepare(s);
+    }
     MUST(api_start(&s->deps, &config, &s->api, &err) == 0);
 }
 
 void
 server_stop(struct api_server *s)
 {
-    char path[320];
-
     api_stop(&s->api);
+    vault_close(&s->vault);
     db_close(&s->db);
-    DIR *d = opendir(s->dir);
-    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
-        snprintf(path, sizeof(path), "%s/%s", s->dir, e->d_name);
-        unlink(path);
-    }
-    closedir(d);
-    rmdir(s->dir);
+    test_dir_remove(s->dir);
 }
 
 int

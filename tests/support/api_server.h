@@ -10,7 +10,7 @@
 enum { ANSWER_BYTES_MAX = 1 << 22 };
 
 struct api_server {
-    char dir[64];
+    char dir[256]; /* TEST_PATH_MAX */
     struct db *db;
     struct api *api;
     struct api_deps deps;
@@ -26,9 +26,12 @@ struct api_server {
     size_t job_ops[16]; /* operations of the first jobs */
     struct api_op last; /* copy of the last operation */
     uint64_t next_seq;
+    void (*prepare)(struct api_server *s); /* set before server_start: fills db and deps before anything listens */
+    struct vault *vault;                   /* closed by server_stop */
     char desk[TOKEN_TEXT_MAX], reports[TOKEN_TEXT_MAX], operator_token[TOKEN_TEXT_MAX], expired[TOKEN_TEXT_MAX];
 };
 
+/* Everything but prepare is overwritten. */
 void server_start(struct api_server *s);
 void server_stop(struct api_server *s);
 /* Waits for a job that play left alone, and takes it. */

@@ -15,7 +15,7 @@ static char body[ANSWER_BYTES_MAX];
 static int
 setup(void **state)
 {
-    struct api_server *s = malloc(sizeof(*s));
+    struct api_server *s = calloc(1, sizeof(*s));
 
     server_start(s);
     *state = s;

@@ -18,7 +18,7 @@ static const char key_header[] = "Idempotency-Key: a-1\r\n";
 static int
 setup(void **state)
 {
-    struct api_server *s = malloc(sizeof(*s));
+    struct api_server *s = calloc(1, sizeof(*s));
 
     server_start(s);
     *state = s;
