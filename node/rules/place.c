@@ -15,7 +15,8 @@ place_row_init(struct place_row *r, const struct unit_id *unit, const struct off
 {
     memset(r, 0, sizeof(*r));
     r->unit = *unit;
-    r->office = *office;
+    if (office)
+        r->office = *office;
 }
 
 void

@@ -27,6 +27,7 @@ struct place_row {
     struct place_entry *entries;
 };
 
+/* office: NULL for the row of a unit, here and in place_row_decode. */
 void place_row_init(struct place_row *r, const struct unit_id *unit, const struct office_id *office);
 void place_row_release(struct place_row *r);
 int place_row_encode(const struct place_row *r, struct buf *out, struct err *err) NODISCARD;
