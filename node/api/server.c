@@ -102,14 +102,18 @@ on_target(void *cls UNUSED, const char *target, struct MHD_Connection *mhd)
     return NULL;
 }
 
+/* Wiped in place, so that a look-up does not grow a buffer anew each time. */
 static void
 buf_reuse(struct buf *b, bool wipe)
 {
-    if (wipe || b->cap > OUT_KEPT_BYTES) {
+    if (b->cap > OUT_KEPT_BYTES) {
         buf_free(b);
-    } else {
-        buf_clear(b);
+        return;
     }
+    if (wipe && b->data != NULL) {
+        person_wipe(b->data, b->len);
+    }
+    buf_clear(b);
 }
 
 static void
@@ -125,7 +129,7 @@ on_completed(void *cls UNUSED, struct MHD_Connection *mhd UNUSED, void **con_cls
     batch_free(r);
     request_ops_free(r);
     person_wipe(r->new_token, sizeof(r->new_token));
-    buf_reuse(r->in, r->in->len > 0);
+    buf_reuse(r->in, true);
     buf_reuse(r->out, r->personal);
     r->state = REQUEST_NONE;
     r->conn->served = true;
