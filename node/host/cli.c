@@ -1,0 +1,143 @@
+/* See cli.h and cli_common.h. */
+#include "node/host/cli_common.h"
+
+#include <stdarg.h>
+#include <unistd.h>
+
+enum { PROGRESS_EVERY_MS = 200, PROGRESS_AFTER_MS = 400 };
+
+int
+cli_fail(const struct err *err)
+{
+    if (err->field[0] != '\0' && !strstr(err->text, err->field))
+        fprintf(stderr, "smartnode: %s: %s\n", err->field, err->text);
+    else
+        fprintf(stderr, "smartnode: %s\n", err->text);
+    switch (err->code) {
+    case ERR_BUSY: return EXIT_BUSY;
+    case ERR_UNAVAILABLE: return EXIT_NOT_RUNNING;
+    default: return EXIT_ERROR;
+    }
+}
+
+int
+cli_usage(const char *fmt, ...)
+{
+    va_list args;
+    fputs("smartnode: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputs("\n", stderr);
+    return EXIT_USAGE;
+}
+
+bool
+cli_common_option(struct cli_common *c, int key, char *arg)
+{
+    switch (key) {
+    case OPT_DATA: c->data = arg; return true;
+    case OPT_URL: c->url = arg; return true;
+    case OPT_TOKEN_FILE: c->token_file = arg; return true;
+    case OPT_JSON: c->json = true; return true;
+    default: return false;
+    }
+}
+
+void
+cli_parse(const struct argp *argp, const char *name, int argc, char **argv, void *input)
+{
+    static char full[64];
+    char *first = argv[0];
+    snprintf(full, sizeof(full), "smartnode %s", name);
+    argp_err_exit_status = EXIT_USAGE;
+    argv[0] = full;
+    if (argp_parse(argp, argc, argv, 0, NULL, input) != 0)
+        exit(EXIT_USAGE);
+    argv[0] = first;
+}
+
+int
+cli_open(const char *data_or_null, enum datadir_mode mode, struct datadir *ret, struct err *err)
+{
+    char path[PATH_BYTES_MAX];
+    int rc = datadir_find(data_or_null, path, err);
+    return rc != 0 ? rc : datadir_open(path, mode, ret, err);
+}
+
+int
+cli_base_of(const struct config *c, char ret[HTTP_URL_MAX], struct err *err)
+{
+    const char *host = c->http_listen;
+    if (c->http_port == 0)
+        return err_set(err, ERR_INVALID,
+                       "the configuration leaves the HTTP port to the system: give the node's address with --url");
+    if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0)
+        host = "127.0.0.1";
+    else if (strcmp(host, "::") == 0)
+        host = "::1";
+    snprintf(ret, HTTP_URL_MAX, strchr(host, ':') ? "%s://[%s]:%u" : "%s://%s:%u",
+             c->tls_cert[0] != '\0' ? "https" : "http", host, (unsigned)c->http_port);
+    return 0;
+}
+
+int
+cli_print(const struct buf *b, struct err *err)
+{
+    int rc = buf_check(b, "answer", err);
+    if (rc != 0)
+        return rc;
+    if (fwrite(b->data, 1, b->len, stdout) != b->len || putchar('\n') == EOF || fflush(stdout) != 0)
+        return err_errno(err, "standard output");
+    return 0;
+}
+
+const char *
+cli_number(int64_t v, char out[CLI_NUMBER_MAX])
+{
+    char digits[CLI_NUMBER_MAX];
+    int n = snprintf(digits, sizeof(digits), "%lld", (long long)(v < 0 ? -v : v)), at = 0;
+    if (v < 0)
+        out[at++] = '-';
+    for (int i = 0; i < n && at < CLI_NUMBER_MAX - 2; i++) {
+        if (i > 0 && (n - i) % 3 == 0)
+            out[at++] = ' ';
+        out[at++] = digits[i];
+    }
+    out[at] = '\0';
+    return out;
+}
+
+void
+cli_progress_begin(struct cli_progress *p, const char *what)
+{
+    *p = (struct cli_progress){.what = what, .terminal = isatty(STDERR_FILENO) == 1, .begun = mono_now()};
+    p->last = p->begun;
+}
+
+void
+cli_progress_update(struct cli_progress *p, uint64_t done, uint64_t total, uint64_t n)
+{
+    if (!p->terminal)
+        return;
+    struct mono_ms now = mono_now();
+    int64_t since = now.ms - p->begun.ms;
+    if (now.ms - p->last.ms < PROGRESS_EVERY_MS || since < PROGRESS_AFTER_MS || done == 0 || total == 0)
+        return;
+    char number[CLI_NUMBER_MAX], rate[CLI_NUMBER_MAX];
+    int64_t left_s = (int64_t)((double)since * (double)(total - (done < total ? done : total)) / (double)done / 1000.0);
+    fprintf(stderr, "\r\033[K%3u %%  %s %s, %s/s, %lld:%02lld left", (unsigned)(done * 100 / total),
+            cli_number((int64_t)n, number), p->what, cli_number((int64_t)(n * 1000 / (uint64_t)since), rate),
+            (long long)(left_s / 60), (long long)(left_s % 60));
+    fflush(stderr);
+    p->shown = true;
+    p->last = now;
+}
+
+void
+cli_progress_end(struct cli_progress *p)
+{
+    if (p->shown)
+        fputs("\r\033[K", stderr);
+    p->shown = false;
+}

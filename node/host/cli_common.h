@@ -1,0 +1,56 @@
+/* What the commands share: parsing of options, answers for people, progress on a terminal. Used by node/host/cmd_*.c alone. */
+#ifndef SMARTNODE_HOST_CLI_COMMON_H
+#define SMARTNODE_HOST_CLI_COMMON_H
+
+#include <argp.h>
+
+#include "node/host/cli.h"
+#include "node/host/datadir.h"
+#include "node/host/http_client.h"
+
+/* Keys of options that several commands have; a command's own short options are letters. */
+enum { OPT_DATA = 'd', OPT_JSON = 0x1000, OPT_URL, OPT_TOKEN_FILE, OPT_OWN };
+/* clang-format off */
+#define CLI_OPTION_DATA {"data", OPT_DATA, "DIR", 0, "Data directory (else $SMARTNODE_DATA, ./ or /var/lib/smartnode)", 10}
+#define CLI_OPTION_JSON {"json", OPT_JSON, NULL, 0, "Answer as JSON", 11}
+#define CLI_OPTION_URL {"url", OPT_URL, "URL", 0, "Address of the node (else that of the data directory's configuration)", 10}
+#define CLI_OPTION_TOKEN {"token-file", OPT_TOKEN_FILE, "FILE", 0, "File that holds the token (else $SMARTNODE_TOKEN)", 10}
+#define CLI_OPTION_END {0}
+/* clang-format on */
+
+/* What these options said. */
+struct cli_common {
+    const char *data, *url, *token_file;
+    bool json;
+};
+/* True if key was one of the above. */
+bool cli_common_option(struct cli_common *c, int key, char *arg);
+
+/* argp_parse as "smartnode NAME"; wrong usage ends the process with EXIT_USAGE, --help with EXIT_OK. */
+void cli_parse(const struct argp *argp, const char *name, int argc, char **argv, void *input);
+
+/* Finds and opens the data directory as datadir_open. */
+int cli_open(const char *data_or_null, enum datadir_mode mode, struct datadir *ret, struct err *err) NODISCARD;
+
+/* Address of the node that has a data directory, from its configuration. ERR_INVALID if it serves no HTTP at a fixed port. */
+int cli_base_of(const struct config *c, char ret[HTTP_URL_MAX], struct err *err) NODISCARD;
+
+/* Writes b and a line's end to standard output. ERR_IO, ERR_NOMEM, ERR_LIMIT. */
+int cli_print(const struct buf *b, struct err *err) NODISCARD;
+
+/* "12 345" with thin grouping for people. Returns out. */
+enum { CLI_NUMBER_MAX = 32 };
+const char *cli_number(int64_t v, char out[CLI_NUMBER_MAX]);
+
+/* ---- progress: one line on a terminal's standard error, rewritten; nothing elsewhere ---- */
+struct cli_progress {
+    const char *what; /* "rows" */
+    bool shown, terminal;
+    struct mono_ms begun, last;
+};
+void cli_progress_begin(struct cli_progress *p, const char *what);
+/* done of total steer the time left; n is what is counted for people. */
+void cli_progress_update(struct cli_progress *p, uint64_t done, uint64_t total, uint64_t n);
+void cli_progress_end(struct cli_progress *p); /* takes the line away */
+
+#endif

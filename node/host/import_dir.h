@@ -1,0 +1,27 @@
+/* Import into a data directory: the register is looked up there; steps are carried out by an engine over it, or, where a node runs and
+ * holds it, are only looked up (the node carries them out). One thread. */
+#ifndef SMARTNODE_HOST_IMPORT_DIR_H
+#define SMARTNODE_HOST_IMPORT_DIR_H
+
+#include "node/host/datadir.h"
+#include "node/host/import.h"
+
+struct import_dir {
+    struct datadir *d;
+    struct engine *engine; /* NULL: looks up only */
+    struct place_row unit; /* of the own unit; n = 0 if it is not described */
+    struct actor_id actor;
+    struct api_op *op;
+    uint64_t events;
+    void (*test_after_group)(void); /* hook of the tests; NULL */
+};
+
+/* engine may be NULL. The directory and the engine are borrowed. */
+int import_dir_init(struct import_dir *i, struct datadir *d, struct engine *engine, struct err *err) NODISCARD;
+/* Target over it; run is NULL without an engine: the caller puts its own. */
+void import_dir_target(struct import_dir *i, struct import_target *ret);
+/* Writes what the vault still lacks. */
+int import_dir_finish(struct import_dir *i, struct err *err) NODISCARD;
+void import_dir_release(struct import_dir *i);
+
+#endif
