@@ -92,7 +92,6 @@ load(struct apply *a, struct err *err)
         rc = load_logs(a, txn, err);
     a->stats.conflicts = db_table_entries(txn, TABLE_CONFLICTS);
     db_abort(&txn);
-    a->learned = rc != 0;
     return rc;
 }
 
@@ -145,7 +144,6 @@ apply_free(struct apply **ret)
 int
 apply_reset(struct apply *a, struct err *err)
 {
-    /* Also if nothing was learned, the number of conflicts is as before the transaction. */
     entity_office_cache_clear(a);
     a->n_pending = 0;
     a->current = NULL;
@@ -363,7 +361,6 @@ log_open(struct apply *a, struct log_row *row, bool *ret, struct err *err)
         if (counts)
             at[n++] = (struct position){p->log, p->seq};
     }
-    a->learned = true;
     rc = dag_add(a->dag, &row->id, at, n, &row->depth, err);
     return rc == 0 ? waiting_log_over(a, row->no, err) : rc;
 }

@@ -30,7 +30,7 @@ void apply_free(struct apply **a);
  * changes what was applied, apply_rebuild_needed says so after the commit.
  * For the own log, call it once after evlog_append: others may wait for it (a restored node's). */
 int apply_log(struct apply *a, struct db_txn *txn, uint32_t log_no, uint64_t max_events, bool *ret_more, struct err *err) NODISCARD;
-/* After an aborted transaction: forget what was learned in it (reloads the dag if needed). */
+/* After an aborted transaction: forgets what was learned in it by loading everything anew; work grows with the number of logs. */
 int apply_reset(struct apply *a, struct err *err) NODISCARD;
 
 /* Applies the next event of the log that this process writes, before it is stored: seq = row->applied_seq + 1, which it raises in

@@ -55,7 +55,6 @@ struct apply {
     struct state *state;
     struct dag *dag;
     struct apply_stats stats;
-    bool learned; /* anything below must be loaded again after an abort */
 
     struct db_txn *txn;            /* of the call in progress */
     const struct log_row *current; /* log that is being applied: its stored row lags behind */

@@ -290,7 +290,6 @@ static int
 evaluate(struct apply *a, struct db_txn *txn, struct standing *s, struct slice carriers, bool *ret_rebuild,
          struct err *err)
 {
-    a->learned = true;
     int rc = read_statements(a, txn, s, carriers, err);
     if (rc == 0)
         rc = compute_past(txn, s, err);

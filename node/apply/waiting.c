@@ -18,7 +18,6 @@ queue_push(struct apply *a, uint32_t log_no, struct err *err)
         return no_memory(err);
     a->queue.v = v;
     a->queue.v[a->queue.n++] = log_no;
-    a->learned = true;
     return 0;
 }
 
@@ -27,7 +26,6 @@ queue_push(struct apply *a, uint32_t log_no, struct err *err)
 int
 waiting_count(struct apply *a, const uint8_t key[KEY_WAITING], int by, struct err *err)
 {
-    a->learned = true;
     if (by > 0) {
         uint64_t *n = map_put(&a->missing, key, NULL);
         if (n == NULL)
@@ -110,7 +108,6 @@ static int
 remember_log(struct apply *a, const uint8_t key[KEY_WAITING], struct err *err)
 {
     uint32_t no = be32_get(key + KEY_POSITION);
-    a->learned = true;
     uint8_t *kept = map_put(&a->wait_of, &no, NULL);
     if (kept == NULL)
         return no_memory(err);
@@ -163,7 +160,6 @@ waiting_log_over(struct apply *a, uint32_t log_no, struct err *err)
     if (kept == NULL)
         return 0;
     memcpy(key, kept, sizeof(key));
-    a->learned = true;
     (void)map_remove(&a->wait_of, &log_no);
     unlink_waiter(a, key, log_no);
     a->stats.waiting--;

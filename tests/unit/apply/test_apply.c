@@ -332,6 +332,76 @@ a_reference_to_what_is_not_held_waits_until_it_comes(void **arg)
 }
 
 static void
+a_reference_to_what_is_held_but_not_applied_waits_too(void **arg)
+{
+    struct test_register r;
+    struct test_unit u;
+    struct test_log base, later, deep[3], *aside = &deep[2];
+    struct test_runs runs = {.n = 0};
+    enum void_reason reason = VOID_NONE;
+    (void)arg;
+    test_register_open(&r);
+    test_unit_make(&u, "BE", 1);
+    test_log_start(&base, &u, 1, NULL, 0);
+    open_offices(&base);
+    test_runs_take(&runs, &base);
+    struct log_predecessor head = test_log_at(&base);
+    test_log_start(&later, &u, 2, &head, 1);
+    test_admission(&later, test_subject(1), day(1), OFFICE, CATEGORY_A, 1);
+    test_event(&later, KIND_MEMBER_RESIGNED, test_subject(1), day(5), NULL, 0);
+    struct event_ref resigned = test_ref(&later, REF_CORRECTS);
+    test_runs_take(&runs, &later);
+    /* Deeper than what it corrects, or it would not take its place (docs/PROTOCOL.md §10). */
+    for (uint32_t i = 0; i < 3; i++) {
+        struct log_predecessor before = {.seq = 0};
+        if (i > 0)
+            before = test_log_at(&deep[i - 1]);
+        test_log_start(&deep[i], &u, 3 + i, &before, i > 0);
+        if (i < 2)
+            test_runs_take(&runs, &deep[i]);
+    }
+    struct position at = test_event(aside, KIND_MEMBER_RESIGNED, test_subject(1), day(7), &resigned, 1);
+    test_runs_take(&runs, aside);
+    for (size_t i = 1; i < runs.n; i++)
+        test_register_deliver(&r, &runs.v[i]);
+    assert_int_equal(applied_of(&r, &later), 0);
+    assert_int_equal(outcome_of(&r, &u, 1, at, &reason), OUTCOME_WAITING);
+    test_register_deliver(&r, &runs.v[0]);
+    assert_int_equal(outcome_of(&r, &u, 1, at, &reason), OUTCOME_APPLIED);
+    assert_int_equal(state_of(&r, &u, 1, DATE_MAX).left_on.days, day(7).days);
+    test_runs_release(&runs);
+    test_log_release(&base);
+    test_log_release(&later);
+    for (uint32_t i = 0; i < 3; i++)
+        test_log_release(&deep[i]);
+    test_register_close(&r);
+}
+
+static void
+an_office_opened_on_two_branches_is_known_on_both(void **arg)
+{
+    struct test_register r;
+    struct test_unit u;
+    struct test_log logs[2];
+    (void)arg;
+    test_register_open(&r);
+    test_unit_make(&u, "BE", 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct test_runs runs = {.n = 0};
+        enum void_reason reason = VOID_NONE;
+        test_log_start(&logs[i], &u, 1 + i, NULL, 0);
+        open_offices(&logs[i]);
+        struct position at = test_admission(&logs[i], test_subject(i), day(1), OFFICE, CATEGORY_A, 1);
+        test_runs_take(&runs, &logs[i]);
+        test_register_deliver(&r, &runs.v[0]);
+        assert_int_equal(outcome_of(&r, &u, i, at, &reason), OUTCOME_APPLIED);
+        test_runs_release(&runs);
+        test_log_release(&logs[i]);
+    }
+    test_register_close(&r);
+}
+
+static void
 what_must_be_understood_holds_up_its_entity_or_its_log(void **arg)
 {
     struct test_register r;
@@ -480,6 +550,8 @@ main(void)
         cmocka_unit_test(order_of_arrival_does_not_matter),
         cmocka_unit_test(restarts_between_deliveries_change_nothing),
         cmocka_unit_test(a_reference_to_what_is_not_held_waits_until_it_comes),
+        cmocka_unit_test(a_reference_to_what_is_held_but_not_applied_waits_too),
+        cmocka_unit_test(an_office_opened_on_two_branches_is_known_on_both),
         cmocka_unit_test(what_must_be_understood_holds_up_its_entity_or_its_log),
         cmocka_unit_test(own_events_apply_before_they_are_stored),
     };

@@ -37,7 +37,10 @@ live(struct test_log *log, uint32_t n, uint64_t *seed)
             switch (test_random(seed) % 4) {
             case 0: test_category(log, s, (struct civil_date){d}, (uint8_t)(1 + test_random(seed) % 3)); break;
             case 1: test_move(log, s, (struct civil_date){d}, office((uint32_t)(test_random(seed) % OFFICES))); break;
-            case 2: test_event(log, KIND_SHARES_SUBSCRIBED, s, (struct civil_date){d}, NULL, 0); break;
+            case 2: /* twice alike on one day */
+                test_event(log, KIND_SHARES_SUBSCRIBED, s, (struct civil_date){d}, NULL, 0);
+                test_event(log, KIND_SHARES_SUBSCRIBED, s, (struct civil_date){d}, NULL, 0);
+                break;
             default: test_event(log, KIND_WITHDRAWAL_REQUESTED, s, (struct civil_date){d}, NULL, 0); break;
             }
         }
