@@ -16,7 +16,9 @@ struct apply;
 enum { APPLY_EVENTS_PER_STEP = 65536 };
 
 /* applied and void_events count since apply_new; conflicts and waiting (entities' references and logs) are as of now. */
-struct apply_stats { uint64_t applied, void_events, conflicts, waiting; };
+struct apply_stats {
+    uint64_t applied, void_events, conflicts, waiting;
+};
 
 /* Loads the dag, the waiting index and what root statements say from db. state stays the caller's and outlives it. ERR_NOMEM,
  * ERR_CORRUPT, those of db.h. */
@@ -29,7 +31,8 @@ void apply_free(struct apply **a);
  * abort the transaction, then call apply_reset. A new log of a unit with root statements is measured against them; if that
  * changes what was applied, apply_rebuild_needed says so after the commit.
  * For the own log, call it once after evlog_append: others may wait for it (a restored node's). */
-int apply_log(struct apply *a, struct db_txn *txn, uint32_t log_no, uint64_t max_events, bool *ret_more, struct err *err) NODISCARD;
+int apply_log(struct apply *a, struct db_txn *txn, uint32_t log_no, uint64_t max_events, bool *ret_more,
+              struct err *err) NODISCARD;
 /* After an aborted transaction: forgets what was learned in it by loading everything anew; work grows with the number of logs. */
 int apply_reset(struct apply *a, struct err *err) NODISCARD;
 
@@ -39,12 +42,14 @@ int apply_reset(struct apply *a, struct err *err) NODISCARD;
  * needs a newer program), ERR_UNKNOWN_KIND; all errors as in apply_log. Outcome and reason tell the writer to give up (abort) on an event that its
  * checks let through and that would be void: a desk is never told yes about a void event. */
 int apply_local(struct apply *a, struct db_txn *txn, struct log_row *row, struct slice header, struct slice payload,
-                const struct chain_value *chain_after, enum outcome *ret, enum void_reason *ret_reason, struct err *err) NODISCARD;
+                const struct chain_value *chain_after, enum outcome *ret, enum void_reason *ret_reason,
+                struct err *err) NODISCARD;
 
 /* Root statements (docs/PROTOCOL.md §7): to be called in the transaction that stored a first event which carries one. Recomputes
  * stands_to of every log of the unit from all statements held. *ret_rebuild: something applied does not stand any more; the
  * caller commits and calls apply_rebuild. */
-int apply_statements(struct apply *a, struct db_txn *txn, const struct unit_id *unit, bool *ret_rebuild, struct err *err) NODISCARD;
+int apply_statements(struct apply *a, struct db_txn *txn, const struct unit_id *unit, bool *ret_rebuild,
+                     struct err *err) NODISCARD;
 
 /* World for member_row_try and friends, bound to this transaction's view, to which state must be attached. Valid while txn is. */
 void apply_world(struct apply *a, struct db_txn *txn, struct member_world *ret);
@@ -53,7 +58,8 @@ struct apply_stats apply_stats(const struct apply *a);
 /* Rebuilds all state from the logs in chunks (each its own durable commit), calling progress between them; resumable: called
  * again after an interruption it goes on. Used when the rules version changes, after a roll back to a fork, and by verify in a
  * scratch environment. progress may be NULL; returning non-zero from it stops with ERR_UNAVAILABLE. */
-int apply_rebuild(struct db *db, int (*progress)(void *arg, uint64_t done, uint64_t total), void *arg, struct err *err) NODISCARD;
+int apply_rebuild(struct db *db, int (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
+                  struct err *err) NODISCARD;
 /* True if the stored state was built by other rules than RULES_VERSION, or a rebuild was interrupted. */
 int apply_rebuild_needed(struct db *db, bool *ret, struct err *err) NODISCARD;
 

@@ -91,7 +91,8 @@ int entity_refold(struct apply *a, const struct entity *e, struct err *err) NODI
 int entity_unit_code(struct apply *a, const struct unit_id *unit, const char *code, struct err *err) NODISCARD;
 void entity_office_cache_clear(struct apply *a);
 int entity_chain_at(void *arg, const struct position *at, struct chain_value *ret);
-bool entity_office_known(void *arg, const struct unit_id *unit, const struct office_id *office, const struct position *at);
+bool entity_office_known(void *arg, const struct unit_id *unit, const struct office_id *office,
+                         const struct position *at);
 void entity_key(const struct entity *e, uint8_t out[ENTITY_KEY]);
 
 /* views.c: rows of views and of the two indices follow the difference of what a row stood for before and after. */

@@ -43,7 +43,8 @@ void test_register_deliver(struct test_register *r, const struct test_run *run);
 void test_register_deliver_all(struct test_register *r, const struct test_runs *runs, uint64_t seed);
 
 /* The row of a member; false if there is none. Release it with member_row_release. */
-bool test_register_member(struct test_register *r, const struct unit_id *unit, struct subject_id subject, struct member_row *ret);
+bool test_register_member(struct test_register *r, const struct unit_id *unit, struct subject_id subject,
+                          struct member_row *ret);
 uint64_t test_register_rows(struct test_register *r, enum table t);
 
 uint64_t test_random(uint64_t *state);
@@ -52,10 +53,11 @@ struct subject_id test_subject(uint32_t n);
 /* Events with a subject and a day; the rest from tests/support/event_samples. Returns the position. */
 struct position test_event(struct test_log *log, uint16_t kind, struct subject_id subject, struct civil_date day,
                            const struct event_ref *refs, size_t n_refs);
-struct position test_admission(struct test_log *log, struct subject_id subject, struct civil_date day, struct subject_id office,
-                               uint8_t category, uint64_t shares);
+struct position test_admission(struct test_log *log, struct subject_id subject, struct civil_date day,
+                               struct subject_id office, uint8_t category, uint64_t shares);
 struct position test_category(struct test_log *log, struct subject_id subject, struct civil_date day, uint8_t category);
-struct position test_move(struct test_log *log, struct subject_id subject, struct civil_date day, struct subject_id office);
+struct position test_move(struct test_log *log, struct subject_id subject, struct civil_date day,
+                          struct subject_id office);
 /* The last event of the log, as a reference. */
 struct event_ref test_ref(const struct test_log *log, uint8_t role);
 
