@@ -236,13 +236,12 @@ write_unit(struct datadir *d, struct err *err)
     if (rc == 0)
         rc = db_put(txn, TABLE_META, slice_of(META_UNIT, sizeof(META_UNIT) - 1),
                     slice_of(d->identity.unit.b, sizeof(d->identity.unit.b)), err);
-    if (rc == 0)
-        rc = state_set_rules_version(txn, RULES_VERSION, err);
     if (rc != 0) {
         db_abort(&txn);
         return rc;
     }
-    return db_commit(&txn, err);
+    rc = db_commit(&txn, err);
+    return rc == 0 ? apply_rebuild(d->db, NULL, NULL, err) : rc; /* says by which rules the (empty) state was made */
 }
 
 /* A directory that exists must be empty or hold nothing of ours; node.key is written last, so that a stop half-way can be seen. */
@@ -298,10 +297,11 @@ zone_name(struct datadir *d, char ret[NAME_BYTES_MAX + 1])
     struct slice value;
     struct place_row row;
     struct unit_described facts;
+    static const struct office_id no_office = {{0}};
     snprintf(ret, NAME_BYTES_MAX + 1, "UTC");
     if (db_begin_read(d->db, &txn, NULL) == 0 &&
         db_get(txn, TABLE_UNITS, slice_of(d->identity.unit.b, sizeof(d->identity.unit.b)), &value, NULL) == 0 &&
-        place_row_decode(value, &d->identity.unit, NULL, &row, NULL) == 0) {
+        place_row_decode(value, &d->identity.unit, &no_office, &row, NULL) == 0) {
         if (unit_state_at(&row, DATE_MAX, &facts))
             snprintf(ret, NAME_BYTES_MAX + 1, "%s", facts.time_zone.s);
         place_row_release(&row);

@@ -18,8 +18,10 @@ struct engine {
     struct ownlog own;
     struct indexer indexer;
     uint64_t group_events;
-    bool rebuild_wanted, group_rebuild;
-    uint32_t more_log; /* a log with stored events left to apply; 0 = none */
+    bool rebuild_wanted;
+    bool unit_grew; /* runs of our own unit came from elsewhere since the own log was opened */
+    bool began_log; /* in this group: it may be cut by a statement that is held */
+    bool more;      /* stored events are left to apply */
 };
 
 int
@@ -37,6 +39,7 @@ engine_new(const struct engine_config *config, struct engine **ret, struct err *
         rc = state_new(config->db, &e->state, err);
     if (rc == 0)
         rc = apply_new(config->db, e->state, &e->apply, err);
+    e->more = true; /* a stop may have come between storing and applying */
     ownlog_init(&e->own, &e->config, e->apply);
     indexer_init(&e->indexer, config->db, config->vault, config->identity);
     if (rc != 0)
@@ -62,10 +65,25 @@ engine_free(struct engine **engine)
     *engine = NULL;
 }
 
+/* Events of our own unit that came from elsewhere (a tail that came back after a restore, a clone) are not in the past of the log
+ * being written, and what is written about their entities would be void: the next write opens a successor that names them (§7).
+ * The vault follows one log at a time: it catches up first, or the successor waits for the next group. */
+static void
+succeed_own_log(struct engine *e)
+{
+    struct err ignored;
+    bool urgent;
+    if (!e->unit_grew || (indexer_pending(&e->indexer, &urgent) && indexer_flush(&e->indexer, &ignored) != 0))
+        return;
+    ownlog_close(&e->own);
+    e->unit_grew = false;
+}
+
 int
 engine_begin(struct engine *e, struct err *err)
 {
     MUST(!e->txn);
+    succeed_own_log(e);
     int rc = db_begin_write(e->config.db, &e->txn, err);
     if (rc != 0)
         return rc;
@@ -73,23 +91,29 @@ engine_begin(struct engine *e, struct err *err)
     ownlog_begin(&e->own);
     indexer_begin(&e->indexer);
     e->group_events = 0;
-    e->group_rebuild = false;
+    e->began_log = false;
     return 0;
+}
+
+/* What was learned in the group is forgotten, also where the transaction itself is gone already: a commit that fails frees it. */
+static void
+forget_group(struct engine *e)
+{
+    struct err ignored;
+    state_discard(e->state);
+    db_abort(&e->txn);
+    ownlog_rollback(&e->own);
+    indexer_rollback(&e->indexer);
+    e->more = true; /* whatever this group applied is due again */
+    if (apply_reset(e->apply, &ignored) != 0)
+        e->rebuild_wanted = true; /* the graph could not be read again: engine_reload does, or says why not */
 }
 
 void
 engine_abort(struct engine *e)
 {
-    struct err ignored;
-    if (!e->txn)
-        return;
-    state_discard(e->state);
-    db_abort(&e->txn);
-    ownlog_rollback(&e->own);
-    indexer_rollback(&e->indexer);
-    e->more_log = 0;
-    if (apply_reset(e->apply, &ignored) != 0)
-        e->rebuild_wanted = true; /* the graph could not be read again: engine_reload does, or says why not */
+    if (e->txn)
+        forget_group(e);
 }
 
 uint64_t
@@ -101,17 +125,23 @@ engine_group_events(const struct engine *e)
 int
 engine_commit(struct engine *e, struct err *err)
 {
+    bool wrote = e->own.n_runs > 0, began = e->began_log || (e->own.open && !e->own.before.open), rebuild = false;
     int rc = ownlog_seal(&e->own, e->txn, err);
+    if (rc == 0 && wrote)
+        rc = apply_log(e->apply, e->txn, e->own.row.no, APPLY_EVENTS_PER_STEP, &e->more, err);
     if (rc == 0)
         rc = state_flush(e->state, err);
     if (rc == 0)
         rc = db_commit(&e->txn, err);
     if (rc != 0) {
-        engine_abort(e);
+        forget_group(e);
         return rc;
     }
     indexer_commit(&e->indexer, &e->own.key_capsules);
-    e->rebuild_wanted |= e->group_rebuild;
+    if (!began)
+        return 0;
+    struct err ignored;
+    e->rebuild_wanted |= apply_rebuild_needed(e->config.db, &rebuild, &ignored) != 0 || rebuild;
     return 0;
 }
 
@@ -162,12 +192,13 @@ check_unit_tag(struct engine *e, const struct api_op *op, struct err *err)
     struct unit_described facts = {0};
     struct place_row row;
     struct slice value;
+    static const struct office_id no_office = {{0}};
     bool there = false;
     if (!op->has_if_match)
         return 0;
     int rc = state_get(e->state, TABLE_UNITS, slice_of(e->config.identity->unit.b, HASH_BYTES), &value, err);
     if (rc == 0)
-        rc = place_row_decode(value, &e->config.identity->unit, NULL, &row, err);
+        rc = place_row_decode(value, &e->config.identity->unit, &no_office, &row, err);
     if (rc == 0) {
         there = unit_state_at(&row, e->config.today(e->config.arg), &facts);
         place_row_release(&row);
@@ -216,11 +247,14 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     struct draft draft;
     apply_world(e->apply, e->txn, &world);
     make_context(e, actor, &world, &ctx);
-    int rc = ownlog_clock(&e->own, e->txn, &op->result.err);
+    struct err refusal;
+    int rc = ownlog_clock(&e->own, e->txn, &refusal);
     if (rc == 0)
-        rc = draft_for(e, &ctx, op, &draft, &op->result.err);
-    if (rc != 0)
+        rc = draft_for(e, &ctx, op, &draft, &refusal);
+    if (rc != 0) {
+        op->result.err = refusal;
         return db_error(e->txn, err);
+    }
     rc = ownlog_write(&e->own, e->txn, &draft, &op->result.position, err);
     if (rc == 0) {
         op->result.has_position = true;
@@ -240,20 +274,34 @@ exec_token(struct engine *e, struct api_op *op, struct err *err)
     struct slice key = slice_of(op->token.hash.b, sizeof(op->token.hash.b));
     struct slice value;
     struct buf row;
+    struct err refusal;
     buf_init(&row, TOKEN_ROW_BYTES_MAX);
     int rc = 0;
     if (op->kind == OP_TOKEN_REVOKE) {
-        rc = db_get(e->txn, TABLE_TOKENS, key, &value, &op->result.err);
+        rc = db_get(e->txn, TABLE_TOKENS, key, &value, &refusal);
         if (rc == 0)
-            rc = token_row_decode(value, &op->token.row, &op->result.err);
+            rc = token_row_decode(value, &op->token.row, &refusal);
         if (rc == 0 && op->token.row.revoked.ms == 0)
             op->token.row.revoked = e->config.now(e->config.arg);
     }
     if (rc == 0)
-        rc = token_row_encode(&op->token.row, &row, &op->result.err);
-    if (rc == 0 && db_put(e->txn, TABLE_TOKENS, key, buf_slice(&row), err) == 0)
-        op->result.err.code = ERR_NONE;
+        rc = token_row_encode(&op->token.row, &row, &refusal);
+    if (rc == 0)
+        rc = db_put(e->txn, TABLE_TOKENS, key, buf_slice(&row), &refusal);
+    if (rc != 0)
+        op->result.err = refusal;
     buf_free(&row);
+    return db_error(e->txn, err);
+}
+
+static int
+exec_peer(struct engine *e, struct api_op *op, struct err *err)
+{
+    struct err refusal;
+    int rc = op->kind == OP_PEER_TRUST ? trust_pin(e->txn, e->config.identity, op->peer_trust.card, NULL, &refusal)
+                                       : trust_remove(e->txn, &op->peer_remove.unit, &refusal);
+    if (rc != 0)
+        op->result.err = refusal;
     return db_error(e->txn, err);
 }
 
@@ -276,7 +324,7 @@ replay(struct engine *e, struct api_op *op, const struct idem_row *row, struct e
     if (row->seq > log.head_seq)
         return 0;
     rc = evlog_event(e->txn, row->log_no, row->seq, &ev, err);
-    if (rc == 0 && ev.payload.len > 0 && event_common_decode(ev.payload, &common, &op->result.err) == 0 &&
+    if (rc == 0 && ev.payload.len > 0 && event_common_decode(ev.payload, &common, err) == 0 &&
         common.has_subject) {
         op->result.has_subject = true;
         op->result.subject = common.subject;
@@ -336,12 +384,10 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
     switch (op->kind) {
     case OP_TOKEN_CREATE:
     case OP_TOKEN_REVOKE: rc = exec_token(e, op, err); break;
-    case OP_PEER_TRUST: rc = trust_pin(e->txn, e->config.identity, op->peer_trust.card, NULL, &op->result.err); break;
-    case OP_PEER_REMOVE: rc = trust_remove(e->txn, &op->peer_remove.unit, &op->result.err); break;
+    case OP_PEER_TRUST:
+    case OP_PEER_REMOVE: rc = exec_peer(e, op, err); break;
     default: rc = exec_event(e, actor, op, err); break;
     }
-    if (op->kind == OP_PEER_TRUST || op->kind == OP_PEER_REMOVE)
-        rc = db_error(e->txn, err);
     if (rc != 0 || op->result.err.code != ERR_NONE)
         return rc;
     op->result.status = op->status_on_success;
@@ -356,7 +402,7 @@ engine_append(struct engine *e, const struct run *run, const struct chain_value 
               struct err *err)
 {
     struct log_row row;
-    bool more = false;
+    bool rebuild = false;
     *ret_stored = false;
     int rc = evlog_find(e->txn, &run->log, &row, err);
     if (rc == ERR_NOTFOUND && opened && run->first == 1)
@@ -368,15 +414,15 @@ engine_append(struct engine *e, const struct run *run, const struct chain_value 
     if (run->first != row.head_seq + 1 || row.state == LOG_FROZEN)
         return 0;
     rc = evlog_append(e->txn, &row, run, chain_after, err);
+    e->began_log |= opened != NULL;
     if (rc == 0 && opened && opened->has_root_statement)
-        rc = apply_statements(e->apply, e->txn, &row.unit, &e->group_rebuild, err);
+        rc = apply_statements(e->apply, e->txn, &row.unit, &rebuild, err);
     if (rc == 0)
-        rc = apply_log(e->apply, e->txn, row.no, APPLY_EVENTS_PER_STEP, &more, err);
+        rc = apply_log(e->apply, e->txn, row.no, APPLY_EVENTS_PER_STEP, &e->more, err);
     if (rc == 0) {
         *ret_stored = true;
         e->group_events += run->count;
-        if (more)
-            e->more_log = row.no;
+        e->unit_grew |= e->own.open && TYPE_EQ(&row.unit, &e->config.identity->unit);
     }
     return rc;
 }
@@ -384,24 +430,24 @@ engine_append(struct engine *e, const struct run *run, const struct chain_value 
 bool
 engine_apply_pending(const struct engine *e)
 {
-    return e->more_log != 0;
+    return e->more;
 }
 
 int
 engine_apply_more(struct engine *e, struct err *err)
 {
     bool more = false;
-    uint32_t log_no = e->more_log;
     int rc = engine_begin(e, err);
     if (rc != 0)
         return rc;
-    rc = apply_log(e->apply, e->txn, log_no, APPLY_EVENTS_PER_STEP, &more, err);
+    rc = apply_log(e->apply, e->txn, 0, APPLY_EVENTS_PER_STEP, &more, err);
     if (rc != 0) {
         engine_abort(e);
         return rc;
     }
     rc = engine_commit(e, err);
-    e->more_log = rc == 0 && !more ? 0 : log_no;
+    if (rc == 0)
+        e->more = more;
     return rc;
 }
 
@@ -411,10 +457,17 @@ engine_rebuild_wanted(const struct engine *e)
     return e->rebuild_wanted;
 }
 
+/* apply_rebuild worked with a state and a graph of its own: ours are made anew. */
 int
 engine_reload(struct engine *e, struct err *err)
 {
-    int rc = apply_reset(e->apply, err);
+    apply_free(&e->apply);
+    state_free(&e->state);
+    int rc = state_new(e->config.db, &e->state, err);
+    if (rc == 0)
+        rc = apply_new(e->config.db, e->state, &e->apply, err);
+    e->own.apply = e->apply;
+    e->more = true;
     if (rc == 0)
         e->rebuild_wanted = false;
     return rc;

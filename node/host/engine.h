@@ -74,7 +74,8 @@ int engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq,
 /* Drops idempotency rows older than they are kept, at most max. In a group of its own. */
 int engine_expire(struct engine *e, size_t max, struct err *err) NODISCARD;
 
-/* The log that this process writes; false before its first write. Durable head. */
+/* The log that this process writes; false before its first write, and between runs of the own unit that came from elsewhere and the
+ * next write, which opens a successor: the log may be another than before. Durable head. */
 bool engine_own_log(const struct engine *e, struct log_row *ret);
 
 #endif

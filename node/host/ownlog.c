@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "node/command/keys.h"
+#include "proto/base/map.h"
 
 enum { KEYSLOT_KEY = ID_BYTES + 4, KEY_CAPSULES_BYTES_MAX = 64 * 1024 * 1024, GROUP_BYTES_MAX = 256 * RUN_BYTES_MAX };
 
@@ -54,6 +55,13 @@ ownlog_rollback(struct ownlog *o)
     ownlog_begin(o);
 }
 
+void
+ownlog_close(struct ownlog *o)
+{
+    o->open = false;
+    o->row = (struct log_row){0};
+}
+
 int
 keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot,
              struct err *err)
@@ -89,6 +97,79 @@ keyslot_put(struct db_txn *txn, const struct subject_id *subject, uint32_t gener
     be32_put(key + ID_BYTES, generation);
     be64_put(value, slot);
     return db_put(txn, TABLE_KEYSLOTS, slice_of(key, sizeof(key)), slice_of(value, sizeof(value)), err);
+}
+
+/* Where the own unit's logs are applied, and how far applied successors name them. */
+struct applied_end {
+    uint32_t no;
+    uint64_t seq, named;
+};
+
+static int
+note_applied(struct db_txn *txn, const struct unit_id *unit, uint32_t count, bool names, struct map *ends, struct err *err)
+{
+    for (uint32_t no = 1; no <= count; no++) {
+        struct log_row row;
+        int rc = evlog_get(txn, no, &row, err);
+        if (rc != 0)
+            return rc;
+        uint64_t seq = row.applied_seq < row.stands_to ? row.applied_seq : row.stands_to;
+        if (row.depth == 0 || seq == 0 || !TYPE_EQ(&row.unit, unit))
+            continue;
+        struct applied_end *end = names ? NULL : map_put(ends, &row.id, NULL);
+        if (!names && !end)
+            return err_set(err, ERR_NOMEM, "own log: out of memory");
+        if (end)
+            *end = (struct applied_end){.no = no, .seq = seq};
+        for (uint8_t i = 0; names && i < row.n_predecessors; i++) {
+            end = map_get(ends, &row.predecessors[i].log);
+            if (end && end->no != no && row.predecessors[i].seq > end->named)
+                end->named = row.predecessors[i].seq;
+        }
+    }
+    return 0;
+}
+
+/* Tips among the logs that are applied, each up to where it is. One that waits for a predecessor, or cannot go on, must not be
+ * named: the own log would wait with it, and a unit can always write. */
+static int
+applied_tips(struct db_txn *txn, const struct unit_id *unit, struct head **ret, size_t *ret_n, struct err *err)
+{
+    enum { LOGS_MAX = 1 << 24 };
+    uint32_t count = 0;
+    size_t n = 0, cursor = 0;
+    const void *key;
+    void *value;
+    struct map ends;
+    struct head *tips = NULL;
+    map_init(&ends, sizeof(struct log_id), sizeof(struct applied_end), LOGS_MAX, NULL);
+    int rc = evlog_count(txn, &count, err);
+    if (rc == 0)
+        rc = note_applied(txn, unit, count, false, &ends, err);
+    if (rc == 0)
+        rc = note_applied(txn, unit, count, true, &ends, err);
+    if (rc == 0 && !(tips = calloc(ends.count + 1, sizeof(*tips))))
+        rc = err_set(err, ERR_NOMEM, "own log: out of memory");
+    while (rc == 0 && map_next(&ends, &cursor, &key, &value)) {
+        const struct applied_end *end = value;
+        struct log_row row;
+        if (end->named >= end->seq)
+            continue;
+        rc = evlog_get(txn, end->no, &row, err);
+        if (rc == 0)
+            rc = evlog_chain_at(txn, &row, end->seq, &tips[n].chain, err);
+        tips[n].log = row.id;
+        tips[n].unit = *unit;
+        tips[n++].seq = end->seq;
+    }
+    map_free(&ends);
+    if (rc != 0) {
+        free(tips);
+        return rc;
+    }
+    *ret = tips;
+    *ret_n = n;
+    return 0;
 }
 
 /* Clock of the last event of every tip: what is written now must not lie before it. */
@@ -134,7 +215,7 @@ ownlog_clock(struct ownlog *o, struct db_txn *txn, struct err *err)
     struct head *tips = NULL;
     size_t n = 0;
     struct hlc last;
-    int rc = evlog_tips(txn, &o->config->identity->unit, &tips, &n, err);
+    int rc = applied_tips(txn, &o->config->identity->unit, &tips, &n, err);
     if (rc == 0)
         rc = last_clock(txn, tips, n, &last, err);
     if (rc == 0)
@@ -268,7 +349,7 @@ open_log(struct ownlog *o, struct db_txn *txn, struct err *err)
     opening_payload(o, &p);
     int rc = ownlog_clock(o, txn, err);
     if (rc == 0)
-        rc = evlog_tips(txn, &o->config->identity->unit, &tips, &n, err);
+        rc = applied_tips(txn, &o->config->identity->unit, &tips, &n, err);
     if (rc == 0)
         rc = name_predecessors(txn, tips, n, &h, err);
     if (rc == 0)

@@ -44,6 +44,8 @@ void ownlog_init(struct ownlog *o, const struct engine_config *config, struct ap
 void ownlog_release(struct ownlog *o);
 void ownlog_begin(struct ownlog *o);
 void ownlog_rollback(struct ownlog *o);
+/* Between groups: nothing more goes into the open log; the next write opens a successor. */
+void ownlog_close(struct ownlog *o);
 
 /* Writes one event; opens the log and the day's escrow if need be. Errors are the group's. */
 int ownlog_write(struct ownlog *o, struct db_txn *txn, struct draft *d, struct position *ret,

@@ -25,6 +25,7 @@ struct writer {
     struct writer_append *taken;
     struct writer_capsule *taken_capsules;
     bool own_open;
+    struct log_id own_log;
     uint64_t own_head;
     struct timespec expired;
 };
@@ -223,10 +224,14 @@ static void
 tell_own_log(struct writer *w)
 {
     struct log_row row;
-    if (!engine_own_log(w->config.engine, &row) || (w->own_open && row.head_seq == w->own_head))
+    if (!engine_own_log(w->config.engine, &row))
         return;
-    tell(w, NOTICE_OWN_LOG, &row.id, row.head_seq, &row.head_chain, !w->own_open);
+    bool same = w->own_open && TYPE_EQ(&w->own_log, &row.id); /* else a successor was opened */
+    if (same && row.head_seq == w->own_head)
+        return;
+    tell(w, NOTICE_OWN_LOG, &row.id, row.head_seq, &row.head_chain, !same);
     w->own_open = true;
+    w->own_log = row.id;
     w->own_head = row.head_seq;
 }
 
