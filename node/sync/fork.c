@@ -63,6 +63,37 @@ fork_pass_on(struct sync *s, struct session *p, struct log *l, struct claim *c)
     c->proof_sent = true;
 }
 
+/* The peer's claim of the log, or the mark that it knows the unit: a log that a successor names stands in no Heads, and its
+ * history is forked all the same. NULL: nothing of the unit is known there. */
+static struct claim *
+claim_or_mark(struct sync *s, struct session *p, const struct log *l)
+{
+    struct claim *c = map_get(&p->claims, &l->id);
+    size_t cursor = 0;
+    const void *key;
+    void *value;
+    bool knows = false;
+    if (c || p->claims.count >= SYNC_CLAIMS_MAX)
+        return c;
+    while (!knows && map_next(&p->claims, &cursor, &key, &value)) {
+        const struct log *other = log_find(s, key);
+        knows = other && TYPE_EQ(&other->unit, &l->unit);
+    }
+    return knows ? map_put(&p->claims, &l->id, NULL) : NULL;
+}
+
+void
+fork_offer(struct sync *s, struct session *p)
+{
+    if (s->n_proofs == 0)
+        return;
+    for (struct log *l = s->oldest; l; l = l->next) {
+        struct claim *c = l->proof ? claim_or_mark(s, p, l) : NULL;
+        if (c)
+            fork_pass_on(s, p, l, c);
+    }
+}
+
 /* at: the last position that both branches share, as far as known. proof may be empty. */
 static void
 freeze(struct sync *s, struct session *p, struct log *l, uint64_t at, struct slice proof)
@@ -89,9 +120,10 @@ freeze(struct sync *s, struct session *p, struct log *l, uint64_t at, struct sli
                        "the log that this node writes has a second history: a clone or a stolen key");
     }
     for (uint32_t i = 0; i < s->n_sessions; i++) {
-        struct claim *c = map_get(&s->sessions[i]->claims, &l->id);
-        if (c && s->sessions[i] != p)
-            fork_pass_on(s, s->sessions[i], l, c);
+        struct session *q = s->sessions[i];
+        struct claim *c = q != p && l->proof ? claim_or_mark(s, q, l) : NULL;
+        if (c)
+            fork_pass_on(s, q, l, c);
     }
 }
 

@@ -130,8 +130,10 @@ on_heads(struct sync *s, struct session *p, const struct message *m)
     for (size_t i = 0; i < m->heads.n && p->state == SESSION_OPEN; i++)
         take_head(s, p, &m->heads.heads[i]);
     /* What is needed and claimed by nobody (predecessors of tips) may be asked of this peer too. */
-    if (m->heads.full)
+    if (m->heads.full) {
         log_timer(s, s->now);
+        fork_offer(s, p);
+    }
 }
 
 /* A claim that stood for a second is compared with what we hold; true if it took a read. */
