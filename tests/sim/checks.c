@@ -1,0 +1,538 @@
+/* What must hold: in the end, and at every alarm. See sim.h; the numbers P1 to P8 are those of the design. */
+#include "tests/sim/sim.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "node/view/view.h"
+
+/* ---- directories ---- */
+
+static int
+copy_file(const char *from, const char *to)
+{
+    static uint8_t block[1 << 16];
+    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ssize_t n = -1;
+    while (in >= 0 && out >= 0 && (n = read(in, block, sizeof(block))) > 0)
+        if (write(out, block, (size_t)n) != n) {
+            n = -1;
+            break;
+        }
+    if (in >= 0)
+        close(in);
+    if (out >= 0)
+        close(out);
+    return n == 0 ? 0 : -1;
+}
+
+void
+sim_make_node_dirs(const char *dir)
+{
+    static const char *const parts[] = {"", "/main", "/vault"};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        char path[SIM_PATH_MAX + 16];
+        snprintf(path, sizeof(path), "%s%s", dir, parts[i]);
+        (void)mkdir(path, 0700);
+    }
+}
+
+int
+sim_copy_dir(const char *from, const char *to)
+{
+    static const char *const files[] = {"main/data.mdb", "vault/data.mdb"};
+    int rc = 0;
+    sim_make_node_dirs(to);
+    for (size_t i = 0; i < ARRAY_LEN(files) && rc == 0; i++) {
+        char a[SIM_PATH_MAX + 32], b[SIM_PATH_MAX + 32];
+        snprintf(a, sizeof(a), "%s/%s", from, files[i]);
+        snprintf(b, sizeof(b), "%s/%s", to, files[i]);
+        rc = copy_file(a, b);
+    }
+    return rc;
+}
+
+void
+sim_remove_dir(const char *path)
+{
+    DIR *d = opendir(path);
+    struct dirent *e;
+    while (d && (e = readdir(d))) {
+        char below[2 * SIM_PATH_MAX + 64];
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        snprintf(below, sizeof(below), "%s/%s", path, e->d_name);
+        if (unlink(below) != 0)
+            sim_remove_dir(below);
+    }
+    if (d)
+        closedir(d);
+    (void)rmdir(path);
+}
+
+/* ---- alarms ---- */
+
+void
+checks_alarm(struct sim_node *n, const struct sync_effect *e)
+{
+    struct world *w = n->w;
+    bool expected = false, any_clone = false, any_fork = false;
+    w->stats.alarms++;
+    for (int i = 0; i < w->n_units; i++) {
+        bool of_unit = TYPE_EQ(&w->units[i].identity.unit, &e->alarm.unit);
+        any_clone |= of_unit && w->units[i].clone_alarms;
+        any_fork |= of_unit && w->units[i].forked;
+        expected |= of_unit && e->alarm.code == ALARM_TWO_TIPS && w->units[i].tip_alarms;
+    }
+    if (e->alarm.code == ALARM_MALFORMED)
+        expected = w->hostile;
+    if (e->alarm.code == ALARM_UNSUPPORTED)
+        expected = w->hostile; /* a bit of the suite was turned */
+    if (e->alarm.code == ALARM_DIVERGED)
+        expected = w->stats.forks > 0; /* two branches of a log that a successor hides from the heads */
+    if (e->alarm.code == ALARM_CLONE)
+        expected = any_clone || w->hostile;
+    if (e->alarm.code == ALARM_FORK)
+        expected = any_fork || w->stats.forks > 0;
+    say(w, n, "alarm %s: %s%s%s", sync_alarm_name(e->alarm.code), e->alarm.text, e->alarm.seq ? " log " : "",
+        e->alarm.seq ? short_id(&e->alarm.log) : "");
+    if (!expected)
+        world_fail(w, n, "alarm without a reason: %s: %s", sync_alarm_name(e->alarm.code), e->alarm.text);
+}
+
+/* ---- who can have what ---- */
+
+static bool
+linked(struct world *w, const struct sim_node *a, const struct sim_node *b)
+{
+    int i = a->unit->index, k = b->unit->index;
+    return i != k && node_trusts(a, b) && node_trusts(b, a) && (w->dials[i][k] || w->dials[k][i]);
+}
+
+/* Numbers the nodes that can reach each other over nodes that admit the unit; −1: does not admit it, or lies. */
+static void
+components(struct world *w, int unit, int ret[SIM_NODES_MAX])
+{
+    int next = 0;
+    for (int i = 0; i < w->n_nodes; i++)
+        ret[i] = w->admits[w->nodes[i].unit->index][unit] && !w->nodes[i].forger ? -2 : -1;
+    for (int i = 0; i < w->n_nodes; i++) {
+        if (ret[i] != -2)
+            continue;
+        ret[i] = next;
+        for (bool more = true; more;) {
+            more = false;
+            for (int a = 0; a < w->n_nodes; a++)
+                for (int b = 0; b < w->n_nodes; b++)
+                    if (ret[a] == next && ret[b] == -2 && linked(w, &w->nodes[a], &w->nodes[b])) {
+                        ret[b] = next;
+                        more = true;
+                    }
+        }
+        next++;
+    }
+}
+
+static bool
+is_frozen(struct sim_node *n, const struct log_id *log, bool *ret_proof)
+{
+    struct db_txn *txn = NULL;
+    struct log_row row = {0};
+    uint8_t key[HASH_BYTES + 1] = {0};
+    struct slice proof;
+    struct err err;
+    memcpy(key, log->b, HASH_BYTES);
+    bool frozen = false;
+    *ret_proof = false;
+    if (db_begin_read(n->db, &txn, &err) == 0) {
+        frozen = evlog_find(txn, log, &row, &err) == 0 && row.state == LOG_FROZEN;
+        *ret_proof = db_get(txn, TABLE_EVIDENCE, slice_of(key, sizeof(key)), &proof, &err) == 0 && proof.len > 0;
+    }
+    db_abort(&txn);
+    return frozen;
+}
+
+/* Every node that can know of both histories has frozen the log and keeps the proof. */
+static bool
+fork_settled(struct world *w, const struct ledger_log *l, const int component[SIM_NODES_MAX], bool tell)
+{
+    struct sim_node *a = &w->nodes[l->unit], *b = NULL;
+    for (int i = w->n_units; i < w->n_nodes; i++)
+        if (w->nodes[i].unit->index == l->unit)
+            b = &w->nodes[i];
+    if (!b || component[a->index] < 0 || component[a->index] != component[b->index])
+        return true; /* the two never meet */
+    for (int i = 0; i < w->n_nodes; i++) {
+        bool proof;
+        if (component[i] != component[a->index])
+            continue;
+        if (!is_frozen(&w->nodes[i], &l->id, &proof) || !proof) {
+            if (tell)
+                world_fail(w, &w->nodes[i], "log %s has two histories and is not frozen with proof", short_id(&l->id));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+log_settled(struct world *w, uint32_t at, const int component[SIM_NODES_MAX], bool tell)
+{
+    const struct ledger_log *l = &w->ledger[at];
+    if (w->nodes[l->unit].forger)
+        return true; /* its own logs come from a liar: what comes is checked, that it comes is not */
+    if (l->forked)
+        return fork_settled(w, l, component, tell);
+    for (int i = 0; i < w->n_nodes; i++) {
+        uint64_t want = l->must_seq;
+        int writer = -1;
+        if (component[i] < 0)
+            continue;
+        for (int k = 0; k < w->n_nodes; k++)
+            if (w->nodes[k].unit->index == l->unit)
+                writer = component[k] == component[i] && writer != -2 ? k : -2;
+        for (int k = 0; k < w->n_nodes && writer < 0; k++)
+            if (component[k] == component[i]) { /* cut off from the writer: as much as the others there */
+                want = w->nodes[k].held[at];
+                break;
+            }
+        if (w->nodes[i].held[at] == want)
+            continue;
+        if (tell)
+            world_fail(w, &w->nodes[i], "holds %llu of %llu events of log %s of %s: %s",
+                       (unsigned long long)w->nodes[i].held[at], (unsigned long long)want, short_id(&l->id),
+                       w->units[l->unit].identity.unit_code,
+                       w->nodes[i].held[at] < want ? "they never came" : "others lack them");
+        return false;
+    }
+    return true;
+}
+
+static bool
+capsules_settled(struct world *w, bool tell)
+{
+    if (!w->capsules_travel || w->hostile || w->restores || w->clones || w->forks)
+        return true;
+    for (int i = 0; i < w->n_nodes; i++) {
+        struct sim_node *n = &w->nodes[i];
+        struct db_txn *txn = NULL;
+        struct err err;
+        bool all = db_begin_read(n->db, &txn, &err) == 0;
+        for (uint32_t k = 0; k < w->n_ledger && all; k++) {
+            struct log_row row;
+            struct evlog_iter it;
+            struct stored_event ev;
+            struct event_header h;
+            struct slice bytes;
+            const struct sim_node *from = &w->nodes[w->ledger[k].unit];
+            if (!linked(w, n, from) || evlog_find(txn, &w->ledger[k].id, &row, &err) != 0 ||
+                evlog_iter_init(&it, txn, row.no, 1, &err) != 0)
+                continue;
+            while (all && evlog_iter_next(&it, &ev, &err) == 0 && event_header_decode(ev.header, &h, &err) == 0)
+                for (uint8_t c = 0; c < h.n_capsules; c++)
+                    all &= h.capsules[c].class == CLASS_KEY || capsules_get(txn, row.no, h.seq, c, &bytes, &err) == 0;
+            evlog_iter_release(&it);
+        }
+        db_abort(&txn);
+        if (!all) {
+            if (tell)
+                world_fail(w, n, "some capsules never came");
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+checks_converged(struct world *w, bool tell)
+{
+    int component[SIM_NODES_MAX];
+    bool done = true;
+    for (int i = 0; i < w->n_nodes; i++)
+        if (!w->nodes[i].up || w->nodes[i].jobs || w->nodes[i].appends)
+            done = false;
+    for (int u = 0; u < w->n_units && done; u++) {
+        components(w, u, component);
+        for (uint32_t i = 0; i < w->n_ledger && done; i++)
+            if (w->ledger[i].unit == u)
+                done = log_settled(w, i, component, tell);
+    }
+    done = done && capsules_settled(w, tell);
+    if (tell && !done && !w->failed)
+        world_fail(w, NULL, "not quiet: somebody is down or has work left");
+    return done;
+}
+
+/* ---- the state of one unit at one node ---- */
+
+struct digests {
+    uint64_t unit[SIM_UNITS_MAX];
+    struct hash total;
+};
+
+static int
+unit_of_row(struct world *w, enum table t, struct slice key)
+{
+    const uint8_t *id = key.data;
+    if (t == TABLE_VOIDS || t == TABLE_CONFLICTS) {
+        struct log_id log;
+        memcpy(log.b, key.data + (key.len - KEY_POSITION), sizeof(log.b));
+        int at = ledger_find(w, &log);
+        return at < 0 ? -1 : w->ledger[at].unit;
+    }
+    if (t == TABLE_MEMBERS)
+        id += ID_BYTES;
+    for (int i = 0; i < w->n_units; i++)
+        if (memcmp(w->units[i].identity.unit.b, id, HASH_BYTES) == 0)
+            return i;
+    return -1;
+}
+
+static void
+digest_table(struct sim_node *n, struct db_txn *txn, enum table t, struct digests *d)
+{
+    struct db_cursor *c = NULL;
+    struct slice key, value;
+    struct err err;
+    if (db_cursor_open(txn, t, &c, &err) != 0) {
+        world_fail(n->w, n, "table %s: %s", table_name(t), err.text);
+        return;
+    }
+    for (int rc = db_cursor_first(c, &key, &value, &err); rc == 0; rc = db_cursor_next(c, &key, &value, &err)) {
+        int u = unit_of_row(n->w, t, key);
+        if (u < 0)
+            world_fail(n->w, n, "table %s has a row of nobody", table_name(t));
+        else
+            d->unit[u] = mix64(d->unit[u] ^ trace_bytes(key)) + trace_bytes(value) + t;
+    }
+    db_cursor_close(&c);
+}
+
+static void
+digest_node(struct sim_node *n, struct digests *d)
+{
+    static const enum table tables[] = {TABLE_MEMBERS, TABLE_OFFICES,   TABLE_UNITS,  TABLE_COUNTS,
+                                        TABLE_VOIDS,   TABLE_CONFLICTS, TABLE_CAPITAL};
+    struct fingerprint_row rows[FINGERPRINTS_MAX];
+    struct db_txn *txn = NULL;
+    struct err err = {0};
+    size_t count = 0;
+    *d = (struct digests){0};
+    int rc = db_begin_read(n->db, &txn, &err);
+    if (rc == 0)
+        rc = state_fingerprints(txn, rows, &count, &err);
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(tables); i++) {
+        struct hash h;
+        digest_table(n, txn, tables[i], d);
+        rc = state_fingerprint_recompute(txn, tables[i], &h, &err);
+        for (size_t k = 0; rc == 0 && k < count; k++)
+            if (rows[k].table == table_fingerprint_no(tables[i]) && !TYPE_EQ(&rows[k].fingerprint, &h))
+                world_fail(n->w, n, "the fingerprint of %s is not that of its rows", table_name(tables[i]));
+    }
+    db_abort(&txn);
+    d->total = fingerprint_total(rows, count);
+    world_trace(n->w, trace_bytes(slice_of(d->total.b, sizeof(d->total.b))), (uint64_t)n->index);
+    if (rc != 0)
+        world_fail(n->w, n, "the state cannot be read: %s", err.text);
+}
+
+static bool
+same_logs(struct world *w, const struct sim_node *a, const struct sim_node *b, int unit)
+{
+    for (uint32_t i = 0; i < w->n_ledger; i++) {
+        const struct ledger_log *l = &w->ledger[i];
+        if (l->unit == unit && (a->held[i] != b->held[i] || (l->forked && a->held[i] > l->fork_seq)))
+            return false;
+    }
+    return true;
+}
+
+/* P4: the same events, the same state. */
+static void
+compare_states(struct world *w)
+{
+    static struct digests d[SIM_NODES_MAX];
+    for (int i = 0; i < w->n_nodes; i++)
+        digest_node(&w->nodes[i], &d[i]);
+    for (int i = 0; i < w->n_nodes; i++) {
+        for (int k = i + 1; k < w->n_nodes && !w->failed; k++) {
+            bool all = true;
+            for (int u = 0; u < w->n_units; u++) {
+                bool same = same_logs(w, &w->nodes[i], &w->nodes[k], u);
+                all &= same;
+                if (same && d[i].unit[u] != d[k].unit[u])
+                    world_fail(w, &w->nodes[i], "has the same events of %s as %s, and another state",
+                               w->units[u].identity.unit_code, w->nodes[k].name);
+            }
+            if (all && !TYPE_EQ(&d[i].total, &d[k].total))
+                world_fail(w, &w->nodes[i], "has the same events as %s, and other fingerprints", w->nodes[k].name);
+        }
+    }
+}
+
+/* ---- reports and members ---- */
+
+static bool
+state_equal(const struct member_state *a, const struct member_state *b)
+{
+    bool member = a->status == STATUS_MEMBER;
+    return a->status == b->status && a->left_reason == b->left_reason && a->request_open == b->request_open &&
+           a->category == b->category && a->person_type == b->person_type && TYPE_EQ(&a->office, &b->office) &&
+           a->joined_on.days == b->joined_on.days && (!member || a->shares == b->shares) &&
+           a->left_on.days == b->left_on.days;
+}
+
+static void
+compare_members(struct sim_node *at, struct db_txn *txn, const struct sim_unit *u)
+{
+    struct err err = {0};
+    for (size_t i = 0; i < model_members(u->model); i++) {
+        struct member_row row;
+        struct member_state expected, is;
+        const struct subject_id *subject = model_subject(u->model, i);
+        model_state(u->model, i, &expected);
+        if (view_member(txn, subject, &u->identity.unit, &row, &err) != 0) {
+            world_fail(at->w, at, "member %s of %s is not there: %s", short_id(subject), u->identity.unit_code,
+                       err.text);
+            return;
+        }
+        member_state_at(&row, DATE_MAX, &is);
+        if (!state_equal(&expected, &is))
+            world_fail(at->w, at, "member %s of %s is in another state than its events say (%d, should be %d)",
+                       short_id(subject), u->identity.unit_code, (int)is.status, (int)expected.status);
+        member_row_release(&row);
+    }
+}
+
+static void
+report_counts(struct sim_node *at, struct db_txn *txn, const struct sim_unit *u, int64_t ret[COUNTS_N])
+{
+    struct report r = {0};
+    struct err err = {0};
+    unsigned by = rng_chance(&at->rng, 500) ? BY_NOTHING : BY_CATEGORY | BY_OFFICE;
+    memset(ret, 0, COUNTS_N * sizeof(*ret));
+    if (report_flows(txn, &u->identity.unit, DATE_MIN, DATE_MAX, by, &r, &err) != 0) {
+        world_fail(at->w, at, "report of flows: %s", err.text);
+        return;
+    }
+    for (size_t i = 0; i < r.n; i++)
+        for (size_t k = 0; k < COUNTS_N; k++)
+            ret[k] += r.rows[i].counts[k];
+    report_release(&r);
+    if (report_members(txn, &u->identity.unit, DATE_MAX, by, &r, &err) != 0) {
+        world_fail(at->w, at, "report of members: %s", err.text);
+        return;
+    }
+    ret[COUNT_MEMBERS] = 0;
+    for (size_t i = 0; i < r.n; i++)
+        ret[COUNT_MEMBERS] += r.rows[i].counts[COUNT_MEMBERS];
+    report_release(&r);
+}
+
+/* Members by the report = members by their rows, whatever happened. */
+static void
+compare_sums(struct sim_node *at, struct db_txn *txn, const struct sim_unit *u, const int64_t counts[COUNTS_N])
+{
+    struct member_row rows[16];
+    struct subject_id after;
+    struct err err = {0};
+    size_t n = 0;
+    int64_t members = 0;
+    bool first = true;
+    do {
+        if (view_members(txn, &u->identity.unit, first ? NULL : &after, ARRAY_LEN(rows), rows, &n, &err) != 0) {
+            world_fail(at->w, at, "list of members: %s", err.text);
+            return;
+        }
+        for (size_t i = 0; i < n; i++) {
+            struct member_state s;
+            member_state_at(&rows[i], DATE_MAX, &s);
+            members += s.status == STATUS_MEMBER;
+            after = rows[i].subject;
+            member_row_release(&rows[i]);
+        }
+        first = false;
+    } while (n == ARRAY_LEN(rows));
+    if (members != counts[COUNT_MEMBERS])
+        world_fail(at->w, at, "%s: the report has %lld members, the rows have %lld", u->identity.unit_code,
+                   (long long)counts[COUNT_MEMBERS], (long long)members);
+}
+
+static void
+compare_model(struct sim_node *at, struct db_txn *txn, const struct sim_unit *u, const int64_t counts[COUNTS_N])
+{
+    static const enum count checked[] = {COUNT_MEMBERS,   COUNT_JOINED,         COUNT_RESIGNED, COUNT_WITHDRAWN,
+                                         COUNT_EXCLUDED,  COUNT_DECEASED,       COUNT_APPLIED,  COUNT_REFUSED,
+                                         COUNT_REQUESTED, COUNT_REQUEST_REFUSED};
+    int64_t expected[COUNTS_N];
+    model_counts(u->model, expected);
+    for (size_t i = 0; i < ARRAY_LEN(checked); i++)
+        if (counts[checked[i]] != expected[checked[i]])
+            world_fail(at->w, at, "%s: count %d of the reports is %lld, should be %lld", u->identity.unit_code,
+                       (int)checked[i], (long long)counts[checked[i]], (long long)expected[checked[i]]);
+    compare_members(at, txn, u);
+}
+
+/* A unit as its own node has it, and as one other node that has all of it does. */
+static void
+compare_unit(struct world *w, struct sim_unit *u)
+{
+    for (int i = 0; i < w->n_nodes && !w->failed; i++) {
+        struct sim_node *at = &w->nodes[i];
+        struct db_txn *txn = NULL;
+        struct err err = {0};
+        int64_t counts[COUNTS_N];
+        if (!same_logs(w, at, &w->nodes[u->index], u->index) || (at->unit != u && rng_chance(&w->rng, 600)))
+            continue;
+        if (db_begin_read(at->db, &txn, &err) != 0) {
+            world_fail(w, at, "%s", err.text);
+            return;
+        }
+        report_counts(at, txn, u, counts);
+        compare_sums(at, txn, u, counts);
+        if (!u->concurrent && !w->failed)
+            compare_model(at, txn, u, counts);
+        db_abort(&txn);
+    }
+}
+
+/* ---- the end ---- */
+
+static void
+check_node(struct sim_node *n, bool deep)
+{
+    struct world *w = n->w;
+    char scratch[SIM_PATH_MAX + 16];
+    struct err err = {0};
+    snprintf(scratch, sizeof(scratch), "%s/scratch", w->dir);
+    (void)mkdir(scratch, 0700);
+    if (apply_check(n->db, scratch, deep, &err) != 0)
+        world_fail(w, n, "apply_check: %s", err.text);
+    sim_remove_dir(scratch);
+}
+
+void
+checks_end(struct world *w)
+{
+    for (int i = 0; i < w->n_nodes && !w->failed; i++) {
+        struct sim_node *n = &w->nodes[i];
+        if (!n->up)
+            node_start(n);
+        else if (rng_chance(&w->rng, 300)) { /* what is acknowledged survives the end of the process */
+            model_rollback(n->unit->model);
+            node_stop(n);
+            node_start(n);
+        }
+    }
+    int deep = rng_chance(&w->rng, 250) ? (int)rng_below(&w->rng, (uint64_t)w->n_nodes) : -1;
+    for (int i = 0; i < w->n_nodes && !w->failed; i++)
+        check_node(&w->nodes[i], i == deep);
+    if (!w->failed)
+        compare_states(w);
+    for (int i = 0; i < w->n_units && !w->failed; i++)
+        compare_unit(w, &w->units[i]);
+}

@@ -1,0 +1,908 @@
+/* One node: carries out the effects of its core and commits groups, as the daemon's threads do, in virtual time. See sim.h. */
+#include "tests/sim/sim.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { GROUP_MS_MAX = 40, READ_MS_MAX = 12, WALL_BASE_S = 1750000000, FAIL_CALLS_MAX = 150 };
+
+static void list_all_logs(struct sim_node *n);
+static void ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *row, uint64_t from);
+
+int64_t
+node_wall(const struct sim_node *n)
+{
+    return (int64_t)WALL_BASE_S * 1000 + n->w->now_ms + n->skew_ms;
+}
+
+static struct wall_ms
+engine_now(void *arg)
+{
+    return (struct wall_ms){node_wall(arg)};
+}
+
+static struct civil_date
+engine_today(void *arg)
+{
+    return (struct civil_date){(int32_t)(node_wall(arg) / 86400000)};
+}
+
+static void
+engine_random(void *arg, uint8_t *out, size_t len)
+{
+    rng_fill(&((struct sim_node *)arg)->rng, out, len);
+}
+
+bool
+node_trusts(const struct sim_node *n, const struct sim_node *other)
+{
+    return n->w->admits[n->unit->index][other->unit->index];
+}
+
+/* ---- life ---- */
+
+static int
+compare_peers(const void *a, const void *b)
+{
+    return memcmp(&((const struct peer *)a)->trusted.card.unit, &((const struct peer *)b)->trusted.card.unit,
+                  HASH_BYTES);
+}
+
+static void
+make_peers(struct sim_node *n)
+{
+    struct world *w = n->w;
+    n->peers.list = calloc((size_t)w->n_units, sizeof(*n->peers.list));
+    MUST(n->peers.list);
+    for (int i = 0; i < w->n_units; i++)
+        if (i != n->unit->index && w->admits[n->unit->index][i])
+            n->peers.list[n->peers.n++].trusted.card.unit = w->units[i].identity.unit;
+    qsort(n->peers.list, n->peers.n, sizeof(*n->peers.list), compare_peers);
+}
+
+void
+node_init(struct world *w, int index, int unit)
+{
+    struct sim_node *n = &w->nodes[index];
+    *n = (struct sim_node){.w = w, .index = index, .unit = &w->units[unit], .used = true, .tick_at = -1};
+    n->rng.state = rng_next(&w->rng);
+    snprintf(n->name, sizeof(n->name), "%s%s", n->unit->identity.unit_code, index == unit ? "" : "'");
+    int len = snprintf(n->dir, sizeof(n->dir), "%s/%d", w->dir, index);
+    MUST(len > 0 && len < (int)sizeof(n->dir));
+    len = snprintf(n->backup, sizeof(n->backup), "%s/%d.old", w->dir, index);
+    MUST(len > 0 && len < (int)sizeof(n->backup));
+    sim_make_node_dirs(n->dir);
+    buf_init(&n->proof, MESSAGE_BYTES_MAX);
+    make_peers(n);
+    if (w->skewed) {
+        int64_t years = 10ll * 365 * 86400000;
+        n->skew_ms = rng_between(&w->rng, -years, years);
+    }
+    n->allow_clock_back = rng_chance(&w->rng, 500);
+    n->allow_clock_back |= !w->skewed;
+    if (index >= w->n_nodes)
+        w->n_nodes = index + 1;
+}
+
+static bool
+open_stores(struct sim_node *n, struct err *err)
+{
+    char main_dir[SIM_PATH_MAX + 8], vault_dir[SIM_PATH_MAX + 8];
+    uint8_t wrap_key[32];
+    bool create = n->incarnation == 1;
+    memset(wrap_key, n->unit->index + 1, sizeof(wrap_key));
+    snprintf(main_dir, sizeof(main_dir), "%s/main", n->dir);
+    snprintf(vault_dir, sizeof(vault_dir), "%s/vault", n->dir);
+    struct db_opts main_opts = {.path = main_dir,
+                                .map_bytes = SIM_MAP_BYTES,
+                                .kind = DB_MAIN,
+                                .create = create,
+                                .volatile_for_simulation = true};
+    struct vault_opts vault_opts = {.path = vault_dir,
+                                    .map_bytes = SIM_MAP_BYTES,
+                                    .wrap_key = wrap_key,
+                                    .create = create,
+                                    .volatile_for_simulation = true};
+    if (db_open(&main_opts, &n->db, err) != 0 || vault_open(&vault_opts, &n->vault, err) != 0)
+        return false;
+    vault_set_random(n->vault, rng_fill, &n->rng);
+    return true;
+}
+
+static int
+open_engine(struct sim_node *n, struct err *err)
+{
+    struct engine_config config = {.db = n->db,
+                                   .vault = n->vault,
+                                   .identity = &n->unit->identity,
+                                   .program = "sim",
+                                   .allow_clock_back = n->allow_clock_back,
+                                   .now = engine_now,
+                                   .today = engine_today,
+                                   .random = engine_random,
+                                   .arg = n};
+    bool rebuild = false;
+    int rc = apply_rebuild_needed(n->db, &rebuild, err);
+    if (rc == 0 && rebuild)
+        rc = apply_rebuild(n->db, NULL, NULL, err);
+    if (rc == 0)
+        rc = engine_new(&config, &n->engine, err);
+    if (rc == 0)
+        rc = engine_vault_complete(n->engine, err);
+    return rc;
+}
+
+static int
+open_sync(struct sim_node *n, struct err *err)
+{
+    const struct identity *id = &n->unit->identity;
+    struct sync_config config = {
+        .unit = id->unit, .federation = id->federation, .production = id->production, .program = "sim"};
+    rng_fill(&n->rng, config.seed, sizeof(config.seed));
+    return sync_new(&config, &n->sync, err);
+}
+
+static void
+tell_trust(struct sim_node *n)
+{
+    struct world *w = n->w;
+    for (int i = 0; i < w->n_units; i++) {
+        const struct identity *id = &w->units[i].identity;
+        struct sync_event ev = {.type = SYNC_UNIT_TRUST};
+        if (!w->admits[n->unit->index][i])
+            continue;
+        ev.unit_trust.unit = id->unit;
+        ev.unit_trust.admitted = true;
+        memcpy(ev.unit_trust.code, id->unit_code, sizeof(ev.unit_trust.code));
+        ev.unit_trust.n_root_keys = 1;
+        ev.unit_trust.root_keys[0] = id->root_key;
+        node_step(n, &ev);
+    }
+}
+
+void
+node_start(struct sim_node *n)
+{
+    struct world *w = n->w;
+    struct err err = {0};
+    n->incarnation++;
+    if (!open_stores(n, &err) || open_engine(n, &err) != 0 || open_sync(n, &err) != 0) {
+        world_fail(w, n, "does not start: %s", err.text);
+        return;
+    }
+    n->reads = (struct netreads){.db = n->db,
+                                 .vault = n->vault,
+                                 .identity = &n->unit->identity,
+                                 .residency = w->capsules_travel ? RESIDENCY_FEDERATION : RESIDENCY_TRAVELLING,
+                                 .peers = &n->peers};
+    buf_init(&n->reads.bytes, MESSAGE_BYTES_MAX);
+    buf_init(&n->reads.hashes, EVIDENCE_HASHES_MAX * HASH_BYTES);
+    sync_effects_init(&n->effects);
+    n->up = true;
+    n->own_told = false;
+    n->own_head = 0;
+    n->group_due = false;
+    n->tick_at = -1;
+    say(w, n, "starts");
+    tell_trust(n);
+    list_all_logs(n);
+    for (int i = 0; i < w->n_nodes; i++)
+        if (w->nodes[i].unit != n->unit && w->dials[n->unit->index][w->nodes[i].unit->index])
+            net_dial_soon(n, i, rng_between(&n->rng, 1, 400));
+    if (n->freezes)
+        node_group_soon(n);
+}
+
+static void
+drop_lists(struct sim_node *n)
+{
+    for (void *next; n->appends; n->appends = next) {
+        next = n->appends->next;
+        free(n->appends);
+    }
+    for (void *next; n->jobs; n->jobs = next) {
+        next = n->jobs->next;
+        free(n->jobs);
+    }
+    for (void *next; n->freezes; n->freezes = next) {
+        next = n->freezes->next;
+        free(n->freezes);
+    }
+    for (void *next; n->capsules; n->capsules = next) {
+        next = n->capsules->next;
+        free(n->capsules);
+    }
+}
+
+void
+node_stop(struct sim_node *n)
+{
+    if (!n->up)
+        return;
+    n->up = false;
+    n->incarnation++;
+    net_node_gone(n);
+    drop_lists(n);
+    engine_free(&n->engine);
+    sync_free(&n->sync);
+    sync_effects_release(&n->effects);
+    buf_free(&n->reads.bytes);
+    buf_free(&n->reads.hashes);
+    vault_close(&n->vault);
+    db_close(&n->db);
+    say(n->w, n, "is down");
+}
+
+void
+node_release(struct sim_node *n)
+{
+    if (!n->used)
+        return;
+    if (n->up) {
+        node_stop(n);
+    } else {
+        engine_free(&n->engine);
+        sync_free(&n->sync);
+        if (n->vault)
+            vault_close(&n->vault);
+        if (n->db)
+            db_close(&n->db);
+    }
+    drop_lists(n);
+    buf_free(&n->proof);
+    free(n->peers.list);
+}
+
+/* ---- the core and its effects ---- */
+
+void
+node_group_soon(struct sim_node *n)
+{
+    if (n->group_due)
+        return;
+    n->group_due = true;
+    world_post(n->w, rng_between(&n->rng, 1, GROUP_MS_MAX), EV_GROUP, n, 0, 0, NULL, 0);
+}
+
+static void
+keep_append(struct sim_node *n, const struct sync_effect *e)
+{
+    const struct log_opened *o = e->append.opened;
+    size_t frames = e->append.run.frames.len, extra = o && o->has_root_statement ? o->root_statement.len : 0;
+    struct sim_append *a = calloc(1, sizeof(*a) + frames + extra), **end = &n->appends;
+    MUST(a);
+    a->run = e->append.run;
+    a->chain_after = e->append.chain_after;
+    memcpy(a->bytes, e->append.run.frames.data, frames);
+    a->run.frames = slice_of(a->bytes, frames);
+    if (o) {
+        a->begins = true;
+        a->opened = *o;
+        a->first_header = *e->append.first_header;
+        if (extra > 0)
+            memcpy(a->bytes + frames, o->root_statement.data, extra);
+        a->opened.root_statement = slice_of(a->bytes + frames, extra);
+    }
+    while (*end)
+        end = &(*end)->next;
+    *end = a;
+    node_group_soon(n);
+}
+
+static void
+keep_freeze(struct sim_node *n, const struct sync_effect *e)
+{
+    struct slice proof = e->freeze.proof;
+    struct sim_freeze *f = calloc(1, sizeof(*f) + proof.len), **end = &n->freezes;
+    MUST(f);
+    f->log = e->freeze.log;
+    f->len = proof.len;
+    if (proof.len > 0)
+        memcpy(f->bytes, proof.data, proof.len);
+    while (*end)
+        end = &(*end)->next;
+    *end = f;
+    say(n->w, n, "freezes %s after %llu%s", short_id(&f->log), (unsigned long long)e->freeze.at,
+        proof.len > 0 ? ", with proof" : "");
+    node_group_soon(n);
+}
+
+static void
+keep_capsule(struct sim_node *n, const struct sync_effect *e)
+{
+    struct slice bytes = e->capsule_got.bytes;
+    struct sim_capsule *c = calloc(1, sizeof(*c) + bytes.len), **end = &n->capsules;
+    MUST(c);
+    c->log = e->capsule_got.log;
+    c->seq = e->capsule_got.seq;
+    c->index = (uint8_t)e->capsule_got.index;
+    c->len = bytes.len;
+    memcpy(c->bytes, bytes.data, bytes.len);
+    while (*end)
+        end = &(*end)->next;
+    *end = c;
+    node_group_soon(n);
+}
+
+static void
+on_close(struct sim_node *n, const struct sync_effect *e)
+{
+    struct sim_conn *c = net_conn(n->w, e->conn);
+    if (!c)
+        return;
+    int other = c->node[0] == n->index ? c->node[1] : c->node[0];
+    n->redial[other] = n->w->now_ms + e->close.for_ms;
+    if (rng_chance(&n->rng, 500)) /* a host may drop it or leave it up */
+        world_post(n->w, 0, EV_CUT, NULL, 0, e->conn, NULL, 0);
+}
+
+static void
+carry_out(struct sim_node *n, const struct sync_effect *e)
+{
+    struct sync_effect *copy;
+    switch (e->type) {
+    case SYNC_SEND: net_send(n, e->conn, e->send.bytes); break;
+    case SYNC_CLOSE: on_close(n, e); break;
+    case SYNC_APPEND: keep_append(n, e); break;
+    case SYNC_READ:
+    case SYNC_READ_CHAIN:
+    case SYNC_READ_EVIDENCE:
+    case SYNC_READ_EVENT:
+    case SYNC_READ_CAPSULE:
+    case SYNC_FINGERPRINTS_NEEDED:
+        copy = malloc(sizeof(*copy));
+        MUST(copy);
+        *copy = *e;
+        world_post(n->w, rng_between(&n->rng, 0, READ_MS_MAX), EV_READ, n, 0, 0, copy, sizeof(*copy));
+        break;
+    case SYNC_CAPSULE_GOT: keep_capsule(n, e); break;
+    case SYNC_CAPSULE_MISSING: {
+        struct db_txn *txn = NULL;
+        struct log_row row;
+        struct err err;
+        if (db_begin_read(n->db, &txn, &err) == 0 && evlog_find(txn, &e->capsule_missing.log, &row, &err) == 0)
+            ask_capsules(n, txn, &row, e->capsule_missing.seq);
+        db_abort(&txn);
+        break;
+    }
+    case SYNC_FREEZE: keep_freeze(n, e); break;
+    case SYNC_ALARM: checks_alarm(n, e); break;
+    case SYNC_WAKE_AT:
+        n->tick_at = e->wake.at.ms > n->w->now_ms ? e->wake.at.ms : n->w->now_ms;
+        world_post(n->w, n->tick_at - n->w->now_ms, EV_TICK, n, 0, 0, NULL, 0);
+        break;
+    }
+}
+
+void
+node_step(struct sim_node *n, const struct sync_event *ev)
+{
+    struct err err = {0};
+    struct mono_ms now = {n->w->now_ms};
+    MUST(!n->stepping);
+    n->stepping = true;
+    if (sync_step(n->sync, now, ev, &n->effects, &err) != 0)
+        world_fail(n->w, n, "the core refuses an event (%d): %s", (int)ev->type, err.text);
+    else
+        for (size_t i = 0; i < n->effects.n; i++)
+            carry_out(n, &n->effects.items[i]);
+    n->stepping = false;
+}
+
+void
+node_tick(struct sim_node *n)
+{
+    struct sync_event ev = {.type = SYNC_TICK};
+    n->tick_at = -1;
+    node_step(n, &ev);
+}
+
+void
+node_read(struct sim_node *n, const struct sync_effect *e)
+{
+    struct sync_event ev;
+    struct err err = {0};
+    if (netreads_answer(&n->reads, e, &ev, &err) != 0)
+        world_fail(n->w, n, "a read for a peer: %s", err.text);
+    else
+        node_step(n, &ev);
+}
+
+/* ---- what is held ---- */
+
+static void
+note_held(struct sim_node *n, const struct log_id *log, uint64_t head, const struct chain_value *chain)
+{
+    int at = ledger_find(n->w, log);
+    if (at < 0)
+        world_fail(n->w, n, "holds log %s, which nobody wrote", short_id(log));
+    else if (!ledger_holds(&n->w->ledger[at], head, chain))
+        world_fail(n->w, n, "holds something in log %s that its writer did not write", short_id(log));
+    else
+        n->held[at] = head;
+}
+
+void
+node_log_held(struct sim_node *n, const struct log_id *log)
+{
+    struct sync_event ev = {.type = SYNC_LOG_HELD};
+    struct db_txn *txn = NULL;
+    struct log_row row;
+    struct err err = {0};
+    int rc = db_begin_read(n->db, &txn, &err);
+    if (rc == 0)
+        rc = evlog_find(txn, log, &row, &err);
+    if (rc == 0)
+        rc = netreads_log(txn, &row, &ev.log_held, &n->proof, &err);
+    db_abort(&txn);
+    if (rc != 0) {
+        world_fail(n->w, n, "log %s cannot be read: %s", short_id(log), err.text);
+        return;
+    }
+    note_held(n, log, row.head_seq, &row.head_chain);
+    node_step(n, &ev);
+}
+
+static void
+list_all_logs(struct sim_node *n)
+{
+    struct db_txn *txn = NULL;
+    struct log_id *ids = NULL;
+    struct err err = {0};
+    uint32_t count = 0;
+    int rc = db_begin_read(n->db, &txn, &err);
+    if (rc == 0)
+        rc = evlog_count(txn, &count, &err);
+    ids = calloc(count + 1, sizeof(*ids));
+    MUST(ids);
+    memset(n->held, 0, sizeof(n->held));
+    for (uint32_t no = 1; no <= count && rc == 0; no++) {
+        struct log_row row;
+        rc = evlog_get(txn, no, &row, &err);
+        if (rc == 0)
+            ids[no - 1] = row.id;
+        if (rc == 0 && n->w->capsules_travel)
+            ask_capsules(n, txn, &row, 0);
+    }
+    db_abort(&txn);
+    if (rc != 0)
+        world_fail(n->w, n, "the logs cannot be read: %s", err.text);
+    for (uint32_t i = 0; i < count && rc == 0 && n->up; i++)
+        node_log_held(n, &ids[i]);
+    free(ids);
+}
+
+void
+node_committed(struct sim_node *n, const struct log_id *log, uint64_t before, uint64_t head)
+{
+    struct db_txn *txn = NULL;
+    struct log_row row;
+    struct evlog_iter it;
+    struct stored_event ev;
+    struct chain_value chain;
+    struct err err = {0};
+    int rc = db_begin_read(n->db, &txn, &err);
+    if (rc == 0)
+        rc = evlog_find(txn, log, &row, &err);
+    if (rc == 0)
+        rc = evlog_chain_at(txn, &row, before, &chain, &err);
+    if (rc == 0)
+        rc = evlog_iter_init(&it, txn, row.no, before + 1, &err);
+    if (rc == 0) {
+        for (uint64_t seq = before + 1; seq <= head && rc == 0; seq++) {
+            rc = evlog_iter_next(&it, &ev, &err);
+            if (rc == 0) {
+                chain = seq == 1 ? crypto_chain_start(*log) : chain;
+                chain = crypto_chain(chain, crypto_header_hash(ev.header));
+                ledger_note(n->w, n, log, seq, &chain);
+            }
+        }
+        evlog_iter_release(&it);
+    }
+    db_abort(&txn);
+    if (rc != 0)
+        world_fail(n->w, n, "what was committed cannot be read: %s", err.text);
+    else
+        note_held(n, log, head, &row.head_chain);
+}
+
+/* Capsules of others' events from one position on (0: of the whole log, else of that event alone) are asked for after a while. */
+static void
+ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *row, uint64_t from)
+{
+    struct evlog_iter it;
+    struct stored_event stored;
+    struct event_header h;
+    struct slice bytes;
+    struct err err;
+    int rc = evlog_iter_init(&it, txn, row->no, from > 0 ? from : 1, &err);
+    if (rc != 0)
+        return;
+    while (evlog_iter_next(&it, &stored, &err) == 0 && event_header_decode(stored.header, &h, &err) == 0) {
+        for (uint8_t i = 0; i < h.n_capsules; i++) {
+            if (h.capsules[i].class == CLASS_KEY || capsules_get(txn, row->no, h.seq, i, &bytes, &err) == 0)
+                continue;
+            struct sync_event *ev = calloc(1, sizeof(*ev));
+            MUST(ev);
+            ev->type = SYNC_CAPSULE_NEEDED;
+            ev->capsule_needed.unit = row->unit;
+            ev->capsule_needed.log = row->id;
+            ev->capsule_needed.seq = h.seq;
+            ev->capsule_needed.index = i;
+            ev->capsule_needed.hash = h.capsules[i].hash;
+            world_post(n->w, from > 0 ? rng_between(&n->rng, 5000, 30000) : rng_between(&n->rng, 10, 3000), EV_CAPSULE,
+                       n, 0, 0, ev, sizeof(*ev));
+        }
+        if (from > 0)
+            break;
+    }
+    evlog_iter_release(&it);
+}
+
+/* ---- groups ---- */
+
+struct group {
+    struct sim_job *jobs;
+    struct sim_append *appends;
+    unsigned accepted, refused;
+    bool armed; /* a failure of the disk was arranged */
+};
+
+void
+node_submit(struct sim_node *n, struct sim_job *job)
+{
+    struct sim_job **end = &n->jobs;
+    while (*end)
+        end = &(*end)->next;
+    *end = job;
+    node_group_soon(n);
+}
+
+static void
+judge(struct sim_node *n, struct group *g, const struct sim_job *job, enum model_verdict expected)
+{
+    const struct err *e = &job->op.result.err;
+    narrate_op(n, &job->op);
+    if (e->code == ERR_NONE) {
+        g->accepted++;
+        if (expected == MODEL_REFUSE)
+            world_fail(n->w, n, "accepted what is impossible (operation %d, action %d)", (int)job->op.kind,
+                       job->op.kind == OP_MEMBER ? (int)job->op.member.request.action : 0);
+        model_accept(n->unit->model, &job->op);
+        return;
+    }
+    g->refused++;
+    if (e->code == ERR_UNAVAILABLE && n->w->skewed && !n->allow_clock_back)
+        return; /* as it should: the clock stands before the last event */
+    if (expected == MODEL_ACCEPT || job->must_succeed)
+        world_fail(n->w, n, "refused what is possible: %s: %s", e->field, e->text);
+}
+
+static int
+group_jobs(struct sim_node *n, struct group *g, struct err *err)
+{
+    uint64_t most = 1 + rng_below(&n->rng, 12);
+    struct sim_job **end = &g->jobs;
+    int rc = 0;
+    for (uint64_t i = 0; i < most && n->jobs && rc == 0; i++) {
+        struct sim_job *job = n->jobs;
+        n->jobs = job->next;
+        job->next = NULL;
+        *end = job;
+        end = &job->next;
+        enum model_verdict v = n->unit->concurrent ? MODEL_UNKNOWN : model_judge(n->unit->model, &job->op);
+        rc = engine_exec(n->engine, &n->unit->actor, &job->op, err);
+        if (rc == 0)
+            judge(n, g, job, v);
+    }
+    return rc;
+}
+
+static int
+group_appends(struct sim_node *n, struct group *g, struct err *err)
+{
+    uint64_t most = 1 + rng_below(&n->rng, 16);
+    struct sim_append **end = &g->appends;
+    int rc = 0;
+    for (uint64_t i = 0; i < most && n->appends && rc == 0; i++) {
+        struct sim_append *a = n->appends;
+        bool stored = false;
+        n->appends = a->next;
+        a->next = NULL;
+        *end = a;
+        end = &a->next;
+        rc = engine_append(n->engine, &a->run, &a->chain_after, a->begins ? &a->opened : NULL,
+                           a->begins ? &a->first_header : NULL, &stored, err);
+        if (rc == 0 && !stored)
+            a->run.count = 0; /* nothing of it is to be told */
+    }
+    return rc;
+}
+
+static int
+group_capsules(struct sim_node *n, struct err *err)
+{
+    int rc = 0;
+    for (struct sim_capsule *c = n->capsules; c && rc == 0; c = c->next)
+        rc = engine_put_capsule(n->engine, &c->log, c->seq, c->index, slice_of(c->bytes, c->len), err);
+    return rc;
+}
+
+static void
+drop_appends(struct sim_append **list, const struct log_id *log)
+{
+    while (*list) {
+        struct sim_append *a = *list;
+        if (TYPE_EQ(&a->run.log, log)) {
+            *list = a->next;
+            free(a);
+        } else {
+            list = &a->next;
+        }
+    }
+}
+
+static void
+append_failed(struct sim_node *n, struct log_id log)
+{
+    struct sync_event ev = {.type = SYNC_APPEND_FAILED};
+    ev.append_failed.log = log;
+    drop_appends(&n->appends, &log);
+    node_step(n, &ev);
+}
+
+static void
+tell_own(struct sim_node *n)
+{
+    struct log_row own;
+    struct sync_event ev = {.type = SYNC_LOCAL_WRITER};
+    if (!engine_own_log(n->engine, &own))
+        return;
+    bool same = n->own_told && TYPE_EQ(&n->own_log, &own.id); /* else a successor was opened */
+    if (same && own.head_seq == n->own_head)
+        return;
+    node_log_held(n, &own.id);
+    ev.local_writer.log = own.id;
+    if (!same)
+        node_step(n, &ev);
+    n->own_told = true;
+    n->own_log = own.id;
+    n->own_head = own.head_seq;
+}
+
+static void
+tell_appended(struct sim_node *n, struct sim_append *list)
+{
+    for (struct sim_append *a = list; a && n->up; a = a->next) {
+        bool later = false;
+        struct sync_event ev = {.type = SYNC_APPENDED};
+        for (struct sim_append *b = a->next; b; b = b->next)
+            later |= TYPE_EQ(&a->run.log, &b->run.log);
+        if (later)
+            continue;
+        if (a->run.count == 0) {
+            append_failed(n, a->run.log);
+            continue;
+        }
+        ev.appended.log = a->run.log;
+        ev.appended.seq = a->run.first + a->run.count - 1;
+        ev.appended.chain = a->chain_after;
+        say(n->w, n, "stores %s up to %llu", short_id(&a->run.log), (unsigned long long)ev.appended.seq);
+        node_step(n, &ev);
+    }
+}
+
+static void
+want_capsules(struct sim_node *n, const struct sim_append *list)
+{
+    struct db_txn *txn = NULL;
+    struct err err;
+    if (!n->w->capsules_travel || !list || db_begin_read(n->db, &txn, &err) != 0)
+        return;
+    for (const struct sim_append *a = list; a; a = a->next) {
+        struct log_row row;
+        if (a->run.count > 0 && evlog_find(txn, &a->run.log, &row, &err) == 0)
+            ask_capsules(n, txn, &row, 0);
+    }
+    db_abort(&txn);
+}
+
+/* What is durable now goes into the ledger, whether anybody hears of it or not. */
+static void
+note_group(struct sim_node *n, const struct group *g, const struct log_row *before)
+{
+    struct log_row own;
+    uint64_t own_before = 0;
+    if (engine_own_log(n->engine, &own) && TYPE_EQ(&own.id, &before->id))
+        own_before = before->head_seq;
+    if (engine_own_log(n->engine, &own) && own.head_seq > own_before)
+        node_committed(n, &own.id, own_before, own.head_seq);
+    for (const struct sim_append *a = g->appends; a; a = a->next)
+        if (a->run.count > 0)
+            note_held(n, &a->run.log, a->run.first + a->run.count - 1, &a->chain_after);
+}
+
+static void
+freeze_logs(struct sim_node *n)
+{
+    struct err err = {0};
+    while (n->freezes) {
+        struct sim_freeze *f = n->freezes;
+        if (engine_freeze(n->engine, &f->log, slice_of(f->bytes, f->len), &err) != 0) {
+            if (err.code != ERR_FULL)
+                world_fail(n->w, n, "freezing %s: %s", short_id(&f->log), err.text);
+            node_group_soon(n);
+            return;
+        }
+        n->freezes = f->next;
+        free(f);
+    }
+}
+
+static void
+rebuild_if_wanted(struct sim_node *n)
+{
+    struct err err = {0};
+    if (!engine_rebuild_wanted(n->engine))
+        return;
+    say(n->w, n, "rebuilds its state");
+    if (apply_rebuild(n->db, NULL, NULL, &err) != 0 || engine_reload(n->engine, &err) != 0)
+        world_fail(n->w, n, "rebuild: %s", err.text);
+    else
+        list_all_logs(n);
+}
+
+static void
+group_release(struct group *g)
+{
+    for (void *next; g->jobs; g->jobs = next) {
+        next = g->jobs->next;
+        free(g->jobs);
+    }
+    for (void *next; g->appends; g->appends = next) {
+        next = g->appends->next;
+        free(g->appends);
+    }
+}
+
+static void
+group_failed(struct sim_node *n, struct group *g, const struct err *err)
+{
+    struct world *w = n->w;
+    w->stats.aborts++;
+    model_rollback(n->unit->model);
+    say(w, n, "loses a group: %s", err->text);
+    if (!g->armed)
+        world_fail(w, n, "a group was lost without a reason: %s", err->text);
+    else if (err->code != ERR_FULL)
+        world_fail(w, n, "a full disk became another error (%s): %s", err_name(err->code), err->text);
+    while (g->appends && n->up) {
+        struct log_id log = g->appends->run.log;
+        drop_appends(&g->appends, &log);
+        append_failed(n, log);
+    }
+    group_release(g);
+}
+
+static bool
+arm_disk(struct sim_node *n)
+{
+    bool full = n->disk_full || (!n->w->healing && rng_chance(&n->rng, n->w->full_permille));
+    if (full)
+        db_fail_after(1 + (unsigned)rng_below(&n->rng, n->disk_full ? 8 : FAIL_CALLS_MAX));
+    return full;
+}
+
+static int
+fingerprint(struct sim_node *n, struct hash *ret)
+{
+    struct fingerprint_row rows[FINGERPRINTS_MAX];
+    struct db_txn *txn = NULL;
+    struct err err;
+    size_t count = 0;
+    int rc = db_begin_read(n->db, &txn, &err);
+    if (rc == 0)
+        rc = state_fingerprints(txn, rows, &count, &err);
+    db_abort(&txn);
+    if (rc == 0)
+        *ret = fingerprint_total(rows, count);
+    return rc;
+}
+
+static int
+run_group(struct sim_node *n, struct group *g, struct err *err)
+{
+    int rc = engine_begin(n->engine, err);
+    if (rc == 0)
+        rc = group_jobs(n, g, err);
+    if (rc == 0)
+        rc = group_appends(n, g, err);
+    if (rc == 0)
+        rc = group_capsules(n, err);
+    if (rc == 0 && !n->w->healing && rng_chance(&n->rng, n->w->crash_permille)) {
+        say(n->w, n, "dies within a group");
+        db_fail_after(0);
+        return 1;
+    }
+    if (rc == 0)
+        rc = engine_commit(n->engine, err);
+    if (rc != 0)
+        engine_abort(n->engine);
+    return rc;
+}
+
+static void
+crash(struct sim_node *n, struct group *g)
+{
+    group_release(g);
+    n->w->stats.crashes++;
+    node_stop(n);
+    world_post(n->w, rng_between(&n->rng, 50, 8000), EV_START, n, 0, 0, NULL, 0);
+}
+
+void
+node_group(struct sim_node *n)
+{
+    struct world *w = n->w;
+    struct group g = {0};
+    struct err err = {0};
+    struct log_row own = {0};
+    struct hash before, after;
+    n->group_due = false;
+    bool still = fingerprint(n, &before) == 0 && !n->appends && !n->capsules;
+    (void)engine_own_log(n->engine, &own);
+    g.armed = arm_disk(n);
+    int rc = run_group(n, &g, &err);
+    db_fail_after(0);
+    if (rc > 0) {
+        model_rollback(n->unit->model);
+        crash(n, &g);
+        return;
+    }
+    if (rc < 0) {
+        group_failed(n, &g, &err);
+    } else {
+        w->stats.commits++;
+        w->stats.accepted += g.accepted;
+        w->stats.refused += g.refused;
+        model_mark(n->unit->model);
+        note_group(n, &g, &own);
+        if (still && g.accepted == 0 && g.refused > 0 && fingerprint(n, &after) == 0 && !TYPE_EQ(&before, &after))
+            world_fail(w, n, "a refusal changed the state");
+        for (void *next; n->capsules; n->capsules = next) {
+            next = n->capsules->next;
+            free(n->capsules);
+        }
+        if (!w->healing && rng_chance(&n->rng, w->crash_permille)) {
+            say(w, n, "dies after a commit, before anybody hears of it");
+            crash(n, &g);
+            return;
+        }
+        tell_own(n);
+        tell_appended(n, g.appends);
+        want_capsules(n, g.appends);
+        group_release(&g);
+    }
+    if (!n->up)
+        return;
+    freeze_logs(n);
+    rebuild_if_wanted(n);
+    while (!w->failed && engine_apply_pending(n->engine))
+        if (engine_apply_more(n->engine, &err) != 0)
+            world_fail(w, n, "applying more: %s", err.text);
+    bool urgent;
+    if (engine_vault_pending(n->engine, &urgent))
+        world_post(w, rng_between(&n->rng, 10, 2000), EV_VAULT, n, 0, 0, NULL, 0);
+    if (n->jobs || n->appends || n->capsules)
+        node_group_soon(n);
+}
+
+void
+node_vault(struct sim_node *n)
+{
+    struct err err = {0};
+    bool urgent;
+    if (engine_vault_pending(n->engine, &urgent) && engine_vault_flush(n->engine, &err) != 0)
+        world_fail(n->w, n, "the vault does not follow: %s", err.text);
+}

@@ -1,0 +1,314 @@
+/* The simulator: several nodes in one process on virtual time. Each node is the real sync core, the real engine and a real LMDB
+ * environment; network, clock, randomness and faults come from one seed, so that a failing seed replays with one command.
+ *
+ * main.c runs seeds; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core; net.c moves
+ * messages; workload.c writes and knows what must come of it (model.c); rawlog.c writes logs by hand: of later versions,
+ * concurrent, forked; faults.c breaks things; checks.c says what must hold. One thread. */
+#ifndef SMARTNODE_TESTS_SIM_H
+#define SMARTNODE_TESTS_SIM_H
+
+#include "node/host/engine.h"
+#include "node/host/netreads.h"
+#include "node/sync/sync.h"
+#include "proto/base/map.h"
+
+enum {
+    SIM_UNITS_MAX = 9,
+    SIM_NODES_MAX = 12, /* clones and forks are nodes too */
+    SIM_CONNS_MAX = 512,
+    SIM_LOGS_MAX = 1024, /* in the ledger */
+    SIM_PATH_MAX = 256,
+    SIM_MAP_BYTES = 256 * 1024 * 1024,
+    SIM_FAIL_TEXT = 512,
+};
+
+struct world;
+
+/* ---- randomness: splitmix64 ---- */
+struct rng {
+    uint64_t state;
+};
+uint64_t rng_next(struct rng *r);
+uint64_t rng_below(struct rng *r, uint64_t n);            /* 0 … n − 1; n ≥ 1 */
+int64_t rng_between(struct rng *r, int64_t a, int64_t b); /* both inclusive */
+bool rng_chance(struct rng *r, unsigned permille);
+void rng_fill(void *rng, uint8_t *out, size_t len);
+
+struct sim_options {
+    uint64_t seed, seeds;
+    unsigned nodes, events, jobs; /* 0 = from the seed, or the default */
+    bool narrate, keep;
+};
+
+/* ---- what was signed ---- */
+
+/* One log as its writer committed it, chain value by position. A second branch exists only where the simulator forked the log. */
+struct ledger_log {
+    struct log_id id;
+    int unit;
+    uint64_t n, cap;
+    struct chain_value *chain; /* after event i + 1 */
+    uint64_t must_seq;         /* held by somebody whose disk was not set back: has to be there in the end */
+    bool forked;
+    uint64_t fork_seq, fork_n;      /* last shared position; events of the other branch */
+    struct chain_value *fork_chain; /* after event fork_seq + i + 1 */
+};
+
+/* ---- a unit ---- */
+
+struct model;
+struct rawlogs;
+
+struct sim_unit {
+    int index;
+    struct identity identity;
+    struct actor_id actor;
+    struct model *model;
+    struct rawlogs *raw;           /* NULL: all of its logs are the engine's */
+    bool concurrent;               /* its history has concurrent branches: the model cannot say what came of it */
+    bool tip_alarms, clone_alarms; /* to be expected */
+    bool forked;
+    uint64_t ops_left;
+    uint32_t names; /* offices and persons so far, for unique names */
+};
+
+/* ---- a node ---- */
+
+struct sim_append {
+    struct sim_append *next;
+    struct run run;
+    struct chain_value chain_after;
+    bool begins;
+    struct log_opened opened;
+    struct event_header first_header;
+    uint8_t bytes[]; /* frames, root statement */
+};
+
+struct sim_job {
+    struct sim_job *next;
+    struct api_op op;
+    bool must_succeed; /* possible whatever else happened: only a full disk or a clock set back may refuse it */
+};
+
+struct sim_freeze {
+    struct sim_freeze *next;
+    struct log_id log;
+    size_t len;
+    uint8_t bytes[];
+};
+
+struct sim_capsule {
+    struct sim_capsule *next;
+    struct log_id log;
+    uint64_t seq;
+    uint8_t index;
+    size_t len;
+    uint8_t bytes[];
+};
+
+struct sim_node {
+    struct world *w;
+    int index;
+    struct sim_unit *unit;
+    char name[16];
+    char dir[SIM_PATH_MAX], backup[SIM_PATH_MAX];
+    bool used, up, stepping, forger, has_backup, disk_full, allow_clock_back;
+    uint32_t incarnation;
+    struct rng rng;
+    int64_t skew_ms;
+    struct db *db;
+    struct vault *vault;
+    struct engine *engine;
+    struct sync *sync;
+    struct netreads reads;
+    struct peers peers;
+    struct buf proof;
+    struct sync_effects effects;
+    int64_t tick_at;
+    bool own_told;
+    struct log_id own_log;
+    uint64_t own_head;
+    struct sim_append *appends;
+    struct sim_job *jobs;
+    struct sim_freeze *freezes;
+    struct sim_capsule *capsules;
+    bool group_due;
+    uint64_t held[SIM_LOGS_MAX]; /* durable head by index in the ledger, also while it is down */
+    int64_t redial[SIM_NODES_MAX];
+};
+
+/* ---- the network ---- */
+
+struct sim_conn {
+    bool up;
+    uint32_t id;     /* also the name of the connection at both ends; never used again */
+    int node[2];     /* 0 = who dialled */
+    int64_t last[2]; /* when the last message arrives that was sent from that end */
+    bool stuck[2];   /* something sent from that end was lost: nothing later can arrive */
+};
+
+enum sim_event_type {
+    EV_DELIVER = 1,
+    EV_DIAL,
+    EV_TICK,
+    EV_GROUP,
+    EV_READ,
+    EV_WORK,
+    EV_RAW,
+    EV_FAULT,
+    EV_START,
+    EV_VAULT,
+    EV_CAPSULE,
+    EV_CUT
+};
+
+struct sim_event {
+    int64_t at;
+    uint64_t order;
+    enum sim_event_type type;
+    int node, other;
+    uint32_t incarnation, conn;
+    void *data; /* owned by the queue; heap */
+    size_t len;
+};
+
+struct world {
+    const struct sim_options *options;
+    uint64_t seed;
+    struct rng rng; /* of the plan; nodes have their own */
+    int64_t now_ms;
+    bool narrate, failed;
+    char failure[SIM_FAIL_TEXT];
+    uint64_t trace, n_events, order;
+    struct sim_event *queue;
+    size_t n_queue, cap_queue;
+    char dir[SIM_PATH_MAX];
+    char federation[32];
+
+    /* the plan of the seed */
+    bool heals, skewed, capsules_travel, hostile, forks, clones, restores, partial_trust;
+    unsigned loss_permille, crash_permille, full_permille;
+    int64_t latency_ms_max, chaos_ends_ms;
+    bool healing, forging;
+
+    int n_units, n_nodes;
+    struct sim_unit units[SIM_UNITS_MAX];
+    struct sim_node nodes[SIM_NODES_MAX];
+    bool admits[SIM_UNITS_MAX][SIM_UNITS_MAX]; /* row trusts column */
+    bool dials[SIM_UNITS_MAX][SIM_UNITS_MAX];
+    bool blocked[SIM_NODES_MAX][SIM_NODES_MAX]; /* nothing arrives at column from row */
+    struct sim_conn conns[SIM_CONNS_MAX];
+    uint32_t next_conn;
+
+    struct map ledger_index; /* log id → uint32_t */
+    struct ledger_log *ledger;
+    uint32_t n_ledger;
+
+    struct {
+        uint64_t accepted, refused, commits, aborts, crashes, restores, clones, forks, alarms, forged, cuts, raw_events,
+            messages;
+    } stats;
+};
+
+/* ---- world.c ---- */
+void world_run(struct world *w, const struct sim_options *o, uint64_t seed);
+void world_release(struct world *w);
+/* The first failure stays; the run ends at the next event. */
+void world_fail(struct world *w, const struct sim_node *n, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Mixes into the trace, which must be the same for the same seed. */
+void world_trace(struct world *w, uint64_t a, uint64_t b);
+uint64_t trace_bytes(struct slice s);
+void world_post(struct world *w, int64_t in_ms, enum sim_event_type type, const struct sim_node *n, int other,
+                uint32_t conn, void *data, size_t len);
+/* Index of a log, or −1. */
+int ledger_find(struct world *w, const struct log_id *log);
+/* A writer committed an event. */
+void ledger_note(struct world *w, const struct sim_node *n, const struct log_id *log, uint64_t seq,
+                 const struct chain_value *chain);
+/* Whether a node may hold this. */
+bool ledger_holds(const struct ledger_log *l, uint64_t seq, const struct chain_value *chain);
+/* After a disk was set back: what nobody holds any more need not come back. */
+void ledger_lower(struct world *w);
+
+/* ---- node.c ---- */
+void node_init(struct world *w, int index, int unit);
+void node_start(struct sim_node *n);
+/* Drops the process where it stands. */
+void node_stop(struct sim_node *n);
+void node_release(struct sim_node *n);
+void node_step(struct sim_node *n, const struct sync_event *ev);
+void node_group_soon(struct sim_node *n);
+void node_group(struct sim_node *n);
+void node_tick(struct sim_node *n);
+void node_read(struct sim_node *n, const struct sync_effect *e);
+void node_vault(struct sim_node *n);
+/* Tells the core of a log as the store has it, and notes what is held. */
+void node_log_held(struct sim_node *n, const struct log_id *log);
+bool node_trusts(const struct sim_node *n, const struct sim_node *other);
+int64_t node_wall(const struct sim_node *n);
+void node_submit(struct sim_node *n, struct sim_job *job);
+void node_committed(struct sim_node *n, const struct log_id *log, uint64_t before, uint64_t head);
+
+/* ---- net.c ---- */
+void net_dial_soon(struct sim_node *n, int other, int64_t in_ms);
+void net_dial(struct sim_node *n, int other);
+void net_send(struct sim_node *n, uint32_t conn, struct slice bytes);
+void net_deliver(struct world *w, const struct sim_event *e);
+/* Both ends hear of it, at once if their processes are there. */
+void net_cut(struct world *w, struct sim_conn *c);
+void net_node_gone(struct sim_node *n);
+struct sim_conn *net_conn(struct world *w, uint32_t id);
+
+/* ---- model.c: what must come of one unit's accepted operations, written apart from the rules of the program ---- */
+enum model_verdict { MODEL_UNKNOWN, MODEL_ACCEPT, MODEL_REFUSE };
+struct model *model_new(void);
+void model_free(struct model **m);
+enum model_verdict model_judge(const struct model *m, const struct api_op *op);
+void model_accept(struct model *m, const struct api_op *op);
+/* What was accepted since the last mark is taken back, or stays. */
+void model_rollback(struct model *m);
+void model_mark(struct model *m);
+size_t model_members(const struct model *m);
+const struct subject_id *model_subject(const struct model *m, size_t i);
+void model_state(const struct model *m, size_t i, struct member_state *ret);
+/* Gross numbers over all members: applications, admissions, refusals, leavers by reason. */
+void model_counts(const struct model *m, int64_t ret[COUNTS_N]);
+size_t model_offices(const struct model *m);
+const struct office_id *model_office(const struct model *m, size_t i);
+
+/* ---- workload.c ---- */
+void workload_start(struct world *w);
+void workload_step(struct sim_node *n);
+struct sim_job *workload_describe(struct sim_node *n, bool first);
+struct sim_job *workload_office(struct sim_node *n);
+
+/* ---- rawlog.c ---- */
+struct rawlogs *rawlogs_new(void);
+void rawlogs_free(struct rawlogs **r);
+/* One run of a log of the unit, written by hand and stored at n. */
+void rawlogs_step(struct sim_node *n);
+/* Writes two histories of one log: one at n, one at its copy. False if there is none that can be forked now. */
+bool rawlogs_fork(struct sim_node *n, struct sim_node *copy);
+
+/* ---- faults.c ---- */
+void faults_plan(struct world *w);
+void faults_start(struct world *w);
+void faults_step(struct world *w);
+void faults_heal(struct world *w);
+bool faults_forge(struct sim_node *n, struct slice bytes, struct buf *out);
+
+/* ---- checks.c ---- */
+bool checks_converged(struct world *w, bool tell);
+void checks_end(struct world *w);
+void checks_alarm(struct sim_node *n, const struct sync_effect *e);
+int sim_copy_dir(const char *from, const char *to);
+void sim_remove_dir(const char *path);
+void sim_make_node_dirs(const char *dir);
+
+/* ---- narrate.c ---- */
+void say(struct world *w, const struct sim_node *n, const char *fmt, ...) PRINTF_LIKE(3, 4);
+const char *short_id(const void *id);
+void narrate_message(struct sim_node *from, struct sim_node *to, struct slice bytes);
+void narrate_op(struct sim_node *n, const struct api_op *op);
+
+#endif
