@@ -84,6 +84,12 @@ set_sync(struct config *c, const char *key, const char *value)
     }
     if (strcmp(key, "residency") == 0)
         return residency(value, &c->residency) ? FOUND : BAD_VALUE;
+    if (strcmp(key, "keep") == 0) {
+        if (!unit_code_ok(value) || c->n_keep == CONFIG_KEEP_MAX)
+            return BAD_VALUE;
+        snprintf(c->keep[c->n_keep++], UNIT_CODE_MAX, "%s", value);
+        return FOUND;
+    }
     if (strcmp(key, "unit_gib_max") == 0)
         return number(value, 0, MAP_GIB_MAX, &c->unit_gib_max) ? FOUND : BAD_VALUE;
     return UNKNOWN_KEY;
@@ -222,7 +228,8 @@ config_write(const char *path, const struct config *c, struct err *err)
             f,
             "; the address on the unit card, as peers reach it; may be repeated\n; advertise = tcp://node.example.org:7440\n");
     fprintf(f,
-            "; where capsules of our members may go: travelling, granted, federation\nresidency = travelling\n\n"
+            "; where capsules of our members may go: travelling, granted, federation\nresidency = travelling\n"
+            "; units that named this node the keeper of their capsules; may be repeated\n; keep = NL\n\n"
             "[http]\nlisten = %s\nport = %u\nthreads = %u\n; tls_cert = /path/cert.pem\n; tls_key = /path/key.pem\n\n"
             "[storage]\n; address space set aside, sparse on disk\nmap_gib = %llu\nvault_map_gib = %llu\n\n"
             "[log]\n; text or json\nformat = %s\n",

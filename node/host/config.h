@@ -3,7 +3,10 @@
 #ifndef SMARTNODE_HOST_CONFIG_H
 #define SMARTNODE_HOST_CONFIG_H
 
-#include "node/host/netloop.h"
+#include "proto/card.h"
+
+/* Where capsules of our members may go (DESIGN "Personal data"). */
+enum residency { RESIDENCY_TRAVELLING, RESIDENCY_GRANTED, RESIDENCY_FEDERATION };
 
 enum { CONFIG_TEXT_MAX = 256, CONFIG_ADVERTISE_MAX = 4, CONFIG_KEEP_MAX = 16 };
 
@@ -14,6 +17,8 @@ struct config {
     char advertise[CONFIG_ADVERTISE_MAX][ENDPOINT_BYTES_MAX + 1]; /* on the unit card */
     enum residency residency;
     uint64_t unit_gib_max; /* stored for one peer unit */
+    uint8_t n_keep;
+    char keep[CONFIG_KEEP_MAX][UNIT_CODE_MAX]; /* units whose capsules this node keeps for them */
     /* [http] */
     char http_listen[CONFIG_TEXT_MAX];
     uint16_t http_port;

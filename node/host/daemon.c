@@ -164,11 +164,15 @@ deps_status(void *arg, struct api_status *ret)
         ret->map_bytes = usage.map_bytes;
         ret->map_used_bytes = usage.used_bytes;
     }
+    if (!netloop_has_keeper(d->net))
+        snprintf(
+            ret->warnings[ret->n_warnings++], sizeof(ret->warnings[0]),
+            "no peer is the keeper of this unit's capsules: losing this disk loses the members' names (peer trust --keeper)");
     struct wall_ms now = wall_now();
     pthread_mutex_lock(&d->lock);
     ret->has_own_log = d->has_own_log;
     ret->own_head = d->own_head;
-    for (size_t i = 0; i < API_WARNINGS_MAX; i++)
+    for (size_t i = 0; i < API_WARNINGS_MAX && ret->n_warnings < API_WARNINGS_MAX; i++)
         if (d->warnings[i].text[0] != '\0' && now.ms - d->warnings[i].at.ms < WARNING_KEPT_MS)
             memcpy(ret->warnings[ret->n_warnings++], d->warnings[i].text, sizeof(ret->warnings[0]));
     pthread_mutex_unlock(&d->lock);
@@ -318,8 +322,7 @@ prepare(struct daemon *d, const char *path, struct err *err)
                                 .vault = d->dir.vault,
                                 .listen =
                                     strcmp(d->dir.config.sync_listen, "none") == 0 ? NULL : d->dir.config.sync_listen,
-                                .residency = d->dir.config.residency,
-                                .unit_bytes_max = d->dir.config.unit_gib_max << 30,
+                                .settings = &d->dir.config,
                                 .alarm = on_alarm,
                                 .arg = d};
     snprintf(nc.program, sizeof(nc.program), "smartnode %s", SMARTNODE_VERSION);

@@ -324,8 +324,7 @@ replay(struct engine *e, struct api_op *op, const struct idem_row *row, struct e
     if (row->seq > log.head_seq)
         return 0;
     rc = evlog_event(e->txn, row->log_no, row->seq, &ev, err);
-    if (rc == 0 && ev.payload.len > 0 && event_common_decode(ev.payload, &common, err) == 0 &&
-        common.has_subject) {
+    if (rc == 0 && ev.payload.len > 0 && event_common_decode(ev.payload, &common, err) == 0 && common.has_subject) {
         op->result.has_subject = true;
         op->result.subject = common.subject;
     }
@@ -521,15 +520,25 @@ engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, st
     return engine_commit(e, err);
 }
 
+/* A key capsule goes into the vault and nowhere else (§6). */
 int
 engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes,
                    struct err *err)
 {
     struct log_row row;
+    struct stored_event ev;
+    struct event_header h;
     int rc = evlog_find(e->txn, log, &row, err);
     if (rc == 0)
-        rc = capsules_put(e->txn, row.no, seq, index, bytes, err);
-    return rc;
+        rc = evlog_event(e->txn, row.no, seq, &ev, err);
+    if (rc == 0)
+        rc = event_header_decode(ev.header, &h, err);
+    if (rc != 0 || index >= h.n_capsules)
+        return rc;
+    if (h.capsules[index].class != CLASS_KEY)
+        return capsules_put(e->txn, row.no, seq, index, bytes, err);
+    struct key_capsule kc = {.at = {.log = *log, .seq = seq}, .index = index, .bytes = bytes};
+    return vault_capsules_put(e->config.vault, &kc, 1, err);
 }
 
 int

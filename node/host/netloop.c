@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "node/host/datadir.h"
+#include "node/host/keeper.h"
 #include "node/host/netreads.h"
 #include "node/host/peers.h"
 #include "node/net/net.h"
@@ -33,6 +34,8 @@ struct netloop {
     struct writer *writer;
     struct peers peers;
     struct netreads reads;
+    struct keeper keeper;
+    bool keeper_more;
     pthread_t thread;
     bool running;
     /* inbox */
@@ -157,8 +160,11 @@ carry_out(struct netloop *l, const struct sync_effect *e)
     case SYNC_READ_CHAIN:
     case SYNC_READ_EVIDENCE:
     case SYNC_FINGERPRINTS_NEEDED: ask(l, e); break;
-    case SYNC_CAPSULE_GOT: effect_capsule(l, e, false); break;
-    case SYNC_CAPSULE_MISSING: break;
+    case SYNC_CAPSULE_GOT:
+        effect_capsule(l, e, false);
+        keeper_got(&l->keeper);
+        break;
+    case SYNC_CAPSULE_MISSING: keeper_missing(&l->keeper, mono_now().ms); break;
     case SYNC_FREEZE: effect_capsule(l, e, true); break;
     case SYNC_ALARM: effect_alarm(l, e); break;
     case SYNC_WAKE_AT: l->wake_ms = e->wake.at.ms; break;
@@ -409,13 +415,31 @@ observe(struct netloop *l)
     pthread_mutex_unlock(&l->lock);
 }
 
+static void
+need_capsule(void *arg, const struct unit_id *unit, const struct position *at, uint8_t index, const struct hash *hash)
+{
+    struct netloop *l = arg;
+    struct sync_event ev = {
+        .type = SYNC_CAPSULE_NEEDED,
+        .capsule_needed = {.unit = *unit, .log = at->log, .seq = at->seq, .index = index, .hash = *hash}};
+    step(l, &ev);
+}
+
+static void
+keep(struct netloop *l)
+{
+    struct err err;
+    if (keeper_turn(&l->keeper, &l->peers, mono_now().ms, need_capsule, l, &l->keeper_more, &err) != 0)
+        alarm_text(l, err.text);
+}
+
 static int
 wait_ms(const struct netloop *l)
 {
     int64_t now = mono_now().ms;
     int64_t wait = l->wake_ms > 0 ? l->wake_ms - now : IDLE_MS;
     wait = wait < 0 ? 0 : wait > IDLE_MS ? IDLE_MS : wait;
-    if (l->n_asked > 0 && !l->asked_blocked)
+    if (l->keeper_more || (l->n_asked > 0 && !l->asked_blocked))
         wait = 0;
     return (int)(l->n_asked > 0 && wait > READS_RETRY_MS ? READS_RETRY_MS : wait);
 }
@@ -434,6 +458,7 @@ netloop_main(void *arg)
             l->wake_ms = 0;
             step(l, &tick);
         }
+        keep(l);
         observe(l);
         if (l->over || net_poll(l->net, wait_ms(l), &e, &err) != 0)
             continue;
@@ -461,6 +486,7 @@ netloop_new(const struct netloop_config *config, struct netloop **ret, struct er
     l->asked = calloc(READS_MAX, sizeof(*l->asked));
     int rc = l->asked ? peers_init(&l->peers, err) : err_set(err, ERR_NOMEM, "peers: out of memory");
     netreads_init(&l->reads, &l->config, &l->peers);
+    keeper_init(&l->keeper, config->db, config->vault, config->settings);
     if (rc == 0)
         rc = sync_new(&sc, &l->sync, err);
     if (rc == 0)
@@ -510,6 +536,7 @@ netloop_free(struct netloop **loop)
     net_free(&l->net);
     sync_free(&l->sync);
     netreads_release(&l->reads);
+    keeper_release(&l->keeper);
     peers_release(&l->peers);
     pthread_mutex_destroy(&l->lock);
     free(l->asked);
@@ -585,6 +612,17 @@ bool
 netloop_known_at(struct netloop *l, const struct unit_id *unit, struct wall_ms *ret)
 {
     return peers_known_at(&l->peers, unit, ret);
+}
+
+bool
+netloop_has_keeper(struct netloop *l)
+{
+    bool found = false;
+    pthread_mutex_lock(&l->peers.lock);
+    for (size_t i = 0; i < l->peers.n && !found; i++)
+        found = l->peers.list[i].trusted.keeper;
+    pthread_mutex_unlock(&l->peers.lock);
+    return found;
 }
 
 void

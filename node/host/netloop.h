@@ -4,13 +4,12 @@
 #define SMARTNODE_HOST_NETLOOP_H
 
 #include "node/api/api.h"
+#include "node/host/config.h"
 #include "node/host/identity.h"
 #include "node/host/writer.h"
 #include "node/sync/sync.h"
 
 struct netloop;
-
-enum residency { RESIDENCY_TRAVELLING, RESIDENCY_GRANTED, RESIDENCY_FEDERATION };
 
 struct netloop_config {
     const struct identity *identity;
@@ -18,8 +17,7 @@ struct netloop_config {
     struct vault *vault;
     const char *listen; /* tcp://host:port, or NULL: takes no inbound connection */
     char program[PROGRAM_BYTES_MAX + 1];
-    enum residency residency;
-    uint64_t unit_bytes_max; /* stored for one unit; 0 = no bound */
+    const struct config *settings; /* residency, keep */
     void (*alarm)(void *arg, const char *text);
     void *arg;
 };
@@ -40,6 +38,8 @@ const char *netloop_endpoint(const struct netloop *l);
 /* For status, metrics, reports. Any thread. */
 size_t netloop_peers(struct netloop *l, struct api_peer *ret, size_t max);
 bool netloop_known_at(struct netloop *l, const struct unit_id *unit, struct wall_ms *ret);
+/* Whether a pinned peer is our keeper. Any thread. */
+bool netloop_has_keeper(struct netloop *l);
 struct netloop_stats {
     uint32_t sessions, peers, lag_logs;
     uint64_t lag_events, runs_received, runs_sent, dropped;

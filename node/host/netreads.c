@@ -9,7 +9,7 @@ netreads_init(struct netreads *r, const struct netloop_config *config, struct pe
     *r = (struct netreads){.db = config->db,
                            .vault = config->vault,
                            .identity = config->identity,
-                           .residency = config->residency,
+                           .residency = config->settings->residency,
                            .peers = peers};
     buf_init(&r->bytes, MESSAGE_BYTES_MAX);
     buf_init(&r->hashes, EVIDENCE_HASHES_MAX * HASH_BYTES);

@@ -1,0 +1,155 @@
+/* Capsules of units that named this node their keeper. See keeper.h. */
+#include "node/host/keeper.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "storage/evlog.h"
+
+void
+keeper_init(struct keeper *k, struct db *db, struct vault *vault, const struct config *config)
+{
+    *k = (struct keeper){.db = db, .vault = vault, .n_units = config->n_keep};
+    memcpy(k->units, config->keep, sizeof(k->units));
+}
+
+void
+keeper_release(struct keeper *k)
+{
+    free(k->logs);
+    *k = (struct keeper){0};
+}
+
+static bool
+is_kept(const struct keeper *k, struct peers *peers, const struct unit_id *unit)
+{
+    const struct peer *p = peers_find(peers, unit);
+    for (uint8_t i = 0; p && i < k->n_units; i++)
+        if (strcmp(k->units[i], p->trusted.card.unit_code) == 0)
+            return true;
+    return false;
+}
+
+static int
+find_logs(struct keeper *k, struct peers *peers, struct db_txn *txn, struct err *err)
+{
+    uint32_t n = 0;
+    int rc = evlog_count(txn, &n, err);
+    for (uint32_t no = k->n_known + 1; no <= n && rc == 0; no++) {
+        struct log_row row;
+        rc = evlog_get(txn, no, &row, err);
+        if (rc == 0 && is_kept(k, peers, &row.unit)) {
+            if (k->n_logs == k->cap_logs) {
+                size_t cap = k->cap_logs ? 2 * k->cap_logs : 16;
+                struct keeper_log *more = realloc(k->logs, cap * sizeof(*more));
+                if (!more)
+                    return err_set(err, ERR_NOMEM, "keeper: out of memory");
+                k->logs = more;
+                k->cap_logs = cap;
+            }
+            k->logs[k->n_logs++] = (struct keeper_log){.id = row.id, .no = no};
+        }
+        if (rc == 0)
+            k->n_known = no;
+    }
+    return rc;
+}
+
+static int
+is_held(struct keeper *k, struct db_txn *txn, const struct keeper_log *log, const struct event_header *h, uint8_t index,
+        bool *ret, struct err *err)
+{
+    struct slice bytes;
+    int rc;
+    if (h->capsules[index].class == CLASS_KEY) {
+        struct position at = {.log = log->id, .seq = h->seq};
+        struct buf out;
+        buf_init(&out, CAPSULE_BYTES_MAX);
+        rc = vault_capsule_get(k->vault, &at, index, &out, err);
+        buf_free(&out);
+    } else {
+        rc = capsules_get(txn, log->no, h->seq, index, &bytes, err);
+    }
+    *ret = rc == 0;
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+struct looking {
+    void (*need)(void *arg, const struct unit_id *unit, const struct position *at, uint8_t index,
+                 const struct hash *hash);
+    void *arg;
+    int left;
+};
+
+static int
+look_at_log(struct keeper *k, struct db_txn *txn, struct keeper_log *log, struct looking *l, struct err *err)
+{
+    struct log_row row;
+    struct evlog_iter it;
+    struct stored_event ev;
+    int rc = evlog_get(txn, log->no, &row, err);
+    if (rc != 0 || log->looked >= row.head_seq)
+        return rc;
+    rc = evlog_iter_init(&it, txn, log->no, log->looked + 1, err);
+    while (rc == 0 && l->left > 0 && k->outstanding + HEADER_CAPSULES_MAX <= KEEPER_OUTSTANDING_MAX) {
+        struct event_header h;
+        rc = evlog_iter_next(&it, &ev, err);
+        if (rc == 0)
+            rc = event_header_decode(ev.header, &h, err);
+        for (uint8_t i = 0; rc == 0 && i < h.n_capsules; i++) {
+            struct position at = {.log = log->id, .seq = h.seq};
+            bool held = false;
+            rc = is_held(k, txn, log, &h, i, &held, err);
+            if (rc == 0 && !held) {
+                k->outstanding++;
+                l->need(l->arg, &row.unit, &at, i, &h.capsules[i].hash);
+            }
+        }
+        if (rc == 0)
+            log->looked = h.seq;
+        l->left--;
+    }
+    evlog_iter_release(&it);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+int
+keeper_turn(struct keeper *k, struct peers *peers, int64_t now_ms,
+            void (*need)(void *arg, const struct unit_id *unit, const struct position *at, uint8_t index,
+                         const struct hash *hash),
+            void *arg, bool *ret_more, struct err *err)
+{
+    struct looking l = {.need = need, .arg = arg, .left = KEEPER_EVENTS_PER_TURN};
+    struct db_txn *txn = NULL;
+    *ret_more = false;
+    if (k->n_units == 0)
+        return 0;
+    if (k->retry_ms != 0 && now_ms >= k->retry_ms) {
+        k->retry_ms = 0;
+        for (size_t i = 0; i < k->n_logs; i++)
+            k->logs[i].looked = 0;
+    }
+    int rc = db_begin_read(k->db, &txn, err);
+    if (rc == 0)
+        rc = find_logs(k, peers, txn, err);
+    for (size_t i = 0; i < k->n_logs && rc == 0 && l.left > 0; i++)
+        rc = look_at_log(k, txn, &k->logs[i], &l, err);
+    db_abort(&txn);
+    *ret_more = rc == 0 && l.left <= 0;
+    return rc;
+}
+
+void
+keeper_got(struct keeper *k)
+{
+    k->outstanding -= k->outstanding > 0;
+    k->kept++;
+}
+
+void
+keeper_missing(struct keeper *k, int64_t now_ms)
+{
+    k->outstanding -= k->outstanding > 0;
+    if (k->retry_ms == 0)
+        k->retry_ms = now_ms + KEEPER_RETRY_MS;
+}
