@@ -108,6 +108,40 @@ cli_number(int64_t v, char out[CLI_NUMBER_MAX])
     return out;
 }
 
+int
+cli_width(const char *text)
+{
+    int n = 0;
+    for (const char *p = text; *p != '\0'; p++)
+        n += ((unsigned char)*p & 0xc0) != 0x80;
+    return n;
+}
+
+void
+cli_cell(const char *text, int width, bool right)
+{
+    int pad = width - cli_width(text);
+    if (right && pad > 0)
+        printf("%*s", pad, "");
+    fputs(text, stdout);
+    if (!right && pad > 0)
+        printf("%*s", pad, "");
+}
+
+const char *
+cli_age(int64_t seconds, char out[CLI_NUMBER_MAX])
+{
+    static const struct {
+        int64_t unit;
+        const char *name;
+    } UNITS[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+    size_t i = 0;
+    while (i + 1 < ARRAY_LEN(UNITS) && seconds < 2 * UNITS[i].unit)
+        i++;
+    snprintf(out, CLI_NUMBER_MAX, "%lld %s", (long long)(seconds / UNITS[i].unit), UNITS[i].name);
+    return out;
+}
+
 void
 cli_progress_begin(struct cli_progress *p, const char *what)
 {

@@ -42,6 +42,13 @@ int cli_print(const struct buf *b, struct err *err) NODISCARD;
 enum { CLI_NUMBER_MAX = 32 };
 const char *cli_number(int64_t v, char out[CLI_NUMBER_MAX]);
 
+/* Prints text in a column of so many characters, to the right if asked; longer text pushes on. */
+void cli_cell(const char *text, int width, bool right);
+/* Characters (not bytes) of UTF-8 text. */
+int cli_width(const char *text);
+/* "3 s", "4 min", "2 h", "5 d". Returns out. */
+const char *cli_age(int64_t seconds, char out[CLI_NUMBER_MAX]);
+
 /* ---- progress: one line on a terminal's standard error, rewritten; nothing elsewhere ---- */
 struct cli_progress {
     const char *what; /* "rows" */
