@@ -50,6 +50,7 @@ struct netloop {
     bool asked_blocked; /* all that is left is for connections that take no more at the moment */
     struct muted muted[MUTED_MAX];
     int64_t wake_ms, observed_ms;
+    bool unobserved; /* something happened since the status was taken */
     bool over;
 };
 
@@ -176,6 +177,7 @@ step(struct netloop *l, const struct sync_event *ev)
 {
     struct sync_effects effects;
     struct err err;
+    l->unobserved = true;
     sync_effects_init(&effects);
     if (sync_step(l->sync, mono_now(), ev, &effects, &err) != 0)
         alarm_text(l, err.text);
@@ -400,6 +402,7 @@ observe(struct netloop *l)
     if (now.ms - l->observed_ms < OBSERVE_MS)
         return;
     l->observed_ms = now.ms;
+    l->unobserved = false;
     peers_observe(&l->peers, l->sync, now, wall_now());
     static struct sync_session_info sessions[SYNC_SESSIONS_MAX]; /* one net thread */
     size_t n = sync_sessions(l->sync, sessions, SYNC_SESSIONS_MAX);
@@ -439,6 +442,8 @@ wait_ms(const struct netloop *l)
     int64_t now = mono_now().ms;
     int64_t wait = l->wake_ms > 0 ? l->wake_ms - now : IDLE_MS;
     wait = wait < 0 ? 0 : wait > IDLE_MS ? IDLE_MS : wait;
+    if (l->unobserved && wait > OBSERVE_MS)
+        wait = OBSERVE_MS;
     if (l->keeper_more || (l->n_asked > 0 && !l->asked_blocked))
         wait = 0;
     return (int)(l->n_asked > 0 && wait > READS_RETRY_MS ? READS_RETRY_MS : wait);
