@@ -7,7 +7,9 @@
 
 enum { PERSON_TEXT_MAX = 256, NOTE_TEXT_MAX = 4096, DATA_KEYS_MAX = 8 };
 
-struct person_text { char s[PERSON_TEXT_MAX + 1]; };
+struct person_text {
+    char s[PERSON_TEXT_MAX + 1];
+};
 
 struct person_identity {
     struct person_text member_no, given_name, family_name, legal_name, language;
@@ -47,8 +49,9 @@ struct key_capsule_content {
 };
 int key_capsule_encode(const struct key_capsule_content *k, struct buf *out, struct err *err) NODISCARD;
 /* ERR_INVALID also for another use or unit, or (uses 2–4) subject, than expected; NULL expects no subject (use 1). */
-int key_capsule_decode(struct slice bytes, enum key_use use, const struct unit_id *unit, const struct subject_id *subject_or_null,
-                       struct key_capsule_content *ret, struct err *err) NODISCARD;
+int key_capsule_decode(struct slice bytes, enum key_use use, const struct unit_id *unit,
+                       const struct subject_id *subject_or_null, struct key_capsule_content *ret,
+                       struct err *err) NODISCARD;
 void person_wipe(void *p, size_t len);
 
 #endif

@@ -17,12 +17,31 @@ enum {
 };
 
 enum message_type {
-    MSG_UNKNOWN = 0, MSG_HELLO = 1, MSG_HEADS = 2, MSG_WANT = 3, MSG_BATCH = 4, MSG_CAPSULE_WANT = 5, MSG_CAPSULE = 6, MSG_GONE = 7,
-    MSG_EVIDENCE = 8, MSG_BYE = 9, MSG_CREDIT = 10, MSG_EVENT_WANT = 11, MSG_EVENT_AT = 12, MSG_FINGERPRINTS = 13, MSG_PING = 14,
+    MSG_UNKNOWN = 0,
+    MSG_HELLO = 1,
+    MSG_HEADS = 2,
+    MSG_WANT = 3,
+    MSG_BATCH = 4,
+    MSG_CAPSULE_WANT = 5,
+    MSG_CAPSULE = 6,
+    MSG_GONE = 7,
+    MSG_EVIDENCE = 8,
+    MSG_BYE = 9,
+    MSG_CREDIT = 10,
+    MSG_EVENT_WANT = 11,
+    MSG_EVENT_AT = 12,
+    MSG_FINGERPRINTS = 13,
+    MSG_PING = 14,
 };
 
 enum bye_reason {
-    BYE_SHUTDOWN = 1, BYE_VERSION = 2, BYE_FEDERATION = 3, BYE_PRODUCTION = 4, BYE_UNTRUSTED = 5, BYE_MALFORMED = 6, BYE_LIMIT = 7,
+    BYE_SHUTDOWN = 1,
+    BYE_VERSION = 2,
+    BYE_FEDERATION = 3,
+    BYE_PRODUCTION = 4,
+    BYE_UNTRUSTED = 5,
+    BYE_MALFORMED = 6,
+    BYE_LIMIT = 7,
     BYE_WRONG_UNIT = 8,
 };
 
@@ -43,23 +62,85 @@ struct table_fingerprint {
 struct message {
     enum message_type type;
     union {
-        struct { uint32_t version_min, version_max; uint8_t nonce[ID_BYTES]; struct federation_id federation; bool production, has_echo; uint8_t echo[ID_BYTES];
-                 struct unit_id unit; char program[PROGRAM_BYTES_MAX + 1]; } hello;
-        struct { struct head *heads; size_t n; bool full, more; } heads;    /* decode: owned by the message */
-        struct { struct log_id log; uint64_t from; struct chain_value before; uint64_t credit_bytes, number; } want;
-        struct { struct run run; uint64_t number; } batch;        /* run.frames borrows from the decoded bytes */
-        struct { struct log_id log; uint64_t seq; uint32_t index; } capsule_want;
-        struct { struct log_id log; uint64_t seq; uint32_t index; struct slice bytes; } capsule;
-        struct { struct log_id log; uint64_t seq; bool has_index; uint32_t index; enum gone_reason reason; } gone;
-        struct { struct log_id log; uint64_t first; struct chain_value before; struct slice header_hashes; struct seal seal;
-                 bool has_other; struct slice other_hashes; struct seal other_seal;
-                 struct slice opening_header, opening_payload; /* empty if absent */ } evidence;
-        struct { enum bye_reason reason; char text[NAME_BYTES_MAX + 1]; } bye;
-        struct { uint64_t number; uint64_t bytes; } credit;
-        struct { struct log_id log; uint64_t seq; } event_want;
-        struct { struct log_id log; uint64_t seq; struct slice receipt; } event_at;
-        struct { uint32_t rules_version; struct hash heads_hash; struct table_fingerprint tables[MESSAGE_TABLES_MAX]; size_t n; } fingerprints;
-        struct { bool reply_wanted; } ping;
+        struct {
+            uint32_t version_min, version_max;
+            uint8_t nonce[ID_BYTES];
+            struct federation_id federation;
+            bool production, has_echo;
+            uint8_t echo[ID_BYTES];
+            struct unit_id unit;
+            char program[PROGRAM_BYTES_MAX + 1];
+        } hello;
+        struct {
+            struct head *heads;
+            size_t n;
+            bool full, more;
+        } heads; /* decode: owned by the message */
+        struct {
+            struct log_id log;
+            uint64_t from;
+            struct chain_value before;
+            uint64_t credit_bytes, number;
+        } want;
+        struct {
+            struct run run;
+            uint64_t number;
+        } batch; /* run.frames borrows from the decoded bytes */
+        struct {
+            struct log_id log;
+            uint64_t seq;
+            uint32_t index;
+        } capsule_want;
+        struct {
+            struct log_id log;
+            uint64_t seq;
+            uint32_t index;
+            struct slice bytes;
+        } capsule;
+        struct {
+            struct log_id log;
+            uint64_t seq;
+            bool has_index;
+            uint32_t index;
+            enum gone_reason reason;
+        } gone;
+        struct {
+            struct log_id log;
+            uint64_t first;
+            struct chain_value before;
+            struct slice header_hashes;
+            struct seal seal;
+            bool has_other;
+            struct slice other_hashes;
+            struct seal other_seal;
+            struct slice opening_header, opening_payload; /* empty if absent */
+        } evidence;
+        struct {
+            enum bye_reason reason;
+            char text[NAME_BYTES_MAX + 1];
+        } bye;
+        struct {
+            uint64_t number;
+            uint64_t bytes;
+        } credit;
+        struct {
+            struct log_id log;
+            uint64_t seq;
+        } event_want;
+        struct {
+            struct log_id log;
+            uint64_t seq;
+            struct slice receipt;
+        } event_at;
+        struct {
+            uint32_t rules_version;
+            struct hash heads_hash;
+            struct table_fingerprint tables[MESSAGE_TABLES_MAX];
+            size_t n;
+        } fingerprints;
+        struct {
+            bool reply_wanted;
+        } ping;
     };
 };
 

@@ -36,16 +36,16 @@ derive(struct identity *id, const uint8_t exchange_seed[32], const uint8_t trans
 }
 
 int
-identity_create(struct identity *id, void (*random)(void *arg, uint8_t *out, size_t len), void *arg,
+identity_create(struct identity *id, void (*draw)(void *arg, uint8_t *out, size_t len), void *arg,
                 struct identity_offline *ret_offline, struct err *err)
 {
     uint8_t exchange_seed[32], transport_seed[32], recovery_seed[32];
     struct sign_secret root_secret;
-    random(arg, id->signing_seed, 32);
-    random(arg, exchange_seed, 32);
-    random(arg, transport_seed, 32);
-    random(arg, recovery_seed, 32);
-    random(arg, ret_offline->root_seed, 32);
+    draw(arg, id->signing_seed, 32);
+    draw(arg, exchange_seed, 32);
+    draw(arg, transport_seed, 32);
+    draw(arg, recovery_seed, 32);
+    draw(arg, ret_offline->root_seed, 32);
     derive(id, exchange_seed, transport_seed);
     crypto_keypair_sign(ret_offline->root_seed, &id->root_key, &root_secret);
     crypto_keypair_box(recovery_seed, &id->recovery_key, &ret_offline->recovery_secret);

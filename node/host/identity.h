@@ -31,7 +31,7 @@ struct identity_offline {
     uint8_t root_seed[32];
     struct box_secret recovery_secret;
 };
-int identity_create(struct identity *id, void (*random)(void *arg, uint8_t *out, size_t len), void *arg,
+int identity_create(struct identity *id, void (*draw)(void *arg, uint8_t *out, size_t len), void *arg,
                     struct identity_offline *ret_offline, struct err *err) NODISCARD;
 
 /* DATA/node.key. save refuses to replace a file (ERR_EXISTS). load: ERR_NOTFOUND (not initialised), ERR_DENIED (readable by
@@ -41,8 +41,8 @@ int identity_load(const char *path, struct identity *ret, struct err *err) NODIS
 void identity_wipe(struct identity *id);
 
 /* This node's unit card with the given addresses, armoured. */
-int identity_card(const struct identity *id, const char *const *endpoints, size_t n, struct civil_date today, struct buf *out,
-                  struct err *err) NODISCARD;
+int identity_card(const struct identity *id, const char *const *endpoints, size_t n, struct civil_date today,
+                  struct buf *out, struct err *err) NODISCARD;
 
 /* A secret in a file of its own, mode 0600, never replacing one. Read: 32 bytes in hex. ERR_DENIED if others may read it. */
 int secret_file_write(const char *path, const char *title, const uint8_t secret[32], struct err *err) NODISCARD;

@@ -106,7 +106,8 @@ struct applied_end {
 };
 
 static int
-note_applied(struct db_txn *txn, const struct unit_id *unit, uint32_t count, bool names, struct map *ends, struct err *err)
+note_applied(struct db_txn *txn, const struct unit_id *unit, uint32_t count, bool names, struct map *ends,
+             struct err *err)
 {
     for (uint32_t no = 1; no <= count; no++) {
         struct log_row row;

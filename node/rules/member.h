@@ -20,17 +20,18 @@ enum outcome {
     OUTCOME_VOID = 3,     /* impossible on its own past */
     OUTCOME_CONFLICT = 4, /* valid on its own past, impossible beside concurrent events */
     OUTCOME_WAITING = 5,  /* a referenced event, or one in its past, is not there yet */
-    OUTCOME_UNKNOWN = 6,  /* must-understand kind or version that this program does not know, or such a one in its past */
+    OUTCOME_UNKNOWN =
+        6, /* must-understand kind or version that this program does not know, or such a one in its past */
 };
 
 /* Why. Numbers are replicated and registered in docs/PROTOCOL.md §10; never reused. */
 enum void_reason {
     VOID_NONE = 0,
-    VOID_MALFORMED = 1,       /* the payload does not read as its kind */
-    VOID_NOT_APPLICANT = 2,   /* refusal without an open application */
+    VOID_MALFORMED = 1,     /* the payload does not read as its kind */
+    VOID_NOT_APPLICANT = 2, /* refusal without an open application */
     VOID_ALREADY_APPLIED = 3,
     VOID_ALREADY_MEMBER = 4,
-    VOID_NOT_MEMBER = 5,      /* never was, or left before that date */
+    VOID_NOT_MEMBER = 5, /* never was, or left before that date */
     VOID_LEFT = 6,
     VOID_DECEASED = 7,
     VOID_SAME_CATEGORY = 8,
@@ -38,14 +39,14 @@ enum void_reason {
     VOID_NO_OFFICE = 10,      /* office not opened in the event's past */
     VOID_REQUEST_OPEN = 11,
     VOID_NO_REQUEST = 12,
-    VOID_REFERENCE = 13,      /* reference to another entity, kind, chain value, or to a void event */
+    VOID_REFERENCE = 13,        /* reference to another entity, kind, chain value, or to a void event */
     VOID_MAKES_IMPOSSIBLE = 14, /* an earlier-written, later-dated event would become impossible */
-    VOID_TOO_MANY = 15,       /* MEMBER_PAST_MAX or more in its past */
-    VOID_KEY = 16,            /* does not stand (§7); never in a replicated row */
+    VOID_TOO_MANY = 15,         /* MEMBER_PAST_MAX or more in its past */
+    VOID_KEY = 16,              /* does not stand (§7); never in a replicated row */
     VOID_OFFICE_EXISTS = 17,
     VOID_OFFICE_CLOSED = 18,
-    VOID_SHARES = 19,         /* sum of shares out of range */
-    VOID_KIND = 20,           /* log.opened not at seq 1 */
+    VOID_SHARES = 19, /* sum of shares out of range */
+    VOID_KIND = 20,   /* log.opened not at seq 1 */
 };
 const char *void_reason_text(enum void_reason r); /* "is already a member", … for people; never NULL */
 
@@ -60,9 +61,9 @@ struct member_entry {
     uint64_t shares;
     int64_t share_price_minor;
     char currency[CURRENCY_MAX];
-    uint8_t n_refs;                /* those of roles that the kind takes; a role twice shows the breach of §8 */
+    uint8_t n_refs; /* those of roles that the kind takes; a role twice shows the breach of §8 */
     struct event_ref refs[3];
-    uint8_t capsule_mask;          /* bit (class − 1) for classes 1–5, bit 7 for 15: which capsules the event carries */
+    uint8_t capsule_mask; /* bit (class − 1) for classes 1–5, bit 7 for 15: which capsules the event carries */
     enum outcome outcome;
     enum void_reason reason;
 };
@@ -78,8 +79,8 @@ void member_row_init(struct member_row *r, const struct unit_id *unit, const str
 void member_row_release(struct member_row *r);
 /* The one encoding of a row. Encode: ERR_NOMEM. Decode: ERR_CORRUPT, ERR_NOMEM; a released or initialised row. */
 int member_row_encode(const struct member_row *r, struct buf *out, struct err *err) NODISCARD;
-int member_row_decode(struct slice bytes, const struct unit_id *unit, const struct subject_id *subject, struct member_row *ret,
-                      struct err *err) NODISCARD;
+int member_row_decode(struct slice bytes, const struct unit_id *unit, const struct subject_id *subject,
+                      struct member_row *ret, struct err *err) NODISCARD;
 
 /* What the fold must ask about the world outside the row. Answers must be functions of the event set. */
 struct member_world {
@@ -88,7 +89,8 @@ struct member_world {
     /* Chain value after a held and applied position; ERR_NOTFOUND if not held. */
     int (*chain_at)(void *arg, const struct position *at, struct chain_value *ret);
     /* Whether the unit has a well-formed office.opened of office before `at` by position (office_opened_before). */
-    bool (*office_known)(void *arg, const struct unit_id *unit, const struct office_id *office, const struct position *at);
+    bool (*office_known)(void *arg, const struct unit_id *unit, const struct office_id *office,
+                         const struct position *at);
 };
 
 /* Entry from a decoded event. outcome is left APPLIED. kind must be 32–43. */
@@ -102,18 +104,30 @@ bool member_entry_unknown(const struct position *at, const struct event_header *
 /* Adds e and recomputes the outcomes of all entries (O(n) when e comes after all others by position). Already there, or beyond the
  * first MEMBER_ENTRIES_MAX: nothing. Errors are ERR_NOMEM and what chain_at returned, and leave the row as it was; impossible events
  * become VOID entries. *ret_missing receives a position that some entry waits for, if any (has = false otherwise). */
-struct missing { bool has; struct position at; };
-int member_row_add(struct member_row *r, const struct member_entry *e, const struct member_world *w, struct missing *ret_missing,
-                   struct err *err) NODISCARD;
+struct missing {
+    bool has;
+    struct position at;
+};
+int member_row_add(struct member_row *r, const struct member_entry *e, const struct member_world *w,
+                   struct missing *ret_missing, struct err *err) NODISCARD;
 /* Recomputes after something outside arrived (a waited-for target). */
-int member_row_refold(struct member_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err) NODISCARD;
+int member_row_refold(struct member_row *r, const struct member_world *w, struct missing *ret_missing,
+                      struct err *err) NODISCARD;
 
 /* Would e, written now after everything in the row (at = the writer's next position), be valid? 0, or ERR_CONFLICT, ERR_INVALID,
  * ERR_NOTFOUND (office) with a text for the desk and the field at fault, or ERR_NOMEM. Nothing changes. */
-int member_row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w, struct err *err) NODISCARD;
+int member_row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
+                   struct err *err) NODISCARD;
 
 enum member_status { STATUS_NONE = 0, STATUS_APPLIED = 1, STATUS_REFUSED = 2, STATUS_MEMBER = 3, STATUS_LEFT = 4 };
-enum left_reason { LEFT_NONE = 0, LEFT_RESIGNED = 1, LEFT_WITHDRAWN = 2, LEFT_EXCLUDED = 3, LEFT_DECEASED = 4, LEFT_MOVED = 5 };
+enum left_reason {
+    LEFT_NONE = 0,
+    LEFT_RESIGNED = 1,
+    LEFT_WITHDRAWN = 2,
+    LEFT_EXCLUDED = 3,
+    LEFT_DECEASED = 4,
+    LEFT_MOVED = 5
+};
 
 struct member_state {
     enum member_status status;
@@ -123,7 +137,7 @@ struct member_state {
     struct office_id office;
     struct civil_date joined_on, left_on; /* of the current or last membership; DATE_NONE */
     uint64_t shares;
-    int64_t capital_minor;         /* paid for the shares held, as far as in this currency: that of the last subscription */
+    int64_t capital_minor; /* paid for the shares held, as far as in this currency: that of the last subscription */
     char currency[CURRENCY_MAX];
     struct position last_change; /* event that the ETag names: the entry latest in (depth, log, seq) */
 };
@@ -135,9 +149,21 @@ bool member_capsule_position(const struct member_row *r, uint8_t class, struct p
 
 /* Contributions to the views: what the member adds to each cell. */
 enum count {
-    COUNT_MEMBERS, COUNT_JOINED, COUNT_RESIGNED, COUNT_WITHDRAWN, COUNT_EXCLUDED, COUNT_DECEASED, COUNT_MOVED_IN, COUNT_MOVED_OUT,
-    COUNT_CHANGED_IN, COUNT_CHANGED_OUT, /* category or office changed: gross, both cells */
-    COUNT_APPLIED, COUNT_REFUSED, COUNT_REQUESTED, COUNT_REQUEST_REFUSED, COUNT_RECORD_KEYS,
+    COUNT_MEMBERS,
+    COUNT_JOINED,
+    COUNT_RESIGNED,
+    COUNT_WITHDRAWN,
+    COUNT_EXCLUDED,
+    COUNT_DECEASED,
+    COUNT_MOVED_IN,
+    COUNT_MOVED_OUT,
+    COUNT_CHANGED_IN,
+    COUNT_CHANGED_OUT, /* category or office changed: gross, both cells */
+    COUNT_APPLIED,
+    COUNT_REFUSED,
+    COUNT_REQUESTED,
+    COUNT_REQUEST_REFUSED,
+    COUNT_RECORD_KEYS,
     COUNTS_N
 };
 enum { CAPITAL_SHARES_IN, CAPITAL_SHARES_OUT, CAPITAL_MINOR_IN, CAPITAL_MINOR_OUT, CAPITAL_N };
@@ -145,10 +171,10 @@ enum { CAPITAL_SHARES_IN, CAPITAL_SHARES_OUT, CAPITAL_MINOR_IN, CAPITAL_MINOR_OU
 struct contribution {
     struct civil_date day;
     bool is_capital;
-    struct office_id office;        /* counts */
-    uint8_t category, person_type;  /* counts */
-    char currency[CURRENCY_MAX];    /* capital */
-    int64_t v[COUNTS_N];            /* COUNTS_N or CAPITAL_N of them */
+    struct office_id office;       /* counts */
+    uint8_t category, person_type; /* counts */
+    char currency[CURRENCY_MAX];   /* capital */
+    int64_t v[COUNTS_N];           /* COUNTS_N or CAPITAL_N of them */
 };
 /* Calls emit for each contribution of the row, in a fixed order. COUNT_MEMBERS is +1 on joining and −1 on leaving; a change of
  * cell is −1 in the old and +1 in the new. COUNT_RECORD_KEYS moves with it by the member's record key. */

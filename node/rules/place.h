@@ -10,10 +10,10 @@ struct place_entry {
     struct position at;
     uint16_t kind, kind_version;
     struct civil_date effective;
-    struct office_facts facts;      /* offices */
-    struct unit_described unit;     /* kind 16 */
+    struct office_facts facts;  /* offices */
+    struct unit_described unit; /* kind 16 */
     uint8_t n_refs;
-    struct event_ref refs[2];       /* role 2; a second one shows the breach of §8 */
+    struct event_ref refs[2]; /* role 2; a second one shows the breach of §8 */
     enum outcome outcome;
     enum void_reason reason;
 };
@@ -31,20 +31,26 @@ struct place_row {
 void place_row_init(struct place_row *r, const struct unit_id *unit, const struct office_id *office);
 void place_row_release(struct place_row *r);
 int place_row_encode(const struct place_row *r, struct buf *out, struct err *err) NODISCARD;
-int place_row_decode(struct slice bytes, const struct unit_id *unit, const struct office_id *office, struct place_row *ret,
-                     struct err *err) NODISCARD;
+int place_row_decode(struct slice bytes, const struct unit_id *unit, const struct office_id *office,
+                     struct place_row *ret, struct err *err) NODISCARD;
 void place_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
                             struct place_entry *ret);
 /* As member_entry_unknown. */
 bool place_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
                          struct place_entry *ret);
 /* As their namesakes in member.h. */
-int place_row_add(struct place_row *r, const struct place_entry *e, const struct member_world *w, struct missing *ret_missing,
+int place_row_add(struct place_row *r, const struct place_entry *e, const struct member_world *w,
+                  struct missing *ret_missing, struct err *err) NODISCARD;
+int place_row_refold(struct place_row *r, const struct member_world *w, struct missing *ret_missing,
+                     struct err *err) NODISCARD;
+int place_row_try(const struct place_row *r, const struct place_entry *e, const struct member_world *w,
                   struct err *err) NODISCARD;
-int place_row_refold(struct place_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err) NODISCARD;
-int place_row_try(const struct place_row *r, const struct place_entry *e, const struct member_world *w, struct err *err) NODISCARD;
 
-struct office_state { bool open; struct office_facts facts; struct civil_date opened_on, closed_on; };
+struct office_state {
+    bool open;
+    struct office_facts facts;
+    struct civil_date opened_on, closed_on;
+};
 /* False if not opened on or before the day. */
 bool office_state_at(const struct place_row *r, struct civil_date as_of, struct office_state *ret);
 /* The unit.described in force; false if none. */

@@ -56,7 +56,7 @@ ROOMS = (
     Room("node/net", ["proto/base", "proto", "node/net"], ["zmq"]),
     Room("node/host", ["proto/base", "proto", "storage", "node/rules", "node/sync", "node/apply",
                        "node/command", "node/view", "node/api", "node/net", "node/host"],
-         ["sodium", "jansson", "inih", "qrencode", "systemd", "curl", "csv"]),
+         ["sodium", "jansson", "inih", "qrencode", "systemd", "curl", "csv", "utf8proc"]),
 )
 
 # The generated types of protobuf-c stay inside these files, one line of reason each.

@@ -71,7 +71,7 @@ struct reader {
 struct reader reader_of(struct slice s);
 bool reader_done(const struct reader *r); /* all read and nothing failed */
 size_t reader_left(const struct reader *r);
-uint8_t reader_u8(struct reader *r);      /* 0 after a failure, as all below */
+uint8_t reader_u8(struct reader *r); /* 0 after a failure, as all below */
 uint16_t reader_u16(struct reader *r);
 uint32_t reader_u32(struct reader *r);
 uint64_t reader_u64(struct reader *r);

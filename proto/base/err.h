@@ -8,9 +8,9 @@
 
 enum err_code {
     ERR_NONE = 0,
-    ERR_NOMEM = -1,       /* out of memory, or over the memory budget of one message */
-    ERR_INVALID = -2,     /* malformed or out of range; `field` names what */
-    ERR_LIMIT = -3,       /* larger or more than a named limit */
+    ERR_NOMEM = -1,   /* out of memory, or over the memory budget of one message */
+    ERR_INVALID = -2, /* malformed or out of range; `field` names what */
+    ERR_LIMIT = -3,   /* larger or more than a named limit */
     ERR_NOTFOUND = -4,
     ERR_EXISTS = -5,      /* already there */
     ERR_CONFLICT = -6,    /* true in itself, impossible with what is there (leaving twice, stale ETag) */

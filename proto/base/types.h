@@ -14,34 +14,64 @@ enum {
     ID_BYTES = 16,
     KEY_BYTES = 32,
     SIG_BYTES = 64,
-    UNIT_CODE_MAX = 9,     /* with the final NUL */
-    CURRENCY_MAX = 4,      /* with the final NUL */
-    NAME_BYTES_MAX = 128,  /* clear strings in events, without NUL */
-    DATE_TEXT_MAX = 11,    /* YYYY-MM-DD and NUL */
-    HEX32_MAX = 65,        /* 32 bytes in hex and NUL */
+    UNIT_CODE_MAX = 9,    /* with the final NUL */
+    CURRENCY_MAX = 4,     /* with the final NUL */
+    NAME_BYTES_MAX = 128, /* clear strings in events, without NUL */
+    DATE_TEXT_MAX = 11,   /* YYYY-MM-DD and NUL */
+    HEX32_MAX = 65,       /* 32 bytes in hex and NUL */
     HEX16_MAX = 33,
 };
 
-struct hash { uint8_t b[HASH_BYTES]; };
-struct unit_id { uint8_t b[HASH_BYTES]; };
-struct log_id { uint8_t b[HASH_BYTES]; };
-struct chain_value { uint8_t b[HASH_BYTES]; };
-struct federation_id { uint8_t b[HASH_BYTES]; };
-struct subject_id { uint8_t b[ID_BYTES]; };  /* a member */
-struct office_id { uint8_t b[ID_BYTES]; };
-struct actor_id { uint8_t b[ID_BYTES]; };
-struct sign_public { uint8_t b[KEY_BYTES]; };  /* Ed25519 */
-struct box_public { uint8_t b[KEY_BYTES]; };   /* X25519; also CURVE transport keys */
-struct seal { uint8_t b[SIG_BYTES]; };
+struct hash {
+    uint8_t b[HASH_BYTES];
+};
+struct unit_id {
+    uint8_t b[HASH_BYTES];
+};
+struct log_id {
+    uint8_t b[HASH_BYTES];
+};
+struct chain_value {
+    uint8_t b[HASH_BYTES];
+};
+struct federation_id {
+    uint8_t b[HASH_BYTES];
+};
+struct subject_id {
+    uint8_t b[ID_BYTES];
+}; /* a member */
+struct office_id {
+    uint8_t b[ID_BYTES];
+};
+struct actor_id {
+    uint8_t b[ID_BYTES];
+};
+struct sign_public {
+    uint8_t b[KEY_BYTES];
+}; /* Ed25519 */
+struct box_public {
+    uint8_t b[KEY_BYTES];
+}; /* X25519; also CURVE transport keys */
+struct seal {
+    uint8_t b[SIG_BYTES];
+};
 
-struct wall_ms { int64_t ms; };  /* milliseconds since 1970-01-01T00:00Z, may jump */
-struct mono_ms { int64_t ms; };  /* milliseconds of a clock that only goes forward */
-struct hlc { uint64_t v; };      /* wall milliseconds << 16 | counter */
-struct civil_date { int32_t days; };  /* days since 1970-01-01; DATE_NONE = absent */
+struct wall_ms {
+    int64_t ms;
+}; /* milliseconds since 1970-01-01T00:00Z, may jump */
+struct mono_ms {
+    int64_t ms;
+}; /* milliseconds of a clock that only goes forward */
+struct hlc {
+    uint64_t v;
+}; /* wall milliseconds << 16 | counter */
+struct civil_date {
+    int32_t days;
+}; /* days since 1970-01-01; DATE_NONE = absent */
 
 #define DATE_NONE ((struct civil_date){INT32_MIN})
-#define DATE_MIN ((struct civil_date){-25567})  /* 1900-01-01 */
-#define DATE_MAX ((struct civil_date){84005})   /* 2199-12-31 */
+#define DATE_MIN ((struct civil_date){-25567}) /* 1900-01-01 */
+#define DATE_MAX ((struct civil_date){84005})  /* 2199-12-31 */
 
 struct position {
     struct log_id log;
