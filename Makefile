@@ -8,7 +8,7 @@
 #   make sim [SEED=7] [SEEDS=100]   the simulator; a failing seed is replayed by its number
 #   make fuzz T=wire SECONDS=600    one fuzz target; make fuzz-smoke runs all of them briefly
 #   make bench [T=append]           the benchmarks
-#   make lint, format, format-check, install, uninstall, clean
+#   make lint, format, format-check, install, uninstall, deb, clean
 #
 # Variables: BUILD (default build), CC (gcc or clang), WERROR=0, SAN=address,undefined (builds
 # into $(BUILD)-san), DESTDIR, PREFIX.
@@ -147,7 +147,7 @@ FUZZ := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
 SIM := $(if $(SIM_OBJ),$(B)/sim)
 
 .PHONY: all demo check check-unit check-programs unit-programs sim fuzz fuzz-smoke fuzz-programs \
-	bench bench-programs lint format format-check install uninstall clean FORCE
+	bench bench-programs lint format format-check install uninstall deb clean FORCE
 # Objects are kept: a test program is relinked, never recompiled for nothing.
 .SECONDARY:
 
@@ -336,6 +336,11 @@ install: all
 uninstall:
 	rm -f $(BINDIR)/smartnode $(UNIT_FILES:ops/systemd/%=$(UNITDIR)/%) $(MAN_FILES:docs/%=$(MANDIR)/%)
 	rm -rf $(DOCDIR)
+
+deb: all
+	rm -rf $(B)/deb
+	$(MAKE) install DESTDIR=$(abspath $(B)/deb) PREFIX=/usr BUILD=$(BUILD)
+	ops/deb/build $(abspath $(B)/deb) $(VERSION) $(abspath $(B))/smartnode_$(VERSION)_$(shell dpkg --print-architecture).deb
 
 clean:
 	rm -rf $(B)
