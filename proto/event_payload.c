@@ -91,11 +91,19 @@ row_of(uint16_t kind)
     return NULL;
 }
 
+static uint16_t hidden_kind; /* tests only */
+
 bool
 event_kind_known(uint16_t kind, uint16_t version)
 {
     const struct kind_row *row = row_of(kind);
-    return row && row->type && version == 1;
+    return row && row->type && version == 1 && kind != hidden_kind;
+}
+
+void
+event_kind_hide(uint16_t kind)
+{
+    hidden_kind = kind;
 }
 
 const char *
