@@ -10,6 +10,8 @@
 #ifndef SMARTNODE_STORAGE_DB_H
 #define SMARTNODE_STORAGE_DB_H
 
+#include <stdio.h>
+
 #include "proto/base/bytes.h"
 #include "proto/base/types.h"
 #include "storage/keys.h"
@@ -78,5 +80,12 @@ int db_copy(struct db *db, const char *to_dir, struct err *err) NODISCARD;
 
 /* Test hook: the n-th next put, delete, clear or commit fails with ERR_FULL (0 = off). Process-wide. */
 void db_fail_after(unsigned n);
+
+/* Hook of tests and benchmarks: every step that writes is recorded to f, so that a bare LMDB loop can do the same again. NULL = off.
+ * Process-wide; not to be changed while a write transaction is open. A record: step u8 ‖ table u8 (of commit and abort: the
+ * db_kind) ‖ length of the key u16 ‖ length of the value u32 ‖ key. Values, which may be personal, are not recorded. */
+enum db_trace_step { DB_TRACE_PUT = 1, DB_TRACE_DEL, DB_TRACE_CLEAR, DB_TRACE_COMMIT, DB_TRACE_ABORT };
+enum { DB_TRACE_HEAD = 8 };
+void db_trace_to(FILE *f);
 
 #endif

@@ -24,6 +24,33 @@ fails_now(void)
     return n == 1;
 }
 
+/* ---- trace ---- */
+
+static _Atomic(FILE *) trace_file;
+
+void
+db_trace_to(FILE *f)
+{
+    atomic_store(&trace_file, f);
+}
+
+/* What cannot be written shows in ferror, which is the caller's to ask. */
+static void
+trace(enum db_trace_step step, unsigned table, struct slice key, size_t value_len)
+{
+    uint8_t record[DB_TRACE_HEAD + KEY_MAX];
+    FILE *f = atomic_load_explicit(&trace_file, memory_order_relaxed);
+    if (!f || key.len > KEY_MAX)
+        return;
+    record[0] = (uint8_t)step;
+    record[1] = (uint8_t)table;
+    be16_put(record + 2, (uint16_t)key.len);
+    be32_put(record + 4, (uint32_t)value_len);
+    if (key.len > 0)
+        memcpy(record + DB_TRACE_HEAD, key.data, key.len);
+    fwrite(record, 1, DB_TRACE_HEAD + key.len, f);
+}
+
 /* ---- begin and end ---- */
 
 static int
@@ -90,8 +117,10 @@ db_commit(struct db_txn **txn, struct err *err)
     struct db *db = t->db;
     free(t);
     *txn = NULL;
-    if (os == 0)
+    if (os == 0) {
+        trace(DB_TRACE_COMMIT, db_kind_of(db), (struct slice){0}, 0);
         return 0;
+    }
     rc = db_fault(os, err, "commit");
     if (rc == ERR_IO)
         db_disk_failed(db, mdb_strerror(os));
@@ -111,6 +140,8 @@ db_abort(struct db_txn **txn)
         t->failed.code = ERR_NONE;
         if (db_pool_give(t->db, t))
             return;
+    } else {
+        trace(DB_TRACE_ABORT, db_kind_of(t->db), (struct slice){0}, 0);
     }
     mdb_txn_abort(t->txn);
     free(t);
@@ -204,6 +235,7 @@ db_put(struct db_txn *txn, enum table t, struct slice key, struct slice value, s
     int rc = write_allowed(txn, t, err);
     if (rc != 0)
         return rc;
+    trace(DB_TRACE_PUT, t, key, value.len);
     rc = mdb_put(txn->txn, db_handle(txn->db, t), &k, &v, 0);
     return rc == 0 ? 0 : step_failed(txn, rc, t, "put", err);
 }
@@ -215,6 +247,7 @@ db_put_reserve(struct db_txn *txn, enum table t, struct slice key, size_t len, u
     int rc = write_allowed(txn, t, err);
     if (rc != 0)
         return rc;
+    trace(DB_TRACE_PUT, t, key, len);
     rc = mdb_put(txn->txn, db_handle(txn->db, t), &k, &v, MDB_RESERVE);
     if (rc != 0)
         return step_failed(txn, rc, t, "put", err);
@@ -229,6 +262,7 @@ db_del(struct db_txn *txn, enum table t, struct slice key, struct err *err)
     int rc = write_allowed(txn, t, err);
     if (rc != 0)
         return rc;
+    trace(DB_TRACE_DEL, t, key, 0);
     rc = mdb_del(txn->txn, db_handle(txn->db, t), &k, NULL);
     return rc == 0 || rc == MDB_NOTFOUND ? 0 : step_failed(txn, rc, t, "delete", err);
 }
@@ -239,6 +273,7 @@ db_clear(struct db_txn *txn, enum table t, struct err *err)
     int rc = write_allowed(txn, t, err);
     if (rc != 0)
         return rc;
+    trace(DB_TRACE_CLEAR, t, (struct slice){0}, 0);
     rc = mdb_drop(txn->txn, db_handle(txn->db, t), 0);
     return rc == 0 ? 0 : step_failed(txn, rc, t, "clear", err);
 }
