@@ -7,7 +7,7 @@
 #   make check-ROOM                 the unit tests of one room, e.g. check-storage
 #   make sim [SEED=7] [SEEDS=100]   the simulator; a failing seed is replayed by its number
 #   make fuzz T=wire SECONDS=600    one fuzz target; make fuzz-smoke runs all of them briefly
-#   make bench [T=append]           the benchmarks
+#   make bench [T=import]           the figures beside their limits (docs/BENCH.md); BENCH_SCALE=n
 #   make lint, format, format-check, install, uninstall, deb, clean
 #
 # Variables: BUILD (default build), CC (gcc or clang), WERROR=0, SAN=address,undefined (builds
@@ -298,9 +298,8 @@ fuzz: $(if $(T),$(B)/fuzz/fuzz_$(T:fuzz_%=%))
 fuzz-smoke: fuzz-programs
 	@$(RUN) fuzz
 
-bench: bench-programs
-	@set -e; for p in $(if $(T),$(B)/tests/bench/bench_$(T:bench_%=%),$(BENCH)); do \
-		echo "== $$(basename $$p)"; $$p; done
+bench: all bench-programs
+	@BUILD='$(B)' tests/bench/run $(T)
 
 lint: $(B)/libproto.a $(B)/librules.a $(B)/libsync.a
 	@ops/lint/lint --build $(B)
