@@ -94,6 +94,19 @@ fork_offer(struct sync *s, struct session *p)
     }
 }
 
+/* To a peer that asks for a frozen log: what it was told before it may not have been able to check yet. */
+void
+fork_repeat(struct sync *s, struct session *p, struct log *l)
+{
+    struct claim *c = NULL;
+    if (l->frozen && l->proof && p->claims.count < SYNC_CLAIMS_MAX)
+        c = map_put(&p->claims, &l->id, NULL);
+    if (!c)
+        return;
+    c->proof_sent = false;
+    fork_pass_on(s, p, l, c);
+}
+
 /* at: the last position that both branches share, as far as known. proof may be empty. */
 static void
 freeze(struct sync *s, struct session *p, struct log *l, uint64_t at, struct slice proof)

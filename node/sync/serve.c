@@ -66,6 +66,8 @@ on_want(struct sync *s, struct session *p, const struct message *m)
         return;
     }
     p->peer_number = m->want.number;
+    if (l && l->held && m->want.from - 1 >= l->head_seq)
+        fork_repeat(s, p, l);
     struct served *v = l ? served_of(p, l) : NULL;
     if (!l || !l->held || m->want.from - 1 > l->head_seq) {
         if (v)
@@ -136,6 +138,8 @@ send_run(struct sync *s, struct session *p, struct served *v, const struct run *
     v->next = run->first + run->count;
     v->balance -= (int64_t)run->frames.len + CREDIT_PER_RUN;
     p->runs_sent++;
+    if (v->next > v->log->head_seq)
+        fork_repeat(s, p, v->log);
 }
 
 void

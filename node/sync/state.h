@@ -229,6 +229,7 @@ void on_evidence(struct sync *s, struct session *p, const struct message *m);
 void on_evidence_done(struct sync *s, struct session *p, const struct sync_event *ev);
 void fork_query(struct sync *s, struct session *p, struct log *l, uint64_t seq, const struct chain_value *chain);
 void fork_pass_on(struct sync *s, struct session *p, struct log *l, struct claim *c);
+void fork_repeat(struct sync *s, struct session *p, struct log *l);
 void fork_offer(struct sync *s, struct session *p); /* every proof about a unit of which the peer has something */
 void fork_keep_proof(struct sync *s, struct log *l, struct slice proof);
 void pending_evidence_clear(struct session *p);

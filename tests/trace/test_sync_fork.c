@@ -136,6 +136,7 @@ a_branch_that_is_shorter_is_found_too(void **state)
            "C: alarm fork: two sealed histories of one log, after event 4: frozen\n"
            "C: alarm clone: the log that this node writes has a second history: a clone or a stolen key\n"
            "C>B evidence L1 from 1, 6+8\n"
+           "C>B evidence L1 from 1, 6+8\n"
            "C>B evidence L1 from 5, 2+0\n"
            "B>A close want\n"
            "B: freeze L1 at 4 with proof\n"
