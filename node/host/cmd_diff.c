@@ -1,5 +1,6 @@
 /* smartnode diff: do two nodes have the same state, and if not, where not. See state_diff.h. */
 #include <jansson.h>
+#include <sys/stat.h>
 
 #include "node/host/cli_common.h"
 #include "node/host/state_diff.h"
@@ -66,6 +67,14 @@ open_main(const char *dir, uint64_t map_gib, struct db **ret, struct err *err)
     return rc != 0 ? err_wrap(err, "%s", dir) : 0;
 }
 
+/* One environment cannot be open twice in a process. */
+static bool
+same_directory(const char *a, const char *b)
+{
+    struct stat sa, sb;
+    return stat(a, &sa) == 0 && stat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
 static int
 diff_directories(const struct args *a, bool *ret_equal, struct err *err)
 {
@@ -76,6 +85,10 @@ diff_directories(const struct args *a, bool *ret_equal, struct err *err)
     int rc = cli_open(a->common.data, DATADIR_READER, &d, err);
     if (rc != 0)
         return rc;
+    if (same_directory(a->with, d.path)) {
+        datadir_close(&d);
+        return err_set(err, ERR_INVALID, "%s is this node's own data directory", a->with);
+    }
     rc = open_main(a->with, d.config.map_gib, &other, err);
     if (rc == 0)
         rc = db_begin_read(d.db, &mine, err);

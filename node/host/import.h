@@ -114,6 +114,7 @@ struct import_options {
     const char *file;
     const char *rejected; /* NULL: beside the file */
     bool dry_run;
+    size_t group_rows; /* carried out together; 0 = 2,048, more is as that */
     void (*progress)(void *arg, uint64_t done, uint64_t total, uint64_t rows);
     void *progress_arg;
 };

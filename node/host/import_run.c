@@ -21,7 +21,7 @@ struct import_pass {
     struct import_office *offices[OFFICES_MAX];
     size_t n_offices;
     struct import_job *jobs;
-    size_t n_jobs;
+    size_t n_jobs, group_rows;
     FILE *rejects;
     char *header_raw;
 };
@@ -299,7 +299,7 @@ take(struct import_pass *r, const struct csv_record *rec, struct err *err)
     if (rc == 0)
         err_clear(&job->err);
     r->n_jobs++;
-    return r->n_jobs == JOBS_MAX ? flush(r, err) : 0;
+    return r->n_jobs == r->group_rows ? flush(r, err) : 0;
 }
 
 static int
@@ -332,6 +332,7 @@ int
 import_run(const struct import_options *o, const struct import_target *t, struct import_result *ret, struct err *err)
 {
     struct import_pass r = {.o = o, .t = t, .result = ret};
+    r.group_rows = o->group_rows > 0 && o->group_rows < JOBS_MAX ? o->group_rows : JOBS_MAX;
     memset(ret, 0, sizeof(*ret));
     map_init(&r.numbers, NUMBER_KEY_BYTES, sizeof(uint64_t), NUMBERS_MAX, NULL);
     r.jobs = calloc(JOBS_MAX, sizeof(*r.jobs));
