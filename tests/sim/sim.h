@@ -1,7 +1,7 @@
 /* The simulator: several nodes in one process on virtual time. Each node is the real sync core, the real engine and a real LMDB
  * environment; network, clock, randomness and faults come from one seed, so that a failing seed replays with one command.
  *
- * main.c runs seeds; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core; net.c moves
+ * main.c runs seeds; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, group.c commits; net.c moves
  * messages; workload.c writes and knows what must come of it (model.c); rawlog.c writes logs by hand: of later versions,
  * concurrent, forked; faults.c breaks things; checks.c says what must hold. One thread. */
 #ifndef SMARTNODE_TESTS_SIM_H
@@ -247,6 +247,10 @@ void node_log_held(struct sim_node *n, const struct log_id *log);
 bool node_trusts(const struct sim_node *n, const struct sim_node *other);
 int64_t node_wall(const struct sim_node *n);
 void node_submit(struct sim_node *n, struct sim_job *job);
+void node_note_held(struct sim_node *n, const struct log_id *log, uint64_t head, const struct chain_value *chain);
+/* All logs anew, as at the start. */
+void node_list_logs(struct sim_node *n);
+void node_ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *row, uint64_t from);
 void node_committed(struct sim_node *n, const struct log_id *log, uint64_t before, uint64_t head);
 
 /* ---- net.c ---- */

@@ -1,0 +1,363 @@
+/* The one writer of a node: operations and received runs in one commit, which may fail or never end. What the model and the ledger
+ * say is compared here, as it happens. See sim.h. */
+#include "tests/sim/sim.h"
+
+#include <stdlib.h>
+
+enum { FAIL_CALLS_MAX = 150 };
+
+struct group {
+    struct sim_job *jobs;
+    struct sim_append *appends;
+    unsigned accepted, refused;
+    bool armed; /* a failure of the disk was arranged */
+};
+
+void
+node_submit(struct sim_node *n, struct sim_job *job)
+{
+    struct sim_job **end = &n->jobs;
+    while (*end)
+        end = &(*end)->next;
+    *end = job;
+    node_group_soon(n);
+}
+
+static void
+judge(struct sim_node *n, struct group *g, const struct sim_job *job, enum model_verdict expected)
+{
+    const struct err *e = &job->op.result.err;
+    narrate_op(n, &job->op);
+    if (e->code == ERR_NONE) {
+        g->accepted++;
+        if (expected == MODEL_REFUSE)
+            world_fail(n->w, n, "accepted what is impossible (operation %d, action %d)", (int)job->op.kind,
+                       job->op.kind == OP_MEMBER ? (int)job->op.member.request.action : 0);
+        model_accept(n->unit->model, &job->op);
+        return;
+    }
+    g->refused++;
+    if (e->code == ERR_UNAVAILABLE && n->w->skewed && !n->allow_clock_back)
+        return; /* as it should: the clock stands before the last event */
+    if (expected == MODEL_ACCEPT || job->must_succeed)
+        world_fail(n->w, n, "refused what is possible: %s: %s", e->field, e->text);
+}
+
+static int
+group_jobs(struct sim_node *n, struct group *g, struct err *err)
+{
+    uint64_t most = 1 + rng_below(&n->rng, 12);
+    struct sim_job **end = &g->jobs;
+    int rc = 0;
+    for (uint64_t i = 0; i < most && n->jobs && rc == 0; i++) {
+        struct sim_job *job = n->jobs;
+        n->jobs = job->next;
+        job->next = NULL;
+        *end = job;
+        end = &job->next;
+        enum model_verdict v = n->unit->concurrent ? MODEL_UNKNOWN : model_judge(n->unit->model, &job->op);
+        rc = engine_exec(n->engine, &n->unit->actor, &job->op, err);
+        if (rc == 0)
+            judge(n, g, job, v);
+    }
+    return rc;
+}
+
+static int
+group_appends(struct sim_node *n, struct group *g, struct err *err)
+{
+    uint64_t most = 1 + rng_below(&n->rng, 16);
+    struct sim_append **end = &g->appends;
+    int rc = 0;
+    for (uint64_t i = 0; i < most && n->appends && rc == 0; i++) {
+        struct sim_append *a = n->appends;
+        bool stored = false;
+        n->appends = a->next;
+        a->next = NULL;
+        *end = a;
+        end = &a->next;
+        rc = engine_append(n->engine, &a->run, &a->chain_after, a->begins ? &a->opened : NULL,
+                           a->begins ? &a->first_header : NULL, &stored, err);
+        if (rc == 0 && !stored)
+            a->run.count = 0; /* nothing of it is to be told */
+    }
+    return rc;
+}
+
+static int
+group_capsules(struct sim_node *n, struct err *err)
+{
+    int rc = 0;
+    for (struct sim_capsule *c = n->capsules; c && rc == 0; c = c->next)
+        rc = engine_put_capsule(n->engine, &c->log, c->seq, c->index, slice_of(c->bytes, c->len), err);
+    return rc;
+}
+
+static void
+drop_appends(struct sim_append **list, const struct log_id *log)
+{
+    while (*list) {
+        struct sim_append *a = *list;
+        if (TYPE_EQ(&a->run.log, log)) {
+            *list = a->next;
+            free(a);
+        } else {
+            list = &a->next;
+        }
+    }
+}
+
+static void
+append_failed(struct sim_node *n, struct log_id log)
+{
+    struct sync_event ev = {.type = SYNC_APPEND_FAILED};
+    ev.append_failed.log = log;
+    drop_appends(&n->appends, &log);
+    node_step(n, &ev);
+}
+
+static void
+tell_own(struct sim_node *n)
+{
+    struct log_row own;
+    struct sync_event ev = {.type = SYNC_LOCAL_WRITER};
+    if (!engine_own_log(n->engine, &own))
+        return;
+    bool same = n->own_told && TYPE_EQ(&n->own_log, &own.id); /* else a successor was opened */
+    if (same && own.head_seq == n->own_head)
+        return;
+    node_log_held(n, &own.id);
+    ev.local_writer.log = own.id;
+    if (!same)
+        node_step(n, &ev);
+    n->own_told = true;
+    n->own_log = own.id;
+    n->own_head = own.head_seq;
+}
+
+static void
+tell_appended(struct sim_node *n, struct sim_append *list)
+{
+    for (struct sim_append *a = list; a && n->up; a = a->next) {
+        bool later = false;
+        struct sync_event ev = {.type = SYNC_APPENDED};
+        for (struct sim_append *b = a->next; b; b = b->next)
+            later |= TYPE_EQ(&a->run.log, &b->run.log);
+        if (later)
+            continue;
+        if (a->run.count == 0) {
+            append_failed(n, a->run.log);
+            continue;
+        }
+        ev.appended.log = a->run.log;
+        ev.appended.seq = a->run.first + a->run.count - 1;
+        ev.appended.chain = a->chain_after;
+        say(n->w, n, "stores %s up to %llu", short_id(&a->run.log), (unsigned long long)ev.appended.seq);
+        node_step(n, &ev);
+    }
+}
+
+static void
+want_capsules(struct sim_node *n, const struct sim_append *list)
+{
+    struct db_txn *txn = NULL;
+    struct err err;
+    if (!n->w->capsules_travel || !list || db_begin_read(n->db, &txn, &err) != 0)
+        return;
+    for (const struct sim_append *a = list; a; a = a->next) {
+        struct log_row row;
+        if (a->run.count > 0 && evlog_find(txn, &a->run.log, &row, &err) == 0)
+            node_ask_capsules(n, txn, &row, 0);
+    }
+    db_abort(&txn);
+}
+
+/* What is durable now goes into the ledger, whether anybody hears of it or not. */
+static void
+note_group(struct sim_node *n, const struct group *g, const struct log_row *before)
+{
+    struct log_row own;
+    uint64_t own_before = 0;
+    if (engine_own_log(n->engine, &own) && TYPE_EQ(&own.id, &before->id))
+        own_before = before->head_seq;
+    if (engine_own_log(n->engine, &own) && own.head_seq > own_before)
+        node_committed(n, &own.id, own_before, own.head_seq);
+    for (const struct sim_append *a = g->appends; a; a = a->next)
+        if (a->run.count > 0)
+            node_note_held(n, &a->run.log, a->run.first + a->run.count - 1, &a->chain_after);
+}
+
+static void
+freeze_logs(struct sim_node *n)
+{
+    struct err err = {0};
+    while (n->freezes) {
+        struct sim_freeze *f = n->freezes;
+        if (engine_freeze(n->engine, &f->log, slice_of(f->bytes, f->len), &err) != 0) {
+            if (err.code != ERR_FULL)
+                world_fail(n->w, n, "freezing %s: %s", short_id(&f->log), err.text);
+            node_group_soon(n);
+            return;
+        }
+        n->freezes = f->next;
+        free(f);
+    }
+}
+
+static void
+rebuild_if_wanted(struct sim_node *n)
+{
+    struct err err = {0};
+    if (!engine_rebuild_wanted(n->engine))
+        return;
+    say(n->w, n, "rebuilds its state");
+    if (apply_rebuild(n->db, NULL, NULL, &err) != 0 || engine_reload(n->engine, &err) != 0)
+        world_fail(n->w, n, "rebuild: %s", err.text);
+    else
+        node_list_logs(n);
+}
+
+static void
+group_release(struct group *g)
+{
+    for (void *next; g->jobs; g->jobs = next) {
+        next = g->jobs->next;
+        free(g->jobs);
+    }
+    for (void *next; g->appends; g->appends = next) {
+        next = g->appends->next;
+        free(g->appends);
+    }
+}
+
+static void
+group_failed(struct sim_node *n, struct group *g, const struct err *err)
+{
+    struct world *w = n->w;
+    w->stats.aborts++;
+    model_rollback(n->unit->model);
+    say(w, n, "loses a group: %s", err->text);
+    if (!g->armed)
+        world_fail(w, n, "a group was lost without a reason: %s", err->text);
+    else if (err->code != ERR_FULL)
+        world_fail(w, n, "a full disk became another error (%s): %s", err_name(err->code), err->text);
+    while (g->appends && n->up) {
+        struct log_id log = g->appends->run.log;
+        drop_appends(&g->appends, &log);
+        append_failed(n, log);
+    }
+    group_release(g);
+}
+
+static bool
+arm_disk(struct sim_node *n)
+{
+    bool full = n->disk_full || (!n->w->healing && rng_chance(&n->rng, n->w->full_permille));
+    if (full)
+        db_fail_after(1 + (unsigned)rng_below(&n->rng, n->disk_full ? 8 : FAIL_CALLS_MAX));
+    return full;
+}
+
+static int
+fingerprint(struct sim_node *n, struct hash *ret)
+{
+    struct fingerprint_row rows[FINGERPRINTS_MAX];
+    struct db_txn *txn = NULL;
+    struct err err;
+    size_t count = 0;
+    int rc = db_begin_read(n->db, &txn, &err);
+    if (rc == 0)
+        rc = state_fingerprints(txn, rows, &count, &err);
+    db_abort(&txn);
+    if (rc == 0)
+        *ret = fingerprint_total(rows, count);
+    return rc;
+}
+
+static int
+run_group(struct sim_node *n, struct group *g, struct err *err)
+{
+    int rc = engine_begin(n->engine, err);
+    if (rc == 0)
+        rc = group_jobs(n, g, err);
+    if (rc == 0)
+        rc = group_appends(n, g, err);
+    if (rc == 0)
+        rc = group_capsules(n, err);
+    if (rc == 0 && !n->w->healing && rng_chance(&n->rng, n->w->crash_permille)) {
+        say(n->w, n, "dies within a group");
+        db_fail_after(0);
+        return 1;
+    }
+    if (rc == 0)
+        rc = engine_commit(n->engine, err);
+    if (rc != 0)
+        engine_abort(n->engine);
+    return rc;
+}
+
+static void
+crash(struct sim_node *n, struct group *g)
+{
+    group_release(g);
+    n->w->stats.crashes++;
+    node_stop(n);
+    world_post(n->w, rng_between(&n->rng, 50, 8000), EV_START, n, 0, 0, NULL, 0);
+}
+
+void
+node_group(struct sim_node *n)
+{
+    struct world *w = n->w;
+    struct group g = {0};
+    struct err err = {0};
+    struct log_row own = {0};
+    struct hash before, after;
+    n->group_due = false;
+    bool still = fingerprint(n, &before) == 0 && !n->appends && !n->capsules;
+    (void)engine_own_log(n->engine, &own);
+    g.armed = arm_disk(n);
+    int rc = run_group(n, &g, &err);
+    db_fail_after(0);
+    if (rc > 0) {
+        model_rollback(n->unit->model);
+        crash(n, &g);
+        return;
+    }
+    if (rc < 0) {
+        group_failed(n, &g, &err);
+    } else {
+        w->stats.commits++;
+        w->stats.accepted += g.accepted;
+        w->stats.refused += g.refused;
+        model_mark(n->unit->model);
+        note_group(n, &g, &own);
+        if (still && g.accepted == 0 && g.refused > 0 && fingerprint(n, &after) == 0 && !TYPE_EQ(&before, &after))
+            world_fail(w, n, "a refusal changed the state");
+        for (void *next; n->capsules; n->capsules = next) {
+            next = n->capsules->next;
+            free(n->capsules);
+        }
+        if (!w->healing && rng_chance(&n->rng, w->crash_permille)) {
+            say(w, n, "dies after a commit, before anybody hears of it");
+            crash(n, &g);
+            return;
+        }
+        tell_own(n);
+        tell_appended(n, g.appends);
+        want_capsules(n, g.appends);
+        group_release(&g);
+    }
+    if (!n->up)
+        return;
+    freeze_logs(n);
+    rebuild_if_wanted(n);
+    while (!w->failed && engine_apply_pending(n->engine))
+        if (engine_apply_more(n->engine, &err) != 0)
+            world_fail(w, n, "applying more: %s", err.text);
+    bool urgent;
+    if (engine_vault_pending(n->engine, &urgent))
+        world_post(w, rng_between(&n->rng, 10, 2000), EV_VAULT, n, 0, 0, NULL, 0);
+    if (n->jobs || n->appends || n->capsules)
+        node_group_soon(n);
+}
