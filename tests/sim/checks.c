@@ -527,7 +527,7 @@ checks_end(struct world *w)
     }
     int deep = rng_chance(&w->rng, 250) ? (int)rng_below(&w->rng, (uint64_t)w->n_nodes) : -1;
     for (int i = 0; i < w->n_nodes && !w->failed; i++)
-        check_node(&w->nodes[i], i == deep);
+        check_node(&w->nodes[i], i == deep || w->hostile); /* a forged seal shows only where seals are looked at */
     if (!w->failed)
         compare_states(w);
     for (int i = 0; i < w->n_units && !w->failed; i++)

@@ -183,8 +183,15 @@ note_group(struct sim_node *n, const struct group *g, const struct log_row *befo
     if (engine_own_log(n->engine, &own) && own.head_seq > own_before)
         node_committed(n, &own.id, own_before, own.head_seq);
     for (const struct sim_append *a = g->appends; a; a = a->next)
-        if (a->run.count > 0)
-            node_note_held(n, &a->run.log, a->run.first + a->run.count - 1, &a->chain_after);
+        if (a->run.count > 0) {
+            int at = ledger_find(n->w, &a->run.log);
+            uint64_t last = a->run.first + a->run.count - 1;
+            node_note_held(n, &a->run.log, last, &a->chain_after);
+            struct err err;
+            if (at >= 0 && crypto_seal_verify(n->w->units[n->w->ledger[at].unit].identity.signing_key, &a->run.log,
+                                              last, &a->chain_after, &a->run.seal, &err) != 0)
+                world_fail(n->w, n, "stores a run of %s whose seal is not its writer's", short_id(&a->run.log));
+        }
 }
 
 static void
