@@ -279,7 +279,7 @@ events_page(struct request *r, const struct event_filter *f, uint32_t no, uint64
         snprintf(cursor, sizeof(cursor), "%u.%llu", (unsigned)no, (unsigned long long)seq);
         json_text(&j, cursor, strlen(cursor));
     } else {
-        json_null(&j);
+        json_none(&j);
     }
     json_close(&j, '}');
     return rc;
@@ -430,7 +430,7 @@ get_conflicts(struct request *r, struct err *err)
     if (rc == 0) {
         json_hex(&j, from, sizeof(from));
     } else {
-        json_null(&j);
+        json_none(&j);
     }
     json_close(&j, '}');
     db_cursor_close(&c);

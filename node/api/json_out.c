@@ -210,7 +210,7 @@ json_bool(struct json_out *j, bool v)
 }
 
 void
-json_null(struct json_out *j)
+json_none(struct json_out *j)
 {
     before_value(j);
     text_put(j->b, "null");
@@ -231,7 +231,7 @@ json_date(struct json_out *j, struct civil_date d)
     char text[DATE_TEXT_MAX];
 
     if (date_is_none(d)) {
-        json_null(j);
+        json_none(j);
         return;
     }
     json_text(j, date_format(d, text), DATE_TEXT_MAX - 1);

@@ -19,7 +19,7 @@ void json_text(struct json_out *j, const char *text, size_t len);
 void json_int(struct json_out *j, int64_t v);
 void json_uint(struct json_out *j, uint64_t v);
 void json_bool(struct json_out *j, bool v);
-void json_null(struct json_out *j);
+void json_none(struct json_out *j);
 void json_hex(struct json_out *j, const uint8_t *bytes, size_t len);
 void json_date(struct json_out *j, struct civil_date d); /* null if absent */
 void json_time(struct json_out *j, struct wall_ms t);    /* RFC 3339, UTC, milliseconds */

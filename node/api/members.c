@@ -166,7 +166,7 @@ page_end(struct json_out *j, const struct subject_id *next)
     if (next != NULL) {
         json_hex(j, next->b, ID_BYTES);
     } else {
-        json_null(j);
+        json_none(j);
     }
     json_close(j, '}');
 }

@@ -144,7 +144,7 @@ json_sources(struct request *r, struct json_out *j, const struct source *s, size
             json_time(j, s[i].known_at);
             json_put_int(j, "age_s", age_s(r, &s[i]));
         } else {
-            json_null(j);
+            json_none(j);
         }
         json_key(j, "heads");
         json_open(j, '[');

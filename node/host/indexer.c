@@ -86,6 +86,12 @@ indexer_commit(struct indexer *x, const struct buf *group_capsules)
 }
 
 bool
+indexer_full(const struct indexer *x)
+{
+    return x->n >= 2 * ENGINE_VAULT_PENDING_MAX || x->capsules.len >= CAPSULES_BYTES_MAX / 2;
+}
+
+bool
 indexer_pending(const struct indexer *x, bool *ret_urgent)
 {
     *ret_urgent = x->n_kept >= ENGINE_VAULT_PENDING_MAX || x->capsules.len >= CAPSULES_BYTES_MAX / 4;
@@ -197,9 +203,13 @@ remake_key_capsule(struct indexer *x, const struct log_row *row, const struct ev
         struct hash hash = capsule_hash(buf_slice(&capsule));
         done = rc == 0 && TYPE_EQ(&hash, &h->capsules[index].hash);
     }
-    if (done) {
-        struct key_capsule kc = {.at = {.log = row->id, .seq = h->seq}, .index = index, .bytes = buf_slice(&capsule)};
-        rc = vault_capsules_put(x->vault, &kc, 1, err);
+    if (done) { /* kept with the others, so that a stretch costs one commit */
+        buf_put(&x->capsules, row->id.b, sizeof(row->id.b));
+        buf_put_u64(&x->capsules, h->seq);
+        buf_put_u8(&x->capsules, index);
+        buf_put_u32(&x->capsules, (uint32_t)capsule.len);
+        buf_put(&x->capsules, capsule.data, capsule.len);
+        rc = buf_check(&x->capsules, "key capsules", err);
     }
     buf_free(&capsule);
     return rc;
@@ -265,6 +275,7 @@ complete_stretch(struct indexer *x, uint32_t log_no, bool *ret_done, struct err 
         return rc;
     }
     x->log = row.id;
+    x->seq = seq;
     rc = evlog_iter_init(&it, txn, log_no, seq + 1, err);
     for (int i = 0; rc == 0 && i < COMPLETE_EVENTS; i++) {
         struct event_header h;

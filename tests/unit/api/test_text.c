@@ -50,7 +50,7 @@ writes_commas_where_they_belong(void **state)
     json_uint(&j, UINT64_MAX);
     json_open(&j, '{');
     json_close(&j, '}');
-    json_null(&j);
+    json_none(&j);
     json_close(&j, ']');
     json_put_bool(&j, "b", true);
     json_put_date(&j, "c", DATE_NONE);
