@@ -30,6 +30,8 @@ int indexer_add(struct indexer *x, const struct person_input *p, const struct su
                 const struct position *at, struct err *err) NODISCARD;
 /* The group is durable: keep its entries and key capsules (in the form above). */
 void indexer_commit(struct indexer *x, const struct buf *group_capsules);
+/* More is held back than may be: the vault could not be written for long. Nothing with personal data is taken until it can. */
+bool indexer_full(const struct indexer *x);
 bool indexer_pending(const struct indexer *x, bool *ret_urgent);
 int indexer_flush(struct indexer *x, struct err *err) NODISCARD;
 int indexer_complete(struct indexer *x, struct err *err) NODISCARD;
