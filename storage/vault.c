@@ -305,6 +305,34 @@ fill_pool(struct vault *v, struct err *err)
 }
 
 int
+vault_skip_used(struct vault *v, uint64_t used, struct err *err)
+{
+    struct db_txn *txn;
+    uint64_t next;
+    uint8_t value[8];
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = get_u64(txn, META_NEXT_SLOT, &next, err);
+    db_abort(&txn);
+    if (rc == ERR_NOTFOUND)
+        return err_set(err, ERR_CORRUPT, "vault: the mark of unused slots is missing");
+    if (rc != 0 || next > used)
+        return rc;
+    if (used == UINT64_MAX)
+        return err_set(err, ERR_CORRUPT, "vault: no slots are left");
+    rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    be64_put(value, used + 1);
+    rc = db_put(txn, TABLE_VAULT_META, text_slice(META_NEXT_SLOT), slice_of(value, sizeof(value)), err);
+    if (rc == 0)
+        return db_commit(&txn, err);
+    db_abort(&txn);
+    return rc;
+}
+
+int
 vault_slot(struct vault *v, uint64_t slot, struct slot_keys *ret, struct err *err)
 {
     struct db_txn *txn;

@@ -47,6 +47,9 @@ int vault_meta_get(struct vault *v, const char *name, struct buf *out, struct er
  * VAULT_POOL_FILL once it is seen that many are needed. No slot is ever given out twice: those of a batch that a process had
  * not used when it ended stay unused. */
 int vault_take(struct vault *v, struct slot_keys *ret, struct err *err) NODISCARD;
+/* No slot up to and including `used` is given out from now on: a vault restored from before the main environment would give away
+ * again the numbers that its rows name. One vault commit if anything has to change. Before the first take. */
+int vault_skip_used(struct vault *v, uint64_t used, struct err *err) NODISCARD;
 /* ERR_NOTFOUND: never there or destroyed. ERR_CORRUPT: does not open. All-zero keys mean that the class was destroyed:
  * ERR_NOTFOUND from the caller's check (vault_key_there). */
 int vault_slot(struct vault *v, uint64_t slot, struct slot_keys *ret, struct err *err) NODISCARD;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "node/host/cli.h"
 #include "node/host/datadir.h"
@@ -63,21 +64,42 @@ static const struct argp_option options[] = {
     {"map-gib", OPT_MAP, "N", 0, "Address space for the data, in GiB", 2},
     {0}};
 
+/* A whole number and nothing else: "6.5" is not six. */
+static uint64_t
+whole_number(const char *arg, uint64_t max, const char *option, struct argp_state *state)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long long v = strtoull(arg, &end, 10);
+    if (errno != 0 || end == arg || *end != '\0' || arg[0] == '-' || v > max)
+        argp_error(state, "--%s: a whole number up to %llu", option, (unsigned long long)max);
+    return v;
+}
+
+/* Too long for its place is an error, not something shorter. */
+static void
+put_text(char *ret, size_t size, const char *arg, const char *option, struct argp_state *state)
+{
+    if (strlen(arg) >= size)
+        argp_error(state, "--%s: at most %zu characters", option, size - 1);
+    snprintf(ret, size, "%s", arg);
+}
+
 static error_t
 set_unit_fact(struct init_args *a, int key, const char *arg, struct argp_state *state)
 {
     struct unit_described *u = &a->unit;
     a->described = true;
     switch (key) {
-    case OPT_COUNTRY: snprintf(u->country, sizeof(u->country), "%s", arg); break;
-    case OPT_CURRENCY: snprintf(u->currency, sizeof(u->currency), "%s", arg); break;
-    case OPT_ZONE: snprintf(u->time_zone.s, sizeof(u->time_zone.s), "%s", arg); break;
-    case OPT_BP: u->contribution_bp = (uint32_t)strtoul(arg, NULL, 10); break;
-    case OPT_PRICE: u->share_price_minor = strtoll(arg, NULL, 10); break;
+    case OPT_COUNTRY: put_text(u->country, sizeof(u->country), arg, "country", state); break;
+    case OPT_CURRENCY: put_text(u->currency, sizeof(u->currency), arg, "currency", state); break;
+    case OPT_ZONE: put_text(u->time_zone.s, sizeof(u->time_zone.s), arg, "time-zone", state); break;
+    case OPT_BP: u->contribution_bp = (uint32_t)whole_number(arg, 10000, "contribution-bp", state); break;
+    case OPT_PRICE: u->share_price_minor = (int64_t)whole_number(arg, INT64_MAX, "share-price", state); break;
     case OPT_LANGUAGE:
         if (u->n_languages == UNIT_LANGUAGES_MAX)
             argp_error(state, "more than %d languages", UNIT_LANGUAGES_MAX);
-        snprintf(u->languages[u->n_languages++], sizeof(u->languages[0]), "%s", arg);
+        put_text(u->languages[u->n_languages++], sizeof(u->languages[0]), arg, "language", state);
         break;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -89,15 +111,15 @@ set_config(struct init_args *a, int key, const char *arg, struct argp_state *sta
 {
     struct config *c = &a->config;
     switch (key) {
-    case OPT_LISTEN: snprintf(c->sync_listen, sizeof(c->sync_listen), "%s", arg); break;
+    case OPT_LISTEN: put_text(c->sync_listen, sizeof(c->sync_listen), arg, "listen", state); break;
     case OPT_ADVERTISE:
         if (c->n_advertise == CONFIG_ADVERTISE_MAX)
             argp_error(state, "more than %d addresses", CONFIG_ADVERTISE_MAX);
-        snprintf(c->advertise[c->n_advertise++], sizeof(c->advertise[0]), "%s", arg);
+        put_text(c->advertise[c->n_advertise++], sizeof(c->advertise[0]), arg, "advertise", state);
         break;
-    case OPT_HTTP_PORT: c->http_port = (uint16_t)strtoul(arg, NULL, 10); break;
+    case OPT_HTTP_PORT: c->http_port = (uint16_t)whole_number(arg, UINT16_MAX, "http-port", state); break;
     case OPT_MAP:
-        c->map_gib = strtoull(arg, NULL, 10);
+        c->map_gib = whole_number(arg, UINT32_MAX, "map-gib", state);
         if (c->map_gib == 0)
             argp_error(state, "--map-gib: a number of GiB, at least 1");
         break;
@@ -155,6 +177,19 @@ check(const struct init_args *a, const char *path, struct civil_date *ret_since,
     return 0;
 }
 
+/* The keys of a node that was not made in the end: nobody must take them for those of one that was. */
+static void
+remove_offline(const struct identity *id, const char *dir)
+{
+    static const char *const names[] = {"root", "recovery"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char path[PATH_BYTES_MAX], name[64];
+        snprintf(name, sizeof(name), "%s-%s.key", id->unit_code, names[i]);
+        if (path_join(dir, name, path, NULL) == 0)
+            unlink(path);
+    }
+}
+
 static int
 write_offline(const struct identity *id, const struct identity_offline *off, const char *dir, struct err *err)
 {
@@ -167,6 +202,7 @@ write_offline(const struct identity *id, const struct identity_offline *off, con
         rc = secret_file_write(
             path, "smartnode ROOT KEY: certifies and revokes this unit's keys. Never on a networked machine.",
             off->root_seed, err);
+    bool root_written = rc == 0;
     snprintf(name, sizeof(name), "%s-recovery.key", id->unit_code);
     if (rc == 0)
         rc = path_join(dir, name, path, err);
@@ -174,6 +210,11 @@ write_offline(const struct identity *id, const struct identity_offline *off, con
         rc = secret_file_write(
             path, "smartnode RECOVERY KEY: opens the escrow after a total loss. Never on a networked machine.",
             off->recovery_secret.b, err);
+    if (rc != 0 && root_written) {
+        snprintf(name, sizeof(name), "%s-root.key", id->unit_code);
+        if (path_join(dir, name, path, NULL) == 0)
+            unlink(path);
+    }
     return rc;
 }
 
@@ -236,9 +277,14 @@ make_node(struct init_args *a, const char *path, struct err *err)
     snprintf(id.federation_name.s, sizeof(id.federation_name.s), "%s", a->federation);
     rc = identity_create(&id, random_fill, NULL, &off, err);
     if (rc == 0)
-        rc = write_offline(&id, &off, a->keys_out, err);
+        rc = datadir_check_free(path, err);
     if (rc == 0)
+        rc = write_offline(&id, &off, a->keys_out, err);
+    if (rc == 0) {
         rc = datadir_create(path, &a->config, &id, err);
+        if (rc != 0)
+            remove_offline(&id, a->keys_out);
+    }
     sodium_memzero(&off, sizeof(off));
     identity_wipe(&id);
     if (rc == 0 && (a->described || a->n_offices > 0)) {

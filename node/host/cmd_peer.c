@@ -180,7 +180,7 @@ peer_trust(struct datadir *d, const struct args *a, struct err *err)
     if (rc == 0 && !confirmed(&card, a->yes))
         rc = err_set(err, ERR_UNTRUSTED, "not pinned");
     if (rc == 0)
-        rc = write_peer(d, buf_slice(&text), &settings, NULL, err);
+        rc = write_peer(d, buf_slice(&text), a->keeper || a->n_endpoints > 0 ? &settings : NULL, NULL, err);
     if (rc == 0)
         fprintf(stderr, "%s is pinned.\n", card.unit_code);
     buf_free(&text);

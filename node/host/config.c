@@ -56,12 +56,13 @@ endpoint(const char *value)
            colon[1] != '\0';
 }
 
+static const char *const residencies[] = {"travelling", "granted", "federation"};
+
 static bool
 residency(const char *value, enum residency *ret)
 {
-    static const char *const names[] = {"travelling", "granted", "federation"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (strcmp(value, names[i]) == 0) {
+    for (size_t i = 0; i < ARRAY_LEN(residencies); i++) {
+        if (strcmp(value, residencies[i]) == 0) {
             *ret = (enum residency)i;
             return true;
         }
@@ -210,12 +211,9 @@ config_load(const char *path, struct config *ret, struct err *err)
     return rc;
 }
 
-int
-config_write(const char *path, const struct config *c, struct err *err)
+static void
+write_sync(FILE *f, const struct config *c)
 {
-    FILE *f = fopen(path, "wxe");
-    if (!f)
-        return errno == EEXIST ? err_set(err, ERR_EXISTS, "%s: is there already", path) : err_errno(err, "%s", path);
     fprintf(
         f,
         "; smartnode. Every key has a default; an unknown one is refused. See OPERATIONS, chapter Configuration.\n\n"
@@ -227,16 +225,44 @@ config_write(const char *path, const struct config *c, struct err *err)
         fprintf(
             f,
             "; the address on the unit card, as peers reach it; may be repeated\n; advertise = tcp://node.example.org:7440\n");
+    fprintf(f, "; where capsules of our members may go: travelling, granted, federation\nresidency = %s\n",
+            residencies[c->residency]);
+    fprintf(f, "; what is stored for one peer unit at most, in GiB\nunit_gib_max = %llu\n",
+            (unsigned long long)c->unit_gib_max);
+    for (uint8_t i = 0; i < c->n_keep; i++)
+        fprintf(f, "keep = %s\n", c->keep[i]);
+    if (c->n_keep == 0)
+        fprintf(f, "; units that named this node the keeper of their capsules; may be repeated\n; keep = NL\n");
+}
+
+static void
+write_other(FILE *f, const struct config *c)
+{
+    fprintf(f, "\n[http]\nlisten = %s\nport = %u\nthreads = %u\n", c->http_listen, c->http_port, c->http_threads);
+    if (c->tls_cert[0] != '\0')
+        fprintf(f, "tls_cert = %s\ntls_key = %s\n", c->tls_cert, c->tls_key);
+    else
+        fprintf(f, "; tls_cert = /path/cert.pem\n; tls_key = /path/key.pem\n");
     fprintf(f,
-            "; where capsules of our members may go: travelling, granted, federation\nresidency = travelling\n"
-            "; units that named this node the keeper of their capsules; may be repeated\n; keep = NL\n\n"
-            "[http]\nlisten = %s\nport = %u\nthreads = %u\n; tls_cert = /path/cert.pem\n; tls_key = /path/key.pem\n\n"
-            "[storage]\n; address space set aside, sparse on disk\nmap_gib = %llu\nvault_map_gib = %llu\n\n"
-            "[log]\n; text or json\nformat = %s\n",
-            c->http_listen, c->http_port, c->http_threads, (unsigned long long)c->map_gib,
-            (unsigned long long)c->vault_map_gib, c->log_json ? "json" : "text");
-    bool bad = ferror(f) != 0 || fflush(f) != 0 || fsync(fileno(f)) != 0;
-    if (fclose(f) != 0 || bad)
-        return err_errno(err, "write %s", path);
-    return 0;
+            "\n[storage]\n; address space set aside, sparse on disk\nmap_gib = %llu\nvault_map_gib = %llu\n\n"
+            "[log]\n; text or json\nformat = %s\n\n"
+            "[clock]\n; write although the clock stands before the last event\nallow_clock_back = %s\n",
+            (unsigned long long)c->map_gib, (unsigned long long)c->vault_map_gib, c->log_json ? "json" : "text",
+            c->allow_clock_back ? "yes" : "no");
+}
+
+int
+config_write(const char *path, const struct config *c, struct err *err)
+{
+    FILE *f = fopen(path, "wxe");
+    if (!f)
+        return errno == EEXIST ? err_set(err, ERR_EXISTS, "%s: is there already", path) : err_errno(err, "%s", path);
+    write_sync(f, c);
+    write_other(f, c);
+    int rc = ferror(f) != 0 || fflush(f) != 0 || fsync(fileno(f)) != 0 ? err_errno(err, "write %s", path) : 0;
+    if (fclose(f) != 0 && rc == 0)
+        rc = err_errno(err, "write %s", path);
+    if (rc != 0)
+        unlink(path);
+    return rc;
 }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,10 +18,11 @@
 #include "node/host/notify.h"
 #include "node/host/writer.h"
 
-enum { TURN_MS = 1000, READER_CHECK_MS = 60000, WARNING_KEPT_MS = 3600000 };
+enum { TURN_MS = 1000, READER_CHECK_MS = 60000, WARNING_KEPT_MS = 3600000, WARNING_REPEAT_MS = 60000 };
 
 struct warning {
     struct wall_ms at;
+    struct mono_ms logged;
     char text[API_WARNING_BYTES_MAX + 1];
 };
 
@@ -42,23 +44,28 @@ struct daemon {
 
 /* ---- what the other threads tell ---- */
 
+/* The same alarm again is logged once a minute: what is tried again and again must not fill the disk with its complaints. */
 static void
 on_alarm(void *arg, const char *text)
 {
     struct daemon *d = arg;
-    log_line(LOG_WARNING, "%s", text);
+    struct mono_ms now = mono_now();
+    struct warning *w = NULL;
     pthread_mutex_lock(&d->lock);
-    for (size_t i = 0; i < API_WARNINGS_MAX; i++) {
-        if (strncmp(d->warnings[i].text, text, API_WARNING_BYTES_MAX) == 0) {
-            d->warnings[i].at = wall_now();
-            pthread_mutex_unlock(&d->lock);
-            return;
-        }
+    for (size_t i = 0; i < API_WARNINGS_MAX && !w; i++)
+        if (strncmp(d->warnings[i].text, text, API_WARNING_BYTES_MAX) == 0)
+            w = &d->warnings[i];
+    bool known = w && now.ms - w->logged.ms < WARNING_REPEAT_MS;
+    if (!w) {
+        w = &d->warnings[d->next_warning++ % API_WARNINGS_MAX];
+        snprintf(w->text, sizeof(w->text), "%s", text);
     }
-    struct warning *w = &d->warnings[d->next_warning++ % API_WARNINGS_MAX];
     w->at = wall_now();
-    snprintf(w->text, sizeof(w->text), "%s", text);
+    if (!known)
+        w->logged = now;
     pthread_mutex_unlock(&d->lock);
+    if (!known)
+        log_line(LOG_WARNING, "%s", text);
 }
 
 static void
@@ -78,13 +85,16 @@ static void
 on_rebuilding(void *arg, uint64_t done, uint64_t total)
 {
     struct daemon *d = arg;
+    int from = API_REBUILDING;
     if (total == 0) {
-        atomic_store(&d->readiness, API_READY);
-        log_line(LOG_NOTICE, "the state is rebuilt");
+        if (atomic_compare_exchange_strong(&d->readiness, &from, API_READY))
+            log_line(LOG_NOTICE, "the state is rebuilt");
         return;
     }
-    atomic_store(&d->readiness, API_REBUILDING);
     atomic_store(&d->rebuild_permille, (unsigned)(done * 1000 / total));
+    from = API_READY;
+    if (!atomic_compare_exchange_strong(&d->readiness, &from, API_REBUILDING) && from == API_STARTING)
+        (void)atomic_compare_exchange_strong(&d->readiness, &from, API_REBUILDING);
 }
 
 /* ---- what the HTTP server asks ---- */
@@ -291,6 +301,8 @@ start_api(struct daemon *d, struct err *err)
         rc = api_start(&deps, &config, &d->api, err);
     if (rc != 0)
         err_wrap(err, "HTTP on %s port %u", d->dir.config.http_listen, d->dir.config.http_port);
+    if (key)
+        sodium_memzero(key, strlen(key));
     free(key);
     free(cert);
     return rc;
@@ -300,7 +312,11 @@ static int
 rebuild_at_start(void *arg, uint64_t done, uint64_t total)
 {
     static uint64_t said;
+    sigset_t pending;
     (void)arg;
+    notify_manager("EXTEND_TIMEOUT_USEC=120000000");
+    if (sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1))
+        return 1;
     uint64_t percent = total > 0 ? done * 100 / total : 100;
     if (percent >= said + 5 || done == total) {
         said = percent;
@@ -317,6 +333,8 @@ prepare(struct daemon *d, const char *path, struct err *err)
     if (rc != 0)
         return rc;
     log_format_json(d->dir.config.log_json);
+    datadir_announce(&d->dir);
+    (void)datadir_today(&d->dir); /* sets the zone while there is one thread */
     struct netloop_config nc = {.identity = &d->dir.identity,
                                 .db = d->dir.db,
                                 .vault = d->dir.vault,
@@ -359,6 +377,7 @@ stop(struct daemon *d)
 {
     atomic_store(&d->readiness, API_STOPPING);
     notify_manager("STOPPING=1");
+    writer_hurry(d->writer);
     api_stop(&d->api);
     netloop_stop(d->net);
     writer_stop(&d->writer);
@@ -388,7 +407,8 @@ turn(struct daemon *d, int signals)
         notify_manager("WATCHDOG=1");
         if (now.ms - checked >= READER_CHECK_MS) {
             checked = now.ms;
-            if (db_reader_check(d->dir.db, &cleared, &err) != 0)
+            if (db_reader_check(d->dir.db, &cleared, &err) != 0 ||
+                db_reader_check(vault_db(d->dir.vault), &cleared, &err) != 0)
                 on_alarm(d, err.text);
         }
     }
@@ -416,7 +436,8 @@ run(const char *path, struct err *err)
     if (rc == 0)
         rc = start(&d, err);
     if (rc == 0) {
-        atomic_store(&d.readiness, API_READY);
+        int from = API_STARTING; /* or the writer is at a rebuild already */
+        (void)atomic_compare_exchange_strong(&d.readiness, &from, API_READY);
         log_line(LOG_NOTICE, "unit %s (%s), federation %s, %s: http on %s port %u, peers on %s",
                  d.dir.identity.unit_code, d.dir.identity.unit_name.s, d.dir.identity.federation_name.s,
                  d.dir.identity.production ? "production" : "test", d.dir.config.http_listen, api_port(d.api),

@@ -8,7 +8,6 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -19,6 +18,7 @@ enum { LOCK_TEXT_MAX = 32, ZONE_REFRESH_MS = 1000 };
 #define DATADIR_DEFAULT "/var/lib/smartnode"
 
 static const char META_UNIT[] = "unit";
+#define LOCK_HEARS " hears SIGHUP"
 
 int
 path_join(const char *dir, const char *name, char ret[PATH_BYTES_MAX], struct err *err)
@@ -62,51 +62,84 @@ random_fill(void *arg, uint8_t *out, size_t len)
     randombytes_buf(out, len);
 }
 
-long
-datadir_holder(const char *path)
+/* A lock of the open file (not of the process, and not flock's): whoever only asks for the holder never holds it. */
+static struct flock
+whole_file(short type)
 {
-    char file[PATH_BYTES_MAX], digits[LOCK_TEXT_MAX] = "";
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET};
+}
+
+static long
+holder(const char *path, bool *ret_hears)
+{
+    char file[PATH_BYTES_MAX], text[LOCK_TEXT_MAX] = "";
+    struct flock l = whole_file(F_WRLCK);
     long pid = 0;
+    *ret_hears = false;
     if (path_join(path, "lock", file, NULL) != 0)
         return 0;
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;
-    if (flock(fd, LOCK_SH | LOCK_NB) != 0 && read(fd, digits, sizeof(digits) - 1) > 0)
-        pid = strtol(digits, NULL, 10);
+    if (fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK && read(fd, text, sizeof(text) - 1) > 0) {
+        pid = strtol(text, NULL, 10);
+        *ret_hears = strstr(text, LOCK_HEARS) != NULL;
+    }
     close(fd);
     return pid;
+}
+
+long
+datadir_holder(const char *path)
+{
+    bool hears;
+    return holder(path, &hears);
 }
 
 void
 datadir_nudge(const char *path)
 {
-    long pid = datadir_holder(path);
-    if (pid > 0)
+    bool hears;
+    long pid = holder(path, &hears);
+    if (pid > 0 && hears)
         kill((pid_t)pid, SIGHUP);
+}
+
+static bool
+write_holder(const struct datadir *d, const char *what)
+{
+    char text[LOCK_TEXT_MAX];
+    int n = snprintf(text, sizeof(text), "%ld%s\n", (long)getpid(), what);
+    return ftruncate(d->lock_fd, 0) == 0 && pwrite(d->lock_fd, text, (size_t)n, 0) == n;
+}
+
+void
+datadir_announce(struct datadir *d)
+{
+    (void)write_holder(d, LOCK_HEARS); /* else a peer that is pinned is taken up by hand, or at the next start */
 }
 
 static int
 lock(struct datadir *d, struct err *err)
 {
-    char file[PATH_BYTES_MAX], digits[LOCK_TEXT_MAX];
+    char file[PATH_BYTES_MAX];
+    struct flock l = whole_file(F_WRLCK);
     int rc = path_join(d->path, "lock", file, err);
     if (rc != 0)
         return rc;
     d->lock_fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (d->lock_fd < 0)
         return err_errno(err, "%s", file);
-    if (flock(d->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        long pid = datadir_holder(d->path);
+    if (fcntl(d->lock_fd, F_OFD_SETLK, &l) != 0) {
+        bool taken = errno == EAGAIN || errno == EACCES;
+        rc = taken ? err_set(err, ERR_BUSY, "%s: in use by process %ld; one node at a time may write a data directory",
+                             d->path, datadir_holder(d->path))
+                   : err_errno(err, "lock %s", file);
         close(d->lock_fd);
         d->lock_fd = -1;
-        return err_set(err, ERR_BUSY, "%s: in use by process %ld; one node at a time may write a data directory",
-                       d->path, pid);
+        return rc;
     }
-    int n = snprintf(digits, sizeof(digits), "%ld\n", (long)getpid());
-    if (ftruncate(d->lock_fd, 0) != 0 || pwrite(d->lock_fd, digits, (size_t)n, 0) != n)
-        return err_errno(err, "%s", file);
-    return 0;
+    return write_holder(d, "") ? 0 : err_errno(err, "%s", file);
 }
 
 static int
@@ -204,6 +237,7 @@ datadir_open(const char *path, enum datadir_mode mode, struct datadir *ret, stru
         datadir_close(&d);
     else
         *ret = d;
+    identity_wipe(&d.identity);
     return rc;
 }
 
@@ -244,37 +278,88 @@ write_unit(struct datadir *d, struct err *err)
     return rc == 0 ? apply_rebuild(d->db, NULL, NULL, err) : rc; /* says by which rules the (empty) state was made */
 }
 
-/* A directory that exists must be empty or hold nothing of ours; node.key is written last, so that a stop half-way can be seen. */
+/* Nothing of a node may be there. node.key is written last, so that a stop half-way can be seen. */
 int
-datadir_create(const char *path, const struct config *config, const struct identity *id, struct err *err)
+datadir_check_free(const char *path, struct err *err)
 {
-    struct datadir d = {.lock_fd = -1, .config = *config, .identity = *id};
+    static const char *const names[] = {"node.key", "vault.key", "main", "vault"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char file[PATH_BYTES_MAX];
+        int rc = path_join(path, names[i], file, err);
+        if (rc != 0)
+            return rc;
+        if (access(file, F_OK) != 0)
+            continue;
+        if (i == 0)
+            return err_set(err, ERR_EXISTS, "%s: there is a node already; nothing was changed", path);
+        return err_set(err, ERR_EXISTS,
+                       "%s: %s is there, but no node.key: an init was interrupted, or the key file was moved away. "
+                       "Nothing was changed; remove the directory if it never was a node",
+                       path, names[i]);
+    }
+    return 0;
+}
+
+/* What a create that failed had made; smartnode.conf stays if it was there before. */
+static void
+remove_made(const char *path, bool made_conf)
+{
+    static const char *const files[] = {"main/data.mdb",  "main/lock.mdb", "vault/data.mdb",
+                                        "vault/lock.mdb", "vault.key",     "node.key"};
+    static const char *const dirs[] = {"main", "vault"};
+    char file[PATH_BYTES_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        if (path_join(path, files[i], file, NULL) == 0)
+            unlink(file);
+    if (made_conf && path_join(path, "smartnode.conf", file, NULL) == 0)
+        unlink(file);
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+        if (path_join(path, dirs[i], file, NULL) == 0)
+            rmdir(file);
+}
+
+static int
+create_files(struct datadir *d, bool *ret_made_conf, struct err *err)
+{
     char file[PATH_BYTES_MAX];
     uint8_t wrap[32];
-    snprintf(d.path, sizeof(d.path), "%s", path);
-    int rc = crypto_init(err);
-    if (rc == 0 && mkdir(path, 0700) != 0 && errno != EEXIST)
-        rc = err_errno(err, "%s", path);
+    int rc = make_dir(d->path, "vault", err);
     if (rc == 0)
-        rc = path_join(path, "node.key", file, err);
-    if (rc == 0 && access(file, F_OK) == 0)
-        rc = err_set(err, ERR_EXISTS, "%s: there is a node already; nothing was changed", path);
-    if (rc == 0)
-        rc = make_dir(path, "main", err);
-    if (rc == 0)
-        rc = make_dir(path, "vault", err);
-    if (rc != 0)
-        return rc;
+        rc = path_join(d->path, "vault.key", file, err);
     random_fill(NULL, wrap, sizeof(wrap));
-    rc = path_join(path, "vault.key", file, err);
     if (rc == 0)
         rc = secret_file_write(
             file, "smartnode: wraps the data keys of this node's vault. Back it up apart from the data.", wrap, err);
     sodium_memzero(wrap, sizeof(wrap));
     if (rc == 0)
-        rc = path_join(path, "smartnode.conf", file, err);
-    if (rc == 0 && access(file, F_OK) != 0)
-        rc = config_write(file, config, err);
+        rc = path_join(d->path, "smartnode.conf", file, err);
+    if (rc == 0 && access(file, F_OK) != 0) {
+        *ret_made_conf = true;
+        rc = config_write(file, &d->config, err);
+    }
+    /* What was just written, or lay there: a node must be able to start with it. */
+    return rc == 0 ? config_load(file, &d->config, err) : rc;
+}
+
+int
+datadir_create(const char *path, const struct config *config, const struct identity *id, struct err *err)
+{
+    struct datadir d = {.lock_fd = -1, .config = *config, .identity = *id};
+    char file[PATH_BYTES_MAX];
+    bool made_conf = false;
+    snprintf(d.path, sizeof(d.path), "%s", path);
+    int rc = crypto_init(err);
+    if (rc == 0)
+        rc = datadir_check_free(path, err);
+    if (rc == 0 && mkdir(path, 0700) != 0 && errno != EEXIST)
+        rc = err_errno(err, "%s", path);
+    if (rc == 0)
+        rc = make_dir(path, "main", err); /* whoever makes it makes the node, of two at the same time too */
+    if (rc != 0) {
+        datadir_close(&d);
+        return rc;
+    }
+    rc = create_files(&d, &made_conf, err);
     if (rc == 0)
         rc = open_environments(&d, DATADIR_WRITER, true, err);
     if (rc == 0)
@@ -284,6 +369,8 @@ datadir_create(const char *path, const struct config *config, const struct ident
     if (rc == 0)
         rc = identity_save(id, file, err);
     datadir_close(&d);
+    if (rc != 0)
+        remove_made(path, made_conf);
     return rc;
 }
 

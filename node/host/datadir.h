@@ -32,12 +32,17 @@ int datadir_open(const char *path, enum datadir_mode mode, struct datadir *ret, 
 void datadir_close(struct datadir *d);
 /* Process id that holds the lock; 0 if nobody does. */
 long datadir_holder(const char *path);
-/* Asks the running node, if any, to read trust again (SIGHUP). */
+/* The holder takes SIGHUP as a wish to read trust again: its process blocks or handles the signal from before this on. */
+void datadir_announce(struct datadir *d);
+/* Asks the running node, if any, to read trust again (SIGHUP); another holder of the lock is left alone. */
 void datadir_nudge(const char *path);
 /* path ‖ "/" ‖ name */
 int path_join(const char *dir, const char *name, char ret[PATH_BYTES_MAX], struct err *err) NODISCARD;
 
-/* Makes directory, key files, configuration and empty environments of a new node. ERR_EXISTS if one is there. */
+/* ERR_EXISTS if a node, or what is left of one, is there. */
+int datadir_check_free(const char *path, struct err *err) NODISCARD;
+/* Makes directory, key files, configuration and empty environments of a new node; after an error nothing of it is left. ERR_EXISTS
+ * as above, and what a configuration that cannot be used gives. */
 int datadir_create(const char *path, const struct config *config, const struct identity *id, struct err *err) NODISCARD;
 
 /* An engine over an open directory, with the real clock, zone and randomness. The unit's time zone comes from its unit.described

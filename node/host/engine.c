@@ -24,6 +24,19 @@ struct engine {
     bool more;      /* stored events are left to apply */
 };
 
+/* A vault that is older than the main environment would give out again the slots whose keys rows of ours are sealed with. */
+static int
+skip_used_slots(const struct engine_config *config, struct err *err)
+{
+    struct db_txn *txn = NULL;
+    uint64_t last = 0;
+    int rc = db_begin_read(config->db, &txn, err);
+    if (rc == 0)
+        rc = keyslot_last(txn, &last, err);
+    db_abort(&txn);
+    return rc == 0 && last > 0 ? vault_skip_used(config->vault, last, err) : rc;
+}
+
 int
 engine_new(const struct engine_config *config, struct engine **ret, struct err *err)
 {
@@ -35,6 +48,8 @@ engine_new(const struct engine_config *config, struct engine **ret, struct err *
     int rc = apply_rebuild_needed(config->db, &rebuild, err);
     if (rc == 0 && rebuild)
         rc = err_set(err, ERR_UNAVAILABLE, "the state must be rebuilt from the logs first: smartnode rebuild");
+    if (rc == 0)
+        rc = skip_used_slots(config, err);
     if (rc == 0)
         rc = state_new(config->db, &e->state, err);
     if (rc == 0)
@@ -249,6 +264,8 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     make_context(e, actor, &world, &ctx);
     struct err refusal;
     int rc = ownlog_clock(&e->own, e->txn, &refusal);
+    if (rc == 0 && indexer_full(&e->indexer))
+        rc = err_set(&refusal, ERR_FULL, "the vault cannot be written: its disk or map is full");
     if (rc == 0)
         rc = draft_for(e, &ctx, op, &draft, &refusal);
     if (rc != 0) {
@@ -321,9 +338,13 @@ replay(struct engine *e, struct api_op *op, const struct idem_row *row, struct e
         return rc;
     op->result.has_position = true;
     op->result.position = (struct position){.log = log.id, .seq = row->seq};
-    if (row->seq > log.head_seq)
-        return 0;
-    rc = evlog_event(e->txn, row->log_no, row->seq, &ev, err);
+    if (row->seq > log.head_seq) {
+        if (!e->own.open || e->own.row.no != row->log_no || !ownlog_payload(&e->own, row->seq, &ev.payload))
+            return err_set(err, ERR_CORRUPT, "an idempotency key names event %llu, which is not there",
+                           (unsigned long long)row->seq);
+    } else {
+        rc = evlog_event(e->txn, row->log_no, row->seq, &ev, err);
+    }
     if (rc == 0 && ev.payload.len > 0 && event_common_decode(ev.payload, &common, err) == 0 && common.has_subject) {
         op->result.has_subject = true;
         op->result.subject = common.subject;
@@ -395,6 +416,32 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
 
 /* ---- runs from peers ---- */
 
+/* A statement may have cut the log being written; the row that the group's seal stores must say so too. */
+static int
+own_stands_to(struct engine *e, struct err *err)
+{
+    struct log_row stored;
+    int rc = evlog_get(e->txn, e->own.row.no, &stored, err);
+    if (rc == 0)
+        e->own.row.stands_to = stored.stands_to;
+    return rc;
+}
+
+/* A run that came twice is as good as stored. */
+static int
+holds_run(struct engine *e, const struct log_row *row, const struct run *run, const struct chain_value *chain_after,
+          bool *ret, struct err *err)
+{
+    uint64_t last = run->first + run->count - 1;
+    struct chain_value ours;
+    if (last > row->head_seq)
+        return 0;
+    int rc = evlog_chain_at(e->txn, row, last, &ours, err);
+    if (rc == 0)
+        *ret = TYPE_EQ(&ours, chain_after);
+    return rc;
+}
+
 int
 engine_append(struct engine *e, const struct run *run, const struct chain_value *chain_after,
               const struct log_opened *opened, const struct event_header *first_header, bool *ret_stored,
@@ -410,12 +457,17 @@ engine_append(struct engine *e, const struct run *run, const struct chain_value 
         return 0;
     if (rc != 0)
         return rc;
-    if (run->first != row.head_seq + 1 || row.state == LOG_FROZEN)
+    /* What a key that is out continues our open log with must not lie in its way: whoever holds it has forked us. */
+    if (row.state == LOG_FROZEN || (e->own.open && row.no == e->own.row.no))
         return 0;
+    if (run->first != row.head_seq + 1)
+        return holds_run(e, &row, run, chain_after, ret_stored, err);
     rc = evlog_append(e->txn, &row, run, chain_after, err);
     e->began_log |= opened != NULL;
     if (rc == 0 && opened && opened->has_root_statement)
         rc = apply_statements(e->apply, e->txn, &row.unit, &rebuild, err);
+    if (rc == 0 && opened && opened->has_root_statement && e->own.open)
+        rc = own_stands_to(e, err);
     if (rc == 0)
         rc = apply_log(e->apply, e->txn, row.no, APPLY_EVENTS_PER_STEP, &e->more, err);
     if (rc == 0) {
@@ -456,20 +508,44 @@ engine_rebuild_wanted(const struct engine *e)
     return e->rebuild_wanted;
 }
 
-/* apply_rebuild worked with a state and a graph of its own: ours are made anew. */
+static int
+reload_own_row(struct engine *e, struct err *err)
+{
+    struct db_txn *txn = NULL;
+    struct log_row row;
+    int rc = db_begin_read(e->config.db, &txn, err);
+    if (rc == 0)
+        rc = evlog_get(txn, e->own.row.no, &row, err);
+    db_abort(&txn);
+    if (rc == 0)
+        e->own.row = row;
+    return rc;
+}
+
+/* apply_rebuild worked with a state and a graph of its own: ours are made anew; after an error they are as they were. */
 int
 engine_reload(struct engine *e, struct err *err)
 {
+    struct state *state = NULL;
+    struct apply *apply = NULL;
+    int rc = state_new(e->config.db, &state, err);
+    if (rc == 0)
+        rc = apply_new(e->config.db, state, &apply, err);
+    if (rc == 0 && e->own.open)
+        rc = reload_own_row(e, err);
+    if (rc != 0) {
+        apply_free(&apply);
+        state_free(&state);
+        return rc;
+    }
     apply_free(&e->apply);
     state_free(&e->state);
-    int rc = state_new(e->config.db, &e->state, err);
-    if (rc == 0)
-        rc = apply_new(e->config.db, e->state, &e->apply, err);
-    e->own.apply = e->apply;
+    e->state = state;
+    e->apply = apply;
+    e->own.apply = apply;
     e->more = true;
-    if (rc == 0)
-        e->rebuild_wanted = false;
-    return rc;
+    e->rebuild_wanted = false;
+    return 0;
 }
 
 /* ---- the vault follows ---- */
@@ -506,6 +582,10 @@ engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, st
     if (rc == 0) {
         row.state = LOG_FROZEN;
         rc = evlog_put(e->txn, &row, err);
+        if (e->own.open && row.no == e->own.row.no) {
+            e->own.row.state = LOG_FROZEN; /* nothing more goes into it: the next write opens a successor */
+            e->unit_grew = true;
+        }
     } else if (rc == ERR_NOTFOUND) {
         rc = 0;
     }
@@ -542,13 +622,15 @@ engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uin
 }
 
 int
-engine_expire(struct engine *e, size_t max, struct err *err)
+engine_expire(struct engine *e, size_t max, size_t *ret_n, struct err *err)
 {
     struct db_cursor *cursor = NULL;
     uint8_t keys[256][IDEM_TIME_KEY_BYTES];
     size_t n = 0;
     struct slice k, v;
-    uint64_t limit = (uint64_t)(e->config.now(e->config.arg).ms - IDEM_KEPT_MS);
+    int64_t kept_from = e->config.now(e->config.arg).ms - IDEM_KEPT_MS;
+    uint64_t limit = kept_from > 0 ? (uint64_t)kept_from : 0; /* a clock that fell back to 1970 expires nothing */
+    *ret_n = 0;
     int rc = engine_begin(e, err);
     if (rc != 0)
         return rc;
@@ -570,7 +652,24 @@ engine_expire(struct engine *e, size_t max, struct err *err)
         engine_abort(e);
         return rc;
     }
-    return engine_commit(e, err);
+    rc = engine_commit(e, err);
+    if (rc == 0)
+        *ret_n = n;
+    return rc;
+}
+
+/* Rewrites a row with the same bytes: as much room as any small commit needs. */
+int
+engine_probe(struct engine *e, struct err *err)
+{
+    static const char name[] = "probe";
+    int rc = engine_begin(e, err);
+    if (rc == 0)
+        rc = db_put(e->txn, TABLE_META, slice_of(name, sizeof(name) - 1), slice_of("", 1), err);
+    if (rc == 0)
+        return engine_commit(e, err);
+    engine_abort(e);
+    return rc;
 }
 
 bool

@@ -42,7 +42,8 @@ int engine_begin(struct engine *e, struct err *err) NODISCARD;
 /* Runs one operation. Its own refusal goes to op->result.err and 0 is returned: the group goes on without it. */
 int engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err) NODISCARD;
 /* Stores and applies a verified run. opened and first_header are set if it begins a log (created here). *ret_stored = false: it does
- * not continue what is held (it came twice, or an earlier one failed), nothing was done. */
+ * not continue what is held (an earlier one failed, the log is frozen or is the one being written), nothing was done; true also for
+ * a run that is held already. */
 int engine_append(struct engine *e, const struct run *run, const struct chain_value *chain_after,
                   const struct log_opened *opened, const struct event_header *first_header, bool *ret_stored,
                   struct err *err) NODISCARD;
@@ -71,8 +72,10 @@ int engine_freeze(struct engine *e, const struct log_id *log, struct slice proof
 /* Stores a capsule of another unit's event that was asked for; its hash was checked. In a group. */
 int engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes,
                        struct err *err) NODISCARD;
-/* Drops idempotency rows older than they are kept, at most max. In a group of its own. */
-int engine_expire(struct engine *e, size_t max, struct err *err) NODISCARD;
+/* Drops idempotency rows older than they are kept, at most max (256); *ret_n of them. In a group of its own. */
+int engine_expire(struct engine *e, size_t max, size_t *ret_n, struct err *err) NODISCARD;
+/* A small commit, to see whether there is room again after ERR_FULL. */
+int engine_probe(struct engine *e, struct err *err) NODISCARD;
 
 /* The log that this process writes; false before its first write, and between runs of the own unit that came from elsewhere and the
  * next write, which opens a successor: the log may be another than before. Durable head. */

@@ -35,12 +35,26 @@ derive(struct identity *id, const uint8_t exchange_seed[32], const uint8_t trans
     crypto_keypair_box(transport_seed, &id->transport_key, &id->transport_secret);
 }
 
+/* The key file takes ; for a remark and drops space at the ends: read back, it would be another federation. */
+static bool
+name_can_be_kept(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 0 && !strpbrk(name, ";\r\n") && name[0] != ' ' && name[0] != '\t' && name[n - 1] != ' ' &&
+           name[n - 1] != '\t';
+}
+
 int
 identity_create(struct identity *id, void (*draw)(void *arg, uint8_t *out, size_t len), void *arg,
                 struct identity_offline *ret_offline, struct err *err)
 {
     uint8_t exchange_seed[32], transport_seed[32], recovery_seed[32];
     struct sign_secret root_secret;
+    if (!name_can_be_kept(id->unit_name.s))
+        return err_field(err, ERR_INVALID, "name", "the unit's name cannot hold ; or begin or end with a space");
+    if (!name_can_be_kept(id->federation_name.s))
+        return err_field(err, ERR_INVALID, "federation",
+                         "the federation's name cannot hold ; or begin or end with a space");
     draw(arg, id->signing_seed, 32);
     draw(arg, exchange_seed, 32);
     draw(arg, transport_seed, 32);
@@ -60,7 +74,26 @@ identity_create(struct identity *id, void (*draw)(void *arg, uint8_t *out, size_
     return rc;
 }
 
-/* Writes a new file that nobody else may read, flushed with its directory. */
+/* The name of a new file is durable when its directory is. */
+static int
+flush_directory(const char *path, struct err *err)
+{
+    char dir[4096];
+    const char *slash = strrchr(path, '/');
+    int n = slash == path ? snprintf(dir, sizeof(dir), "/")
+            : slash       ? snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path)
+                          : snprintf(dir, sizeof(dir), ".");
+    if (n < 0 || (size_t)n >= sizeof(dir))
+        return err_set(err, ERR_LIMIT, "%.100s…: path too long", path);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "%s", dir);
+    int rc = fsync(fd) == 0 ? 0 : err_errno(err, "flush %s", dir);
+    close(fd);
+    return rc;
+}
+
+/* Writes a new file that nobody else may read, flushed with its directory; after an error it is not there. */
 static int
 write_private(const char *path, struct slice text, struct err *err)
 {
@@ -80,6 +113,10 @@ write_private(const char *path, struct slice text, struct err *err)
         rc = err_errno(err, "flush %s", path);
     if (close(fd) != 0 && rc == 0)
         rc = err_errno(err, "close %s", path);
+    if (rc == 0)
+        rc = flush_directory(path, err);
+    if (rc != 0)
+        unlink(path);
     return rc;
 }
 
@@ -224,6 +261,28 @@ on_key_line(void *arg, const char *section, const char *key, const char *value)
     return 0;
 }
 
+/* Secrets and public keys belong together, and the root has certified them: else peers would refuse all that is written with them. */
+static int
+check_keys(const struct identity *id, const char *path, struct err *err)
+{
+    uint8_t memory[512];
+    struct buf body;
+    struct box_public exchange, transport;
+    buf_fixed(&body, memory, sizeof(memory));
+    certificate_body(&id->unit, &id->federation, id->production, id->serial, &id->signing_key, &id->exchange_key,
+                     &id->transport_key, &id->recovery_key, &body);
+    int rc = buf_check(&body, "certificate", err);
+    if (rc != 0)
+        return rc;
+    bool fits =
+        crypto_scalarmult_curve25519_base(exchange.b, id->exchange_secret.b) == 0 &&
+        crypto_scalarmult_curve25519_base(transport.b, id->transport_secret.b) == 0 &&
+        TYPE_EQ(&exchange, &id->exchange_key) && TYPE_EQ(&transport, &id->transport_key) &&
+        crypto_verify(id->root_key, PURPOSE_CERTIFICATE, buf_slice(&body), &id->certificate, "certificate", err) == 0;
+    return fits ? 0
+                : err_set(err, ERR_INVALID, "%s: its keys and the root key's certificate do not fit together", path);
+}
+
 int
 identity_load(const char *path, struct identity *ret, struct err *err)
 {
@@ -245,8 +304,10 @@ identity_load(const char *path, struct identity *ret, struct err *err)
     if (rc == 0) {
         id.federation = crypto_federation(id.federation_name.s);
         crypto_keypair_sign(id.signing_seed, &id.signing_key, &id.signing_secret);
-        *ret = id;
+        rc = check_keys(&id, path, err);
     }
+    if (rc == 0)
+        *ret = id;
     identity_wipe(&id);
     return rc;
 }

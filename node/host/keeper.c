@@ -125,9 +125,11 @@ keeper_turn(struct keeper *k, struct peers *peers, int64_t now_ms,
     if (k->n_units == 0)
         return 0;
     if (k->retry_ms != 0 && now_ms >= k->retry_ms) {
+        if (k->outstanding > 0) /* asked for twice, it would be answered once */
+            return 0;
         k->retry_ms = 0;
-        for (size_t i = 0; i < k->n_logs; i++)
-            k->logs[i].looked = 0;
+        k->n_known = 0;
+        k->n_logs = 0;
     }
     int rc = db_begin_read(k->db, &txn, err);
     if (rc == 0)
@@ -139,17 +141,29 @@ keeper_turn(struct keeper *k, struct peers *peers, int64_t now_ms,
     return rc;
 }
 
-void
-keeper_got(struct keeper *k)
+static void
+settle(struct keeper *k, uint32_t n)
 {
-    k->outstanding -= k->outstanding > 0;
-    k->kept++;
+    k->outstanding -= n < k->outstanding ? n : k->outstanding;
 }
 
 void
-keeper_missing(struct keeper *k, int64_t now_ms)
+keeper_got(struct keeper *k, uint32_t n)
 {
-    k->outstanding -= k->outstanding > 0;
+    settle(k, n);
+    k->kept += n;
+}
+
+void
+keeper_missing(struct keeper *k, uint32_t n, int64_t now_ms)
+{
+    settle(k, n);
     if (k->retry_ms == 0)
         k->retry_ms = now_ms + KEEPER_RETRY_MS;
+}
+
+void
+keeper_again(struct keeper *k)
+{
+    k->retry_ms = 1;
 }

@@ -30,7 +30,7 @@ struct keeper {
     uint32_t n_known; /* log numbers up to this were looked at */
     uint32_t outstanding;
     uint64_t kept;
-    int64_t retry_ms; /* when to look from the start again; 0 = not */
+    int64_t retry_ms; /* when to look from the start again, once nothing is outstanding; 0 = not */
 };
 
 void keeper_init(struct keeper *k, struct db *db, struct vault *vault, const struct config *config);
@@ -40,7 +40,10 @@ int keeper_turn(struct keeper *k, struct peers *peers, int64_t now_ms,
                 void (*need)(void *arg, const struct unit_id *unit, const struct position *at, uint8_t index,
                              const struct hash *hash),
                 void *arg, bool *ret_more, struct err *err) NODISCARD;
-void keeper_got(struct keeper *k);
-void keeper_missing(struct keeper *k, int64_t now_ms);
+/* What became of n that were asked for: stored, or not to be had for now. */
+void keeper_got(struct keeper *k, uint32_t n);
+void keeper_missing(struct keeper *k, uint32_t n, int64_t now_ms);
+/* Looks at everything again: the pinned units have changed. */
+void keeper_again(struct keeper *k);
 
 #endif

@@ -2,6 +2,7 @@
 #include "node/host/log.h"
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,15 @@
 
 enum { LINE_MAX_BYTES = 1024 };
 
-static bool as_json;
+/* Looked up once: the environment may change later (the unit's time zone), and getenv must not meet that. */
+static pthread_once_t looked = PTHREAD_ONCE_INIT;
+static bool as_json, in_journal;
+
+static void
+look(void)
+{
+    in_journal = getenv("JOURNAL_STREAM") != NULL;
+}
 
 void
 log_format_json(bool json)
@@ -41,6 +50,7 @@ log_line(enum log_level level, const char *fmt, ...)
 {
     char text[LINE_MAX_BYTES];
     va_list ap;
+    pthread_once(&looked, look);
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
@@ -49,7 +59,7 @@ log_line(enum log_level level, const char *fmt, ...)
             *p = ' ';
     if (as_json)
         print_json(level, text);
-    else if (getenv("JOURNAL_STREAM"))
+    else if (in_journal)
         fprintf(stderr, "<%d>%s\n", (int)level, text);
     else
         fprintf(stderr, "smartnode: %s\n", text);

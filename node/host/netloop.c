@@ -43,6 +43,7 @@ struct netloop {
     struct writer_notice *notices;
     size_t n_notices, cap_notices;
     bool all_logs, reload_trust, stopping;
+    uint32_t capsules_stored, capsules_lost; /* of those the keeper asked for */
     struct netloop_stats stats;
     /* the thread's own */
     struct sync_effect *asked; /* ring of reads: answered between steps, so that effects keep their order */
@@ -133,6 +134,8 @@ effect_capsule(struct netloop *l, const struct sync_effect *e, bool freeze)
                                                            (uint8_t)e->capsule_got.index, false, e->capsule_got.bytes);
     if (c)
         writer_capsule(l->writer, c);
+    else if (!freeze)
+        keeper_missing(&l->keeper, 1, mono_now().ms);
 }
 
 static void
@@ -161,11 +164,8 @@ carry_out(struct netloop *l, const struct sync_effect *e)
     case SYNC_READ_CHAIN:
     case SYNC_READ_EVIDENCE:
     case SYNC_FINGERPRINTS_NEEDED: ask(l, e); break;
-    case SYNC_CAPSULE_GOT:
-        effect_capsule(l, e, false);
-        keeper_got(&l->keeper);
-        break;
-    case SYNC_CAPSULE_MISSING: keeper_missing(&l->keeper, mono_now().ms); break;
+    case SYNC_CAPSULE_GOT: effect_capsule(l, e, false); break; /* the writer says when it is stored */
+    case SYNC_CAPSULE_MISSING: keeper_missing(&l->keeper, 1, mono_now().ms); break;
     case SYNC_FREEZE: effect_capsule(l, e, true); break;
     case SYNC_ALARM: effect_alarm(l, e); break;
     case SYNC_WAKE_AT: l->wake_ms = e->wake.at.ms; break;
@@ -234,36 +234,58 @@ give_unit(struct netloop *l, const struct unit_id *unit, const char *code, const
     step(l, &ev);
 }
 
+/* True if what is dialled for a peer is what its card or the operator says now. */
+static bool
+same_dials(const struct peer *a, const struct peer *b)
+{
+    const char *of_a[CARD_ENDPOINTS_MAX], *of_b[CARD_ENDPOINTS_MAX];
+    uint8_t n = peer_endpoints(a, of_a);
+    if (peer_endpoints(b, of_b) != n || !TYPE_EQ(&a->transport_key, &b->transport_key))
+        return false;
+    for (uint8_t i = 0; i < n; i++)
+        if (strcmp(of_a[i], of_b[i]) != 0)
+            return false;
+    return true;
+}
+
+static void
+dial(struct netloop *l, const struct peer *p)
+{
+    const char *endpoints[CARD_ENDPOINTS_MAX];
+    uint8_t n = peer_endpoints(p, endpoints);
+    struct err err;
+    for (uint8_t i = 0; i < n; i++)
+        if (net_dial(l->net, &p->trusted.card.unit, &p->transport_key, endpoints[i], &err) != 0)
+            alarm_text(l, err.text);
+}
+
 static int
 load_trust(struct netloop *l, struct err *err)
 {
-    struct unit_id *before = calloc(l->peers.n + 1, sizeof(*before));
-    size_t n_before = 0;
+    size_t n_before = l->peers.n;
+    struct peer *before = calloc(n_before + 1, sizeof(*before));
     if (!before)
         return err_set(err, ERR_NOMEM, "peers: out of memory");
-    for (size_t i = 0; i < l->peers.n; i++)
-        before[n_before++] = l->peers.list[i].trusted.card.unit;
+    if (n_before > 0)
+        memcpy(before, l->peers.list, n_before * sizeof(*before));
     int rc = peers_load(&l->peers, l->config.db, l->config.identity, err);
     for (size_t i = 0; i < n_before && rc == 0; i++) {
-        if (!peers_find(&l->peers, &before[i])) {
+        const struct unit_id *unit = &before[i].trusted.card.unit;
+        const struct peer *now = peers_find(&l->peers, unit);
+        if (!now || !same_dials(&before[i], now))
+            net_undial(l->net, unit);
+        if (!now) {
             struct sign_public none = {{0}};
-            net_undial(l->net, &before[i]);
-            give_unit(l, &before[i], "", &none, false);
+            give_unit(l, unit, "", &none, false);
         }
     }
     for (size_t i = 0; i < l->peers.n && rc == 0; i++) {
-        const struct peer *p = &l->peers.list[i];
-        const struct unit_card *card = &p->trusted.card;
-        uint8_t n = p->trusted.n_endpoints > 0 ? p->trusted.n_endpoints : card->n_endpoints;
+        const struct unit_card *card = &l->peers.list[i].trusted.card;
         give_unit(l, &card->unit, card->unit_code, &card->root_key, true);
-        for (uint8_t k = 0; k < n; k++) {
-            struct err dial_err;
-            const char *endpoint = p->trusted.n_endpoints > 0 ? p->trusted.endpoints[k] : card->endpoints[k];
-            if (net_dial(l->net, &card->unit, &p->transport_key, endpoint, &dial_err) != 0)
-                alarm_text(l, dial_err.text);
-        }
+        dial(l, &l->peers.list[i]);
     }
     free(before);
+    keeper_again(&l->keeper);
     return rc;
 }
 
@@ -279,6 +301,21 @@ admit(void *arg, const struct box_public *key, struct unit_id *ret)
 
 /* ---- the loop ---- */
 
+/* A log that its root certified anew brings the transport key that its unit connects with from now on (docs/PROTOCOL.md §12.1). */
+static bool
+brings_key(struct netloop *l, const struct log_id *log)
+{
+    struct db_txn *txn = NULL;
+    struct log_row row;
+    bool brings = false;
+    if (db_begin_read(l->config.db, &txn, NULL) == 0 && evlog_find(txn, log, &row, NULL) == 0) {
+        const struct peer *p = peers_find(&l->peers, &row.unit);
+        brings = p && row.serial > p->serial;
+    }
+    db_abort(&txn);
+    return brings;
+}
+
 static void
 take_notice(struct netloop *l, const struct writer_notice *n)
 {
@@ -292,6 +329,8 @@ take_notice(struct netloop *l, const struct writer_notice *n)
         ev.appended.log = n->log;
         ev.appended.seq = n->seq;
         ev.appended.chain = n->chain;
+        if (n->new_log && brings_key(l, &n->log))
+            netloop_reload_trust(l);
         break;
     case NOTICE_APPEND_FAILED:
         ev.type = SYNC_APPEND_FAILED;
@@ -319,6 +358,8 @@ read_inbox(struct netloop *l)
     struct writer_notice *list = l->notices;
     size_t n = l->n_notices;
     bool all_logs = l->all_logs, trust = l->reload_trust, stopping = l->stopping;
+    uint32_t stored = l->capsules_stored, lost = l->capsules_lost;
+    l->capsules_stored = l->capsules_lost = 0;
     l->notices = NULL;
     l->n_notices = l->cap_notices = 0;
     l->all_logs = l->reload_trust = false;
@@ -326,6 +367,9 @@ read_inbox(struct netloop *l)
     for (size_t i = 0; i < n; i++)
         take_notice(l, &list[i]);
     free(list);
+    keeper_got(&l->keeper, stored);
+    if (lost > 0)
+        keeper_missing(&l->keeper, lost, mono_now().ms);
     if (all_logs && give_all_logs(l, &err) != 0)
         alarm_text(l, err.text);
     if (trust && load_trust(l, &err) != 0)
@@ -586,7 +630,10 @@ netloop_notice(struct netloop *l, const struct writer_notice *n)
         l->reload_trust = true;
     else if (n->type == NOTICE_ALL_LOGS)
         l->all_logs = true;
-    else
+    else if (n->type == NOTICE_CAPSULES) {
+        l->capsules_stored += n->stored;
+        l->capsules_lost += n->lost;
+    } else
         keep_notice(l, n);
     pthread_mutex_unlock(&l->lock);
     net_wake(l->net);

@@ -89,6 +89,24 @@ keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret
     return rc;
 }
 
+int
+keyslot_last(struct db_txn *txn, uint64_t *ret, struct err *err)
+{
+    struct db_cursor *cursor = NULL;
+    struct slice k, v;
+    uint64_t last = 0;
+    int rc = db_cursor_open(txn, TABLE_KEYSLOTS, &cursor, err);
+    if (rc != 0)
+        return rc;
+    for (rc = db_cursor_first(cursor, &k, &v, err); rc == 0; rc = db_cursor_next(cursor, &k, &v, err))
+        if (v.len == 8 && be64_get(v.data) > last)
+            last = be64_get(v.data);
+    db_cursor_close(&cursor);
+    if (rc == ERR_NOTFOUND)
+        *ret = last;
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
 static int
 keyslot_put(struct db_txn *txn, const struct subject_id *subject, uint32_t generation, uint64_t slot, struct err *err)
 {
@@ -551,6 +569,25 @@ ownlog_write(struct ownlog *o, struct db_txn *txn, struct draft *d, struct posit
     sodium_memzero(&keys, sizeof(keys));
     buf_free(&key_capsule);
     return rc;
+}
+
+bool
+ownlog_payload(const struct ownlog *o, uint64_t seq, struct slice *ret)
+{
+    for (size_t i = 0; i < o->n_runs; i++) {
+        const struct ownlog_run *r = &o->runs[i];
+        struct reader frames = reader_of(slice_of(o->frames.data + r->offset, r->len));
+        struct slice header, payload;
+        if (seq < r->first || seq >= r->first + r->count)
+            continue;
+        for (uint64_t at = r->first; event_frame_next(&frames, &header, &payload); at++) {
+            if (at == seq) {
+                *ret = payload;
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 int

@@ -55,6 +55,11 @@ int ownlog_seal(struct ownlog *o, struct db_txn *txn, struct err *err) NODISCARD
 /* 0, or ERR_UNAVAILABLE if the clock stands before the last event. */
 int ownlog_clock(struct ownlog *o, struct db_txn *txn, struct err *err) NODISCARD;
 
+/* Payload of an event of the open group, which is not stored yet; borrowed until the next write. False: not of this group. */
+bool ownlog_payload(const struct ownlog *o, uint64_t seq, struct slice *ret);
+
+/* Highest slot number that any subject's keys stand in; 0 if none. Walks all of them. */
+int keyslot_last(struct db_txn *txn, uint64_t *ret, struct err *err) NODISCARD;
 /* Latest generation of a subject's keys: slot number. ERR_NOTFOUND. */
 int keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot,
                  struct err *err) NODISCARD;

@@ -68,6 +68,7 @@ newest_key(struct db_txn *txn, uint32_t n_logs, struct peer *peer, struct err *e
     if (rc == 0)
         rc = event_payload_decode(KIND_LOG_OPENED, 1, ev.payload, &payload, err);
     if (rc == 0) {
+        peer->serial = serial;
         peer->older_key = peer->transport_key;
         peer->has_older_key = true;
         peer->transport_key = payload.log_opened.transport_key;
@@ -99,6 +100,7 @@ peers_load(struct peers *p, struct db *db, const struct identity *own, struct er
             list[i] = *old;
         list[i].trusted = trusted[i];
         list[i].transport_key = trusted[i].card.transport_key;
+        list[i].serial = trusted[i].card.serial;
         list[i].has_older_key = false;
         rc = newest_key(txn, n_logs, &list[i], err);
     }
@@ -176,10 +178,10 @@ peers_list(struct peers *p, struct mono_ms now, uint64_t lag_events, struct api_
         memcpy(to->code, card->unit_code, sizeof(to->code));
         memcpy(to->reason, from->reason, sizeof(to->reason));
         card_fingerprint(card, to->fingerprint);
-        to->n_endpoints = from->trusted.n_endpoints > 0 ? from->trusted.n_endpoints : card->n_endpoints;
+        const char *endpoints[CARD_ENDPOINTS_MAX];
+        to->n_endpoints = peer_endpoints(from, endpoints);
         for (uint8_t k = 0; k < to->n_endpoints; k++)
-            memcpy(to->endpoints[k], from->trusted.n_endpoints > 0 ? from->trusted.endpoints[k] : card->endpoints[k],
-                   sizeof(to->endpoints[k]));
+            memcpy(to->endpoints[k], endpoints[k], sizeof(to->endpoints[k]));
         to->state = state_of(from);
         if (to->state == PEER_CATCHING_UP) {
             to->lag_events = lag_events;
@@ -187,6 +189,17 @@ peers_list(struct peers *p, struct mono_ms now, uint64_t lag_events, struct api_
         }
     }
     pthread_mutex_unlock(&p->lock);
+    return n;
+}
+
+uint8_t
+peer_endpoints(const struct peer *p, const char *ret[CARD_ENDPOINTS_MAX])
+{
+    _Static_assert((int)TRUST_ENDPOINTS_MAX <= (int)CARD_ENDPOINTS_MAX, "room for either");
+    const struct trusted *t = &p->trusted;
+    uint8_t n = t->n_endpoints > 0 ? t->n_endpoints : t->card.n_endpoints;
+    for (uint8_t i = 0; i < n; i++)
+        ret[i] = t->n_endpoints > 0 ? t->endpoints[i] : t->card.endpoints[i];
     return n;
 }
 

@@ -13,6 +13,7 @@
 struct peer {
     struct trusted trusted;
     struct box_public transport_key; /* of the card, or of the first event with the highest serial held */
+    uint64_t serial;                 /* of that key's certificate */
     bool has_older_key;
     struct box_public older_key; /* the card's, still admitted until a newer card is pinned */
     bool refused_us;
@@ -37,6 +38,8 @@ struct peer *peers_find_key(struct peers *p, const struct box_public *key);
 /* Brings what the sessions show. */
 void peers_observe(struct peers *p, const struct sync *sync, struct mono_ms mono, struct wall_ms wall);
 size_t peers_list(struct peers *p, struct mono_ms now, uint64_t lag_events, struct api_peer *ret, size_t max);
+/* Addresses to dial: the operator's own, else the card's. */
+uint8_t peer_endpoints(const struct peer *p, const char *ret[CARD_ENDPOINTS_MAX]);
 bool peers_known_at(struct peers *p, const struct unit_id *unit, struct wall_ms *ret);
 
 #endif

@@ -17,6 +17,7 @@ struct writer_append {
     struct writer_append *next;
     struct run run; /* frames point into bytes */
     struct chain_value chain_after;
+    bool stored;              /* the writer's: the log holds it */
     bool begins;              /* opened and first_header are set */
     struct log_opened opened; /* its root_statement points into bytes */
     struct event_header first_header;
@@ -37,13 +38,21 @@ struct writer_capsule {
 struct writer_capsule *writer_capsule_new(const struct log_id *log, uint64_t seq, uint8_t index, bool freeze,
                                           struct slice bytes);
 
-enum writer_notice_type { NOTICE_APPENDED = 1, NOTICE_APPEND_FAILED, NOTICE_OWN_LOG, NOTICE_TRUST, NOTICE_ALL_LOGS };
+enum writer_notice_type {
+    NOTICE_APPENDED = 1,
+    NOTICE_APPEND_FAILED,
+    NOTICE_OWN_LOG,
+    NOTICE_TRUST,
+    NOTICE_ALL_LOGS,
+    NOTICE_CAPSULES, /* stored and lost of those given since the last one */
+};
 struct writer_notice {
     enum writer_notice_type type;
     struct log_id log;
     uint64_t seq;
     struct chain_value chain;
-    bool new_log; /* NOTICE_OWN_LOG: it was opened in this commit */
+    bool new_log; /* NOTICE_OWN_LOG, NOTICE_APPENDED: it was opened in this commit */
+    uint32_t stored, lost;
 };
 
 struct writer_config {
@@ -51,13 +60,16 @@ struct writer_config {
     struct db *db;
     /* In the writer's thread after each commit; must not block beyond a short lock. */
     void (*notice)(void *arg, const struct writer_notice *n);
-    /* A rebuild of the state runs (done of total; both 0 when it is over). */
+    /* A rebuild of the state runs (done of total; both 0 when it is over). One that failed is tried again until it is. */
     void (*rebuilding)(void *arg, uint64_t done, uint64_t total);
     void (*alarm)(void *arg, const char *text);
     void *arg;
 };
 
 int writer_start(const struct writer_config *config, struct writer **ret, struct err *err) NODISCARD;
+/* A stop is near: a rebuild of the state that runs ends at its next step (a start takes it up again), what waited for it is
+ * refused. */
+void writer_hurry(struct writer *w);
 /* Finishes what was submitted, writes the vault, ends the thread. */
 void writer_stop(struct writer **w);
 
