@@ -424,7 +424,9 @@ state_scan(struct state *s, enum table t, struct slice prefix,
     struct db_cursor *c;
     struct slice key, value;
     MUST(table_fingerprint_no(t) != 0);
-    int rc = state_flush(s, err);
+    MUST(s->txn);
+    /* A flush empties the cache and writes counters that the next event changes again: only for what the walk would miss. */
+    int rc = s->tables[t].n_dirty > 0 ? state_flush(s, err) : db_error(s->txn, err);
     if (rc == 0)
         rc = db_cursor_open(s->txn, t, &c, err);
     if (rc != 0)

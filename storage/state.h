@@ -34,7 +34,7 @@ size_t state_cached_bytes(const struct state *s);
 int state_flush(struct state *s, struct err *err) NODISCARD;
 void state_discard(struct state *s);
 
-/* Walks rows with the given key prefix as this transaction sees them; flushes first. Callback returns 0 to go on, ERR_NOTFOUND to
+/* Walks rows with the given key prefix as this transaction sees them; flushes first if any of the table have changed. Callback returns 0 to go on, ERR_NOTFOUND to
  * end the walk with 0, anything else to end it with that. It may get and put, but not flush or scan. */
 int state_scan(struct state *s, enum table t, struct slice prefix,
                int (*row)(void *arg, struct slice key, struct slice value), void *arg, struct err *err) NODISCARD;

@@ -324,6 +324,32 @@ see(void *arg, struct slice key, struct slice value)
     return s->n == s->stop_at ? s->stop_with : 0;
 }
 
+static int
+count_row(void *arg, struct slice key, struct slice value)
+{
+    struct seen *s = arg;
+    assert_true(key.len > 0 && value.len > 0);
+    s->n++;
+    return 0;
+}
+
+static void
+a_scan_leaves_the_changes_of_other_tables_in_the_cache(void **state)
+{
+    struct fixture *f = *state;
+    static const int64_t one[2] = {1, 1};
+    struct seen s = {.f = f};
+    begin(f);
+    assert_int_equal(state_add(f->state, TABLE_COUNTS, cell(1), one, 2, NULL), 0);
+    size_t held = state_cached_bytes(f->state);
+    assert_int_equal(state_scan(f->state, TABLE_VOIDS, (struct slice){0}, see, &s, NULL), 0);
+    assert_int_equal(state_cached_bytes(f->state), held);
+    assert_int_equal(state_scan(f->state, TABLE_COUNTS, (struct slice){0}, count_row, &s, NULL), 0);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(state_cached_bytes(f->state), 0);
+    assert_int_equal(commit(f), 0);
+}
+
 static void
 scans_see_changes_under_a_prefix_in_order(void **state)
 {
@@ -469,6 +495,7 @@ main(void)
         TEST(counters_add_up_and_vanish_at_zero),
         TEST(counters_may_be_put_deleted_and_added_to),
         TEST(a_counters_row_without_sense_is_corrupt_and_sticks),
+        TEST(a_scan_leaves_the_changes_of_other_tables_in_the_cache),
         TEST(scans_see_changes_under_a_prefix_in_order),
         TEST(every_step_may_fail_and_leaves_the_state_as_it_was),
         TEST(clearing_empties_rows_fingerprints_and_progress),
