@@ -101,7 +101,7 @@ struct event_common {
     enum date_precision precision;
     uint8_t salt[ID_BYTES];
     bool has_subject_unit;
-    struct unit_id subject_unit; /* field 6; malformed in kinds 1–63 */
+    struct unit_id subject_unit; /* field 6; malformed in version 1 of kinds 1–63 */
 };
 
 struct standing_position {

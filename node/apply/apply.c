@@ -8,7 +8,7 @@
 
 #include "node/apply/apply_private.h"
 
-enum { LOGS_MAX = DAG_LOGS_MAX, MISSING_MAX = 1 << 24 };
+enum { LOGS_MAX = DAG_LOGS_MAX, MISSING_MAX = 1 << 24, KIND_OWN_MAX = 63, KIND_PLACES_MIN = 16, KIND_PLACES_MAX = 31 };
 
 /* ---- loading ---- */
 
@@ -201,13 +201,14 @@ is_office_kind(uint16_t kind)
     return kind >= KIND_OFFICE_OPENED && kind <= KIND_OFFICE_CLOSED;
 }
 
-/* A kind or version without effect in this program (§9). */
+/* A kind or version without effect in this program (§9). The kind says what its subject is (§10), also if it is not known. */
 static int
 event_unknown(struct apply *a, struct event *e, struct err *err)
 {
     struct event_common c;
     int rc = event_common_decode(e->payload, &c, err);
-    if (rc == ERR_INVALID || (rc == 0 && e->header.kind <= 63 && c.has_subject_unit))
+    if (rc == ERR_INVALID ||
+        (rc == 0 && e->header.kind <= KIND_OWN_MAX && e->header.kind_version == 1 && c.has_subject_unit))
         return event_void(a, e, VOID_MALFORMED, err);
     if (rc != 0 || !e->header.must_understand)
         return rc;
@@ -215,23 +216,23 @@ event_unknown(struct apply *a, struct event *e, struct err *err)
         e->halt = true;
         return 0;
     }
+    /* What a unit says of another's member is no part of that member's row, or one unit could hold up, or fill, another's rows. */
+    if (c.has_subject_unit && !TYPE_EQ(&c.subject_unit, e->unit))
+        return 0;
     struct entity entity = {.type = ENTITY_MEMBER, .unit = *e->unit, .subject = c.subject};
-    if (is_member_kind(e->header.kind)) {
+    if (e->header.kind < KIND_PLACES_MIN || e->header.kind > KIND_PLACES_MAX) {
         struct member_entry entry;
         if (!member_entry_unknown(&e->at, &e->header, &c, &entry))
             return 0;
         return entity_member(a, &entity, &entry, &e->outcome, &e->reason, err);
     }
-    if (is_office_kind(e->header.kind)) {
-        struct place_entry entry = {.at = e->at,
-                                    .kind = e->header.kind,
-                                    .kind_version = e->header.kind_version,
-                                    .effective = c.effective,
-                                    .outcome = OUTCOME_UNKNOWN};
-        entity.type = ENTITY_OFFICE;
-        return entity_place(a, &entity, &entry, &e->outcome, &e->reason, err);
-    }
-    return 0; /* of an entity that this program has no row for */
+    struct place_entry entry = {.at = e->at,
+                                .kind = e->header.kind,
+                                .kind_version = e->header.kind_version,
+                                .effective = c.effective,
+                                .outcome = OUTCOME_UNKNOWN};
+    entity.type = ENTITY_OFFICE;
+    return entity_place(a, &entity, &entry, &e->outcome, &e->reason, err);
 }
 
 static int

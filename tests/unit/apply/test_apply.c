@@ -427,7 +427,25 @@ what_must_be_understood_holds_up_its_entity_or_its_log(void **arg)
     struct position after = test_event(&log, KIND_MEMBER_RESIGNED, test_subject(1), day(9), NULL, 0);
     struct position other = test_event(&log, KIND_MEMBER_RESIGNED, test_subject(2), day(9), NULL, 0);
     test_log_raw(&log, KIND_OFFICE_CHANGED, 9, true, buf_slice(&payload), NULL, 0, NULL, 0);
-    test_log_raw(&log, 300, 1, true, buf_slice(&payload), NULL, 0, NULL, 0); /* of an entity without a row here */
+    /* A later kind of any range holds up its subject; a unit says nothing of another's, and does so unpunished. */
+    test_admission(&log, test_subject(4), day(1), OFFICE, CATEGORY_A, 1);
+    p.common.subject = test_subject(4);
+    buf_clear(&payload);
+    assert_int_equal(event_payload_encode(&p, &payload, &err), 0);
+    struct position later = test_log_raw(&log, 66, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
+    struct position after_later = test_event(&log, KIND_MEMBER_RESIGNED, test_subject(4), day(9), NULL, 0);
+    test_admission(&log, test_subject(5), day(1), OFFICE, CATEGORY_A, 1);
+    p.common.subject = test_subject(5);
+    buf_clear(&payload);
+    assert_int_equal(event_payload_encode(&p, &payload, &err), 0);
+    buf_put_u8(&payload, 6 << 3 | 2);
+    buf_put_varint(&payload, HASH_BYTES);
+    for (int i = 0; i < HASH_BYTES; i++)
+        buf_put_u8(&payload, 0x99);
+    test_log_raw(&log, 66, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
+    test_log_raw(&log, KIND_SHARES_SUBSCRIBED, 2, true, buf_slice(&payload), NULL, 0, NULL, 0);
+    struct position not_held_up = test_event(&log, KIND_MEMBER_RESIGNED, test_subject(5), day(9), NULL, 0);
+    test_log_raw(&log, 45, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
     p = sample_payload(KIND_ESCROW_OPENED);
     buf_clear(&payload);
     assert_int_equal(event_payload_encode(&p, &payload, &err), 0);
@@ -442,6 +460,10 @@ what_must_be_understood_holds_up_its_entity_or_its_log(void **arg)
     assert_int_equal(outcome_of(&r, &u, 1, unknown, &reason), OUTCOME_UNKNOWN);
     assert_int_equal(outcome_of(&r, &u, 1, after, &reason), OUTCOME_UNKNOWN);
     assert_int_equal(outcome_of(&r, &u, 2, other, &reason), OUTCOME_APPLIED);
+    assert_int_equal(outcome_of(&r, &u, 4, later, &reason), OUTCOME_UNKNOWN);
+    assert_int_equal(outcome_of(&r, &u, 4, after_later, &reason), OUTCOME_UNKNOWN);
+    assert_int_equal(outcome_of(&r, &u, 5, not_held_up, &reason), OUTCOME_APPLIED);
+    assert_int_equal(test_register_rows(&r, TABLE_VOIDS), 1);
     assert_int_equal(applied_of(&r, &log), stop.seq - 1);
     assert_int_equal(applied_of(&r, &next), 0);
     assert_int_equal(test_register_rows(&r, TABLE_WAITING), 2);
