@@ -1,0 +1,144 @@
+"""The specification suffices: a reader made from docs/PROTOCOL.md alone (tests/golden/second_reader.py) reads the golden files, refuses
+them when a bit is turned, and, with the program at hand, reads what that writes today."""
+
+import glob
+import os
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+GOLDEN = os.path.join(ROOT, "tests", "golden")
+sys.path.insert(0, GOLDEN)
+
+import second_reader as reader  # noqa: E402  (the path above)
+
+
+def golden(*path):
+    with open(os.path.join(GOLDEN, *path), "rb") as file:
+        return file.read()
+
+
+def example_log():
+    chain = golden("events", "chain.bin")
+    return [chain[at:at + 32] for at in range(0, len(chain), 32)], golden("events", "run.bin"), golden("events", "seal.bin")
+
+
+class GoldenLog(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.chain, cls.frames, cls.seal = example_log()
+        cls.events, cls.values = reader.read_run(cls.chain[0], 1, cls.chain[0], cls.frames, cls.seal)
+
+    def test_chain_commitments_and_seal(self):
+        self.assertEqual(self.chain, self.values)
+        for n, (header, _) in enumerate(self.events, 1):
+            self.assertEqual(reader.Header(golden("events", "header-%02d.bin" % n)).hash, header.hash)
+
+    def test_a_later_part_of_the_log_verifies_by_the_same_seal(self):
+        pairs = reader.frames(self.frames)
+        head = sum(len(header) + len(body) + (3 if len(header) > 127 else 2) + (len(body) > 127) for header, body in pairs[:10])
+        _, values = reader.read_run(self.chain[0], 11, self.chain[10], self.frames[head:], self.seal, self.signing_key())
+        self.assertEqual(self.chain[10:], values)
+
+    def signing_key(self):
+        return reader.payload(1, 1, self.events[0][1])[14]
+
+    def test_every_payload_reads(self):
+        files = sorted(glob.glob(os.path.join(GOLDEN, "events", "payload-*.bin")))
+        self.assertEqual([header.kind for header, _ in self.events], [int(os.path.basename(path).split("-")[1]) for path in files])
+        for (header, body), path in zip(self.events, files):
+            self.assertEqual(golden("events", os.path.basename(path)), body)
+            reader.payload(header.kind, header.version, body)
+        admitted = reader.payload(34, 1, self.events[8][1])
+        self.assertEqual((20513, 3, 2, 3, 3000, b"EUR"), tuple(admitted[n] for n in (3, 8, 9, 11, 12, 13)))
+
+    def test_the_first_event_its_certificate_and_root_statement(self):
+        pairs = reader.frames(self.frames)
+        log, opened = reader.read_first(*pairs[0])
+        self.assertEqual(self.chain[0], log)
+        self.assertEqual("b591a5f227a2f9fdeb71070b2d1812ceb52561bd838b09112e599f9ee58efc9e", opened[8].hex())
+        self.assertEqual(reader.H("smart.unit-id", opened[13]), opened[8])
+        self.assertEqual(reader.H("smart.fed", b"example"), opened[10])
+        self.assertEqual(golden("events", "root-statement.bin"), opened[20])
+
+    def test_nothing_can_be_changed(self):
+        for at in range(0, len(self.frames), 11):
+            with self.subTest(at=at), self.assertRaises(reader.Refused):
+                reader.read_run(self.chain[0], 1, self.chain[0], turned(self.frames, at), self.seal, self.signing_key())
+        with self.assertRaises(reader.Refused):
+            reader.read_run(self.chain[0], 1, self.chain[0], self.frames, turned(self.seal, 9))
+
+    def test_a_header_has_one_encoding(self):
+        data = golden("events", "header-02.bin")
+        for other in (data + b"\x58\x01", b"\x08\x81\x00" + data[2:], data[2:4] + data[:2] + data[4:], data[:2] + data, data[:-1]):
+            with self.assertRaises(reader.Refused):
+                reader.Header(other)
+
+    def test_what_makes_a_payload_malformed(self):
+        body = self.events[8][1]
+        for other in (body + b"\x48\x02", body + b"\x20\x00", body + b"\x20\x81\x00", body + b"\x7b\x7c", body[:-1], body + b"\x00\x01",
+                      body + b"\x32\x20" + bytes(32), body.replace(b"\x48\x02", b"\x48\x03"), body.replace(b"\x40\x03", b"\x40\x01"),
+                      body + b"\xa0\x06\x01" * 600):
+            with self.assertRaises(reader.Malformed):
+                reader.payload(34, 1, other)
+        reader.payload(34, 1, body + b"\xa0\x06\x01")
+
+    def test_capsules(self):
+        first, second = golden("events", "capsule-1.bin"), golden("events", "capsule-2.bin")
+        self.assertEqual(b"example", reader.open_capsule(first, 5, key=bytes([1, 2, 3]) + bytes(29)))
+        self.assertEqual(b"example", reader.open_capsule(second, 15, secret=bytes([2]) + bytes(31)))
+        for at in (0, 1, 30, 60, len(first) - 1):
+            with self.subTest(at=at), self.assertRaises(reader.Refused):
+                reader.open_capsule(turned(first, at), 5, key=bytes([1, 2, 3]) + bytes(29))
+        with self.assertRaises(reader.Refused):
+            reader.open_capsule(first, 1, key=bytes([1, 2, 3]) + bytes(29))
+
+
+def turned(data, at):
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+
+class GoldenPapers(unittest.TestCase):
+    def test_cards(self):
+        card = reader.read_card(reader.unarmour(golden("card-full.txt"), "UNIT CARD"))
+        self.assertEqual(golden("card-fingerprint.txt").decode().strip(), reader.fingerprint(card))
+        self.assertEqual([], reader.read_card(reader.unarmour(golden("card-unreachable.txt"), "UNIT CARD"))[14])
+
+    def test_receipts(self):
+        card = reader.read_card(reader.unarmour(golden("card-full.txt"), "UNIT CARD"))
+        for n in range(1, 5):
+            data = reader.unarmour(golden("receipt-%d.txt" % n), "RECEIPT")
+            _, header, _, _ = reader.read_receipt(data, card)
+            self.assertEqual(n, header.seq)
+
+    def test_a_receipt_of_another_unit_or_with_a_bit_turned_proves_nothing(self):
+        data = reader.unarmour(golden("receipt-2.txt"), "RECEIPT")
+        for at in range(0, len(data), 13):
+            with self.subTest(at=at), self.assertRaises(reader.Refused):
+                reader.read_receipt(turned(data, at))
+
+
+@unittest.skipUnless(os.environ.get("SMARTNODE"), "reads what the program writes when SMARTNODE names it")
+class Program(unittest.TestCase):
+    def test_card_and_receipt(self):
+        from cluster import Node, run  # only here: the rest needs no program
+        with tempfile.TemporaryDirectory() as folder:
+            node = Node(folder, "BE", federation="second").init()
+            self.addCleanup(node.stop)
+            node.start().admit(1)
+            card = reader.read_card(reader.unarmour(run("card", "--data", node.data).stdout.encode(), "UNIT CARD"))
+            self.assertEqual((b"BE", reader.H("smart.fed", b"second"), reader.H("smart.unit-id", card[4])), (card[2], card[5], card[1]))
+            kinds = []
+            for event in node.events():
+                text = run("receipt", "export", "--data", node.data, "--log", event["log"], "--seq", event["seq"]).stdout
+                log, header, body, opened = reader.read_receipt(reader.unarmour(text.encode(), "RECEIPT"), card)
+                self.assertEqual((event["log"], event["seq"], card[9]), (log.hex(), header.seq, opened[14]))
+                reader.payload(header.kind, header.version, body)
+                kinds.append(header.kind)
+            node.stop()
+            self.assertTrue({1, 2, 16, 17, 34} <= set(kinds), kinds)
+
+
+if __name__ == "__main__":
+    unittest.main()
