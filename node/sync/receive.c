@@ -130,6 +130,22 @@ run_met(struct sync *s, struct session *p, struct log *l, const struct run *run)
     want_credit(s, l);
 }
 
+/* Nobody but a second writer of our unit can have gone on from a log that this process began. What comes back after a restore
+ * was written before and knows nothing of it. */
+static void
+watch_successor(struct sync *s, struct session *p, const struct log *l, const struct event_header *first)
+{
+    struct unit *u = unit_find(s, &l->unit);
+    for (size_t i = 0; u && s->now >= u->tips_alarm_after && i < first->n_refs; i++) {
+        const struct log *before = log_find(s, &first->refs[i].log);
+        if (first->refs[i].role == REF_PREDECESSOR && before && before->local) {
+            u->tips_alarm_after = s->now + SYNC_DISREGARD_MAX_MS;
+            emit_alarm(s, ALARM_CLONE, p, &l->unit, l,
+                       "somebody else goes on from the log that this node writes: a clone or a stolen key");
+        }
+    }
+}
+
 static void
 take_run(struct sync *s, struct session *p, struct log *l, const struct run *run)
 {
@@ -161,8 +177,10 @@ take_run(struct sync *s, struct session *p, struct log *l, const struct run *run
     l->tail_chain = chain;
     l->inflight_bytes += run->frames.len;
     run_met(s, p, l, run);
-    if (opens)
+    if (opens) {
+        watch_successor(s, p, l, &header);
         (void)log_set_predecessors(s, l, header.refs, header.n_refs);
+    }
 }
 
 void

@@ -85,7 +85,7 @@ def free_port():
 def run(*args, stdin=None, env=None, cwd=None, status=0):
     """A command of the program. status: the exit status that it must end with; None = any."""
     done = subprocess.run([PROGRAM, *map(str, args)], input=stdin, capture_output=True, text=True, cwd=cwd, timeout=COMMAND_S,
-                          env=dict(os.environ, **(env or {})), preexec_fn=die_with_parent, check=False)
+                          env=dict(os.environ, **(env or {})), check=False)
     if status is not None and done.returncode != status:
         raise AssertionError("smartnode %s: status %d instead of %d\n%s%s" % (
             " ".join(map(str, args)), done.returncode, status, done.stdout, done.stderr))
@@ -308,6 +308,8 @@ class Node:
         answer = self.call("GET", "/v1/reports/members?as_of=%s&unit=%s" % (day, unit or self.code), role="reports")
         if answer.status == 404:
             return None
+        if answer.status != 200:
+            raise AssertionError("members at %s: %r" % (self.code, answer))
         return sum(row["members"] for row in answer.json["rows"])
 
     def numbers(self):
