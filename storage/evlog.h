@@ -78,6 +78,16 @@ int evlog_event(struct db_txn *txn, uint32_t log_no, uint64_t seq, struct stored
 /* Chain value after event seq (0 ≤ seq ≤ head). */
 int evlog_chain_at(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct chain_value *ret,
                    struct err *err) NODISCARD;
+/* The same with chain values kept of one stored run, for callers that ask often: a run that is asked event by event is hashed once,
+ * not once for each. Zeroed = empty. Kept by the run's chain value, which says all of its headers: it is never out of date, whatever
+ * is appended, aborted or replaced meanwhile, and may be used with any transaction and log. */
+struct evlog_chains {
+    uint32_t n; /* values known */
+    struct chain_value after;
+    struct chain_value values[RUN_EVENTS_MAX];
+};
+int evlog_chain_at_kept(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct evlog_chains *chains,
+                        size_t n_chains, struct chain_value *ret, struct err *err) NODISCARD;
 /* Receipt parts of an event: ret's slices borrow from scratch, which is cleared first. ERR_NOTFOUND. */
 int evlog_receipt(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct buf *scratch, struct receipt *ret,
                   struct err *err) NODISCARD;

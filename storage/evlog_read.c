@@ -142,12 +142,36 @@ evlog_chain_before(struct db_txn *txn, const struct log_row *row, const struct s
     return 0;
 }
 
-int
-evlog_chain_at(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct chain_value *ret, struct err *err)
+/* Values up to that after the event `index` of the run. What is there already is not hashed again. */
+static int
+chains_extend(struct db_txn *txn, const struct log_row *row, const struct stored_run *run, uint32_t index,
+              struct evlog_chains *c, struct err *err)
 {
-    struct stored_run run;
     struct chain_value chain;
     struct slice header, payload;
+    int rc = c->n > 0 ? 0 : evlog_chain_before(txn, row, run, &chain, err);
+    if (rc != 0)
+        return rc;
+    if (c->n > 0)
+        chain = c->values[c->n - 1];
+    struct reader r = reader_of(run->frames);
+    for (uint32_t i = 0; i <= index; i++) {
+        if (!event_frame_next(&r, &header, &payload))
+            return frames_broken(err);
+        if (i < c->n)
+            continue;
+        chain = crypto_chain(chain, crypto_header_hash(header));
+        c->values[c->n++] = chain;
+    }
+    return 0;
+}
+
+int
+evlog_chain_at_kept(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct evlog_chains *chains,
+                    size_t n_chains, struct chain_value *ret, struct err *err)
+{
+    struct stored_run run;
+    uint64_t place;
     if (seq == 0 || seq == row->head_seq) {
         *ret = seq == 0 ? crypto_chain_start(row->id) : row->head_chain;
         return 0;
@@ -159,17 +183,28 @@ evlog_chain_at(struct db_txn *txn, const struct log_row *row, uint64_t seq, stru
         *ret = run.chain_after;
         return 0;
     }
-    rc = evlog_chain_before(txn, row, &run, &chain, err);
-    if (rc != 0)
-        return rc;
-    struct reader r = reader_of(run.frames);
-    for (uint64_t at = run.first; at <= seq; at++) {
-        if (!event_frame_next(&r, &header, &payload))
-            return frames_broken(err);
-        chain = crypto_chain(chain, crypto_header_hash(header));
+    if (run.count > RUN_EVENTS_MAX)
+        return frames_broken(err);
+    memcpy(&place, run.chain_after.b, sizeof(place));
+    struct evlog_chains *c = &chains[place % n_chains];
+    if (!TYPE_EQ(&c->after, &run.chain_after)) {
+        c->n = 0;
+        c->after = run.chain_after;
     }
-    *ret = chain;
-    return 0;
+    uint32_t index = (uint32_t)(seq - run.first);
+    rc = index < c->n ? 0 : chains_extend(txn, row, &run, index, c, err);
+    if (rc == 0)
+        *ret = c->values[index];
+    return rc;
+}
+
+int
+evlog_chain_at(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct chain_value *ret, struct err *err)
+{
+    struct evlog_chains once; /* values are written before they are read */
+    once.n = 0;
+    memset(&once.after, 0, sizeof(once.after));
+    return evlog_chain_at_kept(txn, row, seq, &once, 1, ret, err);
 }
 
 /* Appends the header hashes of the n frames that come. */

@@ -7,7 +7,7 @@
 #include "proto/base/map.h"
 
 /* Decoded office rows kept for office_known, which every admission asks. Direct-mapped. */
-enum { OFFICE_CACHE = 256 };
+enum { OFFICE_CACHE = 256, CHAINS_KEPT = 16 };
 
 /* Value of a row of TABLE_WAITING: one of these, then the entity key (none for a log). */
 enum entity_type { ENTITY_MEMBER = 1, ENTITY_OFFICE = 2, ENTITY_UNIT = 3, ENTITY_LOG = 4 };
@@ -74,10 +74,12 @@ struct apply {
     uint32_t free_waiter; /* index + 1 */
 
     struct map missing; /* log id → number of rows of TABLE_WAITING that name a position of it */
+    bool restood;       /* see apply_restood */
     struct map decided; /* unit ‖ log id → seq: standing positions of logs that are not held */
 
     struct office_slot offices[OFFICE_CACHE];
-    struct buf bytes; /* an encoded row */
+    struct evlog_chains chains[CHAINS_KEPT]; /* of runs that references point into */
+    struct buf bytes;                        /* an encoded row */
     struct contributions before, after;
     struct marks marks_before, marks_after;
 };
@@ -122,6 +124,11 @@ int standing_limit(struct apply *a, struct db_txn *txn, const struct unit_id *un
 int standing_new_log(struct apply *a, struct log_row *row, struct err *err) NODISCARD;
 int standing_load(struct apply *a, struct db_txn *txn, struct err *err) NODISCARD;
 int standing_all(struct apply *a, struct db_txn *txn, struct err *err) NODISCARD;
+
+/* settle.c: a standing position that decides, and the history that is held: thaws a frozen log, cuts off another branch. row and its
+ * stored form. */
+int settle_log(struct db_txn *txn, struct log_row *row, uint64_t seq, const struct chain_value *chain,
+               bool *ret_changed, struct err *err) NODISCARD;
 
 /* rebuild.c: the markers in TABLE_META. */
 int rebuild_want(struct db_txn *txn, struct err *err) NODISCARD;

@@ -34,7 +34,7 @@ entity_chain_at(void *arg, const struct position *at, struct chain_value *ret)
     }
     if (at->seq > row->applied_seq || at->seq > row->stands_to)
         return ERR_NOTFOUND;
-    return evlog_chain_at(a->txn, row, at->seq, ret, NULL);
+    return evlog_chain_at_kept(a->txn, row, at->seq, a->chains, CHAINS_KEPT, ret, NULL);
 }
 
 static struct office_slot *

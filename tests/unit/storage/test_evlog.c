@@ -50,6 +50,24 @@ commit_and_read(struct fixture *f)
     assert_int_equal(db_begin_read(f->db, &f->txn, NULL), 0);
 }
 
+/* That chain values come right from kept ones too: of this event, and of those before and after it in any order. */
+static void
+check_chain_kept(struct fixture *f, uint64_t seq, const struct chain_value *expected)
+{
+    static struct evlog_chains
+        kept[2]; /* fewer than runs: they displace each other; over all tests: never out of date */
+    struct chain_value got, alone;
+    assert_int_equal(evlog_chain_at_kept(f->txn, &f->row, seq, kept, ARRAY_LEN(kept), &got, NULL), 0);
+    assert_true(TYPE_EQ(&got, expected));
+    for (uint64_t other = 0; other <= f->row.head_seq; other++) {
+        uint64_t at = other * 23 % (f->row.head_seq + 1);
+        assert_int_equal(evlog_chain_at(f->txn, &f->row, at, &alone, NULL), 0);
+        assert_int_equal(evlog_chain_at_kept(f->txn, &f->row, at, kept, ARRAY_LEN(kept), &got, NULL), 0);
+        assert_true(TYPE_EQ(&got, &alone));
+    }
+    assert_int_equal(evlog_chain_at_kept(f->txn, &f->row, f->row.head_seq + 1, kept, 2, &got, NULL), ERR_NOTFOUND);
+}
+
 /* That what evlog_read gives from `from` verifies as a peer verifies it; returns its number of events. */
 static uint32_t
 check_run_from(struct fixture *f, uint64_t from)
@@ -157,6 +175,7 @@ every_event_is_found_whatever_the_runs(void **state)
         chain = crypto_chain(chain, crypto_header_hash(e.header));
         assert_int_equal(evlog_chain_at(f->txn, &f->row, seq, &got, NULL), 0);
         assert_true(TYPE_EQ(&chain, &got));
+        check_chain_kept(f, seq, &chain);
         check_run_from(f, seq);
     }
     struct chain_value got;
