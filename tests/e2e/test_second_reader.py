@@ -94,6 +94,16 @@ class GoldenLog(unittest.TestCase):
         with self.assertRaises(reader.Refused):
             reader.open_capsule(first, 1, key=bytes([1, 2, 3]) + bytes(29))
 
+    def test_what_capsules_hold(self):
+        def held(name):
+            return bytes.fromhex(golden("person-%s.hex" % name).decode())
+        for capsule_class, name in (1, "identity"), (2, "contact"), (3, "bank"):
+            self.assertTrue(reader.read_person(capsule_class, held(name)))
+        self.assertEqual(1, reader.read_key_capsule(held("escrow-day"))[1])
+        keys = reader.read_key_capsule(held("escrow-data"))
+        self.assertEqual(2, keys[1])
+        self.assertTrue(keys[4])
+
 
 def turned(data, at):
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]

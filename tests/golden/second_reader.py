@@ -498,3 +498,28 @@ def open_capsule(data, capsule_class, key=None, secret=None):
     plain = xchacha_open(key, nonce, sealed, bytes([data[0], capsule_class])).rstrip(b"\0")
     check(plain[-1:] == b"\x80", "capsule: padding")
     return plain[:-1]
+
+
+DATA_KEY = {1: (0, within(1, 255)), 2: (0, within(0, 2 ** 32 - 1)), 3: KEY}
+KEY_CAPSULE = {1: (0, within(1, 4)), 2: KEY, 3: ID, 4: ANY, 5: KEY}
+
+
+def read_key_capsule(plain):
+    """{1: use, 2: unit, 3: subject, 4: [(class, generation, key)], 5: escrow key}"""
+    found = once(plain, KEY_CAPSULE, repeated=(4,), optional=(3, 5))
+    day = found[1] == 1
+    found[4] = [tuple(once(value, DATA_KEY)[number] for number in (1, 2, 3)) for value in found[4]]
+    check((3 in found) != day and (5 in found) == day and (not found[4]) == day and len(found[4]) <= 8, "key capsule: use")
+    return found
+
+
+def short(most=256):
+    return 2, text(most, 0)
+
+
+PERSON = {1: {1: short(), 2: short(), 3: short(), 4: short(), 5: (0, date), 6: short()}, 2: {n: short() for n in range(1, 7)},
+          3: {1: short()}, 5: {1: short(4096)}}
+
+
+def read_person(capsule_class, plain):
+    return once(plain, PERSON[capsule_class], optional=PERSON[capsule_class])
