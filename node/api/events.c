@@ -126,7 +126,7 @@ fate_of(struct request *r, const struct log_row *log, const struct position *at,
         memcpy(office.b, common->subject.b, ID_BYTES);
         key_office(key, &log->unit, &office);
         (void)fate_in_place(r, TABLE_OFFICES, slice_of(key, sizeof(key)), log, &office, at, &fate);
-    } else if (kind >= 32 && kind <= 63 && common->has_subject &&
+    } else if (kind >= 32 && common->has_subject &&
                view_member(r->txn, &common->subject, &log->unit, &row, NULL) == 0) {
         for (size_t i = 0; i < row.n; i++) {
             if (same_position(&row.entries[i].at, at)) {
