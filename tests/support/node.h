@@ -1,0 +1,45 @@
+/* A node's engine over real environments in a temporary directory, with a clock and randomness of the test's own. Failures are
+ * failures of the running cmocka test. Invented persons only. */
+#ifndef SMARTNODE_TESTS_SUPPORT_NODE_H
+#define SMARTNODE_TESTS_SUPPORT_NODE_H
+
+#include "node/host/engine.h"
+#include "tests/support/storage.h"
+
+enum { TEST_NODE_TODAY = 20000 };
+
+struct test_node {
+    char dir[TEST_PATH_MAX], scratch[TEST_PATH_MAX];
+    struct identity identity;
+    struct db *db;
+    struct vault *vault;
+    struct engine *engine;
+    int64_t now_ms;
+    int32_t today;
+    bool allow_clock_back;
+    size_t vault_map_bytes;
+    uint64_t random;
+};
+
+/* The same bytes in every run; arg is the uint64_t that they go on from. */
+void test_draw(void *arg, uint8_t *out, size_t len);
+/* An identity with keys from the seed. */
+void test_identity_make(struct identity *id, const char *code, uint8_t seed);
+
+/* A new node whose unit is described and has one office, "Gent". */
+void test_node_make(struct test_node *n);
+/* Opens environments and engine (a start), closes them (a stop, or a crash: nothing is written on the way). */
+void test_node_open(struct test_node *n);
+void test_node_close(struct test_node *n);
+void test_node_remove(struct test_node *n);
+/* apply_check, deep. */
+void test_node_check(struct test_node *n);
+
+/* An admission of the i-th invented person, with identity and contact. */
+void test_node_admission(struct api_op *op, unsigned i);
+/* A group with one operation: its result is in op->result. 0 or the group's error, after engine_abort. */
+int test_node_exec(struct test_node *n, struct api_op *op, struct err *err);
+/* The log that is being written; fails if none is. */
+struct log_row test_node_log(struct test_node *n);
+
+#endif
