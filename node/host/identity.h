@@ -26,7 +26,8 @@ struct identity {
 };
 
 /* Fills a new identity (unit_code, unit_name, federation_name, production are set by the caller) with fresh keys, certified by a
- * fresh root. The secrets of root and recovery go to the caller, who stores them outside the data directory and wipes them. */
+ * fresh root. The secrets of root and recovery go to the caller, who stores them outside the data directory and wipes them. ERR_INVALID: a
+ * name that the key file cannot hold. */
 struct identity_offline {
     uint8_t root_seed[32];
     struct box_secret recovery_secret;
@@ -35,7 +36,7 @@ int identity_create(struct identity *id, void (*draw)(void *arg, uint8_t *out, s
                     struct identity_offline *ret_offline, struct err *err) NODISCARD;
 
 /* DATA/node.key. save refuses to replace a file (ERR_EXISTS). load: ERR_NOTFOUND (not initialised), ERR_DENIED (readable by
- * others), ERR_VERSION, ERR_INVALID with the line. */
+ * others), ERR_VERSION, ERR_INVALID with the line, or because the keys do not fit together. */
 int identity_save(const struct identity *id, const char *path, struct err *err) NODISCARD;
 int identity_load(const char *path, struct identity *ret, struct err *err) NODISCARD;
 void identity_wipe(struct identity *id);
