@@ -143,20 +143,55 @@ fill(struct fold_item *item, const struct place_entry *e)
     item->reason = e->reason;
 }
 
+/* ---- what is folded, and what is only remembered ---- */
+
+static size_t
+folded(const struct place_row *r)
+{
+    return r->n < PLACE_ENTRIES_MAX ? r->n : PLACE_ENTRIES_MAX;
+}
+
+static bool
+is_opening(const struct place_entry *e)
+{
+    return e->kind == KIND_OFFICE_OPENED && known(e->kind, e->kind_version);
+}
+
+/* An entry that is not folded stays, without facts, if it is the first opening in its log: members rest on it (§10, rule 5), and
+ * whether they do must not hang on what came first. Entries of a log stand together. */
+static void
+settle_beyond(struct place_row *r, size_t i)
+{
+    struct place_entry *e = &r->entries[i];
+    bool keep = is_opening(e) && r->n <= PLACE_ROW_MAX;
+    for (size_t k = i; keep && k-- > 0 && TYPE_EQ(&r->entries[k].at.log, &e->at.log);) {
+        keep = !is_opening(&r->entries[k]);
+    }
+    if (keep) {
+        memset(&e->facts, 0, sizeof(e->facts));
+        e->n_refs = 0;
+        e->outcome = OUTCOME_VOID;
+        e->reason = VOID_TOO_MANY;
+        return;
+    }
+    memmove(e, e + 1, (r->n - i - 1) * sizeof(*e));
+    r->n--;
+}
+
 static int
 refold(struct place_row *r, const struct member_world *w, uint32_t newest, struct missing *ret_missing, struct err *err)
 {
     struct fold f;
     struct place_fold state;
-    int rc = fold_init(&f, &rules, w, r, &state, r->n, err);
+    int rc = fold_init(&f, &rules, w, r, &state, folded(r), err);
     if (rc != 0) {
         return rc;
     }
-    for (size_t i = 0; i < r->n; i++) {
+    for (size_t i = 0; i < folded(r); i++) {
         fill(&f.items[i], &r->entries[i]);
     }
     rc = fold_update(&f, newest, err);
-    for (size_t i = 0; i < r->n && rc == 0; i++) {
+    for (size_t i = 0; i < folded(r) && rc == 0; i++) {
         r->entries[i].outcome = f.items[i].outcome;
         r->entries[i].reason = f.items[i].reason;
     }
@@ -182,8 +217,8 @@ place_row_add(struct place_row *r, const struct place_entry *e, const struct mem
     while (at > 0 && (order = fold_compare(w->dag, &e->at, &r->entries[at - 1].at)) < 0) {
         at--;
     }
-    if ((at > 0 && order == 0) || at == PLACE_ENTRIES_MAX) {
-        *ret_missing = (struct missing){.has = false};
+    *ret_missing = (struct missing){.has = false};
+    if (at > 0 && order == 0) {
         return 0;
     }
     if (r->n == r->cap) {
@@ -195,22 +230,20 @@ place_row_add(struct place_row *r, const struct place_entry *e, const struct mem
         r->entries = more;
         r->cap = cap;
     }
-    bool full = r->n == PLACE_ENTRIES_MAX;
-    struct place_entry pushed_out = *e;
-    if (full) {
-        pushed_out = r->entries[r->n - 1];
-        r->n--;
-    }
     memmove(&r->entries[at + 1], &r->entries[at], (r->n - at) * sizeof(*r->entries));
     r->entries[at] = *e;
     r->n++;
+    if (at >= PLACE_ENTRIES_MAX) {
+        settle_beyond(r, at);
+        return 0;
+    }
+    bool full = r->n > PLACE_ENTRIES_MAX;
     int rc = refold(r, w, full ? FOLD_NONE : (uint32_t)at, ret_missing, err);
     if (rc != 0) {
         memmove(&r->entries[at], &r->entries[at + 1], (r->n - at - 1) * sizeof(*r->entries));
         r->n--;
-        if (full) {
-            r->entries[r->n++] = pushed_out;
-        }
+    } else if (full) {
+        settle_beyond(r, PLACE_ENTRIES_MAX);
     }
     return rc;
 }
@@ -223,7 +256,7 @@ say(const struct place_row *r, const struct place_entry *e, const struct fold *f
     struct office_state s = {.closed_on = DATE_NONE};
     char day[DATE_TEXT_MAX];
     (void)office_state_at(r, DATE_MAX, &s);
-    switch (f->items[r->n].reason) {
+    switch (f->items[folded(r)].reason) {
     case VOID_OFFICE_EXISTS: return err_field(err, ERR_CONFLICT, "office", "office: it is open already");
     case VOID_OFFICE_CLOSED:
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: the office closed on %s",
@@ -254,24 +287,24 @@ place_row_try(const struct place_row *r, const struct place_entry *e, const stru
     }
     struct fold f;
     struct place_fold state;
-    int rc = fold_init(&f, &rules, w, r, &state, r->n + 1, err);
+    int rc = fold_init(&f, &rules, w, r, &state, folded(r) + 1, err);
     if (rc != 0) {
         return rc;
     }
-    for (size_t i = 0; i < r->n; i++) {
+    for (size_t i = 0; i < folded(r); i++) {
         fill(&f.items[i], &r->entries[i]);
     }
-    fill(&f.items[r->n], e);
-    f.items[r->n].outcome = OUTCOME_VOID;
+    fill(&f.items[folded(r)], e);
+    f.items[folded(r)].outcome = OUTCOME_VOID;
     fold_link(&f);
     bool done = false;
-    rc = fold_append(&f, (uint32_t)r->n, &done, err);
+    rc = fold_append(&f, (uint32_t)folded(r), &done, err);
     if (rc == 0 && !done) {
         rc = err_field(err, ERR_CONFLICT, "subject",
                        "subject: an earlier event waits for one that has not arrived, or needs a newer program");
-    } else if (rc == 0 && f.items[r->n].outcome == OUTCOME_WAITING) {
+    } else if (rc == 0 && f.items[folded(r)].outcome == OUTCOME_WAITING) {
         rc = err_field(err, ERR_CONFLICT, "reference", "reference: the event to correct has not arrived yet");
-    } else if (rc == 0 && f.items[r->n].outcome != OUTCOME_APPLIED) {
+    } else if (rc == 0 && f.items[folded(r)].outcome != OUTCOME_APPLIED) {
         rc = say(r, e, &f, err);
     }
     fold_release(&f);

@@ -4,7 +4,9 @@
 
 #include "node/rules/member.h"
 
-enum { PLACE_ENTRIES_MAX = MEMBER_ENTRIES_MAX };
+/* PLACE_ENTRIES_MAX: what is folded, the first so many in the order of the entries. PLACE_ROW_MAX: with the openings remembered beyond,
+ * one of each log. */
+enum { PLACE_ENTRIES_MAX = MEMBER_ENTRIES_MAX, PLACE_ROW_MAX = PLACE_ENTRIES_MAX + 65536 };
 
 struct place_entry {
     struct position at;

@@ -170,7 +170,7 @@ place_row_decode(struct slice bytes, const struct unit_id *unit, const struct of
     uint8_t version = reader_u8(&in);
     read_text(&in, row.unit_code, sizeof(row.unit_code));
     uint64_t n = reader_varint(&in);
-    if (in.failed || version != ROW_VERSION || n > PLACE_ENTRIES_MAX) {
+    if (in.failed || version != ROW_VERSION || n > PLACE_ROW_MAX) {
         return err_set(err, ERR_CORRUPT, "place row: another layout, or too many entries");
     }
     row.cap = (size_t)n + 1;

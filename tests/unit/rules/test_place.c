@@ -232,6 +232,58 @@ an_unknown_version_that_must_be_understood_stops_what_comes_after_it(void **stat
     teardown(&f);
 }
 
+static struct place_entry
+closing(uint8_t log, uint64_t seq)
+{
+    struct event_header h = {.kind = KIND_OFFICE_CLOSED, .kind_version = 1};
+    struct event_payload p;
+    struct place_entry e;
+    memset(&p, 0, sizeof(p));
+    p.kind = KIND_OFFICE_CLOSED;
+    p.common.has_effective = true;
+    struct position at = world_at(log, seq);
+    place_entry_from_event(&at, &h, &p, &e);
+    return e;
+}
+
+static void
+an_opening_is_known_whatever_else_is_written_and_whenever_it_comes(void **state)
+{
+    struct buf bytes[2];
+    for (int last = 0; last < 2; last++) {
+        struct fixture f;
+        setup(&f);
+        struct place_entry open = entry(&f, 2, KIND_OFFICE_OPENED, 5, "Gent"),
+                           again = entry(&f, 2, KIND_OFFICE_OPENED, 9, "Gent");
+        struct position before = world_at(2, 3), after = world_at(2, 9);
+        for (uint64_t n = 0; n < PLACE_ENTRIES_MAX + 2; n++) {
+            struct place_entry e = closing(1, 30 + n);
+            if (!last && n == PLACE_ENTRIES_MAX - 1) {
+                assert_int_equal(place_row_add(&f.row, &open, &f.world.w, &f.missing, NULL), 0);
+            }
+            assert_int_equal(place_row_add(&f.row, &e, &f.world.w, &f.missing, NULL), 0);
+        }
+        if (last) {
+            assert_int_equal(place_row_add(&f.row, &open, &f.world.w, &f.missing, NULL), 0);
+        }
+        assert_int_equal(place_row_add(&f.row, &again, &f.world.w, &f.missing, NULL), 0);
+        assert_int_equal(f.row.n, PLACE_ENTRIES_MAX + 1);
+        assert_false(office_opened_before(&f.row, f.world.dag, &before));
+        assert_true(office_opened_before(&f.row, f.world.dag, &after));
+        assert_int_equal(f.row.entries[PLACE_ENTRIES_MAX].reason, VOID_TOO_MANY);
+        buf_init(&bytes[last], 1 << 24);
+        assert_int_equal(place_row_encode(&f.row, &bytes[last], NULL), 0);
+        struct place_row read;
+        assert_int_equal(place_row_decode(buf_slice(&bytes[last]), &f.row.unit, &f.row.office, &read, NULL), 0);
+        assert_true(office_opened_before(&read, f.world.dag, &after));
+        place_row_release(&read);
+        teardown(&f);
+    }
+    assert_true(slice_eq(buf_slice(&bytes[0]), buf_slice(&bytes[1])));
+    buf_free(&bytes[0]);
+    buf_free(&bytes[1]);
+}
+
 int
 main(void)
 {
@@ -241,6 +293,7 @@ main(void)
         cmocka_unit_test(an_opening_counts_for_members_from_its_position_on_valid_or_not),
         cmocka_unit_test(the_last_description_on_or_before_a_day_is_in_force),
         cmocka_unit_test(rows_come_back_as_they_were_and_damage_is_noticed),
+        cmocka_unit_test(an_opening_is_known_whatever_else_is_written_and_whenever_it_comes),
         cmocka_unit_test(an_unknown_version_that_must_be_understood_stops_what_comes_after_it),
     };
     return cmocka_run_group_tests_name("place", tests, NULL, NULL);
