@@ -152,6 +152,16 @@ json_in_done(struct json_in *in)
     return in->rc;
 }
 
+int
+json_in_end(struct json_in *in, int rc)
+{
+    if (in->rc == 0) {
+        in->rc = rc;
+    }
+    int done = json_in_done(in);
+    return rc != 0 ? rc : done;
+}
+
 bool
 json_in_has(const struct json_in *in, const char *key)
 {

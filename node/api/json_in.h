@@ -32,6 +32,8 @@ int json_in_open(struct json_in *in, struct slice text, struct err *err) NODISCA
 bool json_in_object(struct json_in *in, const char *key, struct json_in *ret);
 /* 0, or the first error: a wrong field, or one that is not known here. Frees. Nested ones before their parent. */
 int json_in_done(struct json_in *in) NODISCARD;
+/* The same where something else than a field may have failed before: then that error stays as it is. */
+int json_in_end(struct json_in *in, int rc) NODISCARD;
 
 /* Whether a field is there, without reading it. */
 bool json_in_has(const struct json_in *in, const char *key);

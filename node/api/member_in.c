@@ -153,8 +153,7 @@ post_members(struct request *r, struct err *err)
         op_member_init(op, which == 0 ? ACTION_APPLY : ACTION_ADMIT, MHD_HTTP_CREATED);
         fields_read(&in, op_of_action(op->member.request.action), op);
     }
-    int done = json_in_done(&in);
-    return rc != 0 ? rc : done;
+    return json_in_end(&in, rc);
 }
 
 /* Id from the path and ETag from the head: what every change of an existing member has. */
@@ -200,8 +199,7 @@ post_member_action(struct request *r, struct err *err)
         return rc;
     }
     rc = change_read(r, &in, m, err);
-    int done = json_in_done(&in);
-    return rc != 0 ? rc : done;
+    return json_in_end(&in, rc);
 }
 
 /* A category is an event of its own: a request that changes more is two, each with its ETag. */
@@ -216,15 +214,15 @@ patch_member(struct request *r, struct err *err)
     }
     bool category = json_in_has(&in, "category");
     rc = change_read(r, &in, op_of_action(category ? ACTION_CHANGE_CATEGORY : ACTION_CHANGE_DATA), err);
-    int done = json_in_done(&in);
-    if (rc == 0 && done == 0 && !category) {
+    rc = json_in_end(&in, rc);
+    if (rc == 0 && !category) {
         const struct api_op *op = &r->ops[0];
         const struct person_input *p = &op->member.request.person;
         if (op->member.office_text[0] == '\0' && !p->has_identity && !p->has_contact && !p->has_bank) {
             return err_set(err, ERR_INVALID, "nothing to change: give category, or office and person");
         }
     }
-    return rc != 0 ? rc : done;
+    return rc;
 }
 
 void

@@ -145,10 +145,10 @@ int
 token_row_check(const struct token_row *row, struct wall_ms now, struct err *err)
 {
     if (row->revoked.ms != 0) {
-        return err_set(err, ERR_DENIED, "the token was revoked");
+        return err_field(err, ERR_DENIED, "authorization", "the token was revoked");
     }
     if (row->expires.ms != 0 && now.ms >= row->expires.ms) {
-        return err_set(err, ERR_DENIED, "the token has expired");
+        return err_field(err, ERR_DENIED, "authorization", "the token has expired");
     }
     return 0;
 }

@@ -91,9 +91,9 @@ post_tokens(struct request *r, struct err *err)
     if (rc == 0) {
         token_fields_read(r, &in, &op->token.row);
     }
-    int done = json_in_done(&in);
-    if (rc != 0 || done != 0) {
-        return rc != 0 ? rc : done;
+    rc = json_in_end(&in, rc);
+    if (rc != 0) {
+        return rc;
     }
     r->api->deps.random(r->api->deps.arg, secret, sizeof(secret));
     token_text(secret, r->new_token);

@@ -234,8 +234,7 @@ put_unit(struct request *r, struct err *err)
         unit_fields_read(&in, op);
         rc = unit_if_match(r, op, err);
     }
-    int done = json_in_done(&in);
-    return rc != 0 ? rc : done;
+    return json_in_end(&in, rc);
 }
 
 static void
@@ -355,8 +354,7 @@ post_offices(struct request *r, struct err *err)
     if (rc == 0) {
         office_fields_read(&in, true, &op->office.facts, &op->office.effective);
     }
-    int done = json_in_done(&in);
-    return rc != 0 ? rc : done;
+    return json_in_end(&in, rc);
 }
 
 /* An office's event carries all its facts: what the request does not say stays as it is now, which If-Match holds still. */
@@ -391,8 +389,7 @@ office_change(struct request *r, enum api_op_kind kind, struct err *err)
             (void)json_in_date(&in, "effective_on", false, &op->office.effective);
         }
     }
-    int done = json_in_done(&in);
-    return rc != 0 ? rc : done;
+    return json_in_end(&in, rc);
 }
 
 int
