@@ -231,8 +231,10 @@ put_unit(struct request *r, struct err *err)
     }
     rc = request_op(r, OP_UNIT_DESCRIBE, MHD_HTTP_OK, &op, err);
     if (rc == 0) {
-        unit_fields_read(&in, op);
         rc = unit_if_match(r, op, err);
+    }
+    if (rc == 0) {
+        unit_fields_read(&in, op);
     }
     return json_in_end(&in, rc);
 }
