@@ -146,49 +146,6 @@ absent_rows_do_not_stick_but_failures_do(void **state)
     assert_int_equal(commit_number(f->db, 1, 10), 0);
 }
 
-/* Reads one record of db_trace_to; checks all of it. */
-static void
-assert_traced(FILE *f, enum db_trace_step step, unsigned table, const char *key, uint32_t value_len)
-{
-    uint8_t head[DB_TRACE_HEAD], name[KEY_MAX];
-    assert_int_equal(fread(head, 1, sizeof(head), f), sizeof(head));
-    assert_int_equal(head[0], step);
-    assert_int_equal(head[1], table);
-    assert_int_equal(be16_get(head + 2), strlen(key));
-    assert_int_equal(be32_get(head + 4), value_len);
-    assert_int_equal(fread(name, 1, strlen(key), f), strlen(key));
-    assert_memory_equal(name, key, strlen(key));
-}
-
-static void
-a_trace_has_every_step_that_writes_and_no_values(void **state)
-{
-    struct fixture *f = *state;
-    struct db_txn *txn;
-    uint8_t *room;
-    FILE *trace = tmpfile();
-    assert_non_null(trace);
-    db_trace_to(trace);
-    assert_int_equal(db_begin_write(f->db, &txn, NULL), 0);
-    assert_int_equal(db_put(txn, TABLE_TOKENS, text("key"), text("value"), NULL), 0);
-    assert_int_equal(db_put_reserve(txn, TABLE_EVIDENCE, text("room"), 300, &room, NULL), 0);
-    memset(room, 1, 300);
-    assert_int_equal(db_del(txn, TABLE_TOKENS, text("gone"), NULL), 0);
-    assert_int_equal(db_commit(&txn, NULL), 0);
-    assert_int_equal(db_begin_write(f->db, &txn, NULL), 0);
-    db_abort(&txn);
-    db_trace_to(NULL);
-    assert_int_equal(commit_number(f->db, 1, 10), 0); /* not traced */
-    rewind(trace);
-    assert_traced(trace, DB_TRACE_PUT, TABLE_TOKENS, "key", 5);
-    assert_traced(trace, DB_TRACE_PUT, TABLE_EVIDENCE, "room", 300);
-    assert_traced(trace, DB_TRACE_DEL, TABLE_TOKENS, "gone", 0);
-    assert_traced(trace, DB_TRACE_COMMIT, DB_MAIN, "", 0);
-    assert_traced(trace, DB_TRACE_ABORT, DB_MAIN, "", 0);
-    assert_int_equal(fgetc(trace), EOF);
-    fclose(trace);
-}
-
 static void
 a_key_that_is_too_long_is_refused(void **state)
 {
@@ -590,7 +547,6 @@ main(void)
         TEST(committed_rows_are_there_after_reopening),
         TEST(aborted_rows_are_not),
         TEST(absent_rows_do_not_stick_but_failures_do),
-        TEST(a_trace_has_every_step_that_writes_and_no_values),
         TEST(a_key_that_is_too_long_is_refused),
         TEST(directories_that_do_not_fit_are_refused),
         TEST(a_newer_format_is_refused_and_says_so),
