@@ -68,7 +68,7 @@ json_in_fail(struct json_in *in, const char *key, const char *text)
         return;
     }
     /* The key may be the client's own. */
-    snprintf(field, sizeof(field), "%s%.15s", in->path, key);
+    snprintf(field, sizeof(field), "%.40s%.20s", in->path, key);
     in->rc = err_field(in->err, ERR_INVALID, field, "%s", text);
 }
 
