@@ -16,6 +16,8 @@ cli_fail(const struct err *err)
     switch (err->code) {
     case ERR_BUSY: return EXIT_BUSY;
     case ERR_UNAVAILABLE: return EXIT_NOT_RUNNING;
+    /* Whoever supervises the node need not try again. */
+    case ERR_INVALID: return strstr(err->text, "smartnode.conf line ") ? EXIT_USAGE : EXIT_ERROR;
     default: return EXIT_ERROR;
     }
 }

@@ -212,7 +212,7 @@ class RequestTest(unittest.TestCase):
 
     def test_what_is_no_http_is_refused_and_the_node_goes_on(self):
         with self.nothing_changes():
-            for bytes_sent in (b"\x00" * 100 + b"\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+            for bytes_sent in (b"NONSENSE\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
                                b"POST /v1/members HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n{}\n"):
                 with socket.create_connection(("127.0.0.1", self.be.http_port), cluster.WAIT_S) as conn:
                     conn.sendall(bytes_sent)
@@ -262,7 +262,6 @@ class StartTest(unittest.TestCase):
             text = file.read()
         with open(path, "w", encoding="utf-8") as file:
             file.write(text.replace(section, section + "\n" + line, 1))
-        self.addCleanup(lambda: None)
         return text.split("\n").index(section) + 2, lambda: self.write_config(text)
 
     def write_config(self, text):
@@ -273,8 +272,8 @@ class StartTest(unittest.TestCase):
         for line, section, said in (("colour = red", "[sync]", "unknown key sync.colour"), ("port = 99999", "[http]", "http.port"),
                                     ("map_gib = much", "[storage]", "storage.map_gib"), ("listen = nowhere", "[sync]", "sync.listen")):
             number, undo = self.config(line, section)
-            self.start_refused("line %d" % number, said)
-            done = run("config", "check", "--data", self.be.data, status=1)
+            self.start_refused("line %d" % number, said, status=2)
+            done = run("config", "check", "--data", self.be.data, status=2)
             self.assertIn("line %d" % number, done.stderr)
             undo()
         self.assertIn("fit to run", run("config", "check", "--data", self.be.data).stdout)
