@@ -1,0 +1,358 @@
+"""The running server against docs/openapi.yaml: every documented route answers as described, to whom it is described for, and there
+is no other route."""
+
+import copy
+import datetime
+import json
+import os
+import re
+import unittest
+
+import yaml
+
+import cluster
+from cluster import Cluster, run, wait_until
+
+DOCUMENT = os.path.join(cluster.ROOT, "docs", "openapi.yaml")
+METHODS = ("get", "post", "put", "patch", "delete")
+ROLES = ("desk", "reports", "operator", "integration", "member")
+ID, HASH = "0" * 32, "0" * 64
+
+
+class Schemas:
+    """The part of JSON Schema that the document uses; anything else in it is an error. strict: a property that is not described is
+    one, too, where properties are described at all."""
+
+    KNOWN = {"$ref", "type", "properties", "required", "additionalProperties", "items", "enum", "const", "pattern", "format", "minimum",
+             "maximum", "minLength", "maxLength", "maxItems", "description", "default", "examples"}
+    TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
+
+    def __init__(self, document):
+        self.document = document
+
+    def resolve(self, node):
+        while isinstance(node, dict) and "$ref" in node:
+            found = self.document
+            for name in node["$ref"][2:].split("/"):
+                found = found[name]
+            node = found
+        return node
+
+    def check(self, value, schema, at="", strict=True):
+        schema = self.resolve(schema)
+        unknown = set(schema) - self.KNOWN
+        if unknown:
+            raise AssertionError("%s: the test does not know %s" % (at, unknown))
+        if "type" in schema:
+            names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+            fits = any(isinstance(value, self.TYPES[n]) and not (n == "integer" and isinstance(value, bool)) for n in names)
+            self.must(fits, at, value, schema["type"])
+        if "enum" in schema:
+            self.must(value in schema["enum"], at, value, schema["enum"])
+        if "const" in schema:
+            self.must(value == schema["const"], at, value, schema["const"])
+        if isinstance(value, str):
+            self.check_text(value, schema, at)
+        if isinstance(value, int) and not isinstance(value, bool):
+            self.must(schema.get("minimum", value) <= value <= schema.get("maximum", value), at, value, "bounds")
+        if isinstance(value, list):
+            self.must(len(value) <= schema.get("maxItems", len(value)), at, value, "maxItems")
+            for i, item in enumerate(value):
+                self.check(item, schema.get("items", {}), "%s[%d]" % (at, i), strict)
+        if isinstance(value, dict):
+            self.check_object(value, schema, at, strict)
+
+    def check_text(self, value, schema, at):
+        self.must(re.search(schema.get("pattern", ""), value), at, value, schema.get("pattern"))
+        self.must(schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)), at, value, "length")
+        if schema.get("format") == "date":
+            datetime.date.fromisoformat(value)
+        elif schema.get("format") == "date-time":
+            self.must(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", value), at, value, "date-time")
+
+    def check_object(self, value, schema, at, strict):
+        missing = set(schema.get("required", ())) - set(value)
+        self.must(not missing, at, value, "required %s" % sorted(missing))
+        described, more = schema.get("properties", {}), schema.get("additionalProperties")
+        for name, item in value.items():
+            where = "%s.%s" % (at, name)
+            if name in described:
+                self.check(item, described[name], where, strict)
+            elif isinstance(more, dict):
+                self.check(item, more, where, strict)
+            else:
+                self.must(more is not False and not (strict and described), where, item, "not described")
+
+    @staticmethod
+    def must(fits, at, value, what):
+        if not fits:
+            raise AssertionError("%s: %.200r does not fit %s" % (at or "body", value, what))
+
+
+class OpenApiTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with open(DOCUMENT, encoding="utf-8") as file:
+            cls.document = yaml.safe_load(file)
+        cls.schemas = Schemas(cls.document)
+        cls.routes = {(method.upper(), path): op for path, item in cls.document["paths"].items() for method, op in item.items()
+                      if method in METHODS}
+        cls.cluster = Cluster("BE", "SE")
+        cls.addClassCleanup(cls.cluster.close)
+        cls.node = cls.cluster["BE"]
+        cls.someone = cls.node.admit("someone")
+        cls.cluster.wait_members({"BE": 1})
+        made = cls.node.post("/v1/tokens", {"name": "m", "role": "member", "member": cls.someone}, role="operator").json
+        cls.node.tokens["member"] = made["token"]
+        cls.office = cls.node.get("/v1/units/BE/offices")["offices"][0]["id"]
+        with open(cls.cluster.add("FR").card(), encoding="utf-8") as file:
+            cls.card = file.read()
+        cls.cluster.nodes.pop("FR")
+        cls.event = cls.node.get("/v1/events")["events"][0]
+
+    # ---- checks of an answer ----
+
+    def check_answer(self, method, path, answer):
+        responses = self.routes[method, path]["responses"]
+        named = responses.get(str(answer.status))
+        described = self.schemas.resolve(named if named is not None else responses["default"])
+        where = "%s %s: %r" % (method, path, answer)
+        if named is None:
+            self.assertGreaterEqual(answer.status, 400, where)
+        self.assertIn(answer.type, described["content"], where)
+        schema = described["content"][answer.type]["schema"]
+        if answer.type in ("application/json", "application/problem+json"):
+            self.schemas.check(answer.json, schema, "%s %s %d" % (method, path, answer.status))
+        elif answer.type == "application/x-ndjson":
+            for line in answer.body.splitlines():
+                self.schemas.check(json.loads(line), schema, "%s %s" % (method, path))
+        else:
+            answer.body.decode("utf-8")
+        self.assertLessEqual(set(answer.headers) & {"ETag", "Location", "Idempotent-Replay"},
+                             set(described.get("headers", ())) | {"ETag"}, where)
+        if answer.status == 401:
+            self.assertIn("Bearer", answer.headers["WWW-Authenticate"])
+
+    def fresh(self, **more):
+        """A new member with its ETag."""
+        self.count = getattr(self, "count", 0) + 1
+        member = self.node.post("/v1/members", cluster.admission("fresh-%s-%d" % (self.id()[-20:], self.count), self.office, **more)).json["id"]
+        return member, {"If-Match": self.node.call("GET", "/v1/members/" + member).headers["ETag"]}
+
+    def applicant(self):
+        body = {"status": "applied", "category": "B", "person_type": "natural", "office": "Brussel", "effective_on": "2024-02-01",
+                "person": cluster.person("applicant")}
+        answer = self.node.post("/v1/members", body)
+        return answer.json["id"], {"If-Match": answer.headers["ETag"]}
+
+    def withdrawing(self):
+        member, headers = self.fresh()
+        answer = self.node.post("/v1/members/%s/withdrawal" % member, {"effective_on": "2024-04-01"}, 200, headers=headers)
+        return member, {"If-Match": answer.headers["ETag"]}
+
+    def office_etag(self, office):
+        return {"If-Match": self.node.get("/v1/units/BE/offices/" + office)["etag"]}
+
+    def examples(self):
+        """A request for every route that ends as described: (method, template) → (path, body, headers, role)."""
+        dated = {"effective_on": "2024-05-01"}
+        whole = {"identity": {"member_no": "4711", "given_name": "Ilse", "family_name": "Vandermeersch", "language": "nl",
+                              "birth_date": "1980-02-03"},
+                 "contact": {"email": "ilse@post.example", "phone": "+32 2 000 00 00", "street": "Verzonnenstraat 1", "postcode": "1000",
+                             "city": "Brussel", "country": "BE"}, "bank": {"iban": "BE68539007547034"}}
+        company = {"identity": {"legal_name": "Verzonnen BV"}}
+        opened = self.node.post("/v1/units/BE/offices", {"name": "Gent-%d" % len(self.id()), "city": "Gent", "country": "BE",
+                                                         "effective_on": "2020-01-01"}, 201, role="operator").json["id"]
+        token = self.node.post("/v1/tokens", {"name": "to end", "role": "desk"}, role="operator").json["id"]
+        unit = self.node.call("GET", "/v1/units/BE", role="operator")
+        self.cluster["SE"].token("operator")
+        m = "/v1/members/{id}"
+        found = {
+            ("GET", "/v1/members"): ("/v1/members?limit=2&unit=BE", None, None, "desk"),
+            ("POST", "/v1/members"): ("/v1/members", cluster.admission("x", "Brussel", person=whole), None, "desk"),
+            ("GET", m): ("/v1/members/%s?as_of=2024-12-31" % self.someone, None, None, "desk"),
+            ("GET", m + "/history"): ("/v1/members/%s/history" % self.someone, None, None, "desk"),
+            ("POST", "/v1/batch"): ("/v1/batch", json.dumps({"op": "member.admit", **{k: v for k, v in cluster.admission(
+                "b", "Brussel", person_type="legal", category="C", person=company).items() if k != "status"}}) + '\n{"op":"no"}\n',
+                {"Content-Type": "application/x-ndjson"}, "desk"),
+            ("GET", "/v1/units"): ("/v1/units", None, None, "reports"),
+            ("GET", "/v1/units/{code}"): ("/v1/units/BE", None, None, "reports"),
+            ("PUT", "/v1/units/{code}"): ("/v1/units/BE", dict({k: unit.json[k] for k in (
+                "name", "country", "currency", "languages", "time_zone", "contribution_bp")}, share_price_minor=3100,
+                effective_on="2025-01-01"), {"If-Match": unit.headers["ETag"]}, "operator"),
+            ("GET", "/v1/units/{code}/offices"): ("/v1/units/BE/offices", None, None, "reports"),
+            ("POST", "/v1/units/{code}/offices"): ("/v1/units/BE/offices", {"name": "Luik", "city": "Luik", "country": "BE"}, None,
+                                                   "operator"),
+            ("GET", "/v1/units/{code}/offices/{id}"): ("/v1/units/BE/offices/" + opened, None, None, "reports"),
+            ("GET", "/v1/peers"): ("/v1/peers", None, None, "reports"),
+            ("POST", "/v1/peers"): ("/v1/peers", {"card": self.card, "fingerprint": self.words_of(self.card)}, None, "operator"),
+            ("DELETE", "/v1/peers/{code}"): ("/v1/peers/FR", None, None, "operator"),
+            ("GET", "/v1/tokens"): ("/v1/tokens", None, None, "operator"),
+            ("POST", "/v1/tokens"): ("/v1/tokens", {"name": "x", "role": "reports", "days": 3}, None, "operator"),
+            ("DELETE", "/v1/tokens/{id}"): ("/v1/tokens/" + token, None, None, "operator"),
+            ("GET", "/v1/events"): ("/v1/events?unit=BE&limit=3", None, None, "desk"),
+            ("GET", "/v1/events/{log}/{seq}"): ("/v1/events/%s/%d" % (self.event["log"], self.event["seq"]), None, None, "desk"),
+            ("GET", "/v1/events/{log}/{seq}/receipt"): ("/v1/events/%s/%d/receipt" % (self.event["log"], self.event["seq"]), None, None,
+                                                        "desk"),
+            ("GET", "/v1/conflicts"): ("/v1/conflicts?limit=5", None, None, "desk"),
+            ("GET", "/v1/status"): ("/v1/status", None, None, "reports"),
+            ("GET", "/v1/reports/members"): ("/v1/reports/members?as_of=2024-12-31&by=category,office,person_type", None, None, "reports"),
+            ("GET", "/v1/reports/flows"): ("/v1/reports/flows?from=2024-01-01&to=2024-12-31&by=category", None, None, "reports"),
+            ("GET", "/healthz"): ("/healthz", None, None, None),
+            ("GET", "/readyz"): ("/readyz", None, None, None),
+            ("GET", "/metrics"): ("/metrics", None, None, None),
+        }
+        member, headers = self.fresh()
+        found["PATCH", m] = ("/v1/members/" + member, {"category": "B", **dated}, headers, "desk")
+        member, headers = self.fresh()
+        found["POST", m + "/shares"] = ("/v1/members/%s/shares" % member, {"shares": 3, **dated}, headers, "desk")
+        for action in ("withdrawal", "resign", "exclude", "death"):
+            member, headers = self.fresh()
+            found["POST", "%s/%s" % (m, action)] = ("/v1/members/%s/%s" % (member, action), dated, headers, "desk")
+        member, headers = self.applicant()
+        found["POST", m + "/admit"] = ("/v1/members/%s/admit" % member, {
+            "category": "B", "person_type": "natural", "office": "Brussel", "shares": 1, **dated}, headers, "desk")
+        member, headers = self.applicant()
+        found["POST", m + "/refuse"] = ("/v1/members/%s/refuse" % member, dated, headers, "desk")
+        for action in ("grant", "refuse"):
+            member, headers = self.withdrawing()
+            found["POST", m + "/withdrawal/" + action] = ("/v1/members/%s/withdrawal/%s" % (member, action), dated, headers, "desk")
+        at = "/v1/units/{code}/offices/{id}"
+        found["PATCH", at] = ("/v1/units/BE/offices/" + opened, {"city": "Gent-Zuid"}, self.office_etag(opened), "operator")
+        found["POST", at + "/close"] = ("/v1/units/BE/offices/%s/close" % opened, {}, None, "operator")
+        return found
+
+    def words_of(self, card):
+        """As the operator hears them; from the other program's mouth: peer trust without --yes."""
+        done = run("peer", "trust", "--data", self.node.data, "-", stdin=card, status=1)
+        return re.search(r"Words:\n\s+(\S+)", done.stderr).group(1)
+
+    # ---- tests ----
+
+    def test_every_documented_route_answers_as_described(self):
+        examples = self.examples()
+        self.assertEqual(set(examples), set(self.routes))
+        for (method, template), (path, body, headers, role) in examples.items():
+            with self.subTest(route=method + " " + template):
+                if template.endswith("/close"):
+                    headers = self.office_etag(path.split("/")[-2])
+                if (method, template) == ("DELETE", "/v1/peers/{code}"):
+                    wait_until("the new peer is listed", lambda: self.node.peer("FR"))
+                answer = self.node.call(method, path, body, role=role, headers=headers)
+                self.assertLess(answer.status, 300, "%s %s: %r" % (method, path, answer))
+                self.assertIn(str(answer.status), self.routes[method, template]["responses"], "%s %s: %r" % (method, path, answer))
+                self.check_answer(method, template, answer)
+                self.check_request(method, template, body)
+                if answer.headers.get("Location"):
+                    self.assertTrue(answer.headers["Location"].startswith(path), answer.headers)
+
+    def check_request(self, method, template, body):
+        described = self.routes[method, template].get("requestBody")
+        self.assertEqual(body is not None, described is not None, "%s %s" % (method, template))
+        if described and isinstance(body, dict):
+            self.schemas.check(body, described["content"]["application/json"]["schema"], "request of %s %s" % (method, template))
+
+    def test_reports_come_as_csv_too(self):
+        for path in ("/v1/reports/members", "/v1/reports/flows"):
+            answer = self.node.call("GET", path, role="reports", headers={"Accept": "text/csv"})
+            self.assertEqual((answer.status, answer.type), (200, "text/csv"))
+            header = answer.body.decode().splitlines()[0]
+            described = self.routes["GET", path]["responses"]["200"]["content"]["text/csv"]["schema"]["description"]
+            self.assertEqual([word.strip() for word in header.split(",")], [word.strip() for word in described.split(",")])
+
+    def concrete(self, template):
+        for name, value in (("{id}", ID), ("{code}", "BE"), ("{log}", HASH), ("{seq}", "1")):
+            template = template.replace(name, value)
+        return template
+
+    def test_a_route_is_closed_to_whom_it_is_not_described_for(self):
+        for (method, template), op in self.routes.items():
+            roles = op.get("x-roles")
+            with self.subTest(route=method + " " + template):
+                self.assertEqual(roles is None, op.get("security") == [])
+                path = self.concrete(template)
+                answer = self.node.call(method, path, role=None)
+                self.assertEqual(answer.status, 200 if roles is None else 401, repr(answer))
+                self.check_answer(method, template, answer)
+                for role in ROLES if roles else ():
+                    # An unknown parameter is refused after the role, and before anything is done.
+                    answer = self.node.call(method, path + "?no-such-parameter=1", role=role)
+                    self.assertEqual(answer.status, 400 if role in roles else 403, "%s: %r" % (role, answer))
+                    self.check_answer(method, template, answer)
+
+    def test_what_is_required_of_a_request_is_asked_for(self):
+        for (method, template), op in self.routes.items():
+            with self.subTest(route=method + " " + template):
+                names = {p["name"] for p in map(self.schemas.resolve, op.get("parameters", ())) if p["in"] == "header" and p["required"]}
+                self.assertEqual("Idempotency-Key" in names, method == "POST")
+                role = (op.get("x-roles") or [None])[0]
+                if method == "POST":
+                    answer = self.node.call(method, self.concrete(template), {}, role=role, headers={"Idempotency-Key": None})
+                    self.assertEqual((answer.status, answer.json["field"]), (400, "idempotency-key"))
+                    self.check_answer(method, template, answer)
+                if "If-Match" in names:
+                    answer = self.node.call(method, self.concrete(template), {}, role=role)
+                    self.assertEqual((answer.status, answer.json["field"]), (428, "if-match"))
+                    self.check_answer(method, template, answer)
+
+    def test_a_field_that_is_not_described_is_refused_everywhere(self):
+        for (method, template), (path, body, headers, role) in self.examples().items():
+            if not isinstance(body, dict):
+                continue
+            with self.subTest(route=method + " " + template):
+                if template.endswith("/close"):
+                    headers = self.office_etag(path.split("/")[-2])
+                body = dict(copy.deepcopy(body), surprise=1)
+                with self.assertRaises(AssertionError):
+                    self.check_request(method, template, body)
+                answer = self.node.call(method, path, body, role=role, headers=headers)
+                self.assertEqual((answer.status, answer.json.get("field")), (400, "surprise"), repr(answer))
+                self.check_answer(method, template, answer)
+
+    def test_a_required_field_that_is_missing_is_named(self):
+        for (method, template), (path, body, headers, role) in self.examples().items():
+            described = self.routes[method, template].get("requestBody")
+            if not isinstance(body, dict):
+                continue
+            schema = self.schemas.resolve(described["content"]["application/json"]["schema"])
+            for name in schema.get("required", ()):
+                with self.subTest(route=method + " " + template, field=name):
+                    less = {key: value for key, value in body.items() if key != name}
+                    answer = self.node.call(method, path, less, role=role, headers=headers)
+                    self.assertEqual((answer.status, answer.json.get("field")), (400, name), repr(answer))
+
+    def test_every_parameter_that_is_described_is_taken_and_no_other(self):
+        for (method, template), op in self.routes.items():
+            params = [p["name"] for p in map(self.schemas.resolve, op.get("parameters", ())) if p["in"] == "query"]
+            values = {"q": "someone", "unit": "BE", "as_of": "2024-12-31", "from": "2024-01-01", "to": "2024-12-31", "by": "category",
+                      "limit": "5", "log": self.event["log"]}
+            with self.subTest(route=method + " " + template):
+                path = self.concrete(template).replace(ID, self.someone if "members" in template else self.office)
+                path = path.replace(HASH, self.event["log"])
+                for name in params:
+                    if name != "after":
+                        answer = self.node.call(method, "%s?%s=%s" % (path, name, values[name]), role=op["x-roles"][0])
+                        self.assertEqual(answer.status, 200, "%s: %r" % (name, answer))
+                        self.check_answer(method, template, answer)
+
+    def test_no_other_method_and_no_other_path_is_there(self):
+        for path in self.document["paths"]:
+            documented = {method for method, at in self.routes if at == path}
+            for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"} - documented:
+                answer = self.node.call(method, self.concrete(path), role="operator")
+                self.assertEqual(answer.status, 405, "%s %s: %r" % (method, path, answer))
+                self.assertEqual(set(answer.headers["Allow"].split(", ")), documented)
+                self.assertEqual(answer.type, "application/problem+json")
+        for path in ("/", "/v1", "/v1/", "/v2/members", "/v1/member", "/v1/members/", "/v1/members/%s/" % ID, "/v1/members/%s/x" % ID,
+                     "/v1/changes", "/v1/persons", "/v1/debug", "/admin", "/metrics/", "/v1/units/BE/members", "/openapi.yaml",
+                     "/v1/../v1/status", "//v1/status", "/v1/STATUS", "/v1/status%00"):
+            answer = self.node.call("GET", path, role="operator")
+            self.assertIn(answer.status, (400, 404), path)
+
+    def test_head_is_get_without_the_body(self):
+        answer = self.node.call("HEAD", "/healthz", role=None)
+        self.assertEqual((answer.status, answer.body), (200, b""))
+
+
+if __name__ == "__main__":
+    unittest.main()
