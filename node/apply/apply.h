@@ -50,6 +50,15 @@ int apply_local(struct apply *a, struct db_txn *txn, struct log_row *row, struct
  * caller commits and calls apply_rebuild. */
 int apply_statements(struct apply *a, struct db_txn *txn, const struct unit_id *unit, bool *ret_rebuild,
                      struct err *err) NODISCARD;
+/* The same for a unit that may have made none, where something may meet what is held: a log was begun, frozen, or reached the
+ * position where it is cut. Both hold the unit's logs to the branch that stands: a log that a standing position names is thawed on
+ * that branch, and on another one cut back to the fork (evlog_truncate: its head may become 0). Rows that the caller read before
+ * are out of date. */
+int apply_settle(struct apply *a, struct db_txn *txn, const struct unit_id *unit, bool *ret_rebuild,
+                 struct err *err) NODISCARD;
+/* Whether stands_to, state or head of some log was changed by statements since the last call: the exchange must hear of all logs
+ * anew after the commit. */
+bool apply_restood(struct apply *a);
 
 /* World for member_row_try and friends, bound to this transaction's view, to which state must be attached. Valid while txn is. */
 void apply_world(struct apply *a, struct db_txn *txn, struct member_world *ret);

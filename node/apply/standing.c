@@ -14,6 +14,7 @@ static const char META[META_NAME + 1] = "statements";
 struct named {
     uint64_t serial, seq;
     struct hash hash;
+    struct chain_value chain;
 };
 struct voided {
     uint32_t n; /* statements that name the key */
@@ -129,7 +130,7 @@ decide(struct standing *s, const struct root_statement *st, const struct hash *h
             return no_memory(err);
         if (is_new || st->serial > n->serial ||
             (st->serial == n->serial && memcmp(hash->b, n->hash.b, sizeof(hash->b)) > 0))
-            *n = (struct named){.serial = st->serial, .seq = p->seq, .hash = *hash};
+            *n = (struct named){.serial = st->serial, .seq = p->seq, .hash = *hash, .chain = p->chain};
     }
     return 0;
 }
@@ -141,8 +142,9 @@ read_statement(struct db_txn *txn, struct standing *s, uint32_t no, struct err *
     struct root_statement st;
     struct log_row row;
     int rc = evlog_get(txn, no, &row, err);
-    if (rc == 0)
-        rc = first_event(txn, no, &p, err);
+    if (rc != 0 || row.head_seq == 0)
+        return rc; /* cut off with the rest of its first run, and on its way back */
+    rc = first_event(txn, no, &p, err);
     if (rc != 0 || !p.log_opened.has_root_statement)
         return rc;
     rc = root_statement_decode(p.log_opened.root_statement, &st, err);
@@ -230,18 +232,33 @@ stands_to(const struct standing *s, const struct log_row *row)
 
 /* ---- setting ---- */
 
+/* Holds the log to the branch that stands. */
+static int
+set_branch(struct apply *a, struct db_txn *txn, struct standing *s, struct log_row *row, struct err *err)
+{
+    const struct named *named = map_get(&s->named, row->id.b);
+    uint64_t applied = row->applied_seq;
+    bool changed = false;
+    if (named == NULL)
+        return 0;
+    int rc = settle_log(txn, row, named->seq, &named->chain, &changed, err);
+    if (rc == 0 && row->applied_seq < applied && map_put(&s->flipped, s->unit->b, NULL) == NULL)
+        rc = no_memory(err);
+    a->restood |= changed;
+    return rc;
+}
+
 static int
 set_row(struct apply *a, struct db_txn *txn, struct standing *s, struct log_row *row, struct err *err)
 {
     uint64_t to = stands_to(s, row);
+    int rc = set_branch(a, txn, s, row, err);
     uint64_t end = to < row->head_seq ? to : row->head_seq;
-    if (row->applied_seq < end || map_get(&a->wait_of, &row->no) != NULL) {
-        int rc = queue_push(a, row->no, err);
-        if (rc != 0)
-            return rc;
-    }
-    if (to == row->stands_to)
-        return 0;
+    if (rc == 0 && (row->applied_seq < end || map_get(&a->wait_of, &row->no) != NULL))
+        rc = queue_push(a, row->no, err);
+    if (rc != 0 || to == row->stands_to)
+        return rc;
+    a->restood = true;
     if ((to == 0) != (row->stands_to == 0) && map_put(&s->flipped, row->id.b, NULL) == NULL)
         return no_memory(err);
     if (row->applied_seq > to && map_put(&s->flipped, s->unit->b, NULL) == NULL)
@@ -307,6 +324,15 @@ evaluate(struct apply *a, struct db_txn *txn, struct standing *s, struct slice c
 
 /* ---- carriers ---- */
 
+static bool
+lists(struct slice carriers, uint32_t no)
+{
+    for (size_t at = 4; at + 4 <= carriers.len; at += 4)
+        if (be32_get(carriers.data + at) == no)
+            return true;
+    return false;
+}
+
 /* The row of TABLE_META, with the carriers among the logs that came since it was written. Empty if log `news` was looked at
  * before, or the unit never made a statement; for a statement itself (news = 0) the row is always made. */
 static int
@@ -315,6 +341,7 @@ find_carriers(struct db_txn *txn, const struct unit_id *unit, uint32_t news, str
     uint8_t key[META_KEY], number[4];
     struct slice old = {NULL, 0};
     uint32_t n, done = 0;
+    bool gap = false;
     meta_key(key, unit);
     int rc = db_get(txn, TABLE_META, slice_of(key, sizeof(key)), &old, err);
     if (rc != 0 && (rc != ERR_NOTFOUND || news != 0))
@@ -331,14 +358,14 @@ find_carriers(struct db_txn *txn, const struct unit_id *unit, uint32_t news, str
         struct log_row row;
         struct event_payload p;
         rc = evlog_get(txn, no, &row, err);
-        if (rc != 0 || row.head_seq == 0)
-            break; /* created, its first run comes: looked at the next time */
-        if (TYPE_EQ(&row.unit, unit)) {
+        gap |= rc == 0 && row.head_seq == 0; /* its first run comes: looked at again the next time */
+        if (rc == 0 && row.head_seq > 0 && TYPE_EQ(&row.unit, unit)) {
             rc = first_event(txn, no, &p, err);
-            if (rc == 0 && p.log_opened.has_root_statement)
+            if (rc == 0 && p.log_opened.has_root_statement && !lists(buf_slice(out), no))
                 buf_put_u32(out, no);
         }
-        done = no;
+        if (!gap)
+            done = no;
     }
     if (rc == 0)
         rc = buf_check(out, "list of root statements", err);
@@ -372,6 +399,21 @@ int
 apply_statements(struct apply *a, struct db_txn *txn, const struct unit_id *unit, bool *ret_rebuild, struct err *err)
 {
     return standing_unit(a, txn, unit, 0, ret_rebuild, err);
+}
+
+int
+apply_settle(struct apply *a, struct db_txn *txn, const struct unit_id *unit, bool *ret_rebuild, struct err *err)
+{
+    *ret_rebuild = false;
+    return standing_unit(a, txn, unit, UINT32_MAX, ret_rebuild, err);
+}
+
+bool
+apply_restood(struct apply *a)
+{
+    bool is = a->restood;
+    a->restood = false;
+    return is;
 }
 
 int

@@ -21,7 +21,9 @@ struct engine {
     bool rebuild_wanted;
     bool unit_grew; /* runs of our own unit came from elsewhere since the own log was opened */
     bool began_log; /* in this group: it may be cut by a statement that is held */
-    bool more;      /* stored events are left to apply */
+    bool statement; /* the own log was opened with one in this group */
+    bool logs_changed;
+    bool more; /* stored events are left to apply */
 };
 
 /* A vault that is older than the main environment would give out again the slots whose keys rows of ours are sealed with. */
@@ -106,7 +108,7 @@ engine_begin(struct engine *e, struct err *err)
     ownlog_begin(&e->own);
     indexer_begin(&e->indexer);
     e->group_events = 0;
-    e->began_log = false;
+    e->began_log = e->statement = false;
     return 0;
 }
 
@@ -142,6 +144,8 @@ engine_commit(struct engine *e, struct err *err)
 {
     bool wrote = e->own.n_runs > 0, began = e->began_log || (e->own.open && !e->own.before.open), rebuild = false;
     int rc = ownlog_seal(&e->own, e->txn, err);
+    if (rc == 0 && e->statement)
+        rc = apply_statements(e->apply, e->txn, &e->config.identity->unit, &rebuild, err);
     if (rc == 0 && wrote)
         rc = apply_log(e->apply, e->txn, e->own.row.no, APPLY_EVENTS_PER_STEP, &e->more, err);
     if (rc == 0)
@@ -153,6 +157,7 @@ engine_commit(struct engine *e, struct err *err)
         return rc;
     }
     indexer_commit(&e->indexer, &e->own.key_capsules);
+    e->logs_changed |= apply_restood(e->apply);
     if (!began)
         return 0;
     struct err ignored;
@@ -416,15 +421,44 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
 
 /* ---- runs from peers ---- */
 
-/* A statement may have cut the log being written; the row that the group's seal stores must say so too. */
+/* A statement may have cut the log being written. The row that the group's seal stores must say so too; if its history was on another
+ * branch than the one that stands, nothing more goes into it. */
 static int
-own_stands_to(struct engine *e, struct err *err)
+own_settled(struct engine *e, struct err *err)
 {
     struct log_row stored;
+    if (!e->own.open)
+        return 0;
     int rc = evlog_get(e->txn, e->own.row.no, &stored, err);
-    if (rc == 0)
+    if (rc != 0)
+        return rc;
+    if (stored.head_seq >= e->own.row.head_seq) {
         e->own.row.stands_to = stored.stands_to;
-    return rc;
+        return 0;
+    }
+    if (e->own.n_runs > 0)
+        return err_set(err, ERR_FORK, "a root statement takes back the log that this commit writes to");
+    ownlog_close(&e->own);
+    return 0;
+}
+
+/* Statements and what was just stored. The row is read again; what is left of it may be less than the run. */
+static int
+settle(struct engine *e, struct log_row *row, const struct run *run, const struct log_opened *opened, struct err *err)
+{
+    bool rebuild = false;
+    uint64_t last = run->first + run->count - 1;
+    int rc;
+    if (opened && opened->has_root_statement)
+        rc = apply_statements(e->apply, e->txn, &row->unit, &rebuild, err);
+    else if (opened || (row->stands_to >= run->first && row->stands_to <= last))
+        rc = apply_settle(e->apply, e->txn, &row->unit, &rebuild, err);
+    else
+        return 0;
+    e->began_log = true; /* the commit asks whether a rebuild is wanted */
+    if (rc == 0)
+        rc = own_settled(e, err);
+    return rc == 0 ? evlog_get(e->txn, row->no, row, err) : rc;
 }
 
 /* A run that came twice is as good as stored. */
@@ -448,7 +482,6 @@ engine_append(struct engine *e, const struct run *run, const struct chain_value 
               struct err *err)
 {
     struct log_row row;
-    bool rebuild = false;
     *ret_stored = false;
     int rc = evlog_find(e->txn, &run->log, &row, err);
     if (rc == ERR_NOTFOUND && opened && run->first == 1)
@@ -463,11 +496,10 @@ engine_append(struct engine *e, const struct run *run, const struct chain_value 
     if (run->first != row.head_seq + 1)
         return holds_run(e, &row, run, chain_after, ret_stored, err);
     rc = evlog_append(e->txn, &row, run, chain_after, err);
-    e->began_log |= opened != NULL;
-    if (rc == 0 && opened && opened->has_root_statement)
-        rc = apply_statements(e->apply, e->txn, &row.unit, &rebuild, err);
-    if (rc == 0 && opened && opened->has_root_statement && e->own.open)
-        rc = own_stands_to(e, err);
+    if (rc == 0)
+        rc = settle(e, &row, run, opened, err);
+    if (rc == 0 && row.head_seq < run->first + run->count - 1)
+        return 0;
     if (rc == 0)
         rc = apply_log(e->apply, e->txn, row.no, APPLY_EVENTS_PER_STEP, &e->more, err);
     if (rc == 0) {
@@ -476,6 +508,22 @@ engine_append(struct engine *e, const struct run *run, const struct chain_value 
         e->unit_grew |= e->own.open && TYPE_EQ(&row.unit, &e->config.identity->unit);
     }
     return rc;
+}
+
+int
+engine_open_log(struct engine *e, const struct root_statement *st_or_null, const struct sign_secret *root,
+                struct err *err)
+{
+    e->statement = st_or_null != NULL;
+    return ownlog_open(&e->own, e->txn, st_or_null, root, err);
+}
+
+bool
+engine_logs_changed(struct engine *e)
+{
+    bool is = e->logs_changed;
+    e->logs_changed = false;
+    return is;
 }
 
 bool
@@ -575,11 +623,13 @@ engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, st
 {
     struct log_row row;
     uint8_t key[HASH_BYTES + 1];
+    bool held = false, rebuild = false;
     int rc = engine_begin(e, err);
     if (rc != 0)
         return rc;
     rc = evlog_find(e->txn, log, &row, err);
     if (rc == 0) {
+        held = true;
         row.state = LOG_FROZEN;
         rc = evlog_put(e->txn, &row, err);
         if (e->own.open && row.no == e->own.row.no) {
@@ -593,6 +643,11 @@ engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, st
     key[HASH_BYTES] = 0;
     if (rc == 0 && proof.len > 0)
         rc = db_put(e->txn, TABLE_EVIDENCE, slice_of(key, sizeof(key)), proof, err);
+    if (rc == 0 && held)
+        rc = apply_settle(e->apply, e->txn, &row.unit, &rebuild, err);
+    if (rc == 0 && held)
+        rc = own_settled(e, err);
+    e->began_log = held;
     if (rc != 0) {
         engine_abort(e);
         return rc;

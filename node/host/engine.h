@@ -42,11 +42,16 @@ int engine_begin(struct engine *e, struct err *err) NODISCARD;
 /* Runs one operation. Its own refusal goes to op->result.err and 0 is returned: the group goes on without it. */
 int engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err) NODISCARD;
 /* Stores and applies a verified run. opened and first_header are set if it begins a log (created here). *ret_stored = false: it does
- * not continue what is held (an earlier one failed, the log is frozen or is the one being written), nothing was done; true also for
- * a run that is held already. */
+ * not continue what is held (an earlier one failed, the log is frozen or is the one being written) or is not of the branch that stands,
+ * nothing of it was done; true also for a run that is held already. A root statement in it decides at once (apply_statements): other
+ * logs may be cut back to a fork, also the own one, which is closed then. ERR_FORK if that has events in this very group. */
 int engine_append(struct engine *e, const struct run *run, const struct chain_value *chain_after,
                   const struct log_opened *opened, const struct event_header *first_header, bool *ret_stored,
                   struct err *err) NODISCARD;
+/* Opens the own log with a root statement of the unit (ownlog_open), which is in force with the commit. In a group, of an engine that
+ * has written nothing yet. */
+int engine_open_log(struct engine *e, const struct root_statement *st_or_null, const struct sign_secret *root,
+                    struct err *err) NODISCARD;
 /* Events in the group so far. */
 uint64_t engine_group_events(const struct engine *e);
 /* Seals, flushes, commits. ERR_FULL: nothing changed, room is needed. */
@@ -60,6 +65,9 @@ int engine_apply_more(struct engine *e, struct err *err) NODISCARD;
 /* A root statement made applied events stand no more: state must be rebuilt (apply_rebuild with no group open), then engine_reload. */
 bool engine_rebuild_wanted(const struct engine *e);
 int engine_reload(struct engine *e, struct err *err) NODISCARD;
+/* True once if a committed group changed which logs stand, how far, or what is held of them, other than by an append: the exchange
+ * must hear of all logs anew. */
+bool engine_logs_changed(struct engine *e);
 
 /* Writes what the vault still lacks (blind index, key capsules) of committed groups. */
 bool engine_vault_pending(const struct engine *e, bool *ret_urgent);
@@ -67,7 +75,8 @@ int engine_vault_flush(struct engine *e, struct err *err) NODISCARD;
 /* At start: completes the vault from the own logs, where a stop came between the two commits. */
 int engine_vault_complete(struct engine *e, struct err *err) NODISCARD;
 
-/* Marks a log frozen and keeps the proof (an encoded Evidence message). */
+/* Marks a log frozen and keeps the proof (an encoded Evidence message). If a root statement decided about the log, it is thawed and
+ * held to that branch in the same commit (engine_logs_changed). */
 int engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, struct err *err) NODISCARD;
 /* Stores a capsule of another unit's event that was asked for; its hash was checked. In a group. */
 int engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes,

@@ -104,14 +104,19 @@ effect_append(struct netloop *l, const struct sync_effect *e)
 static void
 effect_alarm(struct netloop *l, const struct sync_effect *e)
 {
-    char text[ERR_TEXT_MAX + 128], log[HEX32_MAX];
+    char text[ERR_TEXT_MAX + 256], log[HEX32_MAX];
     const struct peer *peer = peers_find(&l->peers, &e->alarm.unit);
     const char *code = peer                                                 ? peer->trusted.card.unit_code
                        : TYPE_EQ(&e->alarm.unit, &l->config.identity->unit) ? l->config.identity->unit_code
                                                                             : "-";
     hex_encode(e->alarm.log.b, 6, log);
-    snprintf(text, sizeof(text), "%s: unit %s log %s… seq %llu: %s", sync_alarm_name(e->alarm.code), code, log,
-             (unsigned long long)e->alarm.seq, e->alarm.text);
+    bool own_fork = e->alarm.code == ALARM_FORK && TYPE_EQ(&e->alarm.unit, &l->config.identity->unit);
+    snprintf(text, sizeof(text), "%s: unit %s log %s… seq %llu: %s%s%s%s", sync_alarm_name(e->alarm.code), code, log,
+             (unsigned long long)e->alarm.seq, e->alarm.text,
+             own_fork                      ? "; stop the node, then: smartnode rekey --resume "
+             : e->alarm.code == ALARM_FORK ? "; its own operator resumes it: smartnode rekey --resume "
+                                           : "",
+             e->alarm.code == ALARM_FORK ? log : "", own_fork ? " (add --revoke if the key may be stolen)" : "");
     alarm_text(l, text);
 }
 
@@ -195,12 +200,10 @@ give_log(struct netloop *l, struct db_txn *txn, const struct log_row *row)
     struct buf proof;
     struct err err;
     buf_init(&proof, MESSAGE_BYTES_MAX);
-    if (row->head_seq > 0) {
-        if (netreads_log(txn, row, &ev.log_held, &proof, &err) == 0)
-            step(l, &ev);
-        else
-            alarm_text(l, err.text);
-    }
+    if (netreads_log(txn, row, &ev.log_held, &proof, &err) == 0)
+        step(l, &ev);
+    else
+        alarm_text(l, err.text);
     buf_free(&proof);
 }
 
@@ -316,6 +319,23 @@ brings_key(struct netloop *l, const struct log_id *log)
     return brings;
 }
 
+/* A log under a later certificate may name another transport key. */
+static void
+look_for_new_key(struct netloop *l, const struct log_id *log)
+{
+    struct db_txn *txn = NULL;
+    struct log_row row;
+    struct err err;
+    bool newer = false;
+    if (db_begin_read(l->config.db, &txn, &err) == 0 && evlog_find(txn, log, &row, &err) == 0) {
+        const struct peer *peer = peers_find(&l->peers, &row.unit);
+        newer = peer && row.serial > peer->serial;
+    }
+    db_abort(&txn);
+    if (newer && load_trust(l, &err) != 0)
+        alarm_text(l, err.text);
+}
+
 static void
 take_notice(struct netloop *l, const struct writer_notice *n)
 {
@@ -348,6 +368,8 @@ take_notice(struct netloop *l, const struct writer_notice *n)
     default: return;
     }
     step(l, &ev);
+    if (n->type == NOTICE_APPENDED && n->new_log)
+        look_for_new_key(l, &n->log);
 }
 
 static void

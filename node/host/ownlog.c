@@ -324,6 +324,26 @@ opening_payload(const struct ownlog *o, struct event_payload *p)
     memcpy(l->program, o->config->program, sizeof(l->program));
 }
 
+static int
+add_statement(const struct root_statement *st, const struct sign_secret *root, struct log_opened *l, struct buf *bytes,
+              struct err *err)
+{
+    struct root_statement full = *st;
+    full.unit = l->unit;
+    full.federation = l->federation;
+    full.production = l->production;
+    full.signing_key = l->signing_key;
+    memcpy(full.log_nonce, l->nonce, sizeof(full.log_nonce));
+    int rc = root_statement_encode(&full, bytes, err);
+    if (rc != 0)
+        return rc;
+    struct hash hash = crypto_hash1("smart.rootst", buf_slice(bytes));
+    l->has_root_statement = true;
+    l->root_statement = buf_slice(bytes);
+    l->root_signature = crypto_sign_purpose(root, PURPOSE_ROOT_STATEMENT, slice_of(hash.b, sizeof(hash.b)));
+    return 0;
+}
+
 /* Tips in the order in which they are named: greatest depth first, then least log id; at most 8. */
 static int
 name_predecessors(struct db_txn *txn, struct head *tips, size_t n, struct event_header *h, struct err *err)
@@ -353,20 +373,25 @@ name_predecessors(struct db_txn *txn, struct head *tips, size_t n, struct event_
     return 0;
 }
 
-static int
-open_log(struct ownlog *o, struct db_txn *txn, struct err *err)
+int
+ownlog_open(struct ownlog *o, struct db_txn *txn, const struct root_statement *st_or_null,
+            const struct sign_secret *root, struct err *err)
 {
     struct head *tips = NULL;
     size_t n = 0;
     struct event_header h = {.kind = KIND_LOG_OPENED, .kind_version = 1, .must_understand = true};
     struct event_payload p;
-    struct buf payload, header;
+    struct buf payload, header, statement;
     struct slice header_bytes;
     buf_init(&payload, PAYLOAD_BYTES_MAX);
     buf_init(&header, HEADER_BYTES_MAX);
+    buf_init(&statement, PAYLOAD_BYTES_MAX);
+    MUST(!o->open);
     o->seq = 0;
     opening_payload(o, &p);
     int rc = ownlog_clock(o, txn, err);
+    if (rc == 0 && st_or_null)
+        rc = add_statement(st_or_null, root, &p.log_opened, &statement, err);
     if (rc == 0)
         rc = applied_tips(txn, &o->config->identity->unit, &tips, &n, err);
     if (rc == 0)
@@ -387,6 +412,7 @@ open_log(struct ownlog *o, struct db_txn *txn, struct err *err)
     free(tips);
     buf_free(&payload);
     buf_free(&header);
+    buf_free(&statement);
     return rc;
 }
 
@@ -559,7 +585,7 @@ ownlog_write(struct ownlog *o, struct db_txn *txn, struct draft *d, struct posit
     struct slot_keys keys = {0};
     struct buf key_capsule;
     buf_init(&key_capsule, CAPSULE_BYTES_MAX);
-    int rc = o->open ? 0 : open_log(o, txn, err);
+    int rc = o->open ? 0 : ownlog_open(o, txn, NULL, NULL, err);
     if (rc == 0 && d->n_capsules > 0)
         rc = ensure_escrow(o, txn, err);
     if (rc == 0 && d->n_capsules > 0)

@@ -47,6 +47,10 @@ void ownlog_rollback(struct ownlog *o);
 /* Between groups: nothing more goes into the open log; the next write opens a successor. */
 void ownlog_close(struct ownlog *o);
 
+/* Opens the log although nothing is to be written yet; with a root statement (its unit, federation, nonce and signing key are filled
+ * in here), signed by the root's secret. The caller applies it once the group is sealed (apply_statements). None may be open. */
+int ownlog_open(struct ownlog *o, struct db_txn *txn, const struct root_statement *st_or_null,
+                const struct sign_secret *root, struct err *err) NODISCARD;
 /* Writes one event; opens the log and the day's escrow if need be. Errors are the group's. */
 int ownlog_write(struct ownlog *o, struct db_txn *txn, struct draft *d, struct position *ret,
                  struct err *err) NODISCARD;

@@ -10,8 +10,8 @@ enum {
     EXPIRE_EVERY_MS = 60000,
     EXPIRE_ROWS = 256,
     EXPIRE_TURNS = 16,
-    RETRY_MS = 1000,         /* what failed is not tried again sooner, unless a request comes */
-    VAULT_IDLE_MS = 10,      /* so long nobody may have written before the vault follows, */
+    RETRY_MS = 1000,        /* what failed is not tried again sooner, unless a request comes */
+    VAULT_IDLE_MS = 10,     /* so long nobody may have written before the vault follows, */
     VAULT_WAIT_MS_MAX = 50, /* but so long at most it waits: a search does not find sooner */
 };
 
@@ -270,6 +270,13 @@ tell_own_log(struct writer *w)
 }
 
 static void
+tell_logs(struct writer *w)
+{
+    if (engine_logs_changed(w->config.engine))
+        tell(w, NOTICE_ALL_LOGS, NULL, 0, NULL, false);
+}
+
+static void
 alarm_group(struct writer *w, const struct err *err)
 {
     char text[ERR_TEXT_MAX + 64];
@@ -352,6 +359,7 @@ run_group(struct writer *w)
         finish_capsules(w, &g, true);
         tell_own_log(w);
         tell_appended(w, &g);
+        tell_logs(w);
         if (g.trust_changed)
             tell(w, NOTICE_TRUST, NULL, 0, NULL, false);
         return;
@@ -384,6 +392,7 @@ freeze_logs(struct writer *w)
         *p = c->next;
         free(c);
     }
+    tell_logs(w);
 }
 
 static bool

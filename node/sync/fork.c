@@ -220,7 +220,7 @@ on_evidence(struct sync *s, struct session *p, const struct message *m)
     struct sign_public key;
     struct err err;
     struct log *l = evidence_log(s, m, &key);
-    if (!l || (l->frozen && l->proof)) {
+    if (!l || log_decided(l) || (l->frozen && l->proof)) {
         p->dropped++;
         return;
     }
@@ -277,7 +277,7 @@ on_evidence_done(struct sync *s, struct session *p, const struct sync_event *ev)
         return;
     p->evidence = (struct pending_evidence){0};
     struct slice hashes = slice_of(theirs.hashes, theirs.hashes_len);
-    if (!ev->evidence_done.held || ours->first != theirs.first || (l->frozen && l->proof)) {
+    if (!ev->evidence_done.held || ours->first != theirs.first || log_decided(l) || (l->frozen && l->proof)) {
         free(theirs.hashes);
         return;
     }

@@ -135,6 +135,12 @@ log_tip(const struct log *l)
 }
 
 bool
+log_decided(const struct log *l)
+{
+    return l->held ? l->stands_to != UINT64_MAX && l->head_seq >= l->stands_to : l->decided;
+}
+
+bool
 log_offered(const struct sync *s, const struct log *l, struct head *ret)
 {
     if (!log_tip(l) || !unit_admitted(s, &l->unit))
@@ -199,6 +205,39 @@ log_became_held(struct sync *s, struct log *l)
     name_predecessors(l);
 }
 
+/* What a root statement says of logs that are not held: whichever of their branches a proof shows, the one that stands is wanted. */
+void
+logs_decide(struct sync *s, struct slice statement)
+{
+    struct root_statement st;
+    struct err err;
+    if (root_statement_decode(statement, &st, &err) < 0) {
+        s->oom |= err.code == ERR_NOMEM;
+        return;
+    }
+    for (size_t i = 0; i < st.n_standing; i++) {
+        struct log *l = log_find(s, &st.standing[i].log);
+        if (!l || l->held || !TYPE_EQ(&l->unit, &st.unit))
+            continue;
+        l->decided = true;
+        l->frozen = false;
+        l->walk_seq = 0;
+        fork_keep_proof(s, l, (struct slice){0});
+        want_schedule(s, l);
+    }
+    root_statement_release(&st);
+}
+
+/* A cut took all of it. */
+static void
+log_no_longer_held(struct sync *s, struct log *l)
+{
+    if (!l->held)
+        return;
+    l->held = false;
+    s->n_logs_unheld++;
+}
+
 void
 logs_rename(struct sync *s, const struct unit_id *unit)
 {
@@ -222,6 +261,8 @@ on_log_held(struct sync *s, const struct sync_log *e)
     bool inflight = (l->held || l->opening) && e->head_seq >= l->head_seq && l->tail_seq > e->head_seq;
     bool cut = e->head_seq < l->head_seq, restood = l->stands_to != e->stands_to;
     bool same = l->held && TYPE_EQ(&e->head_chain, &l->head_chain) && !restood && l->frozen == e->frozen;
+    if (cut || (l->frozen && !e->frozen))
+        l->local = false; /* whoever wrote it here writes another one now */
     l->unit = e->unit;
     l->signing_key = e->signing_key;
     l->head_seq = e->head_seq;
@@ -235,7 +276,7 @@ on_log_held(struct sync *s, const struct sync_log *e)
         l->tail_chain = e->head_chain;
         l->inflight_bytes = 0;
     }
-    l->opening = false;
+    l->opening = l->opening && inflight && e->head_seq == 0;
     if (l->frozen && !e->frozen) {
         l->walk_seq = 0;
         fork_keep_proof(s, l, (struct slice){0});
@@ -243,9 +284,12 @@ on_log_held(struct sync *s, const struct sync_log *e)
     l->frozen = e->frozen;
     if (e->frozen && e->proof.len > 0)
         fork_keep_proof(s, l, e->proof);
-    if (!l->held && log_set_predecessors(s, l, e->predecessors, e->n_predecessors) < 0)
+    if (e->head_seq == 0)
+        log_no_longer_held(s, l);
+    else if (!l->held && log_set_predecessors(s, l, e->predecessors, e->n_predecessors) < 0)
         return;
-    log_became_held(s, l);
+    else
+        log_became_held(s, l);
     if (restood || cut)
         logs_rename(s, &l->unit);
     if (!same)

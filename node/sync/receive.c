@@ -180,6 +180,8 @@ take_run(struct sync *s, struct session *p, struct log *l, const struct run *run
     if (opens) {
         watch_successor(s, p, l, &header);
         (void)log_set_predecessors(s, l, header.refs, header.n_refs);
+        if (opened.has_root_statement)
+            logs_decide(s, opened.root_statement);
     }
 }
 

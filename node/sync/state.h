@@ -38,6 +38,7 @@ struct log {
     struct unit_id unit;
     struct sign_public signing_key; /* once held or opening */
     bool held, opening, local, frozen, unsupported, caught_up;
+    bool decided;                /* not held, and a root statement names it */
     uint64_t head_seq, tail_seq; /* durable; verified and given to the host */
     struct chain_value head_chain, tail_chain;
     uint64_t inflight_bytes;
@@ -168,9 +169,11 @@ struct log *log_add(struct sync *s, const struct log_id *id,
 void log_drop(struct sync *s, struct log *l);
 void log_changed(struct sync *s, struct log *l);
 bool log_tip(const struct log *l);
+bool log_decided(const struct log *l); /* by a root statement, and nothing held says otherwise: a fork is no news */
 bool log_offered(const struct sync *s, const struct log *l, struct head *ret); /* as it stands in Heads */
 int log_set_predecessors(struct sync *s, struct log *l, const struct event_ref *refs, size_t n);
 void log_became_held(struct sync *s, struct log *l);
+void logs_decide(struct sync *s, struct slice statement);
 void logs_rename(struct sync *s, const struct unit_id *unit); /* named_to anew */
 struct unit *unit_find(const struct sync *s, const struct unit_id *id);
 bool unit_admitted(const struct sync *s, const struct unit_id *id);

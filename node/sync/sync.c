@@ -119,7 +119,7 @@ on_log_event(struct sync *s, const struct log_id *id, const struct sync_event *e
 static int
 check_log_held(const struct sync_log *e, struct err *err)
 {
-    if (e->head_seq < 1 || e->head_seq > INT64_MAX || e->n_predecessors > HEADER_REFS_MAX)
+    if (e->head_seq > INT64_MAX || e->n_predecessors > HEADER_REFS_MAX)
         return err_set(err, ERR_INVALID, "log held: positions out of range");
     return 0;
 }

@@ -83,7 +83,7 @@ struct sync_log {
     struct log_id log;
     struct unit_id unit;
     struct sign_public signing_key;
-    uint64_t head_seq; /* durable; at least 1 */
+    uint64_t head_seq; /* durable; 0: all of it was cut off, it is wanted again from 1 */
     struct chain_value head_chain;
     uint64_t stands_to;              /* UINT64_MAX: all of it (§7) */
     struct chain_value stands_chain; /* at stands_to, if 0 < stands_to ≤ head_seq */

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -210,6 +211,82 @@ the_proof_reaches_who_holds_one_branch_only_and_outlives_a_restart(void **state)
     end();
 }
 
+/* The store after a root statement decided: what is left of the log, as far as it stands. */
+static void
+decide(uint32_t node, const struct log_id *log, size_t left, uint64_t stands_to)
+{
+    struct pair_log *l = pair_find(&w.nodes[node], log);
+    struct sync_event ev = {.type = SYNC_LOG_HELD};
+    assert_non_null(l);
+    for (; l->n > left; l->n--) {
+        free(l->events[l->n - 1].header);
+        free(l->events[l->n - 1].payload);
+    }
+    l->frozen = false;
+    l->stands_to = stands_to;
+    ev.log_held.log = l->id;
+    ev.log_held.unit = l->unit;
+    ev.log_held.signing_key = l->signing;
+    ev.log_held.head_seq = l->n;
+    ev.log_held.head_chain = l->n > 0 ? l->events[l->n - 1].chain : crypto_chain_start(l->id);
+    ev.log_held.stands_to = stands_to;
+    if (stands_to <= l->n)
+        ev.log_held.stands_chain = l->events[stands_to - 1].chain;
+    pair_step(&w, node, &ev);
+}
+
+/* A and B hold the branch that stands; C held the other one and nothing is left of it, for its first run crossed the fork. */
+static void
+who_rolled_back_fetches_the_branch_that_stands(void **state)
+{
+    begin(3);
+    pair_commit(&w, 0, 3);
+    pair_clone(&w, 0, 2);
+    pair_commit(&w, 0, 2);
+    pair_commit(&w, 2, 4);
+    pair_link(&w, 0, 1);
+    pair_run(&w, 100);
+    pair_link(&w, 1, 2);
+    pair_run(&w, 2000);
+    pair_trace_clear(&w);
+    decide(0, &w.named[0], 6, 6);
+    decide(1, &w.named[0], 6, 6);
+    pair_run(&w, 100);
+    pair_trace_clear(&w);
+    decide(2, &w.named[0], 0, 6);
+    pair_run(&w, 5000);
+    expect("C>B want L1 from 1\n"
+           "B>C batch L1 1..6\n"
+           "C: append L1 1..6 opens\n"
+           "C>B heads L1:6\n");
+    assert_int_equal(pair_find(&w.nodes[2], &w.named[0])->n, 6);
+    assert_true(pair_equal(&w));
+    end();
+}
+
+/* C has not heard of the end and shows its branch to those who have: it is no news. */
+static void
+what_was_decided_freezes_nobody_again(void **state)
+{
+    begin(3);
+    pair_commit(&w, 0, 3);
+    pair_clone(&w, 0, 2);
+    pair_commit(&w, 0, 2);
+    pair_commit(&w, 2, 4);
+    pair_link(&w, 0, 1);
+    pair_run(&w, 100);
+    decide(0, &w.named[0], 6, 6);
+    decide(1, &w.named[0], 6, 6);
+    pair_run(&w, 100);
+    pair_link(&w, 1, 2);
+    pair_run(&w, 5000);
+    assert_int_equal(w.nodes[1].alarms[ALARM_FORK], 0);
+    assert_int_equal(w.nodes[0].alarms[ALARM_FORK], 0);
+    assert_int_equal(pair_find(&w.nodes[1], &w.named[0])->frozen, false);
+    assert_int_equal(pair_find(&w.nodes[1], &w.named[0])->n, 6);
+    end();
+}
+
 int
 main(void)
 {
@@ -219,6 +296,8 @@ main(void)
         cmocka_unit_test(a_branch_that_is_shorter_is_found_too),
         cmocka_unit_test(two_writers_of_one_log_meet),
         cmocka_unit_test(the_proof_reaches_who_holds_one_branch_only_and_outlives_a_restart),
+        cmocka_unit_test(who_rolled_back_fetches_the_branch_that_stands),
+        cmocka_unit_test(what_was_decided_freezes_nobody_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

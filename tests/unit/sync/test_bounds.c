@@ -214,6 +214,7 @@ events_that_contradict_the_contract_are_refused(void **state)
     struct mono_ms now = {w.now_ms};
     assert_int_equal(sync_step(w.nodes[0].core, now, &ev, &out, &err), ERR_INVALID);
     ev = (struct sync_event){.type = SYNC_LOG_HELD};
+    ev.log_held.head_seq = (uint64_t)INT64_MAX + 1;
     assert_int_equal(sync_step(w.nodes[0].core, now, &ev, &out, &err), ERR_INVALID);
     ev = (struct sync_event){.type = SYNC_CONN_UP};
     ev.conn_up.conn = info(0).conn;
