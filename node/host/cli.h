@@ -7,11 +7,11 @@
 
 enum exit_status {
     EXIT_OK = 0,
-    EXIT_ERROR = 1,    /* it was not done; the message says why */
-    EXIT_USAGE = 2,    /* options, arguments, configuration */
-    EXIT_PARTLY = 3,   /* import: some rows were rejected; verify, diff: something does not fit */
+    EXIT_ERROR = 1,       /* it was not done; the message says why */
+    EXIT_USAGE = 2,       /* options, arguments, configuration */
+    EXIT_PARTLY = 3,      /* import: some rows were rejected; verify, diff: something does not fit */
     EXIT_NOT_RUNNING = 4, /* no node answers */
-    EXIT_BUSY = 5,     /* another process has the data directory */
+    EXIT_BUSY = 5,        /* another process has the data directory */
 };
 
 int cmd_init(int argc, char **argv);
@@ -29,6 +29,7 @@ int cmd_verify(int argc, char **argv);
 int cmd_receipt(int argc, char **argv);
 int cmd_rebuild(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
+int cmd_rekey(int argc, char **argv);
 
 /* "smartnode: text" on standard error; returns the exit status that fits the error. */
 int cli_fail(const struct err *err);

@@ -11,7 +11,7 @@
 
 #include "proto/verify.h"
 
-enum { KEY_FILE_MAX = 16384, KEY_FILE_FORMAT = 1 };
+enum { KEY_FILE_MAX = 16384, KEY_FILE_FORMAT = 1, KEY_PATH_MAX = 4096 + 16 };
 
 static int
 certify(struct identity *id, const struct sign_secret *root, struct err *err)
@@ -196,6 +196,73 @@ identity_save(const struct identity *id, const char *path, struct err *err)
         rc = write_private(path, buf_slice(&b), err);
     buf_free(&b);
     return rc;
+}
+
+int
+identity_rekey(const struct identity *old, const uint8_t root_seed[32], uint64_t serial, bool transport,
+               void (*draw)(void *arg, uint8_t *out, size_t len), void *arg, struct identity *ret, struct err *err)
+{
+    struct identity id = *old;
+    uint8_t exchange_seed[32], transport_seed[32];
+    struct sign_public root_key;
+    struct sign_secret root_secret;
+    crypto_keypair_sign(root_seed, &root_key, &root_secret);
+    int rc = TYPE_EQ(&root_key, &old->root_key) ? 0 : err_set(err, ERR_DENIED, "not the root key of this unit");
+    if (rc == 0) {
+        draw(arg, id.signing_seed, sizeof(id.signing_seed));
+        draw(arg, exchange_seed, sizeof(exchange_seed));
+        draw(arg, transport_seed, sizeof(transport_seed));
+        derive(&id, exchange_seed, transport_seed);
+        if (!transport) {
+            id.transport_key = old->transport_key;
+            id.transport_secret = old->transport_secret;
+        }
+        id.serial = serial;
+        rc = certify(&id, &root_secret, err);
+    }
+    if (rc == 0)
+        *ret = id;
+    sodium_memzero(exchange_seed, sizeof(exchange_seed));
+    sodium_memzero(transport_seed, sizeof(transport_seed));
+    sodium_memzero(&root_secret, sizeof(root_secret));
+    identity_wipe(&id);
+    return rc;
+}
+
+static int
+flush_dir_of(const char *path, struct err *err)
+{
+    char dir[KEY_PATH_MAX];
+    snprintf(dir, sizeof(dir), "%s", path);
+    char *slash = strrchr(dir, '/');
+    if (slash)
+        slash[slash == dir ? 1 : 0] = '\0';
+    int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "%s", dir);
+    int rc = fsync(fd) != 0 ? err_errno(err, "flush %s", dir) : 0;
+    close(fd);
+    return rc;
+}
+
+int
+identity_replace(const struct identity *id, const char *path, struct err *err)
+{
+    char fresh[KEY_PATH_MAX], old[KEY_PATH_MAX];
+    int n = snprintf(fresh, sizeof(fresh), "%s.new", path);
+    if (n < 0 || (size_t)n >= sizeof(fresh))
+        return err_set(err, ERR_LIMIT, "%.100s…: path too long", path);
+    snprintf(old, sizeof(old), "%s.old", path);
+    if (unlink(fresh) != 0 && errno != ENOENT)
+        return err_errno(err, "%s", fresh);
+    int rc = identity_save(id, fresh, err);
+    if (rc == 0 && unlink(old) != 0 && errno != ENOENT)
+        rc = err_errno(err, "%s", old);
+    if (rc == 0 && link(path, old) != 0)
+        rc = err_errno(err, "%s", old);
+    if (rc == 0 && rename(fresh, path) != 0)
+        rc = err_errno(err, "%s", path);
+    return rc == 0 ? flush_dir_of(path, err) : rc;
 }
 
 struct key_reader {

@@ -41,6 +41,15 @@ int identity_save(const struct identity *id, const char *path, struct err *err) 
 int identity_load(const char *path, struct identity *ret, struct err *err) NODISCARD;
 void identity_wipe(struct identity *id);
 
+/* The same unit with fresh signing and exchange keys, and a fresh transport key if asked (a kept one lets peers that know only the
+ * old card connect), certified under that serial. ERR_DENIED: the secret is not that of the unit's root key. */
+int identity_rekey(const struct identity *old, const uint8_t root_seed[32], uint64_t serial, bool transport,
+                   void (*draw)(void *arg, uint8_t *out, size_t len), void *arg, struct identity *ret,
+                   struct err *err) NODISCARD;
+/* Puts id in place of the file at path: written beside it, flushed, renamed, so that one of the two is there whenever a stop comes.
+ * What was there stays as PATH.old. */
+int identity_replace(const struct identity *id, const char *path, struct err *err) NODISCARD;
+
 /* This node's unit card with the given addresses, armoured. */
 int identity_card(const struct identity *id, const char *const *endpoints, size_t n, struct civil_date today,
                   struct buf *out, struct err *err) NODISCARD;

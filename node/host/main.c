@@ -26,6 +26,7 @@ static const struct command commands[] = {
     {"verify", cmd_verify, "check everything that is stored"},
     {"rebuild", cmd_rebuild, "make the state anew from the logs"},
     {"diff", cmd_diff, "compare two nodes' states"},
+    {"rekey", cmd_rekey, "new keys by the root key; revoke lost ones, resume a frozen log"},
     {"config", cmd_config, "check the configuration"},
 };
 
