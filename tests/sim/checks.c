@@ -161,6 +161,15 @@ static bool
 fork_settled(struct world *w, const struct ledger_log *l, const int component[SIM_NODES_MAX], bool tell)
 {
     struct sim_node *a = &w->nodes[l->unit], *b = NULL;
+    for (int i = 0; l->resumed && i < w->n_nodes; i++) {
+        if (component[i] < 0 || component[i] != component[a->index] || resume_holds(&w->nodes[i], l))
+            continue;
+        if (tell)
+            world_fail(w, &w->nodes[i], "log %s was resumed and does not stand as resumed", short_id(&l->id));
+        return false;
+    }
+    if (l->resumed)
+        return true;
     for (int i = w->n_units; i < w->n_nodes; i++)
         if (w->nodes[i].unit->index == l->unit)
             b = &w->nodes[i];
@@ -342,6 +351,8 @@ same_logs(struct world *w, const struct sim_node *a, const struct sim_node *b, i
 {
     for (uint32_t i = 0; i < w->n_ledger; i++) {
         const struct ledger_log *l = &w->ledger[i];
+        if (l->resumed && a->held[i] >= l->stand_seq && b->held[i] >= l->stand_seq)
+            continue; /* what is beyond may be kept or not */
         if (l->unit == unit && (a->held[i] != b->held[i] || (l->forked && a->held[i] > l->fork_seq)))
             return false;
     }

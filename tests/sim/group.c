@@ -359,6 +359,8 @@ node_group(struct sim_node *n)
         return;
     freeze_logs(n);
     rebuild_if_wanted(n);
+    if (n->up && engine_logs_changed(n->engine))
+        node_list_logs(n);
     while (!w->failed && engine_apply_pending(n->engine))
         if (engine_apply_more(n->engine, &err) != 0)
             world_fail(w, n, "applying more: %s", err.text);

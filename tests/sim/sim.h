@@ -3,7 +3,7 @@
  *
  * main.c runs seeds; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, group.c commits; net.c moves
  * messages; workload.c writes and knows what must come of it (model.c); rawlog.c writes logs by hand: of later versions,
- * concurrent, forked; faults.c breaks things; checks.c says what must hold. One thread. */
+ * concurrent, forked; faults.c breaks things; resume.c ends forks; checks.c says what must hold. One thread. */
 #ifndef SMARTNODE_TESTS_SIM_H
 #define SMARTNODE_TESTS_SIM_H
 
@@ -52,6 +52,9 @@ struct ledger_log {
     bool forked;
     uint64_t fork_seq, fork_n;      /* last shared position; events of the other branch */
     struct chain_value *fork_chain; /* after event fork_seq + i + 1 */
+    bool resumed;                   /* by a root statement with this position */
+    uint64_t stand_seq;
+    struct chain_value stand_chain;
 };
 
 /* ---- a unit ---- */
@@ -62,6 +65,7 @@ struct rawlogs;
 struct sim_unit {
     int index;
     struct identity identity;
+    uint8_t root_seed[32];
     struct actor_id actor;
     struct model *model;
     struct rawlogs *raw;           /* NULL: all of its logs are the engine's */
@@ -205,8 +209,8 @@ struct world {
     uint32_t n_ledger;
 
     struct {
-        uint64_t accepted, refused, commits, aborts, crashes, restores, clones, forks, alarms, forged, cuts, raw_events,
-            messages;
+        uint64_t accepted, refused, commits, aborts, crashes, restores, clones, forks, resumes, alarms, forged, cuts,
+            raw_events, messages;
     } stats;
 };
 
@@ -300,6 +304,11 @@ void faults_start(struct world *w);
 void faults_step(struct world *w);
 void faults_heal(struct world *w);
 bool faults_forge(struct sim_node *n, struct slice bytes, struct buf *out);
+
+/* ---- resume.c ---- */
+/* False if there is no fork to end. */
+bool resume_forks(struct world *w);
+bool resume_holds(struct sim_node *n, const struct ledger_log *l);
 
 /* ---- checks.c ---- */
 bool checks_converged(struct world *w, bool tell);

@@ -247,6 +247,8 @@ ledger_note(struct world *w, const struct sim_node *n, const struct log_id *log,
 bool
 ledger_holds(const struct ledger_log *l, uint64_t seq, const struct chain_value *chain)
 {
+    if (seq == 0)
+        return true; /* nothing of it is left */
     if (seq >= 1 && seq <= l->n && TYPE_EQ(&l->chain[seq - 1], chain))
         return true;
     return l->forked && seq > l->fork_seq && seq <= l->fork_seq + l->fork_n &&
@@ -281,6 +283,7 @@ make_units(struct world *w)
         snprintf(u->identity.unit_name.s, sizeof(u->identity.unit_name.s), "Unit %s", codes[i]);
         memcpy(u->identity.federation_name.s, w->federation, strlen(w->federation) + 1);
         MUST(identity_create(&u->identity, rng_fill, &w->rng, &offline, &err) == 0);
+        memcpy(u->root_seed, offline.root_seed, sizeof(u->root_seed));
         rng_fill(&w->rng, u->actor.b, sizeof(u->actor.b));
         u->model = model_new();
     }
@@ -296,9 +299,8 @@ make_dir(struct world *w)
 }
 
 static void
-heal_and_check(struct world *w)
+run_until_converged(struct world *w)
 {
-    faults_heal(w);
     int64_t limit = w->now_ms + HEAL_MS_MAX;
     bool done = false;
     while (!w->failed && !done && w->now_ms < limit) {
@@ -311,6 +313,15 @@ heal_and_check(struct world *w)
         run_until(w, w->now_ms + 2 * SYNC_FINGERPRINTS_MS); /* nodes compare their fingerprints themselves */
     if (!w->failed)
         checks_converged(w, true);
+}
+
+static void
+heal_and_check(struct world *w)
+{
+    faults_heal(w);
+    run_until_converged(w);
+    if (!w->failed && resume_forks(w))
+        run_until_converged(w);
     say(w, NULL, "quiet");
 }
 
