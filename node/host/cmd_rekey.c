@@ -127,21 +127,21 @@ agreed(void)
 static void
 tell_next(const struct datadir *d, const struct rekey_plan *p)
 {
-    printf(
-        "Done. The root key goes back to its safe now.\n\nNext:\n  smartnode run --data %s   (or systemctl start smartnode)\n",
-        d->path);
+    bool frozen = false;
+    for (size_t i = 0; i < p->n_positions; i++)
+        frozen |= p->positions[i].frozen;
+    printf("Done. The root key goes back to its safe now.\n\nNext:\n"
+           "  smartnode run --data %s   (or systemctl start smartnode)\n",
+           d->path);
     if (p->transport)
         printf(
-            "  smartnode card --data %s > %s.card   (every peer pins it anew: smartnode peer trust; until then it cannot "
-            "be reached.\n    Root key and unit are the same, so the peer's operator need not compare the words "
-            "again)\n",
+            "  smartnode card --data %s > %s.card   (every peer pins it anew with smartnode peer trust; until then it "
+            "refuses this node)\n",
             d->path, d->identity.unit_code);
     else
         printf("  Nothing at the peers: the transport key is the same, they learn the new keys from the new log.\n");
-    if (p->has_statement)
-        printf(
-            "  smartnode status after a minute, here and at a peer: the log is no longer named as frozen, the states "
-            "are equal.\n");
+    if (frozen)
+        printf("  smartnode status after a minute, here and at a peer: the same fingerprint.\n");
 }
 
 static int

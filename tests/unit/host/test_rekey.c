@@ -622,6 +622,9 @@ resume(bool key_too)
     struct test_node *const peers[] = {&b, &joined, &late, &fresh};
     peer_make(&fresh, 12);
     for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+        (void)feed_once(h.d.db, peers[i]->db, peers[i]->engine);
+        if (peers[i] != &fresh) /* back to the fork, and further only where a run goes across it */
+            assert_int_equal(row_of(peers[i]->db, &fork.id).head_seq, peers[i] == &joined ? 0 : fork.head_seq);
         feed(h.d.db, peers[i]->db, peers[i]->engine);
         struct log_row row = row_of(peers[i]->db, &fork.id);
         assert_int_equal(row.state, LOG_LIVE);
