@@ -156,8 +156,9 @@ take_run(struct sync *s, struct session *p, struct log *l, const struct run *run
     bool opens = run->first == 1;
     enum verdict verdict = opens ? verify_opening(s, l, run, &header, &opened, &err) : RUN_GOOD;
     struct sign_public key = opens && verdict == RUN_GOOD ? opened.signing_key : l->signing_key;
+    /* A log has the suite of its event 1 (§3), which verify_opening judged: another one further on was turned by the giver. */
     if (verdict == RUN_GOOD && verify_run(run, &l->tail_chain, &key, &chain, &err) < 0)
-        verdict = err.code == ERR_VERSION ? RUN_LOG_REFUSED : RUN_GIVER_AT_FAULT;
+        verdict = RUN_GIVER_AT_FAULT;
     if (verdict == RUN_LOG_REFUSED) {
         refuse_log(s, p, l, &err);
         return;

@@ -90,8 +90,6 @@ checks_alarm(struct sim_node *n, const struct sync_effect *e)
     }
     if (e->alarm.code == ALARM_MALFORMED)
         expected = w->hostile;
-    if (e->alarm.code == ALARM_UNSUPPORTED)
-        expected = w->hostile; /* a bit of the suite was turned */
     if (e->alarm.code == ALARM_DIVERGED)
         expected = w->stats.forks > 0; /* two branches of a log that a successor hides from the heads */
     if (e->alarm.code == ALARM_CLONE)

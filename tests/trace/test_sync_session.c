@@ -496,6 +496,68 @@ a_run_that_does_not_verify_closes_the_session(void **state)
     end();
 }
 
+/* §3: a log has the suite of its event 1; another one further on is the relay's doing. */
+static void
+a_suite_turned_on_the_way_is_the_givers_fault(void **state)
+{
+    begin(3);
+    pair_commit(&w, 0, 2);
+    pair_link(&w, 0, 1);
+    pair_run(&w, 100);
+    pair_trace_clear(&w);
+    w.nodes[1].logs[0].events[1].header[1] = 2;
+    pair_link(&w, 1, 2);
+    pair_run(&w, 100);
+    pair_link(&w, 0, 2);
+    pair_run(&w, 100);
+    expect("B>C hello\n"
+           "C>B hello echo\n"
+           "B>C hello echo\n"
+           "B>C heads full L1:3\n"
+           "C>B heads full\n"
+           "C>B want L1 from 1\n"
+           "B>C batch L1 1..3\n"
+           "C: alarm malformed: malformed: event 2: header: suite 2 is not supported\n"
+           "C>B bye malformed\n"
+           "C: close for 60000 ms\n"
+           "B: close for 10000 ms\n"
+           "A>C hello\n"
+           "C>A hello echo\n"
+           "A>C hello echo\n"
+           "A>C heads full L1:3\n"
+           "C>A heads full\n"
+           "C>A want L1 from 1\n"
+           "A>C batch L1 1..3\n"
+           "C: append L1 1..3 opens\n"
+           "C>A heads L1:3\n");
+    assert_int_equal(w.nodes[2].alarms[ALARM_UNSUPPORTED], 0);
+    end();
+}
+
+static void
+a_log_of_an_unknown_suite_is_left_alone(void **state)
+{
+    begin(2);
+    pair_commit(&w, 0, 1);
+    struct pair_log *l = &w.nodes[0].logs[0];
+    l->events[0].header[1] = 2;
+    l->id = crypto_log_id(slice_of(l->events[0].header, l->events[0].header_len));
+    w.named[0] = l->id;
+    pair_restart(&w, 0, false);
+    pair_link(&w, 0, 1);
+    pair_run(&w, 30000);
+    expect("A>B hello\n"
+           "B>A hello echo\n"
+           "A>B hello echo\n"
+           "A>B heads full L1:2\n"
+           "B>A heads full\n"
+           "B>A want L1 from 1\n"
+           "A>B batch L1 1..2\n"
+           "B>A close want\n"
+           "B: alarm unsupported: log not admitted: header: suite 2 is not supported\n");
+    end();
+}
+
 int
 main(void)
 {
@@ -517,6 +579,8 @@ main(void)
         cmocka_unit_test(a_unit_that_is_not_trusted_is_refused_until_it_is),
         cmocka_unit_test(a_log_of_another_unit_code_is_refused_and_not_asked_for_again),
         cmocka_unit_test(a_run_that_does_not_verify_closes_the_session),
+        cmocka_unit_test(a_suite_turned_on_the_way_is_the_givers_fault),
+        cmocka_unit_test(a_log_of_an_unknown_suite_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
