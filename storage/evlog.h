@@ -119,8 +119,9 @@ void evlog_iter_release(struct evlog_iter *it);
  * the caller rebuilds it. */
 int evlog_truncate(struct db_txn *txn, struct log_row *row, uint64_t last, struct err *err) NODISCARD;
 
-/* Tips of the logs held (§7): every log that no other held log of its unit names at its head or beyond. A log cut by a root
- * statement counts up to stands_to; one of which nothing stands is no tip and unmakes none. In the order of log ids; *ret is the
+/* Tips of the logs held (§7): every log that no other held log of its unit names at its head or beyond, or that one names at its
+ * head with another chain value. A log cut by a root statement counts up to stands_to; one of which nothing stands is no tip and
+ * unmakes none. In the order of log ids; *ret is the
  * caller's to free(), NULL if *ret_n is 0. Work grows with the number of logs held. */
 int evlog_tips(struct db_txn *txn, const struct unit_id *unit_or_null, struct head **ret, size_t *ret_n,
                struct err *err) NODISCARD;

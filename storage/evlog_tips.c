@@ -10,7 +10,9 @@
 struct end {
     uint32_t no;
     uint64_t seq;
-    uint64_t named; /* greatest seq at which a successor that stands names it */
+    uint64_t named; /* greatest seq at which a successor that stands names it, */
+    struct chain_value named_chain;
+    bool apart; /* and others that name it there name another chain value */
     struct unit_id unit;
 };
 
@@ -47,6 +49,18 @@ note_ends(struct db_txn *txn, uint32_t n_logs, const struct unit_id *unit_or_nul
     return 0;
 }
 
+static void
+note_name(struct end *end, const struct log_predecessor *p)
+{
+    if (p->seq > end->named) {
+        end->named = p->seq;
+        end->named_chain = p->chain;
+        end->apart = false;
+    } else if (p->seq == end->named && !TYPE_EQ(&p->chain, &end->named_chain)) {
+        end->apart = true;
+    }
+}
+
 static int
 note_names(struct db_txn *txn, uint32_t n_logs, struct map *ends, struct err *err)
 {
@@ -60,8 +74,8 @@ note_names(struct db_txn *txn, uint32_t n_logs, struct map *ends, struct err *er
         for (size_t i = 0; i < row.n_predecessors; i++) {
             const struct log_predecessor *p = &row.predecessors[i];
             struct end *end = map_get(ends, p->log.b);
-            if (end && end->no != no && TYPE_EQ(&end->unit, &row.unit) && p->seq > end->named)
-                end->named = p->seq;
+            if (end && end->no != no && TYPE_EQ(&end->unit, &row.unit))
+                note_name(end, p);
         }
     }
     return 0;
@@ -87,7 +101,7 @@ collect(struct db_txn *txn, const struct map *ends, struct head **ret, size_t *r
     while (map_next(ends, &cursor, &key, &value)) {
         const struct end *end = value;
         struct log_row row;
-        if (end->named >= end->seq)
+        if (end->named > end->seq)
             continue;
         int rc = evlog_get(txn, end->no, &row, err);
         if (rc == 0)
@@ -96,6 +110,8 @@ collect(struct db_txn *txn, const struct map *ends, struct head **ret, size_t *r
             free(heads);
             return rc;
         }
+        if (end->named == end->seq && !end->apart && TYPE_EQ(&end->named_chain, &heads[n].chain))
+            continue;
         heads[n].log = row.id;
         heads[n].unit = row.unit;
         heads[n].seq = end->seq;

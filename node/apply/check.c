@@ -156,7 +156,17 @@ check_logs(struct db_txn *txn, bool deep, struct err *err)
 struct tip {
     struct unit_id unit;
     uint64_t end, named;
+    struct chain_value chain, named_chain;
+    bool apart;
 };
+
+static bool
+is_tip(const struct tip *t)
+{
+    if (t->end == 0 || t->named > t->end)
+        return false;
+    return t->named < t->end || t->apart || !TYPE_EQ(&t->chain, &t->named_chain);
+}
 
 static int
 count_tips(struct db_txn *txn, uint32_t n, struct map *tips, struct err *err)
@@ -171,11 +181,16 @@ count_tips(struct db_txn *txn, uint32_t n, struct map *tips, struct err *err)
             struct tip *t = map_put(tips, self ? row.id.b : row.predecessors[i].log.b, NULL);
             if (t == NULL)
                 return err_set(err, ERR_NOMEM, "tips: out of memory");
+            const struct log_predecessor *p = &row.predecessors[i];
             if (self) {
                 t->end = end;
                 t->unit = row.unit;
-            } else if (row.predecessors[i].seq > t->named) {
-                t->named = row.predecessors[i].seq;
+                rc = evlog_chain_at(txn, &row, end, &t->chain, err);
+            } else if (p->seq >= t->named) {
+                bool other = p->seq == t->named && !TYPE_EQ(&p->chain, &t->named_chain);
+                t->apart = p->seq == t->named && (t->apart || other);
+                t->named = p->seq;
+                t->named_chain = p->chain;
             }
         }
     }
@@ -199,11 +214,11 @@ check_tips(struct db_txn *txn, struct err *err)
         rc = evlog_tips(txn, NULL, &heads, &n_heads, err);
     while (rc == 0 && map_next(&tips, &cursor, &key, &value)) {
         const struct tip *t = value;
-        n_tips += t->end > 0 && t->named < t->end;
+        n_tips += is_tip(t);
     }
     for (size_t i = 0; rc == 0 && i < n_heads; i++) {
         const struct tip *t = map_get(&tips, heads[i].log.b);
-        if (t == NULL || t->end != heads[i].seq || t->named >= t->end)
+        if (t == NULL || t->end != heads[i].seq || !is_tip(t))
             rc = err_set(err, ERR_CORRUPT, "tips: a log is listed that is none");
     }
     if (rc == 0 && n_tips != n_heads)

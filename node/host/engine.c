@@ -476,6 +476,27 @@ holds_run(struct engine *e, const struct log_row *row, const struct run *run, co
     return rc;
 }
 
+static void
+proof_key(uint8_t key[HASH_BYTES + 1], const struct log_id *log)
+{
+    memcpy(key, log->b, HASH_BYTES);
+    key[HASH_BYTES] = 0;
+}
+
+/* The proof of a fork may have come before anything of the log did. */
+static int
+freeze_if_proven(struct engine *e, struct log_row *row, struct err *err)
+{
+    uint8_t key[HASH_BYTES + 1];
+    struct slice proof;
+    proof_key(key, &row->id);
+    int rc = db_get(e->txn, TABLE_EVIDENCE, slice_of(key, sizeof(key)), &proof, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    row->state = LOG_FROZEN;
+    return evlog_put(e->txn, row, err);
+}
+
 int
 engine_append(struct engine *e, const struct run *run, const struct chain_value *chain_after,
               const struct log_opened *opened, const struct event_header *first_header, bool *ret_stored,
@@ -496,6 +517,8 @@ engine_append(struct engine *e, const struct run *run, const struct chain_value 
     if (run->first != row.head_seq + 1)
         return holds_run(e, &row, run, chain_after, ret_stored, err);
     rc = evlog_append(e->txn, &row, run, chain_after, err);
+    if (rc == 0 && opened)
+        rc = freeze_if_proven(e, &row, err);
     if (rc == 0)
         rc = settle(e, &row, run, opened, err);
     if (rc == 0 && row.head_seq < run->first + run->count - 1)
@@ -639,8 +662,7 @@ engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, st
     } else if (rc == ERR_NOTFOUND) {
         rc = 0;
     }
-    memcpy(key, log->b, HASH_BYTES);
-    key[HASH_BYTES] = 0;
+    proof_key(key, log);
     if (rc == 0 && proof.len > 0)
         rc = db_put(e->txn, TABLE_EVIDENCE, slice_of(key, sizeof(key)), proof, err);
     if (rc == 0 && held)

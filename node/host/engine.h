@@ -75,7 +75,8 @@ int engine_vault_flush(struct engine *e, struct err *err) NODISCARD;
 /* At start: completes the vault from the own logs, where a stop came between the two commits. */
 int engine_vault_complete(struct engine *e, struct err *err) NODISCARD;
 
-/* Marks a log frozen and keeps the proof (an encoded Evidence message). If a root statement decided about the log, it is thawed and
+/* Marks a log frozen and keeps the proof (an encoded Evidence message), also of a log of which nothing is held: it is
+ * frozen with its first run then. If a root statement decided about the log, it is thawed and
  * held to that branch in the same commit (engine_logs_changed). */
 int engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, struct err *err) NODISCARD;
 /* Stores a capsule of another unit's event that was asked for; its hash was checked. In a group. */

@@ -207,6 +207,13 @@ give_log(struct netloop *l, struct db_txn *txn, const struct log_row *row)
     buf_free(&proof);
 }
 
+static void
+give_proof(void *arg, const struct log_id *log, struct slice proof)
+{
+    struct sync_event ev = {.type = SYNC_PROOF_KEPT, .proof_kept = {.log = *log, .proof = proof}};
+    step(arg, &ev);
+}
+
 /* Rows are read first and the transaction ended: a step may answer reads of its own. */
 static int
 give_all_logs(struct netloop *l, struct err *err)
@@ -222,6 +229,8 @@ give_all_logs(struct netloop *l, struct err *err)
         if (rc == 0)
             give_log(l, txn, &row);
     }
+    if (rc == 0)
+        rc = netreads_proofs(txn, give_proof, l, err);
     db_abort(&txn);
     return rc;
 }

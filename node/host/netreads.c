@@ -277,3 +277,28 @@ netreads_log(struct db_txn *txn, const struct log_row *row, struct sync_log *ret
     }
     return rc == ERR_NOTFOUND ? 0 : rc;
 }
+
+int
+netreads_proofs(struct db_txn *txn, void (*each)(void *arg, const struct log_id *log, struct slice proof), void *arg,
+                struct err *err)
+{
+    struct db_cursor *cursor = NULL;
+    struct slice key, proof;
+    int rc = db_cursor_open(txn, TABLE_EVIDENCE, &cursor, err);
+    if (rc != 0)
+        return rc;
+    for (rc = db_cursor_first(cursor, &key, &proof, err); rc == 0; rc = db_cursor_next(cursor, &key, &proof, err)) {
+        struct log_id log;
+        struct log_row row;
+        if (key.len != HASH_BYTES + 1 || key.data[HASH_BYTES] != 0)
+            continue;
+        memcpy(log.b, key.data, sizeof(log.b));
+        rc = evlog_find(txn, &log, &row, err);
+        if (rc != 0 && rc != ERR_NOTFOUND)
+            break;
+        if (rc == ERR_NOTFOUND || row.head_seq == 0)
+            each(arg, &log, proof);
+    }
+    db_cursor_close(&cursor);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}

@@ -23,5 +23,8 @@ int netreads_answer(struct netreads *r, const struct sync_effect *effect, struct
 /* A log as the core wants it. */
 int netreads_log(struct db_txn *txn, const struct log_row *row, struct sync_log *ret, struct buf *proof,
                  struct err *err) NODISCARD;
+/* The proofs of forks in logs of which nothing is held, for each of which it calls `each`; its bytes are good until it returns. */
+int netreads_proofs(struct db_txn *txn, void (*each)(void *arg, const struct log_id *log, struct slice proof),
+                    void *arg, struct err *err) NODISCARD;
 
 #endif

@@ -138,6 +138,20 @@ freeze(struct sync *s, struct session *p, struct log *l, uint64_t at, struct sli
         if (c)
             fork_pass_on(s, q, l, c);
     }
+    want_schedule(s, l);
+}
+
+/* From an earlier run of this process, in which nothing of the log became durable. Whoever asks for it is told; what its unit is,
+ * lists and successors say. */
+void
+on_proof_kept(struct sync *s, const struct sync_event *ev)
+{
+    static const struct unit_id unknown;
+    struct log *l = log_add(s, &ev->proof_kept.log, &unknown);
+    if (!l || l->held || l->opening || l->decided || (l->frozen && l->proof))
+        return;
+    l->frozen = true;
+    fork_keep_proof(s, l, ev->proof_kept.proof);
 }
 
 /* How many leading hashes are the same. */
@@ -175,7 +189,7 @@ evidence_log(struct sync *s, const struct message *m, struct sign_public *ret_ke
         return NULL;
     l = log_add(s, &m->evidence.log, &o.unit);
     if (l) {
-        l->unit = o.unit;
+        log_set_unit(s, l, &o.unit);
         *ret_key = o.signing_key;
     }
     return l;

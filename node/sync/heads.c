@@ -68,6 +68,7 @@ look_at_claim(struct sync *s, struct session *p, struct log *l, struct claim *c)
             fork_pass_on(s, p, l, c);
         else
             check_later(s, p, c);
+        want_schedule(s, l);
         return;
     }
     uint64_t seq = claim_seq(l, c);
@@ -109,8 +110,10 @@ take_head(struct sync *s, struct session *p, const struct head *h)
         c->checked = false;
     }
     c->listed = true;
-    if (!l->held && !l->opening)
+    if (!l->held && !l->opening && !TYPE_EQ(&l->unit, &h->unit)) {
         l->unit = h->unit;
+        l->reassigned = true;
+    }
     look_at_claim(s, p, l, c);
 }
 

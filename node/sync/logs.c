@@ -53,7 +53,10 @@ limit_alarm(struct sync *s, const char *what)
 struct log *
 log_add(struct sync *s, const struct log_id *id, const struct unit_id *unit)
 {
+    static const struct unit_id unknown;
     struct log *l = log_find(s, id);
+    if (l && TYPE_EQ(&l->unit, &unknown))
+        l->unit = *unit;
     if (l)
         return l;
     if (s->n_logs_unheld >= SYNC_LOGS_UNHELD_MAX || s->logs.count >= SYNC_LOGS_MAX) {
@@ -130,8 +133,11 @@ log_changed(struct sync *s, struct log *l)
 bool
 log_tip(const struct log *l)
 {
-    uint64_t head = l->head_seq < l->stands_to ? l->head_seq : l->stands_to;
-    return l->held && head > 0 && l->named_to < head;
+    bool cut = l->stands_to < l->head_seq;
+    uint64_t head = cut ? l->stands_to : l->head_seq;
+    if (!l->held || head == 0 || l->named_to > head)
+        return false;
+    return l->named_to < head || l->named_apart || !TYPE_EQ(&l->named_chain, cut ? &l->stands_chain : &l->head_chain);
 }
 
 bool
@@ -174,6 +180,7 @@ log_set_predecessors(struct sync *s, struct log *l, const struct event_ref *refs
         if (!pred)
             continue;
         l->preds[l->n_preds].log = pred;
+        l->preds[l->n_preds].chain = refs[i].chain;
         l->preds[l->n_preds++].seq = refs[i].seq;
         if (refs[i].seq > pred->need_seq) {
             pred->need_seq = refs[i].seq;
@@ -189,8 +196,16 @@ name_predecessors(struct log *l)
 {
     for (uint8_t i = 0; i < l->n_preds; i++) {
         struct log *pred = l->preds[i].log;
-        if (l->held && l->stands_to > 0 && TYPE_EQ(&pred->unit, &l->unit) && l->preds[i].seq > pred->named_to)
-            pred->named_to = l->preds[i].seq;
+        uint64_t seq = l->preds[i].seq;
+        if (!l->held || l->stands_to == 0 || !TYPE_EQ(&pred->unit, &l->unit) || seq < pred->named_to)
+            continue;
+        if (seq > pred->named_to) {
+            pred->named_to = seq;
+            pred->named_chain = l->preds[i].chain;
+            pred->named_apart = false;
+        } else if (!TYPE_EQ(&pred->named_chain, &l->preds[i].chain)) {
+            pred->named_apart = true;
+        }
     }
 }
 
@@ -242,13 +257,26 @@ void
 logs_rename(struct sync *s, const struct unit_id *unit)
 {
     for (struct log *l = s->oldest; l; l = l->next) {
-        if (TYPE_EQ(&l->unit, unit))
+        if (TYPE_EQ(&l->unit, unit)) {
             l->named_to = 0;
+            l->named_apart = false;
+        }
     }
     for (struct log *l = s->oldest; l; l = l->next) {
         if (TYPE_EQ(&l->unit, unit))
             name_predecessors(l);
     }
+}
+
+/* Until event 1 is read, the unit is what somebody says: a log that names another unit's log hides it from nobody. */
+void
+log_set_unit(struct sync *s, struct log *l, const struct unit_id *unit)
+{
+    if (TYPE_EQ(&l->unit, unit) && !l->reassigned)
+        return;
+    l->unit = *unit;
+    l->reassigned = false;
+    logs_rename(s, unit);
 }
 
 /* What the store says replaces what was believed; runs in flight beyond a head that stayed go on. */
@@ -263,7 +291,7 @@ on_log_held(struct sync *s, const struct sync_log *e)
     bool same = l->held && TYPE_EQ(&e->head_chain, &l->head_chain) && !restood && l->frozen == e->frozen;
     if (cut || (l->frozen && !e->frozen))
         l->local = false; /* whoever wrote it here writes another one now */
-    l->unit = e->unit;
+    log_set_unit(s, l, &e->unit);
     l->signing_key = e->signing_key;
     l->head_seq = e->head_seq;
     l->head_chain = e->head_chain;

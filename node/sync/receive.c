@@ -170,7 +170,7 @@ take_run(struct sync *s, struct session *p, struct log *l, const struct run *run
     if (!emit_append(s, p, l, run, &chain))
         return;
     if (opens) {
-        l->unit = opened.unit;
+        log_set_unit(s, l, &opened.unit);
         l->signing_key = opened.signing_key;
         l->opening = true;
     }
@@ -191,7 +191,7 @@ on_batch(struct sync *s, struct session *p, const struct message *m)
 {
     const struct run *run = &m->batch.run;
     struct log *l = log_find(s, &run->log);
-    if (l && l->want.at == p && l->want.number == m->batch.number && !l->frozen && !l->local) {
+    if (l && l->want.at == p && l->want.number == m->batch.number && !(l->frozen && l->tail_seq > 0) && !l->local) {
         if (run->first == l->tail_seq + 1) {
             take_run(s, p, l, run);
             return;

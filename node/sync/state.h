@@ -39,6 +39,7 @@ struct log {
     struct sign_public signing_key; /* once held or opening */
     bool held, opening, local, frozen, unsupported, caught_up;
     bool decided;                /* not held, and a root statement names it */
+    bool reassigned;             /* somebody's list gave it another unit after it was named */
     uint64_t head_seq, tail_seq; /* durable; verified and given to the host */
     struct chain_value head_chain, tail_chain;
     uint64_t inflight_bytes;
@@ -46,11 +47,15 @@ struct log {
     struct chain_value stands_chain;
     uint64_t need_seq; /* greatest position that a log known here names */
     struct log *need_by;
-    uint64_t named_to; /* greatest position that a held log names that stands */
+    /* greatest position that a held log names that stands, with what chain value; apart: others name it there with another one */
+    uint64_t named_to;
+    struct chain_value named_chain;
+    bool named_apart;
     uint8_t n_preds;
     struct {
         struct log *log;
         uint64_t seq;
+        struct chain_value chain;
     } * preds;
     struct want want;
     int64_t paused_until, refused_until;
@@ -174,7 +179,8 @@ bool log_offered(const struct sync *s, const struct log *l, struct head *ret); /
 int log_set_predecessors(struct sync *s, struct log *l, const struct event_ref *refs, size_t n);
 void log_became_held(struct sync *s, struct log *l);
 void logs_decide(struct sync *s, struct slice statement);
-void logs_rename(struct sync *s, const struct unit_id *unit); /* named_to anew */
+void logs_rename(struct sync *s, const struct unit_id *unit);                 /* who names its logs, anew */
+void log_set_unit(struct sync *s, struct log *l, const struct unit_id *unit); /* as its event 1 says */
 struct unit *unit_find(const struct sync *s, const struct unit_id *id);
 bool unit_admitted(const struct sync *s, const struct unit_id *id);
 struct hash logs_heads_hash(const struct sync *s);
@@ -235,6 +241,7 @@ void fork_pass_on(struct sync *s, struct session *p, struct log *l, struct claim
 void fork_repeat(struct sync *s, struct session *p, struct log *l);
 void fork_offer(struct sync *s, struct session *p); /* every proof about a unit of which the peer has something */
 void fork_keep_proof(struct sync *s, struct log *l, struct slice proof);
+void on_proof_kept(struct sync *s, const struct sync_event *ev);
 void pending_evidence_clear(struct session *p);
 
 /* capsules.c */

@@ -178,6 +178,7 @@ dispatch(struct sync *s, const struct sync_event *ev, struct err *err)
         if (rc == 0)
             on_log_held(s, &ev->log_held);
         break;
+    case SYNC_PROOF_KEPT: on_proof_kept(s, ev); break;
     case SYNC_LOCAL_WRITER: rc = on_log_event(s, &ev->local_writer.log, ev, err); break;
     case SYNC_APPENDED: rc = on_log_event(s, &ev->appended.log, ev, err); break;
     case SYNC_APPEND_FAILED: rc = on_log_event(s, &ev->append_failed.log, ev, err); break;

@@ -6,7 +6,8 @@
  *
  * Order is part of the contract: the host carries out the effects of a step in their order, and gives events in the order in
  * which they happened. What is announced or served is durable, because the core learns of it only afterwards (LOG_HELD, APPENDED).
- * At the start the host gives UNIT_TRUST for every unit, then LOG_HELD for every log, then LOCAL_WRITER, then connections.
+ * At the start the host gives UNIT_TRUST for every unit, then LOG_HELD for every log, then PROOF_KEPT for every proof about a log
+ * that it does not hold, then LOCAL_WRITER, then connections.
  *
  * One thread at a time for one core. */
 #ifndef SMARTNODE_NODE_SYNC_H
@@ -62,6 +63,7 @@ enum sync_event_type {
     SYNC_CONN_DOWN,
     SYNC_MESSAGE,
     SYNC_LOG_HELD,
+    SYNC_PROOF_KEPT,
     SYNC_LOCAL_WRITER,
     SYNC_APPENDED,
     SYNC_APPEND_FAILED,
@@ -124,6 +126,10 @@ struct sync_event {
             struct slice bytes;
         } message;
         struct sync_log log_held;
+        struct {
+            struct log_id log;
+            struct slice proof;
+        } proof_kept; /* a proof that FREEZE gave, of a log of which nothing is held */
         struct {
             struct log_id log;
         } local_writer; /* this process writes that log (after its LOG_HELD): nothing received is appended to it */
@@ -286,7 +292,8 @@ struct sync_effect {
             uint32_t index;
         } capsule_missing; /* nobody gave it; ask again later */
         /* The log stays where it stands. proof: encoded two-sided Evidence message, or empty while it is still being put together (a second
-         * FREEZE brings it). held: whether anything of the log is held; if not, the proof is to be kept all the same. */
+         * FREEZE brings it). held: whether anything of the log is held; if not, the proof is to be kept all the same, and the log
+         * is frozen with the first run that comes of it. */
         struct {
             struct log_id log;
             struct unit_id unit;

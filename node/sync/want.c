@@ -147,10 +147,12 @@ unit_takes(struct sync *s, const struct log *l)
     return !u->full;
 }
 
+/* Of a frozen log the first run only: without it the unit's later logs would wait for ever, and no statement could end the freeze
+ * here. */
 static bool
 may_want(struct sync *s, struct log *l)
 {
-    if (l->frozen || l->local || l->unsupported)
+    if ((l->frozen && l->tail_seq > 0) || l->local || l->unsupported)
         return false;
     int64_t until = l->paused_until > l->refused_until ? l->paused_until : l->refused_until;
     if (until > s->now) {

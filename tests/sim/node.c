@@ -441,6 +441,23 @@ node_log_held(struct sim_node *n, const struct log_id *log)
     node_step(n, &ev);
 }
 
+static void
+give_proof(void *arg, const struct log_id *log, struct slice proof)
+{
+    struct sync_event ev = {.type = SYNC_PROOF_KEPT, .proof_kept = {.log = *log, .proof = proof}};
+    node_step(arg, &ev);
+}
+
+static void
+node_give_proofs(struct sim_node *n)
+{
+    struct db_txn *txn = NULL;
+    struct err err = {0};
+    if (db_begin_read(n->db, &txn, &err) != 0 || netreads_proofs(txn, give_proof, n, &err) != 0)
+        world_fail(n->w, n, "the proofs cannot be read: %s", err.text);
+    db_abort(&txn);
+}
+
 void
 node_list_logs(struct sim_node *n)
 {
@@ -468,6 +485,8 @@ node_list_logs(struct sim_node *n)
     for (uint32_t i = 0; i < count && rc == 0 && n->up; i++)
         node_log_held(n, &ids[i]);
     free(ids);
+    if (rc == 0 && n->up)
+        node_give_proofs(n);
 }
 
 void

@@ -142,6 +142,32 @@ do_append(struct pair *w, struct pair_node *node, const struct sync_effect *e)
 }
 
 static void
+keep_proof(struct pair_node *node, const struct log_id *log, struct slice bytes)
+{
+    MUST(node->n_proofs < PAIR_PROOFS_MAX);
+    struct pair_proof *p = &node->proofs[node->n_proofs++];
+    p->log = *log;
+    buf_init(&p->bytes, MESSAGE_BYTES_MAX);
+    buf_put(&p->bytes, bytes.data, bytes.len);
+}
+
+/* The log was begun after its proof had come. */
+static void
+freeze_if_proven(struct pair_node *node, struct pair_log *l)
+{
+    for (size_t i = 0; i < node->n_proofs; i++) {
+        struct pair_proof *p = &node->proofs[i];
+        if (!TYPE_EQ(&p->log, &l->id))
+            continue;
+        l->frozen = true;
+        buf_free(&l->proof);
+        l->proof = p->bytes;
+        *p = node->proofs[--node->n_proofs];
+        return;
+    }
+}
+
+static void
 carry_out(struct pair *w, struct pair_node *node, const struct sync_effect *e)
 {
     uint32_t peer = e->conn & ((1u << NODE_BITS) - 1);
@@ -162,6 +188,8 @@ carry_out(struct pair *w, struct pair_node *node, const struct sync_effect *e)
             l->frozen = true;
             buf_clear(&l->proof);
             buf_put(&l->proof, e->freeze.proof.data, e->freeze.proof.len);
+        } else {
+            keep_proof(node, &e->freeze.log, e->freeze.proof);
         }
         break;
     case SYNC_FINGERPRINTS_NEEDED: {
@@ -237,7 +265,9 @@ append_due(struct pair *w, struct pair_node *node, struct pair_append *p)
     struct sync_event ev = {.type = SYNC_APPENDED};
     if (!node->appends_fail && !l && p->opens)
         l = pair_log_create(node, &p->run.log, &p->opened, &p->first);
-    if (!node->appends_fail && l && pair_store_run(l, &p->run)) {
+    if (!node->appends_fail && l && !l->frozen && pair_store_run(l, &p->run)) {
+        if (p->opens)
+            freeze_if_proven(node, l);
         ev.appended.log = l->id;
         ev.appended.seq = l->n;
         ev.appended.chain = pair_chain_at(l, l->n);
@@ -290,6 +320,12 @@ start(struct pair *w, uint32_t i)
         pair_trust(w, i, k, true, NULL);
     for (size_t k = 0; k < node->n_logs; k++)
         tell_log(w, i, &node->logs[k]);
+    for (size_t k = 0; k < node->n_proofs; k++) {
+        struct sync_event ev = {.type = SYNC_PROOF_KEPT};
+        ev.proof_kept.log = node->proofs[k].log;
+        ev.proof_kept.proof = buf_slice(&node->proofs[k].bytes);
+        pair_step(w, i, &ev);
+    }
 }
 
 static void
@@ -335,6 +371,8 @@ pair_release(struct pair *w)
     for (uint32_t i = 0; i < w->n; i++) {
         stop(&w->nodes[i]);
         pair_logs_free(&w->nodes[i]);
+        for (size_t k = 0; k < w->nodes[i].n_proofs; k++)
+            buf_free(&w->nodes[i].proofs[k].bytes);
     }
     vnet_release(&w->net);
     buf_free(&w->trace);
@@ -426,6 +464,25 @@ pair_restart(struct pair *w, uint32_t i, bool silently)
     }
 }
 
+struct pair_log *
+pair_copy_log(struct pair *w, uint32_t from, uint32_t to, const struct log_id *log)
+{
+    const struct pair_log *l = pair_find(&w->nodes[from], log);
+    MUST(l && from != to);
+    struct log_opened o = {.unit = l->unit, .signing_key = l->signing};
+    struct event_header h = {.n_refs = l->n_preds};
+    memcpy(h.refs, l->preds, sizeof(h.refs));
+    struct pair_log *copy = pair_log_create(&w->nodes[to], &l->id, &o, &h);
+    for (size_t k = 0; k < l->n; k++) {
+        const struct pair_event *e = &l->events[k];
+        struct pair_event *c =
+            pair_log_push(copy, slice_of(e->header, e->header_len), slice_of(e->payload, e->payload_len));
+        c->sealed = e->sealed;
+        c->seal = e->seal;
+    }
+    return copy;
+}
+
 void
 pair_clone(struct pair *w, uint32_t from, uint32_t to)
 {
@@ -433,20 +490,8 @@ pair_clone(struct pair *w, uint32_t from, uint32_t to)
     stop(b);
     pair_logs_free(b);
     b->unit = a->unit;
-    for (size_t i = 0; i < a->n_logs; i++) {
-        const struct pair_log *l = &a->logs[i];
-        struct log_opened o = {.unit = l->unit, .signing_key = l->signing};
-        struct event_header h = {.n_refs = l->n_preds};
-        memcpy(h.refs, l->preds, sizeof(h.refs));
-        struct pair_log *copy = pair_log_create(b, &l->id, &o, &h);
-        for (size_t k = 0; k < l->n; k++) {
-            const struct pair_event *e = &l->events[k];
-            struct pair_event *c =
-                pair_log_push(copy, slice_of(e->header, e->header_len), slice_of(e->payload, e->payload_len));
-            c->sealed = e->sealed;
-            c->seal = e->seal;
-        }
-    }
+    for (size_t i = 0; i < a->n_logs; i++)
+        (void)pair_copy_log(w, from, to, &a->logs[i].id);
     start(w, to);
     b->writing = a->writing;
     b->writing_secret = a->writing_secret;

@@ -6,7 +6,7 @@
 #include "node/sync/sync.h"
 #include "tests/support/vnet.h"
 
-enum { PAIR_NODES_MAX = 12 };
+enum { PAIR_NODES_MAX = 12, PAIR_PROOFS_MAX = 4 };
 
 struct pair_event {
     uint8_t *header, *payload;
@@ -29,6 +29,11 @@ struct pair_log {
     uint64_t stands_to;
 };
 
+struct pair_proof { /* about a log that is not in the store */
+    struct log_id log;
+    struct buf bytes;
+};
+
 struct pair_append; /* on its way to the store */
 struct pair_answer; /* an event for the core, after the step under way */
 
@@ -49,6 +54,8 @@ struct pair_node {
     struct sync *core; /* NULL: not running */
     struct pair_log *logs;
     size_t n_logs;
+    struct pair_proof proofs[PAIR_PROOFS_MAX];
+    size_t n_proofs;
     struct log_id writing; /* the log that this process writes, if writes */
     struct sign_secret writing_secret;
     bool writes;
@@ -88,6 +95,8 @@ void pair_unlink(struct pair *w, uint32_t a, uint32_t b);
 void pair_restart(struct pair *w, uint32_t node, bool silently);
 /* A second node with the keys, the store and the open log of the first: `to` loses its own. */
 void pair_clone(struct pair *w, uint32_t from, uint32_t to);
+/* The second holds a log as the first does, however it came by it; its core hears of it at its next start. */
+struct pair_log *pair_copy_log(struct pair *w, uint32_t from, uint32_t to, const struct log_id *log);
 void pair_trust(struct pair *w, uint32_t node, uint32_t of, bool admitted, const char *code);
 void pair_run(struct pair *w, int64_t ms); /* lets time pass */
 void pair_step(struct pair *w, uint32_t node, const struct sync_event *ev);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "node/api/idem.h"
+#include "node/host/netreads.h"
 #include "node/host/ownlog.h"
 #include "tests/support/node.h"
 
@@ -468,6 +469,74 @@ test_a_run_twice_is_held_and_a_gap_is_not(void **state)
     test_node_check(n);
 }
 
+struct kept {
+    size_t n;
+    struct log_id log;
+    size_t len;
+};
+
+static void
+note_proof(void *arg, const struct log_id *log, struct slice proof)
+{
+    struct kept *k = arg;
+    k->n++;
+    k->log = *log;
+    k->len = proof.len;
+}
+
+static struct kept
+proofs_kept(struct test_node *n)
+{
+    struct kept k = {0};
+    struct err err = {0};
+    struct db_txn *txn = NULL;
+    assert_int_equal(db_begin_read(n->db, &txn, &err), 0);
+    assert_int_equal(netreads_proofs(txn, note_proof, &k, &err), 0);
+    db_abort(&txn);
+    return k;
+}
+
+static void
+test_a_log_whose_proof_came_first_is_frozen_from_its_start(void **state)
+{
+    struct test_node *n = *state;
+    struct test_unit unit;
+    struct test_log log;
+    struct run run;
+    struct chain_value chain;
+    struct log_row row;
+    struct sync_log held;
+    struct db_txn *txn = NULL;
+    struct buf proof;
+    struct err err = {0};
+    test_unit_make(&unit, "NL", 2);
+    test_log_start(&log, &unit, 1, NULL, 0);
+    test_log_seal(&log, &run, &chain);
+    assert_int_equal(engine_freeze(n->engine, &log.id, slice_of("proof", 5), &err), 0);
+    test_node_close(n);
+    test_node_open(n);
+    struct kept k = proofs_kept(n);
+    assert_int_equal(k.n, 1);
+    assert_int_equal(k.len, 5);
+    assert_memory_equal(&k.log, &log.id, sizeof(k.log));
+    assert_true(append(n, &run, &chain, &log));
+    test_log_filler(&log);
+    test_log_seal(&log, &run, &chain);
+    assert_false(append(n, &run, &chain, &log));
+    assert_int_equal(proofs_kept(n).n, 0); /* from now on it comes with the log */
+    buf_init(&proof, MESSAGE_BYTES_MAX);
+    assert_int_equal(db_begin_read(n->db, &txn, &err), 0);
+    assert_int_equal(evlog_find(txn, &log.id, &row, &err), 0);
+    assert_int_equal(netreads_log(txn, &row, &held, &proof, &err), 0);
+    db_abort(&txn);
+    assert_true(held.frozen);
+    assert_int_equal(held.head_seq, 1);
+    assert_int_equal(held.proof.len, 5);
+    buf_free(&proof);
+    test_log_release(&log);
+    test_node_check(n);
+}
+
 int
 main(void)
 {
@@ -487,6 +556,7 @@ main(void)
         T(test_clock_back_is_refused),
         T(test_frozen_own_log_is_not_written_on),
         T(test_a_run_twice_is_held_and_a_gap_is_not),
+        T(test_a_log_whose_proof_came_first_is_frozen_from_its_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

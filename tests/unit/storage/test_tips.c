@@ -117,6 +117,39 @@ a_log_named_beyond_what_is_held_is_no_tip(void **state)
 }
 
 static void
+named_both_ways(struct fixture *f, bool ours_first)
+{
+    struct test_log b, c;
+    struct log_row row;
+    test_log_fill(&f->log, f->txn, 4, 3, &f->row);
+    struct log_predecessor a5 = test_log_at(&f->log), other = a5;
+    other.chain.b[0] ^= 1;
+    store_log(f, &b, 2, ours_first ? &a5 : &other, 1, 1, &row);
+    struct log_predecessor tips[3] = {a5, test_log_at(&b)};
+    assert_tips(f, ours_first ? tips + 1 : tips, ours_first ? 1 : 2);
+    store_log(f, &c, 3, ours_first ? &other : &a5, 1, 1, &row); /* neither hides the other */
+    tips[2] = test_log_at(&c);
+    assert_tips(f, tips, 3);
+    f->row.stands_to = 4; /* named beyond what stands */
+    assert_int_equal(evlog_put(f->txn, &f->row, NULL), 0);
+    assert_tips(f, tips + 1, 2);
+    test_log_release(&b);
+    test_log_release(&c);
+}
+
+static void
+a_log_named_with_another_chain_value_stays_a_tip(void **state)
+{
+    named_both_ways(*state, false);
+}
+
+static void
+a_log_named_rightly_and_otherwise_is_a_tip_again(void **state)
+{
+    named_both_ways(*state, true);
+}
+
+static void
 a_successor_that_names_less_takes_nothing_back(void **state)
 {
     struct fixture *f = *state;
@@ -224,6 +257,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(tips_of_a_chain_and_of_a_diamond),
         TEST(a_log_named_beyond_what_is_held_is_no_tip),
+        TEST(a_log_named_with_another_chain_value_stays_a_tip),
+        TEST(a_log_named_rightly_and_otherwise_is_a_tip_again),
         TEST(a_successor_that_names_less_takes_nothing_back),
         TEST(tips_are_of_one_unit_or_of_all),
         TEST(standing_positions_cut_tips),

@@ -203,6 +203,26 @@ two_writers_of_one_unit_are_an_alarm(void **state)
     pair_release(&w);
 }
 
+/* C says that A's log is a predecessor of its own, before B has heard of that log. */
+static void
+naming_another_units_log_hides_it_from_nobody(void **state)
+{
+    struct head heads[4];
+    pair_init(&w, 3, 1, (struct vnet_faults){.delay_min_ms = 1, .delay_max_ms = 1});
+    pair_commit(&w, 0, 3);
+    pair_copy_log(&w, 0, 2, &w.named[0])->unit = w.nodes[2].unit.id;
+    pair_commit(&w, 2, 1);
+    pair_link(&w, 1, 2);
+    pair_run(&w, 100);
+    assert_non_null(pair_find(&w.nodes[1], &w.named[1]));
+    assert_null(pair_find(&w.nodes[1], &w.named[0]));
+    pair_link(&w, 0, 1);
+    pair_run(&w, 100);
+    assert_non_null(pair_find(&w.nodes[1], &w.named[0]));
+    assert_int_equal(sync_heads(w.nodes[1].core, heads, ARRAY_LEN(heads)), 2);
+    pair_release(&w);
+}
+
 static void
 events_that_contradict_the_contract_are_refused(void **state)
 {
@@ -235,6 +255,7 @@ main(void)
         cmocka_unit_test(more_capsules_than_fit_a_session_wait_for_their_turn),
         cmocka_unit_test(a_table_that_differs_under_equal_heads_is_an_alarm),
         cmocka_unit_test(two_writers_of_one_unit_are_an_alarm),
+        cmocka_unit_test(naming_another_units_log_hides_it_from_nobody),
         cmocka_unit_test(events_that_contradict_the_contract_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
