@@ -106,9 +106,13 @@ name_predecessors(struct list *l)
     for (size_t i = 0; i < l->n; i++) {
         const struct mine *m = &l->v[i];
         for (size_t k = 0; m->end > 0 && k < m->row.n_predecessors; k++) {
-            size_t *at = map_get(&l->index, &m->row.predecessors[k].log);
-            if (at && *at != i && m->row.predecessors[k].seq > l->v[*at].named)
-                l->v[*at].named = m->row.predecessors[k].seq;
+            const struct log_predecessor *p = &m->row.predecessors[k];
+            size_t *at = map_get(&l->index, &p->log);
+            struct mine *before = at && *at != i ? &l->v[*at] : NULL;
+            bool another =
+                before && p->seq == before->row.head_seq && !TYPE_EQ(&p->chain, &before->row.head_chain); /* a fork */
+            if (before && !another && p->seq > before->named)
+                before->named = p->seq;
         }
     }
 }
