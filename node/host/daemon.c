@@ -167,7 +167,7 @@ deps_status(void *arg, struct api_status *ret)
                                .queue_used = w.queue,
                                .queue_max = WRITER_JOBS_MAX,
                                .conflicts = count_conflicts(d),
-                               .peers_connected = n.sessions,
+                               .peers_connected = n.peers_open,
                                .peers_trusted = n.peers};
     snprintf(ret->federation, sizeof(ret->federation), "%s", d->dir.identity.federation_name.s);
     if (db_usage(d->dir.db, &usage, NULL) == 0) {

@@ -8,6 +8,7 @@
 #include "node/command/keys.h"
 #include "node/host/indexer.h"
 #include "node/host/ownlog.h"
+#include "node/host/quota.h"
 #include "node/host/trust.h"
 
 struct engine {
@@ -18,6 +19,7 @@ struct engine {
     struct ownlog own;
     struct indexer indexer;
     uint64_t group_events;
+    struct quota quota;
     bool rebuild_wanted;
     bool unit_grew; /* runs of our own unit came from elsewhere since the own log was opened */
     bool began_log; /* in this group: it may be cut by a statement that is held */
@@ -108,6 +110,7 @@ engine_begin(struct engine *e, struct err *err)
     ownlog_begin(&e->own);
     indexer_begin(&e->indexer);
     e->group_events = 0;
+    quota_clear(&e->quota);
     e->began_log = e->statement = false;
     return 0;
 }
@@ -148,6 +151,8 @@ engine_commit(struct engine *e, struct err *err)
         rc = apply_statements(e->apply, e->txn, &e->config.identity->unit, &rebuild, err);
     if (rc == 0 && wrote)
         rc = apply_log(e->apply, e->txn, e->own.row.no, APPLY_EVENTS_PER_STEP, &e->more, err);
+    if (rc == 0)
+        rc = quota_write(&e->quota, e->txn, err);
     if (rc == 0)
         rc = state_flush(e->state, err);
     if (rc == 0)
@@ -517,6 +522,8 @@ engine_append(struct engine *e, const struct run *run, const struct chain_value 
     if (run->first != row.head_seq + 1)
         return holds_run(e, &row, run, chain_after, ret_stored, err);
     rc = evlog_append(e->txn, &row, run, chain_after, err);
+    if (rc == 0 && !TYPE_EQ(&row.unit, &e->config.identity->unit))
+        rc = quota_add(&e->quota, e->txn, &row.unit, run->frames.len, err);
     if (rc == 0 && opened)
         rc = freeze_if_proven(e, &row, err);
     if (rc == 0)

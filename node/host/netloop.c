@@ -10,6 +10,7 @@
 #include "node/host/keeper.h"
 #include "node/host/netreads.h"
 #include "node/host/peers.h"
+#include "node/host/quota.h"
 #include "node/net/net.h"
 
 enum {
@@ -237,11 +238,11 @@ give_all_logs(struct netloop *l, struct err *err)
 
 static void
 give_unit(struct netloop *l, const struct unit_id *unit, const char *code, const struct sign_public *root,
-          bool admitted)
+          bool admitted, bool full)
 {
     struct sync_event ev = {
         .type = SYNC_UNIT_TRUST,
-        .unit_trust = {.unit = *unit, .admitted = admitted, .n_root_keys = 1, .root_keys = {*root}}};
+        .unit_trust = {.unit = *unit, .admitted = admitted, .full = full, .n_root_keys = 1, .root_keys = {*root}}};
     snprintf(ev.unit_trust.code, sizeof(ev.unit_trust.code), "%s", code);
     step(l, &ev);
 }
@@ -288,12 +289,12 @@ load_trust(struct netloop *l, struct err *err)
             net_undial(l->net, unit);
         if (!now) {
             struct sign_public none = {{0}};
-            give_unit(l, unit, "", &none, false);
+            give_unit(l, unit, "", &none, false, false);
         }
     }
     for (size_t i = 0; i < l->peers.n && rc == 0; i++) {
         const struct unit_card *card = &l->peers.list[i].trusted.card;
-        give_unit(l, &card->unit, card->unit_code, &card->root_key, true);
+        give_unit(l, &card->unit, card->unit_code, &card->root_key, true, l->peers.list[i].full);
         dial(l, &l->peers.list[i]);
     }
     free(before);
@@ -469,6 +470,32 @@ take_event(struct netloop *l, const struct net_event *e)
     step(l, &ev);
 }
 
+/* A unit over the operator's bound is asked for nothing more; the core says so once (docs/PROTOCOL.md §14). */
+static void
+check_quotas(struct netloop *l)
+{
+    struct db_txn *txn = NULL;
+    struct err err;
+    uint64_t max = l->config.settings->unit_gib_max << 30;
+    if (max == 0)
+        return;
+    for (size_t i = 0; i < l->peers.n; i++) {
+        struct peer *p = &l->peers.list[i];
+        const struct unit_card *card = &p->trusted.card;
+        uint64_t bytes = 0;
+        int rc = db_begin_read(l->config.db, &txn, &err);
+        if (rc == 0)
+            rc = quota_bytes(txn, &card->unit, &bytes, &err);
+        db_abort(&txn);
+        if (rc != 0)
+            alarm_text(l, err.text);
+        if (rc != 0 || p->full == (bytes >= max))
+            continue;
+        p->full = bytes >= max;
+        give_unit(l, &card->unit, card->unit_code, &card->root_key, true, p->full);
+    }
+}
+
 static void
 observe(struct netloop *l)
 {
@@ -478,6 +505,7 @@ observe(struct netloop *l)
         return;
     l->observed_ms = now.ms;
     l->unobserved = false;
+    check_quotas(l);
     peers_observe(&l->peers, l->sync, now, wall_now());
     static struct sync_session_info sessions[SYNC_SESSIONS_MAX]; /* one net thread */
     size_t n = sync_sessions(l->sync, sessions, SYNC_SESSIONS_MAX);
@@ -487,6 +515,8 @@ observe(struct netloop *l)
         s.runs_sent += sessions[i].runs_sent;
         s.dropped += sessions[i].dropped;
     }
+    for (size_t i = 0; i < l->peers.n; i++)
+        s.peers_open += l->peers.list[i].open;
     sync_lag(l->sync, &s.lag_logs, &s.lag_events);
     pthread_mutex_lock(&l->lock);
     l->stats = s;
@@ -583,7 +613,7 @@ int
 netloop_start(struct netloop *l, struct writer *w, struct err *err)
 {
     l->writer = w;
-    give_unit(l, &l->config.identity->unit, l->config.identity->unit_code, &l->config.identity->root_key, true);
+    give_unit(l, &l->config.identity->unit, l->config.identity->unit_code, &l->config.identity->root_key, true, false);
     int rc = load_trust(l, err);
     if (rc == 0)
         rc = give_all_logs(l, err);

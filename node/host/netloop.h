@@ -41,7 +41,7 @@ bool netloop_known_at(struct netloop *l, const struct unit_id *unit, struct wall
 /* Whether a pinned peer is our keeper. Any thread. */
 bool netloop_has_keeper(struct netloop *l);
 struct netloop_stats {
-    uint32_t sessions, peers, lag_logs;
+    uint32_t sessions, peers, peers_open, lag_logs; /* a session for each connection: two units often have two */
     uint64_t lag_events, runs_received, runs_sent, dropped;
 };
 void netloop_stats(struct netloop *l, struct netloop_stats *ret);

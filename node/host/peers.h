@@ -21,6 +21,7 @@ struct peer {
     struct wall_ms last_heard, known_at;
     struct mono_ms behind_since;
     bool heard, known, connected, open;
+    bool full; /* its unit has stored as much as the operator allows: nothing more is asked for */
 };
 
 struct peers {
