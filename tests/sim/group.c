@@ -167,7 +167,7 @@ want_capsules(struct sim_node *n, const struct sim_append *list)
     for (const struct sim_append *a = list; a; a = a->next) {
         struct log_row row;
         if (a->run.count > 0 && evlog_find(txn, &a->run.log, &row, &err) == 0)
-            node_ask_capsules(n, txn, &row, 0);
+            node_ask_capsules(n, txn, &row, 0, 0);
     }
     db_abort(&txn);
 }

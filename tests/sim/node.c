@@ -359,7 +359,7 @@ carry_out(struct sim_node *n, const struct sync_effect *e)
         struct log_row row;
         struct err err;
         if (db_begin_read(n->db, &txn, &err) == 0 && evlog_find(txn, &e->capsule_missing.log, &row, &err) == 0)
-            node_ask_capsules(n, txn, &row, e->capsule_missing.seq);
+            node_ask_capsules(n, txn, &row, e->capsule_missing.seq, (uint8_t)e->capsule_missing.index);
         db_abort(&txn);
         break;
     }
@@ -477,7 +477,7 @@ node_list_logs(struct sim_node *n)
         if (rc == 0)
             ids[no - 1] = row.id;
         if (rc == 0 && n->w->capsules_travel)
-            node_ask_capsules(n, txn, &row, 0);
+            node_ask_capsules(n, txn, &row, 0, 0);
     }
     db_abort(&txn);
     if (rc != 0)
@@ -523,9 +523,9 @@ node_committed(struct sim_node *n, const struct log_id *log, uint64_t before, ui
         node_note_held(n, log, head, &row.head_chain);
 }
 
-/* Capsules of others' events from one position on (0: of the whole log, else of that event alone) are asked for after a while. */
+/* Capsules of others' events are asked for after a while: all of a log (from 0), or the one of that event and index that nobody gave. */
 void
-node_ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *row, uint64_t from)
+node_ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *row, uint64_t from, uint8_t index)
 {
     struct evlog_iter it;
     struct stored_event stored;
@@ -537,7 +537,8 @@ node_ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *
         return;
     while (evlog_iter_next(&it, &stored, &err) == 0 && event_header_decode(stored.header, &h, &err) == 0) {
         for (uint8_t i = 0; i < h.n_capsules; i++) {
-            if (h.capsules[i].class == CLASS_KEY || capsules_get(txn, row->no, h.seq, i, &bytes, &err) == 0)
+            if ((from > 0 && i != index) || h.capsules[i].class == CLASS_KEY ||
+                capsules_get(txn, row->no, h.seq, i, &bytes, &err) == 0)
                 continue;
             struct sync_event *ev = calloc(1, sizeof(*ev));
             MUST(ev);

@@ -254,7 +254,7 @@ void node_submit(struct sim_node *n, struct sim_job *job);
 void node_note_held(struct sim_node *n, const struct log_id *log, uint64_t head, const struct chain_value *chain);
 /* All logs anew, as at the start. */
 void node_list_logs(struct sim_node *n);
-void node_ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *row, uint64_t from);
+void node_ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *row, uint64_t from, uint8_t index);
 void node_committed(struct sim_node *n, const struct log_id *log, uint64_t before, uint64_t head);
 
 /* ---- net.c ---- */
