@@ -1,65 +1,15 @@
 /* Sockets, core, writer: one loop. See netloop.h. */
 #include "node/host/netloop.h"
 
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "node/host/datadir.h"
-#include "node/host/keeper.h"
-#include "node/host/netreads.h"
-#include "node/host/peers.h"
-#include "node/host/quota.h"
-#include "node/net/net.h"
+#include "node/host/netloop_private.h"
 
-enum {
-    READS_MAX = SYNC_SESSIONS_MAX * (SYNC_READS_MAX + 4), /* what the core may have asked for and not been answered */
-    READS_PER_TURN = 64,
-    READS_RETRY_MS = 5,
-    OBSERVE_MS = 100,
-    IDLE_MS = 1000, /* the longest sleep: status ages by it, nothing else depends on it */
-    NOTICES_MAX = 65536,
-    MUTED_MAX = 512,
-};
-
-struct muted {
-    uint32_t conn;
-    int64_t until_ms;
-};
-
-struct netloop {
-    struct netloop_config config;
-    struct net *net;
-    struct sync *sync;
-    struct writer *writer;
-    struct peers peers;
-    struct netreads reads;
-    struct keeper keeper;
-    bool keeper_more;
-    pthread_t thread;
-    bool running;
-    /* inbox */
-    pthread_mutex_t lock;
-    struct writer_notice *notices;
-    size_t n_notices, cap_notices;
-    bool all_logs, reload_trust, stopping;
-    uint32_t capsules_stored, capsules_lost; /* of those the keeper asked for */
-    struct netloop_stats stats;
-    /* the thread's own */
-    struct sync_effect *asked; /* ring of reads: answered between steps, so that effects keep their order */
-    size_t asked_first, n_asked;
-    bool asked_blocked; /* all that is left is for connections that take no more at the moment */
-    struct muted muted[MUTED_MAX];
-    int64_t wake_ms, observed_ms;
-    bool unobserved; /* something happened since the status was taken */
-    bool over;
-};
-
-static void step(struct netloop *l, const struct sync_event *ev);
-
-static void
-alarm_text(struct netloop *l, const char *text)
+void
+netloop_alarm(struct netloop *l, const char *text)
 {
     l->config.alarm(l->config.arg, text);
 }
@@ -118,7 +68,7 @@ effect_alarm(struct netloop *l, const struct sync_effect *e)
              : e->alarm.code == ALARM_FORK ? "; its own operator resumes it: smartnode rekey --resume "
                                            : "",
              e->alarm.code == ALARM_FORK ? log : "", own_fork ? " (add --revoke if the key may be stolen)" : "");
-    alarm_text(l, text);
+    netloop_alarm(l, text);
 }
 
 static void
@@ -127,9 +77,9 @@ answer(struct netloop *l, const struct sync_effect *e)
     struct sync_event ev;
     struct err err;
     if (netreads_answer(&l->reads, e, &ev, &err) == 0)
-        step(l, &ev);
+        netloop_step(l, &ev);
     else
-        alarm_text(l, err.text);
+        netloop_alarm(l, err.text);
 }
 
 static void
@@ -148,7 +98,7 @@ static void
 ask(struct netloop *l, const struct sync_effect *e)
 {
     if (l->n_asked == READS_MAX) {
-        alarm_text(l, "more reads for peers than the exchange allows; one is left out");
+        netloop_alarm(l, "more reads for peers than the exchange allows; one is left out");
         return;
     }
     l->asked[(l->asked_first + l->n_asked++) % READS_MAX] = *e;
@@ -178,138 +128,18 @@ carry_out(struct netloop *l, const struct sync_effect *e)
     }
 }
 
-static void
-step(struct netloop *l, const struct sync_event *ev)
+void
+netloop_step(struct netloop *l, const struct sync_event *ev)
 {
     struct sync_effects effects;
     struct err err;
     l->unobserved = true;
     sync_effects_init(&effects);
     if (sync_step(l->sync, mono_now(), ev, &effects, &err) != 0)
-        alarm_text(l, err.text);
+        netloop_alarm(l, err.text);
     for (size_t i = 0; i < effects.n; i++)
         carry_out(l, &effects.items[i]);
     sync_effects_release(&effects);
-}
-
-/* ---- logs and trust for the core ---- */
-
-static void
-give_log(struct netloop *l, struct db_txn *txn, const struct log_row *row)
-{
-    struct sync_event ev = {.type = SYNC_LOG_HELD};
-    struct buf proof;
-    struct err err;
-    buf_init(&proof, MESSAGE_BYTES_MAX);
-    if (netreads_log(txn, row, &ev.log_held, &proof, &err) == 0)
-        step(l, &ev);
-    else
-        alarm_text(l, err.text);
-    buf_free(&proof);
-}
-
-static void
-give_proof(void *arg, const struct log_id *log, struct slice proof)
-{
-    struct sync_event ev = {.type = SYNC_PROOF_KEPT, .proof_kept = {.log = *log, .proof = proof}};
-    step(arg, &ev);
-}
-
-/* Rows are read first and the transaction ended: a step may answer reads of its own. */
-static int
-give_all_logs(struct netloop *l, struct err *err)
-{
-    struct db_txn *txn = NULL;
-    uint32_t n = 0;
-    int rc = db_begin_read(l->config.db, &txn, err);
-    if (rc == 0)
-        rc = evlog_count(txn, &n, err);
-    for (uint32_t no = 1; no <= n && rc == 0; no++) {
-        struct log_row row;
-        rc = evlog_get(txn, no, &row, err);
-        if (rc == 0)
-            give_log(l, txn, &row);
-    }
-    if (rc == 0)
-        rc = netreads_proofs(txn, give_proof, l, err);
-    db_abort(&txn);
-    return rc;
-}
-
-static void
-give_unit(struct netloop *l, const struct unit_id *unit, const char *code, const struct sign_public *root,
-          bool admitted, bool full)
-{
-    struct sync_event ev = {
-        .type = SYNC_UNIT_TRUST,
-        .unit_trust = {.unit = *unit, .admitted = admitted, .full = full, .n_root_keys = 1, .root_keys = {*root}}};
-    snprintf(ev.unit_trust.code, sizeof(ev.unit_trust.code), "%s", code);
-    step(l, &ev);
-}
-
-/* True if what is dialled for a peer is what its card or the operator says now. */
-static bool
-same_dials(const struct peer *a, const struct peer *b)
-{
-    const char *of_a[CARD_ENDPOINTS_MAX], *of_b[CARD_ENDPOINTS_MAX];
-    uint8_t n = peer_endpoints(a, of_a);
-    if (peer_endpoints(b, of_b) != n || !TYPE_EQ(&a->transport_key, &b->transport_key))
-        return false;
-    for (uint8_t i = 0; i < n; i++)
-        if (strcmp(of_a[i], of_b[i]) != 0)
-            return false;
-    return true;
-}
-
-static void
-dial(struct netloop *l, const struct peer *p)
-{
-    const char *endpoints[CARD_ENDPOINTS_MAX];
-    uint8_t n = peer_endpoints(p, endpoints);
-    struct err err;
-    for (uint8_t i = 0; i < n; i++)
-        if (net_dial(l->net, &p->trusted.card.unit, &p->transport_key, endpoints[i], &err) != 0)
-            alarm_text(l, err.text);
-}
-
-static int
-load_trust(struct netloop *l, struct err *err)
-{
-    size_t n_before = l->peers.n;
-    struct peer *before = calloc(n_before + 1, sizeof(*before));
-    if (!before)
-        return err_set(err, ERR_NOMEM, "peers: out of memory");
-    if (n_before > 0)
-        memcpy(before, l->peers.list, n_before * sizeof(*before));
-    int rc = peers_load(&l->peers, l->config.db, l->config.identity, err);
-    for (size_t i = 0; i < n_before && rc == 0; i++) {
-        const struct unit_id *unit = &before[i].trusted.card.unit;
-        const struct peer *now = peers_find(&l->peers, unit);
-        if (!now || !same_dials(&before[i], now))
-            net_undial(l->net, unit);
-        if (!now) {
-            struct sign_public none = {{0}};
-            give_unit(l, unit, "", &none, false, false);
-        }
-    }
-    for (size_t i = 0; i < l->peers.n && rc == 0; i++) {
-        const struct unit_card *card = &l->peers.list[i].trusted.card;
-        give_unit(l, &card->unit, card->unit_code, &card->root_key, true, l->peers.list[i].full);
-        dial(l, &l->peers.list[i]);
-    }
-    free(before);
-    keeper_again(&l->keeper);
-    return rc;
-}
-
-static bool
-admit(void *arg, const struct box_public *key, struct unit_id *ret)
-{
-    struct netloop *l = arg;
-    struct peer *p = peers_find_key(&l->peers, key);
-    if (p)
-        *ret = p->trusted.card.unit;
-    return p != NULL;
 }
 
 /* ---- the loop ---- */
@@ -342,8 +172,8 @@ look_for_new_key(struct netloop *l, const struct log_id *log)
         newer = peer && row.serial > peer->serial;
     }
     db_abort(&txn);
-    if (newer && load_trust(l, &err) != 0)
-        alarm_text(l, err.text);
+    if (newer && netloop_load_trust(l, &err) != 0)
+        netloop_alarm(l, err.text);
 }
 
 static void
@@ -368,7 +198,7 @@ take_notice(struct netloop *l, const struct writer_notice *n)
         break;
     case NOTICE_OWN_LOG:
         if (db_begin_read(l->config.db, &txn, &err) == 0 && evlog_find(txn, &n->log, &row, &err) == 0)
-            give_log(l, txn, &row);
+            netloop_give_log(l, txn, &row);
         db_abort(&txn);
         if (!n->new_log)
             return;
@@ -377,7 +207,7 @@ take_notice(struct netloop *l, const struct writer_notice *n)
         break;
     default: return;
     }
-    step(l, &ev);
+    netloop_step(l, &ev);
     if (n->type == NOTICE_APPENDED && n->new_log)
         look_for_new_key(l, &n->log);
 }
@@ -402,13 +232,13 @@ read_inbox(struct netloop *l)
     keeper_got(&l->keeper, stored);
     if (lost > 0)
         keeper_missing(&l->keeper, lost, mono_now().ms);
-    if (all_logs && give_all_logs(l, &err) != 0)
-        alarm_text(l, err.text);
-    if (trust && load_trust(l, &err) != 0)
-        alarm_text(l, err.text);
+    if (all_logs && netloop_give_all_logs(l, &err) != 0)
+        netloop_alarm(l, err.text);
+    if (trust && netloop_load_trust(l, &err) != 0)
+        netloop_alarm(l, err.text);
     if (stopping && !l->over) {
         struct sync_event ev = {.type = SYNC_SHUTDOWN};
-        step(l, &ev);
+        netloop_step(l, &ev);
         l->over = true;
     }
 }
@@ -467,33 +297,7 @@ take_event(struct netloop *l, const struct net_event *e)
         return;
     case NET_NONE: return;
     }
-    step(l, &ev);
-}
-
-/* A unit over the operator's bound is asked for nothing more; the core says so once (docs/PROTOCOL.md §14). */
-static void
-check_quotas(struct netloop *l)
-{
-    struct db_txn *txn = NULL;
-    struct err err;
-    uint64_t max = l->config.settings->unit_gib_max << 30;
-    if (max == 0)
-        return;
-    for (size_t i = 0; i < l->peers.n; i++) {
-        struct peer *p = &l->peers.list[i];
-        const struct unit_card *card = &p->trusted.card;
-        uint64_t bytes = 0;
-        int rc = db_begin_read(l->config.db, &txn, &err);
-        if (rc == 0)
-            rc = quota_bytes(txn, &card->unit, &bytes, &err);
-        db_abort(&txn);
-        if (rc != 0)
-            alarm_text(l, err.text);
-        if (rc != 0 || p->full == (bytes >= max))
-            continue;
-        p->full = bytes >= max;
-        give_unit(l, &card->unit, card->unit_code, &card->root_key, true, p->full);
-    }
+    netloop_step(l, &ev);
 }
 
 static void
@@ -505,7 +309,7 @@ observe(struct netloop *l)
         return;
     l->observed_ms = now.ms;
     l->unobserved = false;
-    check_quotas(l);
+    netloop_check_quotas(l);
     peers_observe(&l->peers, l->sync, now, wall_now());
     static struct sync_session_info sessions[SYNC_SESSIONS_MAX]; /* one net thread */
     size_t n = sync_sessions(l->sync, sessions, SYNC_SESSIONS_MAX);
@@ -530,7 +334,7 @@ need_capsule(void *arg, const struct unit_id *unit, const struct position *at, u
     struct sync_event ev = {
         .type = SYNC_CAPSULE_NEEDED,
         .capsule_needed = {.unit = *unit, .log = at->log, .seq = at->seq, .index = index, .hash = *hash}};
-    step(l, &ev);
+    netloop_step(l, &ev);
 }
 
 static void
@@ -538,7 +342,7 @@ keep(struct netloop *l)
 {
     struct err err;
     if (keeper_turn(&l->keeper, &l->peers, mono_now().ms, need_capsule, l, &l->keeper_more, &err) != 0)
-        alarm_text(l, err.text);
+        netloop_alarm(l, err.text);
 }
 
 static int
@@ -566,7 +370,7 @@ netloop_main(void *arg)
         if (l->wake_ms > 0 && mono_now().ms >= l->wake_ms) {
             struct sync_event tick = {.type = SYNC_TICK};
             l->wake_ms = 0;
-            step(l, &tick);
+            netloop_step(l, &tick);
         }
         keep(l);
         observe(l);
@@ -585,7 +389,7 @@ netloop_new(const struct netloop_config *config, struct netloop **ret, struct er
                              .federation = config->identity->federation,
                              .production = config->identity->production};
     struct net_config nc = {
-        .public_key = config->identity->transport_key, .listen = config->listen, .admit = admit, .arg = l};
+        .public_key = config->identity->transport_key, .listen = config->listen, .admit = netloop_admit, .arg = l};
     if (!l)
         return err_set(err, ERR_NOMEM, "peers: out of memory");
     l->config = *config;
@@ -613,10 +417,11 @@ int
 netloop_start(struct netloop *l, struct writer *w, struct err *err)
 {
     l->writer = w;
-    give_unit(l, &l->config.identity->unit, l->config.identity->unit_code, &l->config.identity->root_key, true, false);
-    int rc = load_trust(l, err);
+    netloop_give_unit(l, &l->config.identity->unit, l->config.identity->unit_code, &l->config.identity->root_key, true,
+                      false);
+    int rc = netloop_load_trust(l, err);
     if (rc == 0)
-        rc = give_all_logs(l, err);
+        rc = netloop_give_all_logs(l, err);
     if (rc == 0 && pthread_create(&l->thread, NULL, netloop_main, l) != 0)
         rc = err_set(err, ERR_UNAVAILABLE, "the net thread cannot start");
     l->running = rc == 0;

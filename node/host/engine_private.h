@@ -1,0 +1,27 @@
+/* What the files of the engine share: engine.c (groups), exec.c (operations). Private to them; the public face is engine.h. */
+#ifndef SMARTNODE_HOST_ENGINE_PRIVATE_H
+#define SMARTNODE_HOST_ENGINE_PRIVATE_H
+
+#include "node/host/engine.h"
+#include "node/host/indexer.h"
+#include "node/host/ownlog.h"
+#include "node/host/quota.h"
+
+struct engine {
+    struct engine_config config;
+    struct state *state;
+    struct apply *apply;
+    struct db_txn *txn;
+    struct ownlog own;
+    struct indexer indexer;
+    uint64_t group_events;
+    struct quota quota;
+    bool rebuild_wanted;
+    bool unit_grew; /* runs of our own unit came from elsewhere since the own log was opened */
+    bool began_log; /* in this group: it may be cut by a statement that is held */
+    bool statement; /* the own log was opened with one in this group */
+    bool logs_changed;
+    bool more; /* stored events are left to apply */
+};
+
+#endif

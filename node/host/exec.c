@@ -1,0 +1,256 @@
+/* One operation in the group: what was answered under its key, the command's check, the event or the row. See engine.h, api.h. */
+#include "node/api/idem.h"
+#include "node/host/engine_private.h"
+#include "node/host/trust.h"
+
+static void
+make_context(struct engine *e, const struct actor_id *actor, const struct member_world *world, struct command_ctx *ret)
+{
+    *ret = (struct command_ctx){.txn = e->txn,
+                                .state = e->state,
+                                .world = world,
+                                .vault = e->config.vault,
+                                .unit = e->config.identity->unit,
+                                .actor = *actor,
+                                .today = e->config.today(e->config.arg),
+                                .random = e->config.random,
+                                .random_arg = e->config.arg};
+    memcpy(ret->unit_code, e->config.identity->unit_code, sizeof(ret->unit_code));
+}
+
+static int
+check_office_tag(struct engine *e, const struct api_op *op, struct err *err)
+{
+    struct office_info info = {.id = op->office.id};
+    struct place_row row;
+    uint8_t key[KEY_OFFICE];
+    struct slice value;
+    if (!op->has_if_match)
+        return 0;
+    key_office(key, &e->config.identity->unit, &op->office.id);
+    int rc = state_get(e->state, TABLE_OFFICES, slice_of(key, sizeof(key)), &value, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? err_set(err, ERR_NOTFOUND, "no such office") : rc;
+    rc = place_row_decode(value, &e->config.identity->unit, &op->office.id, &row, err);
+    if (rc != 0)
+        return rc;
+    bool there = office_state_at(&row, e->config.today(e->config.arg), &info.state);
+    struct hash tag = api_office_tag(&info.id, &info.state);
+    place_row_release(&row);
+    if (!there || !TYPE_EQ(&tag, &op->if_match))
+        return err_field(err, ERR_CONFLICT, "if-match", "the office has changed since it was read");
+    return 0;
+}
+
+static int
+check_unit_tag(struct engine *e, const struct api_op *op, struct err *err)
+{
+    struct unit_described facts = {0};
+    struct place_row row;
+    struct slice value;
+    static const struct office_id no_office = {{0}};
+    bool there = false;
+    if (!op->has_if_match)
+        return 0;
+    int rc = state_get(e->state, TABLE_UNITS, slice_of(e->config.identity->unit.b, HASH_BYTES), &value, err);
+    if (rc == 0)
+        rc = place_row_decode(value, &e->config.identity->unit, &no_office, &row, err);
+    if (rc == 0) {
+        there = unit_state_at(&row, e->config.today(e->config.arg), &facts);
+        place_row_release(&row);
+    }
+    if (rc != 0 && rc != ERR_NOTFOUND)
+        return rc;
+    struct hash tag = api_unit_tag(&facts);
+    if (!there || !TYPE_EQ(&tag, &op->if_match))
+        return err_field(err, ERR_CONFLICT, "if-match", "the unit has changed since it was read");
+    return 0;
+}
+
+static int
+draft_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct draft *ret, struct err *err)
+{
+    int rc = 0;
+    switch (op->kind) {
+    case OP_MEMBER:
+        if (op->member.office_text[0] != '\0') {
+            rc = office_find(ctx, op->member.office_text, &op->member.request.office, err);
+            op->member.request.has_office = rc == 0;
+        }
+        return rc != 0 ? rc : command_member(ctx, &op->member.request, ret, err);
+    case OP_OFFICE_OPEN: return command_office_open(ctx, &op->office.facts, op->office.effective, ret, err);
+    case OP_OFFICE_CHANGE:
+        rc = check_office_tag(e, op, err);
+        return rc != 0 ? rc
+                       : command_office_change(ctx, &op->office.id, &op->office.facts, op->office.effective, ret, err);
+    case OP_OFFICE_CLOSE:
+        rc = check_office_tag(e, op, err);
+        return rc != 0 ? rc : command_office_close(ctx, &op->office.id, op->office.effective, ret, err);
+    case OP_UNIT_DESCRIBE:
+        rc = check_unit_tag(e, op, err);
+        return rc != 0 ? rc : command_unit_describe(ctx, &op->unit.facts, op->unit.effective, ret, err);
+    default: break;
+    }
+    return err_set(err, ERR_INVALID, "no such operation");
+}
+
+/* An event. op's own refusal is in op->result.err and 0 comes back; other errors are the group's. */
+static int
+exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err)
+{
+    struct member_world world;
+    struct command_ctx ctx;
+    struct draft draft;
+    apply_world(e->apply, e->txn, &world);
+    make_context(e, actor, &world, &ctx);
+    struct err refusal;
+    int rc = ownlog_clock(&e->own, e->txn, &refusal);
+    if (rc == 0 && indexer_full(&e->indexer))
+        rc = err_set(&refusal, ERR_FULL, "the vault cannot be written: its disk or map is full");
+    if (rc == 0)
+        rc = draft_for(e, &ctx, op, &draft, &refusal);
+    if (rc != 0) {
+        op->result.err = refusal;
+        return db_error(e->txn, err);
+    }
+    rc = ownlog_write(&e->own, e->txn, &draft, &op->result.position, err);
+    if (rc == 0) {
+        op->result.has_position = true;
+        op->result.has_subject = draft.payload.common.has_subject;
+        op->result.subject = draft.payload.common.subject;
+        e->group_events++;
+    }
+    if (rc == 0 && op->kind == OP_MEMBER)
+        rc = indexer_add(&e->indexer, &op->member.request.person, &op->result.subject, &op->result.position, err);
+    draft_release(&draft);
+    return rc;
+}
+
+static int
+exec_token(struct engine *e, struct api_op *op, struct err *err)
+{
+    struct slice key = slice_of(op->token.hash.b, sizeof(op->token.hash.b));
+    struct slice value;
+    struct buf row;
+    struct err refusal;
+    buf_init(&row, TOKEN_ROW_BYTES_MAX);
+    int rc = 0;
+    if (op->kind == OP_TOKEN_REVOKE) {
+        rc = db_get(e->txn, TABLE_TOKENS, key, &value, &refusal);
+        if (rc == 0)
+            rc = token_row_decode(value, &op->token.row, &refusal);
+        if (rc == 0 && op->token.row.revoked.ms == 0)
+            op->token.row.revoked = e->config.now(e->config.arg);
+    }
+    if (rc == 0)
+        rc = token_row_encode(&op->token.row, &row, &refusal);
+    if (rc == 0)
+        rc = db_put(e->txn, TABLE_TOKENS, key, buf_slice(&row), &refusal);
+    if (rc != 0)
+        op->result.err = refusal;
+    buf_free(&row);
+    return db_error(e->txn, err);
+}
+
+static int
+exec_peer(struct engine *e, struct api_op *op, struct err *err)
+{
+    struct err refusal;
+    int rc = op->kind == OP_PEER_TRUST ? trust_pin(e->txn, e->config.identity, op->peer_trust.card, NULL, &refusal)
+                                       : trust_remove(e->txn, &op->peer_remove.unit, &refusal);
+    if (rc != 0)
+        op->result.err = refusal;
+    return db_error(e->txn, err);
+}
+
+static int
+replay(struct engine *e, struct api_op *op, const struct idem_row *row, struct err *err)
+{
+    struct stored_event ev;
+    struct event_common common;
+    struct log_row log;
+    op->result.replayed = true;
+    op->result.status = row->status;
+    if (row->log_no == 0)
+        return 0;
+    /* An event of this very group is not stored yet; its log is the one being written. */
+    int rc = evlog_get(e->txn, row->log_no, &log, err);
+    if (rc != 0)
+        return rc;
+    op->result.has_position = true;
+    op->result.position = (struct position){.log = log.id, .seq = row->seq};
+    if (row->seq > log.head_seq) {
+        if (!e->own.open || e->own.row.no != row->log_no || !ownlog_payload(&e->own, row->seq, &ev.payload))
+            return err_set(err, ERR_CORRUPT, "an idempotency key names event %llu, which is not there",
+                           (unsigned long long)row->seq);
+    } else {
+        rc = evlog_event(e->txn, row->log_no, row->seq, &ev, err);
+    }
+    if (rc == 0 && ev.payload.len > 0 && event_common_decode(ev.payload, &common, err) == 0 && common.has_subject) {
+        op->result.has_subject = true;
+        op->result.subject = common.subject;
+    }
+    return rc;
+}
+
+/* 1 = answered from what was kept (or refused), 0 = go on. */
+static int
+idem_look(struct engine *e, struct api_op *op, struct err *err)
+{
+    struct slice value;
+    struct idem_row row;
+    struct err ignored;
+    if (!op->idempotent)
+        return 0;
+    int rc = db_get(e->txn, TABLE_IDEMPOTENCY, slice_of(op->idem_key.b, sizeof(op->idem_key.b)), &value, &ignored);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : db_error(e->txn, err);
+    rc = idem_row_decode(value, &row, err);
+    if (rc != 0)
+        return rc;
+    if (!TYPE_EQ(&row.request_hash, &op->request_hash)) {
+        err_field(&op->result.err, ERR_EXISTS, "idempotency-key", "this key was used for another request");
+        return 1;
+    }
+    rc = replay(e, op, &row, err);
+    return rc != 0 ? rc : 1;
+}
+
+static int
+idem_keep(struct engine *e, const struct api_op *op, struct err *err)
+{
+    uint8_t value[IDEM_ROW_BYTES], time_key[IDEM_TIME_KEY_BYTES];
+    struct idem_row row = {
+        .request_hash = op->request_hash, .status = op->result.status, .recorded = e->config.now(e->config.arg)};
+    if (op->result.has_position) {
+        row.log_no = e->own.row.no;
+        row.seq = op->result.position.seq;
+    }
+    idem_row_encode(&row, value);
+    idem_time_key(row.recorded, &op->idem_key, time_key);
+    int rc = db_put(e->txn, TABLE_IDEMPOTENCY, slice_of(op->idem_key.b, sizeof(op->idem_key.b)),
+                    slice_of(value, sizeof(value)), err);
+    if (rc == 0)
+        rc = db_put(e->txn, TABLE_IDEM_TIME, slice_of(time_key, sizeof(time_key)), slice_of("", 1), err);
+    return rc;
+}
+
+int
+engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err)
+{
+    op->result = (struct api_result){0};
+    int rc = idem_look(e, op, err);
+    if (rc != 0)
+        return rc > 0 ? 0 : rc;
+    switch (op->kind) {
+    case OP_TOKEN_CREATE:
+    case OP_TOKEN_REVOKE: rc = exec_token(e, op, err); break;
+    case OP_PEER_TRUST:
+    case OP_PEER_REMOVE: rc = exec_peer(e, op, err); break;
+    default: rc = exec_event(e, actor, op, err); break;
+    }
+    if (rc != 0 || op->result.err.code != ERR_NONE)
+        return rc;
+    op->result.status = op->status_on_success;
+    return op->idempotent ? idem_keep(e, op, err) : 0;
+}
