@@ -179,7 +179,7 @@ static int
 write_line(struct exporter *x, struct err *err)
 {
     int rc = buf_check(&x->line, "export", err);
-    if (rc == 0 && fwrite(x->line.data, 1, x->line.len, x->to) != x->line.len)
+    if (rc == 0 && x->line.len > 0 && fwrite(x->line.data, 1, x->line.len, x->to) != x->line.len)
         rc = err_errno(err, "export");
     buf_clear(&x->line);
     return rc;
