@@ -10,6 +10,7 @@
 #include "node/api/request.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 
 enum {
     CONNECTIONS_DEFAULT = 512,
@@ -455,6 +456,7 @@ daemon_start(struct api *a, const struct api_config *config, struct err *err)
     }
     options[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     unsigned connections = config->connections_max != 0 ? config->connections_max : CONNECTIONS_DEFAULT;
+    errno = 0;
     a->daemon = MHD_start_daemon(
         flags, config->port, NULL, NULL, on_request, a, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, a, MHD_OPTION_NOTIFY_COMPLETED, on_completed, a,
@@ -463,6 +465,9 @@ daemon_start(struct api *a, const struct api_config *config, struct err *err)
         (unsigned)(a->idle_ms / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(2 * HEAD_BYTES_MAX),
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_POOL_SIZE, config->threads > 1 ? config->threads : 0,
         MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    if (a->daemon == NULL && errno == EADDRINUSE) {
+        return err_set(err, ERR_BUSY, "the port is in use by another program");
+    }
     if (a->daemon == NULL) {
         return err_set(err, ERR_IO, "cannot listen on %s port %u",
                        config->listen != NULL ? config->listen : "127.0.0.1", (unsigned)config->port);

@@ -128,6 +128,12 @@ set_config(struct init_args *a, int key, const char *arg, struct argp_state *sta
     return 0;
 }
 
+static bool
+described_in_full(const struct unit_described *u)
+{
+    return u->country[0] && u->currency[0] && u->n_languages > 0 && u->time_zone.s[0] && u->share_price_minor > 0;
+}
+
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
@@ -137,8 +143,12 @@ on_option(int key, char *arg, struct argp_state *state)
     case 'u': a->code = arg; return 0;
     case 'n': a->name = arg; return 0;
     case 'f': a->federation = arg; return 0;
-    case OPT_PRODUCTION: a->production = 1; return 0;
-    case OPT_TEST: a->production = 0; return 0;
+    case OPT_PRODUCTION:
+    case OPT_TEST:
+        if (a->production == (key == OPT_TEST))
+            argp_error(state, "--production and --test exclude each other");
+        a->production = key == OPT_PRODUCTION;
+        return 0;
     case OPT_KEYS: a->keys_out = arg; return 0;
     case OPT_SINCE: a->since = arg; return 0;
     case OPT_OFFICE:
@@ -150,6 +160,10 @@ on_option(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!a->code || !a->name || !a->federation || a->production < 0 || !a->keys_out)
             argp_error(state, "--unit, --name, --federation, --keys-out and one of --production and --test are needed");
+        /* Found out later, it would leave a node whose unit is not described. */
+        if ((a->described || a->n_offices > 0) && !described_in_full(&a->unit))
+            argp_error(state, "--country, --currency, --language, --time-zone and --share-price go together: a unit is "
+                              "described in full, or later over the API");
         return 0;
     default: break;
     }

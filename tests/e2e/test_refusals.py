@@ -146,6 +146,17 @@ class RequestTest(unittest.TestCase):
         self.refused(428, "if-match", "POST", path + "/shares", body)
         self.refused(400, "if-match", "POST", path + "/shares", body, headers={"If-Match": '"nonsense"'})
 
+    def test_a_change_of_an_office_or_a_unit_that_was_changed_meanwhile_is_refused(self):
+        made = self.be.post("/v1/units/BE/offices", {"name": "Luik", "city": "Luik", "country": "BE"}, role="operator")
+        unit = {"name": "Smart in Belgium", "country": "BE", "currency": "EUR", "languages": ["fr"], "time_zone": "Europe/Brussels",
+                "contribution_bp": 650, "share_price_minor": 3000}
+        for method, path, body in (("PATCH", "/v1/units/BE/offices/" + made.json["id"], {"city": "Liège"}), ("PUT", "/v1/units/BE", unit)):
+            old = {"If-Match": self.be.call("GET", path, role="operator").headers["ETag"]}
+            answer = self.be.call(method, path, body, role="operator", headers=old)
+            self.assertEqual(answer.status, 200, repr(answer))
+            self.cluster.wait_equal()
+            self.refused(412, "if-match", method, path, body, role="operator", headers=old)
+
     def test_an_idempotency_key_stands_for_one_request(self):
         first = self.be.post("/v1/members", admission("once", "Brussel"), key="the-key")
         self.cluster.wait_equal()
@@ -280,11 +291,11 @@ class StartTest(unittest.TestCase):
         self.assert_unchanged()
 
     def test_a_port_that_is_in_use_is_named(self):
-        for port, status in ((self.be.http_port, 1), (self.be.sync_port, 5)):
+        for port in self.be.http_port, self.be.sync_port:
             with socket.socket() as other:
                 other.bind(("127.0.0.1", port))
                 other.listen(1)
-                self.start_refused(str(port), status=status)
+                self.start_refused(str(port), "in use", status=5)
         self.assert_unchanged()
 
     def test_data_of_another_unit_than_the_key_is_refused(self):
@@ -345,6 +356,14 @@ class StartTest(unittest.TestCase):
                    os.path.join(self.cluster.folder, "more-keys"), status=1)
         self.assertIn("nothing was changed", done.stderr)
         self.assert_unchanged()
+
+    def test_init_that_cannot_describe_the_unit_or_is_of_two_kinds_makes_nothing(self):
+        data, keys = (os.path.join(self.cluster.folder, name) for name in ("unmade", "unmade-keys"))
+        common = ("init", "--data", data, "--unit", "XX", "--name", "x", "--federation", "smart", "--keys-out", keys)
+        for options, said in ((("--test", "--office", "Lille"), "--share-price"), (("--test", "--country", "FR"), "--time-zone"),
+                              (("--test", "--production"), "exclude"), (("--production", "--test"), "exclude")):
+            self.assertIn(said, run(*common, *options, status=2).stderr)
+        self.assertFalse(os.path.exists(data) or os.path.exists(keys))
 
     def trust_refused(self, other, *texts):
         done = self.be.trust(other, status=1)
