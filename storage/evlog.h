@@ -79,10 +79,12 @@ int evlog_event(struct db_txn *txn, uint32_t log_no, uint64_t seq, struct stored
 int evlog_chain_at(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct chain_value *ret,
                    struct err *err) NODISCARD;
 /* The same with chain values kept of one stored run, for callers that ask often: a run that is asked event by event is hashed once,
- * not once for each. Zeroed = empty. Kept by the run's chain value, which says all of its headers: it is never out of date, whatever
- * is appended, aborted or replaced meanwhile, and may be used with any transaction and log. */
+ * not once for each. Zeroed = empty. Kept by the run's first seq and its chain value, which says all headers up to there: it is never out
+ * of date, whatever is appended, aborted or replaced meanwhile, and may be used with any transaction and log. The first seq belongs to it:
+ * after a group that was given up the same events may come again in runs that begin elsewhere and end alike. */
 struct evlog_chains {
     uint32_t n; /* values known */
+    uint64_t first;
     struct chain_value after;
     struct chain_value values[RUN_EVENTS_MAX];
 };

@@ -187,8 +187,9 @@ evlog_chain_at_kept(struct db_txn *txn, const struct log_row *row, uint64_t seq,
         return frames_broken(err);
     memcpy(&place, run.chain_after.b, sizeof(place));
     struct evlog_chains *c = &chains[place % n_chains];
-    if (!TYPE_EQ(&c->after, &run.chain_after)) {
+    if (c->first != run.first || !TYPE_EQ(&c->after, &run.chain_after)) {
         c->n = 0;
+        c->first = run.first;
         c->after = run.chain_after;
     }
     uint32_t index = (uint32_t)(seq - run.first);
@@ -203,6 +204,7 @@ evlog_chain_at(struct db_txn *txn, const struct log_row *row, uint64_t seq, stru
 {
     struct evlog_chains once; /* values are written before they are read */
     once.n = 0;
+    once.first = 0;
     memset(&once.after, 0, sizeof(once.after));
     return evlog_chain_at_kept(txn, row, seq, &once, 1, ret, err);
 }

@@ -478,6 +478,55 @@ every_step_may_fail_and_leaves_the_logs_as_they_were(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* Stores events 1 to n of the unit's log, a run ending at each of the given seqs. The same arguments give the same events. */
+static void
+store_in_runs(struct test_log *log, const struct test_unit *u, struct db_txn *txn, const uint64_t *ends, size_t n_ends,
+              struct log_row *ret_row)
+{
+    test_log_start(log, u, 1, NULL, 0);
+    for (size_t i = 0; i < n_ends; i++) {
+        while (log->seq < ends[i])
+            test_log_filler(log);
+        test_log_store(log, txn, ret_row);
+    }
+}
+
+static void
+kept_chain_values_know_where_their_run_begins(void **state)
+{
+    static const uint64_t wide[] = {4, 10}, narrow[] = {4, 6, 10};
+    static struct evlog_chains kept[1];
+    struct test_unit u;
+    struct test_log logs[2];
+    struct log_row rows[2];
+    struct db_txn *txns[2] = {NULL, NULL};
+    struct db *dbs[2];
+    char dirs[2][TEST_PATH_MAX];
+    struct err err;
+    (void)state;
+    test_unit_make(&u, "BE", 1);
+    for (int i = 0; i < 2; i++) {
+        test_dir_make(dirs[i]);
+        dbs[i] = test_db_open_volatile(dirs[i], DB_MAIN);
+        assert_int_equal(db_begin_write(dbs[i], &txns[i], &err), 0);
+        store_in_runs(&logs[i], &u, txns[i], i == 0 ? wide : narrow, i == 0 ? ARRAY_LEN(wide) : ARRAY_LEN(narrow),
+                      &rows[i]);
+    }
+    assert_memory_equal(&rows[0].head_chain, &rows[1].head_chain, sizeof(rows[0].head_chain));
+    for (uint64_t seq = 1; seq <= 10; seq++) {
+        struct chain_value a, b;
+        assert_int_equal(evlog_chain_at_kept(txns[0], &rows[0], seq, kept, 1, &a, &err), 0);
+        assert_int_equal(evlog_chain_at_kept(txns[1], &rows[1], seq, kept, 1, &b, &err), 0);
+        assert_memory_equal(&a, &b, sizeof(a));
+    }
+    for (int i = 0; i < 2; i++) {
+        db_abort(&txns[i]);
+        test_log_release(&logs[i]);
+        db_close(&dbs[i]);
+        test_dir_remove(dirs[i]);
+    }
+}
+
 int
 main(void)
 {
@@ -489,6 +538,7 @@ main(void)
         TEST(runs_are_joined_up_to_256_events),
         TEST(runs_are_joined_up_to_256_kib),
         TEST(a_walk_sees_every_event_even_while_the_walker_writes),
+        cmocka_unit_test(kept_chain_values_know_where_their_run_begins),
         TEST(receipts_hold_for_every_event),
         TEST(evidence_holds_at_every_position),
         TEST(truncation_goes_back_to_a_seal_and_the_log_goes_on),
