@@ -170,10 +170,61 @@ on_option(int key, char *arg, struct argp_state *state)
     return key >= OPT_LISTEN ? set_config(a, key, arg, state) : set_unit_fact(a, key, arg, state);
 }
 
+/* Where a path leads, links and dots resolved, also if its last parts are not there yet. */
+static int
+resolve(const char *path, char ret[PATH_BYTES_MAX], struct err *err)
+{
+    char head[PATH_BYTES_MAX], real[PATH_BYTES_MAX];
+    size_t len = strlen(path), cut = len;
+    if (len == 0 || len >= PATH_BYTES_MAX - 2)
+        return err_set(err, ERR_INVALID, "%.60s: not a path that can be used", path);
+    for (;;) {
+        snprintf(head, sizeof(head), "%.*s", (int)cut, path);
+        if (realpath(cut > 0 ? head : path[0] == '/' ? "/" : ".", real))
+            break;
+        if (errno != ENOENT || cut == 0)
+            return err_errno(err, "%s", path);
+        while (cut > 0 && path[cut - 1] == '/')
+            cut--;
+        while (cut > 0 && path[cut - 1] != '/')
+            cut--;
+    }
+    while (path[cut] == '/')
+        cut++;
+    size_t n = strlen(real);
+    if (n + 1 + len - cut >= PATH_BYTES_MAX)
+        return err_set(err, ERR_LIMIT, "%.60s…: path too long", path);
+    memcpy(ret, real, n);
+    if (cut < len && (n == 0 || real[n - 1] != '/'))
+        ret[n++] = '/';
+    memcpy(ret + n, path + cut, len - cut + 1);
+    return 0;
+}
+
+/* The offline keys must not lie where a thief of the data, or its backup, finds them. */
+static int
+check_keys_out(const char *keys_out, const char *data, struct err *err)
+{
+    char keys[PATH_BYTES_MAX], dir[PATH_BYTES_MAX];
+    int rc = resolve(keys_out, keys, err);
+    if (rc == 0)
+        rc = resolve(data, dir, err);
+    if (rc != 0)
+        return rc;
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    if (strncmp(keys, dir, n) == 0 && (keys[n] == '/' || keys[n] == '\0' || n == 1))
+        return err_field(err, ERR_INVALID, "keys-out", "the root and recovery keys must not lie in the data directory");
+    return 0;
+}
+
 static int
 check(const struct init_args *a, const char *path, struct civil_date *ret_since, struct err *err)
 {
-    size_t n = strlen(path);
+    int rc = check_keys_out(a->keys_out, path, err);
+    if (rc != 0)
+        return rc;
     if (!unit_code_ok(a->code))
         return err_field(err, ERR_INVALID, "unit", "%.20s: a unit's code is 2 to 8 of A-Z and 0-9, first a letter",
                          a->code);
@@ -183,8 +234,6 @@ check(const struct init_args *a, const char *path, struct civil_date *ret_since,
         a->federation[0] == '\0')
         return err_field(err, ERR_INVALID, "federation", "the federation's name must be text of at most %d bytes",
                          NAME_BYTES_MAX);
-    if (strncmp(a->keys_out, path, n) == 0 && (a->keys_out[n] == '/' || a->keys_out[n] == '\0'))
-        return err_field(err, ERR_INVALID, "keys-out", "the root and recovery keys must not lie in the data directory");
     if (a->since)
         return date_parse(a->since, "since", ret_since, err);
     *ret_since = DATE_NONE;

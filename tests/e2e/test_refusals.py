@@ -365,6 +365,16 @@ class StartTest(unittest.TestCase):
             self.assertIn(said, run(*common, *options, status=2).stderr)
         self.assertFalse(os.path.exists(data) or os.path.exists(keys))
 
+    def test_offline_keys_do_not_go_into_the_data_directory_by_whatever_path(self):
+        data = os.path.join(self.cluster.folder, "apart")
+        os.mkdir(data)
+        os.symlink("apart", os.path.join(self.cluster.folder, "alias"))
+        for keys in (data, os.path.join(data, "keys"), os.path.join(self.cluster.folder, "alias", "keys"), os.path.relpath(data) + "//keys",
+                     os.path.join(data, "..", "apart", "k")):
+            done = run("init", "--data", data, "--unit", "XX", "--name", "x", "--federation", "smart", "--test", "--keys-out", keys, status=1)
+            self.assertIn("keys-out", done.stderr)
+        self.assertEqual(os.listdir(data), [])
+
     def trust_refused(self, other, *texts):
         done = self.be.trust(other, status=1)
         for text in texts:
