@@ -119,5 +119,39 @@ class RestoreTest(unittest.TestCase):
         self.cluster.wait_equal()
 
 
+NINE = ("BE", "AT", "DE", "ES", "FR", "HU", "IT", "NL", "SE")
+
+
+class WholeFederationTest(unittest.TestCase):
+    def test_a_restored_node_writes_with_nobody_in_reach_and_all_nine_end_with_the_same_state(self):
+        nine = Cluster(*NINE, start=False)
+        self.addCleanup(nine.close)
+        be, others = nine["BE"], [nine[code] for code in NINE[1:]]
+        for node in nine:
+            for role in ("desk", "operator", "reports"):
+                node.token(role)  # now, so that the copy has them
+        old = os.path.join(nine.folder, "old")
+        be.start()
+        be.admit_many("kept-%d" % n for n in range(5))
+        self.assertEqual(be.stop(), 0)
+        be.copy_data(old)
+        nine.start()
+        be.admit_many("lost-%d" % n for n in range(10))
+        nine.wait_members({"BE": 15})
+        for node in nine:
+            self.assertEqual(node.stop(), 0)
+
+        be.replace_data(old)
+        be.start()
+        be.admit_many("after-%d" % n for n in range(3))
+        self.assertEqual(be.members(), 8)
+        for node in others:
+            node.start()
+        others[0].admit("elsewhere")
+        nine.wait_members({"BE": 18, others[0].code: 1})
+        nine.wait_equal()
+        self.assertEqual(len(nine.nodes), 9)
+
+
 if __name__ == "__main__":
     unittest.main()
