@@ -59,6 +59,7 @@ enum capsule_class {
     CLASS_BANK = 3,
     CLASS_ACTIVITY = 4,
     CLASS_NOTE = 5,
+    CLASS_COUNTING = 6, /* a key, never a capsule */
     CLASS_KEY = 15
 };
 int capsule_seal(const struct data_key *key, uint8_t class, const uint8_t nonce[24], struct slice plain,

@@ -23,6 +23,10 @@ enum {
     SHARES_MAX = 1000000, /* in one event */
     SHARE_PRICE_MINOR_MAX = 1000000000,
     SHARES_HELD_MAX = 1000000000,
+    ACTIVITY_CELLS_MAX = 64, /* in one person.active */
+    FIGURES_MAX = 400,       /* in one period.closed */
+    TEXT_VERSION_MAX = 64,   /* bytes of a consent's text version */
+    RATE_BP_MAX = 10000,
 };
 
 /* Registry of kinds, §9. */
@@ -46,9 +50,30 @@ enum event_kind {
     KIND_MEMBER_RESIGNED = 41,
     KIND_MEMBER_EXCLUDED = 42,
     KIND_MEMBER_DECEASED = 43,
+    KIND_SHARES_REPAID = 44,
+    KIND_REPRESENTATIVE_NAMED = 45,
+    KIND_REPRESENTATIVE_ENDED = 46,
+    KIND_MEMBER_MERGED = 47,
+    KIND_MEMBER_ABSORBED = 48,
+    KIND_CONSENT_GIVEN = 49,
+    KIND_CONSENT_WITHDRAWN = 50,
+    KIND_ENTRY_CANCELLED = 51,
+    KIND_ACTIVITY_OPENED = 104,
+    KIND_ACTIVITY_CHANGED = 105,
+    KIND_ACTIVITY_CLOSED = 106,
+    KIND_ACTIVITY_CANCELLED = 107,
+    KIND_INVOICE_ISSUED = 108,
+    KIND_INVOICE_CREDITED = 109,
+    KIND_INVOICE_CANCELLED = 110,
+    KIND_PERSON_ACTIVE = 112,
+    KIND_PERIOD_CLOSED = 256,
 };
 
-enum ref_role { REF_PREDECESSOR = 1, REF_CORRECTS = 2, REF_APPLICATION = 3, REF_REQUEST = 4 };
+/* §9: 10^12, 10^15. */
+#define DOCUMENT_MINOR_MAX INT64_C(1000000000000)
+#define REPAID_MINOR_MAX INT64_C(1000000000000000)
+
+enum ref_role { REF_PREDECESSOR = 1, REF_CORRECTS = 2, REF_APPLICATION = 3, REF_REQUEST = 4, REF_CANCELS = 9 };
 enum category { CATEGORY_A = 1, CATEGORY_B = 2, CATEGORY_C = 3 };
 enum person_type { PERSON_NATURAL = 1, PERSON_LEGAL = 2 };
 enum date_precision { PRECISION_DAY = 0, PRECISION_MONTH = 1 };
@@ -171,6 +196,90 @@ struct share_subscription {
     char currency[CURRENCY_MAX];
 };
 
+/* Kind 44, and what kind 48 brings (shares 0 = nothing). */
+struct share_amount {
+    uint64_t shares;
+    int64_t amount_minor;
+    char currency[CURRENCY_MAX];
+    bool owed; /* kind 48 */
+};
+
+struct consent {
+    uint16_t purpose;
+    char text_version[TEXT_VERSION_MAX + 1]; /* empty = not said; kind 49 */
+};
+
+/* What is in clear of work: kinds 104, 105, 108, and the cells of 112. */
+struct activity_facets {
+    struct office_id office;
+    uint16_t sector;
+    bool culture;
+};
+
+struct invoice_facts {
+    struct activity_facets facets;
+    int64_t amount_minor; /* without tax */
+    char currency[CURRENCY_MAX];
+    uint16_t rate_bp;
+    int64_t contribution_minor;
+};
+
+struct credit_facts {
+    int64_t amount_minor, contribution_minor;
+};
+
+struct activity_cell {
+    struct activity_facets facets;
+    char currency[CURRENCY_MAX];
+};
+/* The order of §9: office, sector, culture, currency. */
+int activity_cell_compare(const struct activity_cell *a, const struct activity_cell *b);
+
+/* Figures of a closed period: registry in §9. */
+enum figure_number {
+    FIGURE_MEMBERS = 1,
+    FIGURE_JOINED,
+    FIGURE_RESIGNED,
+    FIGURE_WITHDRAWN,
+    FIGURE_EXCLUDED,
+    FIGURE_DECEASED,
+    FIGURE_MOVED_IN,
+    FIGURE_MOVED_OUT,
+    FIGURE_CHANGED_IN,
+    FIGURE_CHANGED_OUT,
+    FIGURE_APPLIED,
+    FIGURE_REFUSED,
+    FIGURE_REQUESTED,
+    FIGURE_REQUEST_REFUSED,
+    FIGURE_MERGED,
+    FIGURE_SHARES = 32,
+    FIGURE_CAPITAL,
+    FIGURE_SHARES_SUBSCRIBED,
+    FIGURE_CAPITAL_SUBSCRIBED,
+    FIGURE_SHARES_ENDED,
+    FIGURE_CAPITAL_ENDED,
+    FIGURE_SHARES_REPAID,
+    FIGURE_CAPITAL_REPAID,
+    FIGURE_INVOICES = 64,
+    FIGURE_TURNOVER,
+    FIGURE_CONTRIBUTION,
+    FIGURE_CREDIT_NOTES,
+    FIGURE_CREDITED,
+    FIGURE_CONTRIBUTION_BACK,
+    FIGURE_ACTIVE_PEOPLE,
+};
+struct period_figure {
+    uint16_t number;
+    uint8_t category;            /* 0 = all */
+    char currency[CURRENCY_MAX]; /* empty = none */
+    int64_t value;
+};
+
+/* Month that an invoice id begins with: (year − 1900) × 12 + month − 1 (§2). The date is the first of the month. */
+uint16_t invoice_id_month(const struct subject_id *id);
+uint16_t month_number(struct civil_date d);
+struct civil_date month_first(uint16_t number);
+
 struct event_payload {
     struct event_common common;
     uint16_t kind;
@@ -185,7 +294,28 @@ struct event_payload {
         struct {
             bool has_office;
             struct office_id office;
-        } data; /* kind 37 */
+        } data;                     /* kind 37 */
+        struct share_amount repaid; /* kind 44 */
+        struct subject_id other;    /* kinds 45, 46: the representative; 47: the record kept */
+        struct {
+            struct subject_id from;
+            struct share_amount brought;
+        } absorbed;                      /* kind 48 */
+        struct consent consent;          /* kinds 49, 50 */
+        struct activity_facets activity; /* kinds 104, 105 */
+        struct invoice_facts invoice;    /* kind 108 */
+        struct credit_facts credit;      /* kind 109 */
+        /* Lists are not in the struct, for it is on every path: encoding takes the caller's arrays; a decoded payload has n and is read
+         * with active_cells_read, closed_figures_read. */
+        struct {
+            size_t n;
+            const struct activity_cell *cells;
+        } active; /* kind 112 */
+        struct {
+            uint16_t year;
+            size_t n;
+            const struct period_figure *figures;
+        } closed; /* kind 256 */
     };
 };
 
@@ -203,6 +333,9 @@ int event_payload_encode(const struct event_payload *p, struct buf *out, struct 
  * ERR_NOMEM over the memory budget. Slices in ret borrow from bytes. */
 int event_payload_decode(uint16_t kind, uint16_t version, struct slice bytes, struct event_payload *ret,
                          struct err *err) NODISCARD;
+/* The lists of a payload of kind 112 or 256 that event_payload_decode took; ret: ACTIVITY_CELLS_MAX, FIGURES_MAX. Number read. */
+size_t active_cells_read(struct slice payload, struct activity_cell *ret);
+size_t closed_figures_read(struct slice payload, struct period_figure *ret);
 /* Reads fields 1–5 of any payload, known kind or not. ERR_INVALID if malformed. */
 int event_common_decode(struct slice bytes, struct event_common *ret, struct err *err) NODISCARD;
 

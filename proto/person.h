@@ -24,6 +24,21 @@ struct person_bank {
     struct person_text iban;
 };
 
+/* Class 4: what an activity, invoice or credit note is about (§6). */
+struct activity_links {
+    struct subject_id member;
+    bool has_unit; /* of the member; else the writing unit's */
+    struct unit_id unit;
+    bool has_activity;
+    struct subject_id activity;
+    struct civil_date day; /* DATE_NONE if unknown */
+    struct person_text number, client, client_number, text;
+};
+
+struct person_note {
+    char s[NOTE_TEXT_MAX + 1];
+};
+
 struct keyed_class {
     uint8_t class;
     uint32_t generation;
@@ -37,6 +52,15 @@ int person_contact_encode(const struct person_contact *p, struct buf *out, struc
 int person_contact_decode(struct slice bytes, struct person_contact *ret, struct err *err) NODISCARD;
 int person_bank_encode(const struct person_bank *p, struct buf *out, struct err *err) NODISCARD;
 int person_bank_decode(struct slice bytes, struct person_bank *ret, struct err *err) NODISCARD;
+int activity_links_encode(const struct activity_links *p, struct buf *out, struct err *err) NODISCARD;
+int activity_links_decode(struct slice bytes, struct activity_links *ret, struct err *err) NODISCARD;
+int person_note_encode(const struct person_note *p, struct buf *out, struct err *err) NODISCARD;
+int person_note_decode(struct slice bytes, struct person_note *ret, struct err *err) NODISCARD;
+
+/* Counting (§6): the key that a grant passes on, and the pseudonym that kind 112 has as its subject. */
+void counting_year_key(const struct data_key *counting_key, uint16_t year, struct data_key *ret);
+struct subject_id counting_pseudonym(const struct data_key *year_key);
+
 /* Plaintext of a key capsule (class 15). */
 enum key_use { KEY_USE_ESCROW_DAY = 1, KEY_USE_ESCROW_DATA = 2, KEY_USE_GRANT = 3, KEY_USE_PASS = 4 };
 struct key_capsule_content {

@@ -27,6 +27,13 @@ static const struct {
     [TABLE_VOIDS] = {"voids", DB_MAIN, 5},
     [TABLE_CONFLICTS] = {"conflicts", DB_MAIN, 6},
     [TABLE_CAPITAL] = {"capital", DB_MAIN, 7},
+    [TABLE_ACTIVITIES] = {"activities", DB_MAIN, 8},
+    [TABLE_INVOICES] = {"invoices", DB_MAIN, 9},
+    [TABLE_ACTIVE] = {"active", DB_MAIN, 10},
+    [TABLE_WORK] = {"work", DB_MAIN, 11},
+    [TABLE_PEOPLE] = {"people", DB_MAIN, 12},
+    [TABLE_SHARE_OPS] = {"share-operations", DB_MAIN, 13},
+    [TABLE_PERIODS] = {"periods", DB_MAIN, 14},
     [TABLE_VAULT_META] = {"vault-meta", DB_VAULT, 0},
     [TABLE_SLOTS] = {"slots", DB_VAULT, 0},
     [TABLE_BLIND_INDEX] = {"blind-index", DB_VAULT, 0},
@@ -130,4 +137,67 @@ key_capital(uint8_t out[KEY_CAPITAL], const struct unit_id *unit, enum period_ki
     uint8_t *p = put(out, unit->b, sizeof(unit->b));
     key_period(p, kind, d);
     put(p + KEY_PERIOD, currency, 3);
+}
+
+void
+key_activity(uint8_t out[KEY_ACTIVITY], const struct unit_id *unit, const struct subject_id *activity)
+{
+    put(put(out, unit->b, sizeof(unit->b)), activity->b, sizeof(activity->b));
+}
+
+void
+key_invoice(uint8_t out[KEY_INVOICE], const struct unit_id *unit, const struct subject_id *invoice)
+{
+    put(put(out, unit->b, sizeof(unit->b)), invoice->b, sizeof(invoice->b));
+}
+
+void
+key_active(uint8_t out[KEY_ACTIVE], uint16_t year, const struct subject_id *pseudonym)
+{
+    be16_put(out, year);
+    put(out + 2, pseudonym->b, sizeof(pseudonym->b));
+}
+
+static uint8_t *
+put_cell(uint8_t *p, const struct office_id *office, uint16_t sector, bool culture, const char currency[4])
+{
+    p = put(p, office->b, sizeof(office->b));
+    be16_put(p, sector);
+    p[2] = culture;
+    return put(p + 3, currency, 3);
+}
+
+void
+key_work(uint8_t out[KEY_WORK], const struct unit_id *unit, enum period_kind kind, struct civil_date d,
+         const struct office_id *office, uint16_t sector, bool culture, const char currency[4])
+{
+    uint8_t *p = put(out, unit->b, sizeof(unit->b));
+    key_period(p, kind, d);
+    put_cell(p + KEY_PERIOD, office, sector, culture, currency);
+}
+
+void
+key_people(uint8_t out[KEY_PEOPLE], const struct unit_id *unit, enum period_kind kind, struct civil_date d, uint8_t set,
+           const struct office_id *office, uint16_t sector, bool culture, const char currency[4])
+{
+    uint8_t *p = put(out, unit->b, sizeof(unit->b));
+    key_period(p, kind, d);
+    p[KEY_PERIOD] = set;
+    put_cell(p + KEY_PERIOD + 1, office, sector, culture, currency);
+}
+
+void
+key_share_op(uint8_t out[KEY_SHARE_OP], const struct unit_id *unit, uint32_t depth, const struct log_id *log,
+             uint64_t seq)
+{
+    uint8_t *p = put(out, unit->b, sizeof(unit->b));
+    be32_put(p, depth);
+    p = put(p + 4, log->b, sizeof(log->b));
+    be64_put(p, seq);
+}
+
+void
+key_period_row(uint8_t out[KEY_PERIOD_ROW], const struct unit_id *unit, uint16_t year)
+{
+    be16_put(put(out, unit->b, sizeof(unit->b)), year);
 }

@@ -25,13 +25,20 @@ enum table {
     TABLE_TOKENS,      /* token hash 32 → token row */
     TABLE_PEERS,       /* unit id 32 → pinned card and operator's settings */
     /* main: replicated state, the same on every node with the same events; numbers of docs/PROTOCOL.md §13 */
-    TABLE_MEMBERS,   /* subject 16 ‖ unit id 32 → member row (node/rules/member.h) */
-    TABLE_OFFICES,   /* unit id 32 ‖ office id 16 → office row */
-    TABLE_UNITS,     /* unit id 32 → unit row */
-    TABLE_COUNTS,    /* unit id 32 ‖ period 5 ‖ office 16 ‖ category u8 ‖ person type u8 → counters */
-    TABLE_VOIDS,     /* log id 32 ‖ seq u64 → reason u8 */
-    TABLE_CONFLICTS, /* entity key ‖ log id 32 ‖ seq u64 → reason u8 */
-    TABLE_CAPITAL,   /* unit id 32 ‖ period 5 ‖ currency 3 → counters */
+    TABLE_MEMBERS,    /* subject 16 ‖ unit id 32 → member row (node/rules/member.h) */
+    TABLE_OFFICES,    /* unit id 32 ‖ office id 16 → office row */
+    TABLE_UNITS,      /* unit id 32 → unit row */
+    TABLE_COUNTS,     /* unit id 32 ‖ period 5 ‖ office 16 ‖ category u8 ‖ person type u8 → counters */
+    TABLE_VOIDS,      /* log id 32 ‖ seq u64 → reason u8 */
+    TABLE_CONFLICTS,  /* entity key ‖ log id 32 ‖ seq u64 → reason u8 */
+    TABLE_CAPITAL,    /* unit id 32 ‖ period 5 ‖ currency 3 → counters */
+    TABLE_ACTIVITIES, /* unit id 32 ‖ activity id 16 → activity row (node/rules/activity.h) */
+    TABLE_INVOICES,   /* unit id 32 ‖ invoice id 16 (begins with its month) → invoice row */
+    TABLE_ACTIVE,     /* year u16 ‖ pseudonym 16 → row of a counted person (node/rules/counting.h) */
+    TABLE_WORK, /* unit id 32 ‖ period 5 ‖ office 16 ‖ sector u16 ‖ culture u8 ‖ currency 3 → counters WORK_… */
+    TABLE_PEOPLE, /* unit id 32 (zero: overlap) ‖ period 5 ‖ set u8 ‖ office 16 ‖ sector u16 ‖ culture u8 ‖ currency 3 → counters PEOPLE_… */
+    TABLE_SHARE_OPS, /* unit id 32 ‖ depth u32 ‖ log id 32 ‖ seq u64 → subject 16: operations on shares in the order of recording */
+    TABLE_PERIODS, /* unit id 32 ‖ year u16 → closed period */
     /* vault */
     TABLE_VAULT_META,
     TABLE_SLOTS,        /* slot u64 → wrapped class keys */
@@ -55,6 +62,13 @@ enum {
     KEY_PERIOD = 5,
     KEY_COUNTS = 32 + KEY_PERIOD + 16 + 2,
     KEY_CAPITAL = 32 + KEY_PERIOD + 3,
+    KEY_ACTIVITY = 48,
+    KEY_INVOICE = 48,
+    KEY_ACTIVE = 18,
+    KEY_WORK = 32 + KEY_PERIOD + 16 + 2 + 1 + 3,
+    KEY_PEOPLE = 32 + KEY_PERIOD + 1 + 16 + 2 + 1 + 3,
+    KEY_SHARE_OP = 32 + 4 + 32 + 8,
+    KEY_PERIOD_ROW = 34,
     KEY_POSITION = 40,
     KEY_WAITING = 40 + 12,
     KEY_MAX = 128,
@@ -74,5 +88,17 @@ void key_counts(uint8_t out[KEY_COUNTS], const struct unit_id *unit, enum period
                 const struct office_id *office, uint8_t category, uint8_t person_type);
 void key_capital(uint8_t out[KEY_CAPITAL], const struct unit_id *unit, enum period_kind kind, struct civil_date d,
                  const char currency[4]);
+
+void key_activity(uint8_t out[KEY_ACTIVITY], const struct unit_id *unit, const struct subject_id *activity);
+void key_invoice(uint8_t out[KEY_INVOICE], const struct unit_id *unit, const struct subject_id *invoice);
+void key_active(uint8_t out[KEY_ACTIVE], uint16_t year, const struct subject_id *pseudonym);
+/* kind: month or year. currency: empty = zeros. */
+void key_work(uint8_t out[KEY_WORK], const struct unit_id *unit, enum period_kind kind, struct civil_date d,
+              const struct office_id *office, uint16_t sector, bool culture, const char currency[4]);
+void key_people(uint8_t out[KEY_PEOPLE], const struct unit_id *unit, enum period_kind kind, struct civil_date d,
+                uint8_t set, const struct office_id *office, uint16_t sector, bool culture, const char currency[4]);
+void key_share_op(uint8_t out[KEY_SHARE_OP], const struct unit_id *unit, uint32_t depth, const struct log_id *log,
+                  uint64_t seq);
+void key_period_row(uint8_t out[KEY_PERIOD_ROW], const struct unit_id *unit, uint16_t year);
 
 #endif

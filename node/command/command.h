@@ -5,6 +5,8 @@
 #ifndef SMARTNODE_COMMAND_H
 #define SMARTNODE_COMMAND_H
 
+#include "node/rules/counting.h"
+#include "node/rules/invoice.h"
 #include "node/rules/member.h"
 #include "node/rules/place.h"
 #include "proto/person.h"
@@ -41,8 +43,15 @@ struct draft {
     struct event_ref refs[3]; /* chain values filled in */
     uint8_t n_capsules;
     struct draft_capsule capsules[DRAFT_CAPSULES_MAX];
-    bool new_keys; /* subject needs a key slot and a key capsule */
+    bool new_keys; /* key_subject needs a key slot and a key capsule */
     struct subject_id subject;
+    struct subject_id
+        key_subject; /* whose keys the capsules are sealed with: the subject, a representative, the member of an invoice */
+    /* Entries of the vault that must be there before the event is (kinds 104, 108): whose it is. */
+    bool has_link;
+    struct subject_id link_member;
+    struct activity_cell *cells;   /* kind 112: heap, what payload.active points to */
+    struct period_figure *figures; /* kind 256: heap */
 };
 void draft_release(struct draft *d);
 
@@ -68,6 +77,11 @@ enum member_action {
     ACTION_RESIGN,
     ACTION_EXCLUDE,
     ACTION_DECEASE,
+    ACTION_REPAY,
+    ACTION_NAME_REPRESENTATIVE,
+    ACTION_END_REPRESENTATIVE,
+    ACTION_GIVE_CONSENT,
+    ACTION_WITHDRAW_CONSENT,
 };
 
 struct member_request {
@@ -80,7 +94,20 @@ struct member_request {
     struct office_id office; /* resolved by office_find from id or name */
     bool has_shares;
     uint64_t shares;
-    struct person_input person;
+    struct person_input person; /* of the member; ACTION_NAME_REPRESENTATIVE: of the representative */
+    bool has_amount;
+    int64_t amount_minor;        /* REPAY; absent = what is owed for the shares, the oldest first */
+    char currency[CURRENCY_MAX]; /* REPAY; empty = the only one owed */
+    bool has_other;
+    struct subject_id other; /* representative: END; NAME of somebody known already */
+    struct consent consent;
+    bool has_corrects;
+    struct position
+        corrects; /* the event whose place this one takes (§8 role 2); what is not given stays as it was there */
+    bool
+        adjusts_closed; /* the date lies in a closed year, and that is meant; else ERR_CONFLICT, field "effective_on" */
+    bool has_note;
+    struct person_note note; /* class 5 capsule on the event */
     bool has_if_match;
     struct position if_match; /* ETag: last_change the client saw */
 };
@@ -94,6 +121,114 @@ struct member_request {
  * those of storage, after which the transaction is to be aborted. ret is untouched on failure; else the caller's to release. */
 int command_member(const struct command_ctx *ctx, const struct member_request *req, struct draft *ret,
                    struct err *err) NODISCARD;
+
+/* Blind index fields and their tokens: names are folded (NFKD, marks stripped, case folded) and split into words; every word is
+ * a token and so is its prefix of three letters; e-mail, member number (letters and digits), birth date whole, of a phone number
+ * the last eight digits. Tokens beyond INDEX_TOKENS_MAX are left out. ERR_INVALID: not UTF-8 (not after person_check). */
+enum index_field {
+    INDEX_NAME = 1,
+    INDEX_NAME_PREFIX = 2,
+    INDEX_EMAIL = 3,
+    INDEX_PHONE = 4,
+    INDEX_MEMBER_NO = 5,
+    INDEX_BIRTH = 6,
+    INDEX_INVOICE_NO = 7,
+    INDEX_ACTIVITY_NO = 8,
+    INDEX_WORK_OF = 9, /* the member's id → activities and invoices */
+};
+enum { INDEX_TOKENS_MAX = 64 };
+struct index_token {
+    uint8_t field;
+    uint8_t token[VAULT_TOKEN_BYTES];
+};
+
+/* Empties the slot of an event of the member, an activity or an invoice (§8 role 9). Refused if what comes later would become
+ * impossible: ERR_CONFLICT says which event. Fields: event, effective_on, if-match. */
+struct cancel_request {
+    enum { CANCEL_MEMBER, CANCEL_ACTIVITY, CANCEL_INVOICE } what;
+    struct subject_id subject;
+    struct position event;
+    bool adjusts_closed, has_if_match;
+    struct position if_match;
+};
+int command_cancel(const struct command_ctx *ctx, const struct cancel_request *req, struct draft *ret,
+                   struct err *err) NODISCARD;
+
+/* Two records of one person: `from` is given up, `into` kept. Two drafts, for one commit: member.merged, then member.absorbed. Shares held
+ * or owed in more than one currency: ERR_CONFLICT (repay first). Undo: the two cancellations, in the order in which they are to be
+ * written. Fields: from, into, effective_on. */
+enum { MERGE_DRAFTS = 2 };
+struct merge_request {
+    struct subject_id from, into;
+    struct civil_date effective;
+    bool undo, adjusts_closed, has_if_match;
+    struct position if_match; /* of `from` */
+};
+int command_merge(const struct command_ctx *ctx, const struct merge_request *req, struct draft ret[MERGE_DRAFTS],
+                  struct err *err) NODISCARD;
+
+/* Activities. The member must be one of this unit's on some day of the month. Facets that are not given: the member's office; of a change,
+ * what was. Fields: member, activity, sector, office, month, number, text. */
+enum work_action { WORK_OPEN_ACTIVITY, WORK_CHANGE_ACTIVITY, WORK_CLOSE_ACTIVITY };
+struct activity_request {
+    enum work_action action;
+    bool has_activity; /* OPEN may create one */
+    struct subject_id activity, member;
+    struct civil_date
+        effective; /* a day or the first of a month; DATE_NONE = today. The event has its month, the capsule the day */
+    bool has_sector, has_culture, culture, has_office;
+    uint16_t sector;
+    struct office_id office;
+    bool has_number, has_text;
+    struct person_text number, text; /* the unit's own number; title */
+    bool has_corrects, adjusts_closed, has_if_match;
+    struct position corrects, if_match;
+};
+int command_activity(const struct command_ctx *ctx, const struct activity_request *req, struct draft *ret,
+                     struct err *err) NODISCARD;
+
+/* Invoices and credit notes. Of an invoice: the activity, open in the month; its facets where they are not given; the rate that the unit's
+ * description in force says, the contribution by it, rounded half away from zero, unless given; currency of the unit. Of a credit note: the
+ * contribution so that what is given back in all is in proportion, and all of it with the last. The number must be new in the unit:
+ * ERR_CONFLICT, field "number". Fields: activity, invoice, day, amount_minor, currency, rate_bp, contribution_minor, sector, office, number,
+ * client, client_number, text. */
+struct invoice_request {
+    bool credit; /* a credit note on `invoice` */
+    bool has_invoice;
+    struct subject_id invoice, activity;
+    bool has_activity;
+    struct civil_date effective;
+    bool has_amount, has_rate, has_contribution;
+    int64_t amount_minor, contribution_minor;
+    uint32_t rate_bp;
+    char currency[CURRENCY_MAX]; /* empty = the unit's */
+    bool has_sector, has_culture, culture, has_office;
+    uint16_t sector;
+    struct office_id office;
+    bool has_number, has_client, has_client_number, has_text;
+    struct person_text number, client, client_number, text;
+    bool has_corrects, adjusts_closed, has_if_match;
+    struct position corrects, if_match;
+};
+int command_invoice(const struct command_ctx *ctx, const struct invoice_request *req, struct draft *ret,
+                    struct err *err) NODISCARD;
+
+/* Opens what a class 4 capsule says (ERR_NOTFOUND: erased, or never there); and looks up by the unit's own number. Wipe ret. */
+int work_links_read(const struct command_ctx *ctx, const struct subject_id *entity, const struct position *at,
+                    struct activity_links *ret, struct err *err) NODISCARD;
+int work_find(const struct command_ctx *ctx, enum index_field field, const char *number, struct subject_id *ret,
+              struct err *err) NODISCARD;
+/* Activities and invoices of a member (and of records merged into it) in the order of ids. */
+int work_of_member(const struct command_ctx *ctx, const struct subject_id *member, const struct subject_id *after,
+                   size_t max, struct subject_id *ret, size_t *ret_n, struct err *err) NODISCARD;
+
+/* Counting a month (kind 112): what the invoices of the month say of each person against what was said before; drafts in the order of the
+ * pseudonyms, those after `after` (NULL = the first), at most max. *ret_n < max: the month is done. Persons whose keys are gone stay as
+ * they are. */
+int command_count(const struct command_ctx *ctx, uint16_t month, const struct subject_id *after, size_t max,
+                  struct draft *ret, size_t *ret_n, struct err *err) NODISCARD;
+/* Fixes a year's figures (kind 256). ERR_CONFLICT: the year is not over, or months are not counted yet. Field "year". */
+int command_close_period(const struct command_ctx *ctx, uint16_t year, struct draft *ret, struct err *err) NODISCARD;
 
 /* Office by hex id or by name (exact, folded) among the unit's offices; of several of one name the open one. ERR_NOTFOUND,
  * ERR_INVALID, ERR_CONFLICT (ambiguous), field "office". By name it walks all offices and flushes the row cache: an import keeps
@@ -109,22 +244,6 @@ int command_office_close(const struct command_ctx *ctx, const struct office_id *
 int command_unit_describe(const struct command_ctx *ctx, const struct unit_described *unit, struct civil_date effective,
                           struct draft *ret, struct err *err) NODISCARD;
 
-/* Blind index fields and their tokens: names are folded (NFKD, marks stripped, case folded) and split into words; every word is
- * a token and so is its prefix of three letters; e-mail, member number (letters and digits), birth date whole, of a phone number
- * the last eight digits. Tokens beyond INDEX_TOKENS_MAX are left out. ERR_INVALID: not UTF-8 (not after person_check). */
-enum index_field {
-    INDEX_NAME = 1,
-    INDEX_NAME_PREFIX = 2,
-    INDEX_EMAIL = 3,
-    INDEX_PHONE = 4,
-    INDEX_MEMBER_NO = 5,
-    INDEX_BIRTH = 6
-};
-enum { INDEX_TOKENS_MAX = 64 };
-struct index_token {
-    uint8_t field;
-    uint8_t token[VAULT_TOKEN_BYTES];
-};
 int index_tokens(const struct vault *v, const struct person_input *p, struct index_token ret[INDEX_TOKENS_MAX],
                  size_t *ret_n, struct err *err) NODISCARD;
 /* Tokens of a search text ("Maes jan", an e-mail, a number, a date): all must match. Three letters find what begins so, other words

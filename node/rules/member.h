@@ -12,7 +12,7 @@
 
 /* MEMBER_ENTRIES_MAX: the row looks at the first so many of an entity in its order, so that one unit's endless side branches cost
  * nobody more than this; honest members have some dozens. */
-enum { RULES_VERSION = 1, MEMBER_PAST_MAX = 1024, MEMBER_ENTRIES_MAX = 4096, MEMBER_ROW_BYTES_MAX = 16777216 };
+enum { RULES_VERSION = 2, MEMBER_PAST_MAX = 1024, MEMBER_ENTRIES_MAX = 4096, MEMBER_ROW_BYTES_MAX = 16777216 };
 
 enum outcome {
     OUTCOME_APPLIED = 1,
@@ -47,6 +47,17 @@ enum void_reason {
     VOID_OFFICE_CLOSED = 18,
     VOID_SHARES = 19, /* sum of shares out of range */
     VOID_KIND = 20,   /* log.opened not at seq 1 */
+    VOID_MERGED = 21, /* into another record */
+    VOID_OWED = 22,   /* more is repaid than is owed */
+    VOID_NOT_LEGAL = 23,
+    VOID_REPRESENTS = 24, /* is a representative already, or one too many */
+    VOID_REPRESENTS_NOT = 25,
+    VOID_CONSENT_GIVEN = 26, /* already, or one too many */
+    VOID_CONSENT_NOT_GIVEN = 27,
+    VOID_EXISTS = 28, /* activities, invoices */
+    VOID_EXISTS_NOT = 29,
+    VOID_CLOSED = 30,
+    VOID_CREDIT = 31, /* more is credited than was invoiced */
 };
 const char *void_reason_text(enum void_reason r); /* "is already a member", … for people; never NULL */
 
@@ -59,8 +70,14 @@ struct member_entry {
     bool has_office;
     struct office_id office;
     uint64_t shares;
-    int64_t share_price_minor;
+    int64_t share_price_minor; /* 34, 35 */
+    int64_t amount_minor;      /* 44, 48 */
+    bool owed;                 /* 48 */
     char currency[CURRENCY_MAX];
+    bool has_other;
+    struct subject_id other; /* 45–48 */
+    uint16_t purpose;        /* 49, 50; 0 if the kind has none */
+    char text_version[TEXT_VERSION_MAX + 1];
     uint8_t n_refs; /* those of roles that the kind takes; a role twice shows the breach of §8 */
     struct event_ref refs[3];
     uint8_t capsule_mask; /* bit (class − 1) for classes 1–5, bit 7 for 15: which capsules the event carries */
@@ -93,7 +110,7 @@ struct member_world {
                          const struct position *at);
 };
 
-/* Entry from a decoded event. outcome is left APPLIED. kind must be 32–43. */
+/* Entry from a decoded event. outcome is left APPLIED. kind must be 32–51. */
 void member_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
                              struct member_entry *ret);
 /* An entry for an event of this entity whose kind or version is unknown. False if it is not must-understand: such an event has
@@ -119,7 +136,14 @@ int member_row_refold(struct member_row *r, const struct member_world *w, struct
 int member_row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
                    struct err *err) NODISCARD;
 
-enum member_status { STATUS_NONE = 0, STATUS_APPLIED = 1, STATUS_REFUSED = 2, STATUS_MEMBER = 3, STATUS_LEFT = 4 };
+enum member_status {
+    STATUS_NONE = 0,
+    STATUS_APPLIED = 1,
+    STATUS_REFUSED = 2,
+    STATUS_MEMBER = 3,
+    STATUS_LEFT = 4,
+    STATUS_MERGED = 5
+};
 enum left_reason {
     LEFT_NONE = 0,
     LEFT_RESIGNED = 1,
@@ -127,6 +151,19 @@ enum left_reason {
     LEFT_EXCLUDED = 3,
     LEFT_DECEASED = 4,
     LEFT_MOVED = 5
+};
+
+/* *_MAX: §10; CURRENCIES_OWED_MAX bounds the currencies in which one unit can owe one person: a step that needs one more is impossible (22). */
+enum { REPRESENTATIVES_MAX = 16, CONSENTS_MAX = 32, CURRENCIES_OWED_MAX = 4 };
+
+struct member_owed {
+    char currency[CURRENCY_MAX];
+    uint64_t shares;
+    int64_t amount_minor;
+};
+struct member_consent {
+    uint16_t purpose;
+    struct civil_date given_on;
 };
 
 struct member_state {
@@ -139,7 +176,12 @@ struct member_state {
     uint64_t shares;
     int64_t capital_minor; /* paid for the shares held, as far as in this currency: that of the last subscription */
     char currency[CURRENCY_MAX];
-    struct position last_change; /* event that the ETag names: the entry latest in (depth, log, seq) */
+    uint8_t n_owed, n_representatives, n_consents;
+    struct member_owed owed[CURRENCIES_OWED_MAX]; /* to be repaid, in the order in which it came to be owed */
+    struct subject_id representatives[REPRESENTATIVES_MAX];
+    struct member_consent consents[CONSENTS_MAX];
+    struct subject_id merged_into; /* STATUS_MERGED */
+    struct position last_change;   /* event that the ETag names: the entry latest in (depth, log, seq) */
 };
 /* State on a day (effective dates ≤ as_of; DATE_MAX = all). */
 void member_state_at(const struct member_row *r, struct civil_date as_of, struct member_state *ret);
@@ -158,7 +200,10 @@ enum count {
     COUNT_MOVED_IN,
     COUNT_MOVED_OUT,
     COUNT_CHANGED_IN,
-    COUNT_CHANGED_OUT, /* category or office changed: gross, both cells */
+    COUNT_CHANGED_OUT, /* category changed: gross, both cells */
+    COUNT_RELOCATED_IN,
+    COUNT_RELOCATED_OUT, /* office changed: likewise */
+    COUNT_MERGED,        /* a duplicate record given up: no member less in the world, one less in the count */
     COUNT_APPLIED,
     COUNT_REFUSED,
     COUNT_REQUESTED,
@@ -166,7 +211,23 @@ enum count {
     COUNT_RECORD_KEYS,
     COUNTS_N
 };
-enum { CAPITAL_SHARES_IN, CAPITAL_SHARES_OUT, CAPITAL_MINOR_IN, CAPITAL_MINOR_OUT, CAPITAL_N };
+/* IN: subscribed; OUT: ended by leaving; MERGED: taken over from, and given up to, another record of the unit (net: zero where both stand).
+ * Capital shown = IN − OUT + MERGED_IN − MERGED_OUT. REPAID: paid out after leaving; FORGONE: owed, but settled for less. Owed = OUT −
+ * REPAID − FORGONE. */
+enum {
+    CAPITAL_SHARES_IN,
+    CAPITAL_SHARES_OUT,
+    CAPITAL_MINOR_IN,
+    CAPITAL_MINOR_OUT,
+    CAPITAL_SHARES_MERGED_IN,
+    CAPITAL_SHARES_MERGED_OUT,
+    CAPITAL_MINOR_MERGED_IN,
+    CAPITAL_MINOR_MERGED_OUT,
+    CAPITAL_SHARES_REPAID,
+    CAPITAL_MINOR_REPAID,
+    CAPITAL_MINOR_FORGONE,
+    CAPITAL_N
+};
 
 struct contribution {
     struct civil_date day;
@@ -180,5 +241,20 @@ struct contribution {
  * cell is −1 in the old and +1 in the new. COUNT_RECORD_KEYS moves with it by the member's record key. */
 int member_contributions(const struct member_row *r, int (*emit)(void *arg, const struct contribution *c), void *arg);
 int64_t member_record_key(const struct subject_id *s);
+
+/* Whether an event of this kind is an operation on shares, with a line in the share register: 34, 35, 39, 41–44, 47, 48, and 51 where it
+ * cancels such a one. Void, waiting and unknown events have none. */
+bool member_share_operation(const struct member_row *r, const struct member_entry *e);
+/* A line of the share register: what the event changed when it was recorded is its own; what it stands for now is here. A line that was
+ * corrected or cancelled since, and one that the fold skips, stands for nothing (zeros): the lines of a unit sum to its capital. */
+struct share_line {
+    struct civil_date effective;
+    char currency[CURRENCY_MAX];
+    int64_t shares, minor;               /* added to, taken from what is held; signed */
+    int64_t repaid_shares, repaid_minor; /* kind 44 */
+    bool stands;
+};
+/* Lines that event i of the row stands for (a leaving: one for each currency; at least one), at most max. */
+size_t member_share_lines(const struct member_row *r, size_t i, struct share_line *ret, size_t max);
 
 #endif

@@ -26,6 +26,17 @@ void_reason_text(enum void_reason r)
     case VOID_OFFICE_CLOSED: return "is an office that has closed";
     case VOID_SHARES: return "would hold more shares than there may be";
     case VOID_KIND: return "opens a log elsewhere than at its start";
+    case VOID_MERGED: return "was merged into another record";
+    case VOID_OWED: return "is not owed that much";
+    case VOID_NOT_LEGAL: return "is a natural person; only legal persons have representatives";
+    case VOID_REPRESENTS: return "has that representative already, or as many as there may be";
+    case VOID_REPRESENTS_NOT: return "has no such representative";
+    case VOID_CONSENT_GIVEN: return "has given that consent already, or as many as there may be";
+    case VOID_CONSENT_NOT_GIVEN: return "has not given that consent";
+    case VOID_EXISTS: return "exists already";
+    case VOID_EXISTS_NOT: return "does not exist, or not yet on that date";
+    case VOID_CLOSED: return "is closed";
+    case VOID_CREDIT: return "would be credited for more than was invoiced";
     }
     return "unknown reason";
 }

@@ -3,6 +3,8 @@
 #ifndef SMARTNODE_VIEW_H
 #define SMARTNODE_VIEW_H
 
+#include "node/rules/counting.h"
+#include "node/rules/invoice.h"
 #include "node/rules/member.h"
 #include "node/rules/place.h"
 #include "storage/evlog.h"
@@ -65,5 +67,75 @@ int report_members(struct db_txn *txn, const struct unit_id *unit, struct civil_
 /* Gross flows from … to, both inclusive. */
 int report_flows(struct db_txn *txn, const struct unit_id *unit, struct civil_date from, struct civil_date to,
                  unsigned by, struct report *ret, struct err *err) NODISCARD;
+
+/* ---- work ---- */
+
+/* ERR_NOTFOUND ("activity", "invoice"). Of the unit named: ids are a unit's own. Released by the caller after success. */
+int view_activity(struct db_txn *txn, const struct unit_id *unit, const struct subject_id *activity,
+                  struct activity_row *ret, struct err *err) NODISCARD;
+int view_invoice(struct db_txn *txn, const struct unit_id *unit, const struct subject_id *invoice,
+                 struct invoice_row *ret, struct err *err) NODISCARD;
+/* In the order of ids, after `after` (NULL = start); invoices of one month are neighbours: month 0 = all, else only that month's. */
+int view_activities(struct db_txn *txn, const struct unit_id *unit, const struct subject_id *after, size_t max,
+                    struct activity_row *ret, size_t *ret_n, struct err *err) NODISCARD;
+int view_invoices(struct db_txn *txn, const struct unit_id *unit, uint16_t month, const struct subject_id *after,
+                  size_t max, struct invoice_row *ret, size_t *ret_n, struct err *err) NODISCARD;
+/* What a unit said of a pseudonym; ERR_NOTFOUND. Released by the caller. */
+int view_active(struct db_txn *txn, uint16_t year, const struct subject_id *pseudonym, struct active_row *ret,
+                struct err *err) NODISCARD;
+
+/* Work from month to month, both inclusive (dates are taken as their months), for each unit, for the whole span or each month or year
+ * of it, by any set of people_by. Sums of money have their currency: without PEOPLE_BY_CURRENCY a row comes for each currency all the
+ * same, and one without currency that holds people and activities. */
+enum report_span { SPAN_WHOLE, SPAN_MONTHS, SPAN_YEARS };
+struct activity_report_row {
+    struct unit_id unit;
+    struct civil_date period;  /* first day; the span's first month for SPAN_WHOLE */
+    struct activity_cell cell; /* zero, empty where not asked for */
+    int64_t v[WORK_N];         /* WORK_OPEN: at the end of the period */
+    bool has_people;
+    int64_t
+        people; /* distinct in a period that is one month or one calendar year; unknown (has_people false) otherwise */
+};
+struct activity_report {
+    size_t n;
+    struct activity_report_row *rows; /* heap; in the order unit, period, office, sector, culture, currency */
+    bool has_all_units;               /* unit NULL was asked for: `people over all units` below */
+    size_t n_people_all;
+    struct activity_report_row *people_all; /* people over all units, each once; by period and cell; unit zero */
+};
+void activity_report_release(struct activity_report *r);
+/* ERR_INVALID ("from", "to"), ERR_LIMIT over REPORT_ROWS_MAX. */
+int report_activity(struct db_txn *txn, const struct unit_id *unit, struct civil_date from, struct civil_date to,
+                    enum report_span span, unsigned by, struct activity_report *ret, struct err *err) NODISCARD;
+
+/* The share register of a unit: numbered operations in the order of their recording (1 = the first). after = 0 starts; key is where the
+ * page before ended (NULL with after 0). One operation may give more lines (currencies), all of one number. */
+struct share_operation {
+    uint64_t number;
+    uint8_t key[KEY_SHARE_OP];
+    struct position at;
+    uint16_t kind;
+    struct subject_id subject;
+    size_t n_lines;
+    struct share_line lines[CURRENCIES_OWED_MAX];
+};
+int view_share_operations(struct db_txn *txn, const struct unit_id *unit, uint64_t after,
+                          const uint8_t key[KEY_SHARE_OP], size_t max, struct share_operation *ret, size_t *ret_n,
+                          struct err *err) NODISCARD;
+
+/* Figures of a unit and year as they stand now, in the registry's order (docs/PROTOCOL.md §9): what period.closed fixes. ret:
+ * FIGURES_MAX. ERR_LIMIT: more currencies than fit. */
+int report_figures(struct db_txn *txn, const struct unit_id *unit, uint16_t year, struct period_figure *ret,
+                   size_t *ret_n, struct err *err) NODISCARD;
+/* The closed period, ERR_NOTFOUND; and where its figures differ from those of now: closed, now, for each figure that differs. */
+struct adjustment {
+    struct period_figure closed; /* value 0 if it was not there */
+    int64_t now;
+};
+int view_period(struct db_txn *txn, const struct unit_id *unit, uint16_t year, struct period_row *ret,
+                struct err *err) NODISCARD;
+int report_adjustments(struct db_txn *txn, const struct period_row *closed,
+                       struct adjustment *ret /* 2 × FIGURES_MAX */, size_t *ret_n, struct err *err) NODISCARD;
 
 #endif

@@ -1,0 +1,62 @@
+/* Invoices and their credit notes: rows and fold, pure like member.h. docs/PROTOCOL.md §9, §10.
+ *
+ *   none ── issued ──▶ issued ── credited (up to the amount) ──▶ issued */
+#ifndef SMARTNODE_RULES_INVOICE_H
+#define SMARTNODE_RULES_INVOICE_H
+
+#include "node/rules/activity.h"
+
+struct invoice_entry {
+    struct position at;
+    uint16_t kind, kind_version;
+    struct civil_date effective; /* the first of a month */
+    struct invoice_facts facts;  /* 108 */
+    struct credit_facts credit;  /* 109 */
+    uint8_t n_refs;
+    struct event_ref refs[2];
+    bool has_links;
+    enum outcome outcome;
+    enum void_reason reason;
+};
+
+/* Nearly all rows have one entry: its encoding is the size of the table (docs/STORAGE.md). */
+struct invoice_row {
+    struct unit_id unit;
+    struct subject_id invoice;
+    size_t n, cap;
+    struct invoice_entry *entries;
+};
+
+/* As their namesakes in member.h. */
+void invoice_row_init(struct invoice_row *r, const struct unit_id *unit, const struct subject_id *invoice);
+void invoice_row_release(struct invoice_row *r);
+int invoice_row_encode(const struct invoice_row *r, struct buf *out, struct err *err) NODISCARD;
+int invoice_row_decode(struct slice bytes, const struct unit_id *unit, const struct subject_id *invoice,
+                       struct invoice_row *ret, struct err *err) NODISCARD;
+void invoice_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
+                              struct invoice_entry *ret);
+bool invoice_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
+                           struct invoice_entry *ret);
+int invoice_row_add(struct invoice_row *r, const struct invoice_entry *e, const struct member_world *w,
+                    struct missing *ret_missing, struct err *err) NODISCARD;
+int invoice_row_refold(struct invoice_row *r, const struct member_world *w, struct missing *ret_missing,
+                       struct err *err) NODISCARD;
+int invoice_row_try(const struct invoice_row *r, const struct invoice_entry *e, const struct member_world *w,
+                    struct err *err) NODISCARD;
+
+struct invoice_state {
+    bool exists, cancelled; /* cancelled: an issue is there, but its slot is empty; facts are those of the issue then */
+    struct invoice_facts facts;
+    struct civil_date month;
+    struct credit_facts credited; /* in all */
+    uint32_t credit_notes;
+    struct position last_change;
+};
+void invoice_state_at(const struct invoice_row *r, struct civil_date as_of, struct invoice_state *ret);
+/* Position of the class 4 capsule in force of the slot of entry i (the issue, or a credit note). */
+bool invoice_links_position(const struct invoice_row *r, size_t i, struct position *ret);
+/* Credit notes in the cell of their invoice, in their own month. */
+int invoice_contributions(const struct invoice_row *r, int (*emit)(void *arg, const struct work_contribution *c),
+                          void *arg);
+
+#endif
