@@ -1,6 +1,7 @@
 /* Log rows and runs: create, append, read, truncate. See evlog.h. Walks and proofs: evlog_read.c; tips: evlog_tips.c. */
 #include "storage/evlog.h"
 
+#include "storage/changes.h"
 #include "storage/evlog_private.h"
 
 enum {
@@ -295,7 +296,9 @@ evlog_truncate(struct db_txn *txn, struct log_row *row, uint64_t last, struct er
         return rc;
     if (next.applied_seq > next.head_seq)
         next.applied_seq = next.head_seq;
-    rc = delete_after(txn, TABLE_RUNS, row->no, next.head_seq, err);
+    rc = changes_withdraw(txn, row, next.head_seq, err); /* while what goes is still there */
+    if (rc == 0)
+        rc = delete_after(txn, TABLE_RUNS, row->no, next.head_seq, err);
     if (rc == 0)
         rc = delete_after(txn, TABLE_CAPSULES, row->no, last, err);
     if (rc == 0)

@@ -117,8 +117,8 @@ void evlog_iter_release(struct evlog_iter *it);
 
 /* Removes what comes after `last` of a log (roll back to a fork, §12.6), capsules included. A part of a run has no seal, so a run
  * that goes on beyond `last` goes as a whole: head is the end of the last whole run up to `last`. The capsules of its events up to
- * `last` stay, since the events come back with the branch that stands. applied_seq is lowered to head; the state is not touched:
- * the caller rebuilds it. */
+ * `last` stay, since the events come back with the branch that stands. applied_seq is lowered to head; the list of changes says
+ * what is withdrawn (changes.h); the state is not touched: the caller rebuilds it. */
 int evlog_truncate(struct db_txn *txn, struct log_row *row, uint64_t last, struct err *err) NODISCARD;
 
 /* Tips of the logs held (§7): every log that no other held log of its unit names at its head or beyond, or that one names at its

@@ -20,6 +20,8 @@ static const struct {
     [TABLE_IDEM_TIME] = {"idempotency-time", DB_MAIN, 0},
     [TABLE_TOKENS] = {"tokens", DB_MAIN, 0},
     [TABLE_PEERS] = {"peers", DB_MAIN, 0},
+    [TABLE_CHANGES] = {"changes", DB_MAIN, 0},
+    [TABLE_CHANGES_UPTO] = {"changes-upto", DB_MAIN, 0},
     [TABLE_MEMBERS] = {"members", DB_MAIN, 1},
     [TABLE_OFFICES] = {"offices", DB_MAIN, 2},
     [TABLE_UNITS] = {"units", DB_MAIN, 3},

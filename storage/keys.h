@@ -19,11 +19,13 @@ enum table {
     TABLE_CAPSULES,  /* log no u32 ‖ seq u64 ‖ index u8 → capsule bytes (never class 15) */
     TABLE_EVIDENCE,  /* log id 32 ‖ n u8 → encoded Evidence message */
     TABLE_WAITING, /* log id 32 ‖ seq u64 of the missing target ‖ log no u32 ‖ seq u64 of who waits → entity key */
-    TABLE_KEYSLOTS,    /* subject 16 ‖ generation u32 → vault slot u64 */
-    TABLE_IDEMPOTENCY, /* hash 32 of (token, key) → request hash 32, status u16, log no u32, seq u64, recorded u64 */
-    TABLE_IDEM_TIME,   /* recorded ms u64 ‖ hash 32 → nothing: expiry order */
-    TABLE_TOKENS,      /* token hash 32 → token row */
-    TABLE_PEERS,       /* unit id 32 → pinned card and operator's settings */
+    TABLE_KEYSLOTS,     /* subject 16 ‖ generation u32 → vault slot u64 */
+    TABLE_IDEMPOTENCY,  /* hash 32 of (token, key) → request hash 32, status u16, log no u32, seq u64, recorded u64 */
+    TABLE_IDEM_TIME,    /* recorded ms u64 ‖ hash 32 → nothing: expiry order */
+    TABLE_TOKENS,       /* token hash 32 → token row */
+    TABLE_PEERS,        /* unit id 32 → pinned card and operator's settings */
+    TABLE_CHANGES,      /* number of the chunk's last event u64 → chunk of the list of changes: see changes.h */
+    TABLE_CHANGES_UPTO, /* log no u32 → seq u64 up to which the log is listed */
     /* main: replicated state, the same on every node with the same events; numbers of docs/PROTOCOL.md §13 */
     TABLE_MEMBERS,    /* subject 16 ‖ unit id 32 → member row (node/rules/member.h) */
     TABLE_OFFICES,    /* unit id 32 ‖ office id 16 → office row */

@@ -419,8 +419,10 @@ log_advance(struct apply *a, uint32_t log_no, uint64_t *left, struct err *err)
         return rc == ERR_NOTFOUND ? err_set(err, ERR_CORRUPT, "log %u: no such log", (unsigned)log_no) : rc;
     if (row.depth == 0 && map_get(&a->wait_of, &log_no) == NULL)
         rc = standing_new_log(a, &row, err);
-    if (rc == 0 && row.applied_seq >= log_end(&row))
-        return waiting_log_over(a, row.no, err);
+    if (rc == 0 && row.applied_seq >= log_end(&row)) {
+        rc = changes_list(a->txn, &row, row.applied_seq, err); /* the own log's, which apply_local applied */
+        return rc == 0 ? waiting_log_over(a, row.no, err) : rc;
+    }
     if (rc != 0)
         return rc;
     uint32_t depth = row.depth;
@@ -433,6 +435,8 @@ log_advance(struct apply *a, uint32_t log_no, uint64_t *left, struct err *err)
     }
     if (rc == 0 && (row.depth != depth || row.applied_seq != applied))
         rc = evlog_put(a->txn, &row, err);
+    if (rc == 0)
+        rc = changes_list(a->txn, &row, row.applied_seq, err);
     if (rc == 0 && row.applied_seq >= log_end(&row))
         rc = waiting_log_over(a, row.no, err);
     else if (rc == 0 && open && *left == 0)

@@ -29,7 +29,8 @@ void apply_free(struct apply **a);
  * log_no 0: only what is due, as after a start or *ret_more. Stops after max_events (0 = no limit) with *ret_more = true: what is
  * left goes first in the next call, whatever log it names. Any error is one of storage or memory and names unit, log and seq:
  * abort the transaction, then call apply_reset. A new log of a unit with root statements is measured against them; if that
- * changes what was applied, apply_rebuild_needed says so after the commit.
+ * changes what was applied, apply_rebuild_needed says so after the commit. Events that are applied for the first time go into the list of
+ * changes (storage/changes.h).
  * For the own log, call it once after evlog_append: others may wait for it (a restored node's). */
 int apply_log(struct apply *a, struct db_txn *txn, uint32_t log_no, uint64_t max_events, bool *ret_more,
               struct err *err) NODISCARD;
@@ -73,7 +74,7 @@ int apply_rebuild(struct db *db, int (*progress)(void *arg, uint64_t done, uint6
 int apply_rebuild_needed(struct db *db, bool *ret, struct err *err) NODISCARD;
 
 /* The semantic check of the whole environment (tests call it after every operation, `verify` on demand): log rows against runs
- * and hashes and seals, tips, capsules against commitments, fingerprints against rows; and state, views, cursors and waiting index
+ * and hashes and seals, tips, the list of changes, capsules against commitments, fingerprints against rows; and state, views, cursors and waiting index
  * row by row against a rebuild in scratch_dir (an empty directory, left empty; not compared while events are due or a rebuild is).
  * ERR_CORRUPT names the first thing that does not hold ("BE log 3f2a91c0 seq 812: event 812: the payload is another"). deep =
  * false skips hashes and the rebuild; then scratch_dir may be NULL. Any thread; reads one snapshot. */

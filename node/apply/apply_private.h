@@ -5,6 +5,7 @@
 
 #include "node/apply/apply.h"
 #include "proto/base/map.h"
+#include "storage/changes.h"
 
 /* Decoded office rows kept for office_known, which every admission asks. Direct-mapped. */
 enum { OFFICE_CACHE = 256, CHAINS_KEPT = 16 };

@@ -306,6 +306,8 @@ apply_check(struct db *db, const char *scratch_dir, bool deep, struct err *err)
     rc = check_logs(txn, deep, err);
     if (rc == 0)
         rc = check_tips(txn, err);
+    if (rc == 0)
+        rc = changes_check(txn, err);
     if (rc == 0 && deep)
         rc = check_capsules(txn, err);
     if (rc == 0 && deep)

@@ -3,6 +3,7 @@
 
 #include "node/api/idem.h"
 #include "node/host/engine_private.h"
+#include "storage/changes.h"
 
 /* A vault that is older than the main environment would give out again the slots whose keys rows of ours are sealed with. */
 static int
@@ -15,6 +16,21 @@ skip_used_slots(const struct engine_config *config, struct err *err)
         rc = keyslot_last(txn, &last, err);
     db_abort(&txn);
     return rc == 0 && last > 0 ? vault_skip_used(config->vault, last, err) : rc;
+}
+
+/* An earlier release kept no list: what it applied is listed at the first start that finds none. */
+static int
+list_changes(struct db *db, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_write(db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = db_table_entries(txn, TABLE_CHANGES) == 0 ? changes_list_all(txn, err) : 0;
+    if (rc == 0)
+        return db_commit(&txn, err);
+    db_abort(&txn);
+    return rc;
 }
 
 int
@@ -30,6 +46,8 @@ engine_new(const struct engine_config *config, struct engine **ret, struct err *
         rc = err_set(err, ERR_UNAVAILABLE, "the state must be rebuilt from the logs first: smartnode rebuild");
     if (rc == 0)
         rc = skip_used_slots(config, err);
+    if (rc == 0)
+        rc = list_changes(config->db, err);
     if (rc == 0)
         rc = state_new(config->db, &e->state, err);
     if (rc == 0)

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "storage/changes.h"
 #include "tests/support/register.h"
 
 static const struct subject_id OFFICE = {{0x0F, 1}};
@@ -133,6 +134,50 @@ an_interrupted_rebuild_goes_on_and_gives_the_same(void **arg)
     test_register_check(&r);
     test_runs_release(&runs);
     test_log_release(&log);
+    test_register_close(&r);
+}
+
+static struct changes_mark
+changes_end_of(struct test_register *r)
+{
+    struct db_txn *txn;
+    struct changes_mark end;
+    struct err err;
+    assert_int_equal(db_begin_read(r->db, &txn, &err), 0);
+    assert_int_equal(changes_end(txn, &end, &err), 0);
+    db_abort(&txn);
+    return end;
+}
+
+static void
+a_rebuild_lists_no_change_again(void **arg)
+{
+    struct test_unit u;
+    struct test_log log, next;
+    struct test_runs runs = {.n = 0};
+    struct test_register r;
+    struct err err;
+    (void)arg;
+    test_unit_make(&u, "BE", 1);
+    start(&log, &u, &runs);
+    write_some(&log, &runs, 0, 8, 3);
+    struct log_predecessor at = test_log_at(&log);
+    test_log_start(&next, &u, 2, &at, 1);
+    write_some(&next, &runs, 20, 8, 3);
+    test_register_open(&r);
+    r.max_events = 2; /* what is stored and not applied yet is not listed yet */
+    test_register_deliver_all(&r, &runs, 0);
+    struct changes_mark before = changes_end_of(&r);
+    assert_int_equal(before.number, log.seq + next.seq);
+    assert_int_equal(apply_rebuild(r.db, NULL, NULL, &err), 0);
+    test_register_restart(&r);
+    test_register_check(&r);
+    struct changes_mark after = changes_end_of(&r);
+    assert_int_equal(after.number, before.number);
+    assert_memory_equal(after.tag, before.tag, sizeof(after.tag));
+    test_runs_release(&runs);
+    test_log_release(&log);
+    test_log_release(&next);
     test_register_close(&r);
 }
 
@@ -335,6 +380,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(disk_full_at_any_point_leaves_a_state_that_holds_and_goes_on),
         cmocka_unit_test(an_interrupted_rebuild_goes_on_and_gives_the_same),
+        cmocka_unit_test(a_rebuild_lists_no_change_again),
         cmocka_unit_test(a_statement_cuts_and_voids_whatever_comes_first),
         cmocka_unit_test(a_later_statement_decides_and_the_past_of_a_position_stands),
         cmocka_unit_test(the_check_names_what_does_not_hold),

@@ -11,6 +11,7 @@
 #include "node/api/idem.h"
 #include "node/host/netreads.h"
 #include "node/host/ownlog.h"
+#include "storage/changes.h"
 #include "tests/support/node.h"
 
 static const struct actor_id ACTOR = {{0xAC}};
@@ -537,6 +538,33 @@ test_a_log_whose_proof_came_first_is_frozen_from_its_start(void **state)
     test_node_check(n);
 }
 
+/* ---- the list of changes ---- */
+
+static void
+test_start_lists_what_an_earlier_release_applied(void **state)
+{
+    struct test_node *n = *state;
+    struct changes_mark before, after;
+    struct db_txn *txn;
+    struct err err;
+    for (unsigned i = 1; i <= 3; i++)
+        admit(n, i);
+    struct log_row row = test_node_log(n);
+    assert_int_equal(db_begin_write(n->db, &txn, &err), 0);
+    assert_int_equal(changes_end(txn, &before, &err), 0);
+    assert_int_equal(before.number, row.head_seq);
+    assert_int_equal(db_clear(txn, TABLE_CHANGES, &err), 0);
+    assert_int_equal(db_clear(txn, TABLE_CHANGES_UPTO, &err), 0);
+    assert_int_equal(db_commit(&txn, &err), 0);
+    test_node_close(n);
+    test_node_open(n);
+    assert_int_equal(db_begin_read(n->db, &txn, &err), 0);
+    assert_int_equal(changes_end(txn, &after, &err), 0);
+    db_abort(&txn);
+    assert_memory_equal(&after, &before, sizeof(after));
+    test_node_check(n);
+}
+
 int
 main(void)
 {
@@ -556,6 +584,7 @@ main(void)
         T(test_clock_back_is_refused),
         T(test_frozen_own_log_is_not_written_on),
         T(test_a_run_twice_is_held_and_a_gap_is_not),
+        T(test_start_lists_what_an_earlier_release_applied),
         T(test_a_log_whose_proof_came_first_is_frozen_from_its_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
