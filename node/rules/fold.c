@@ -20,11 +20,28 @@ fold_compare(const struct dag *dag, const struct position *a, const struct posit
 }
 
 bool
+fold_ref_of_slot(const struct event_ref *ref)
+{
+    return ref->role == REF_CORRECTS || ref->role == REF_CANCELS;
+}
+
+static uint8_t
+role_of(const struct fold_rules *rules, uint16_t kind, bool *ret_required, uint16_t *ret_target)
+{
+    if (rules->cancels == 0 || kind != rules->cancels) {
+        return rules->role(kind, ret_required, ret_target);
+    }
+    *ret_required = true;
+    *ret_target = 0;
+    return REF_CANCELS;
+}
+
+bool
 fold_refs_ok(const struct fold_rules *rules, uint16_t kind, const struct event_ref *refs, size_t n)
 {
     bool required = false;
     uint16_t target = 0;
-    uint8_t other = rules->role(kind, &required, &target);
+    uint8_t other = role_of(rules, kind, &required, &target);
     bool found = false;
     for (size_t i = 0; i < n; i++) {
         found = found || refs[i].role == other;
@@ -42,11 +59,11 @@ fold_refs_take(const struct fold_rules *rules, const struct event_header *h, str
 {
     bool required = false;
     uint16_t target = 0;
-    uint8_t other = rules->role(h->kind, &required, &target);
+    uint8_t other = role_of(rules, h->kind, &required, &target);
     uint8_t n = 0;
     for (size_t i = 0; i < h->n_refs && n < max; i++) {
         uint8_t role = h->refs[i].role;
-        if (role == REF_CORRECTS || (other != 0 && role == other)) {
+        if ((role == REF_CORRECTS && other != REF_CANCELS) || (other != 0 && role == other)) {
             ret[n++] = h->refs[i];
         }
     }
@@ -145,11 +162,12 @@ find_position(const struct fold *f, const struct event_ref *ref)
     return FOLD_NONE;
 }
 
+/* What the event corrects or cancels. */
 static uint32_t
-corrected(const struct fold_item *item)
+slot_target(const struct fold_item *item)
 {
     for (uint8_t k = 0; k < item->n_refs; k++) {
-        if (item->refs[k].role == REF_CORRECTS) {
+        if (fold_ref_of_slot(&item->refs[k])) {
             return item->target[k];
         }
     }
@@ -168,9 +186,9 @@ fold_link(struct fold *f)
     }
     for (size_t i = 0; i < f->n; i++) {
         uint32_t at = (uint32_t)i;
-        /* A valid correction's targets are valid and lead to the slot's first event; the bound is for rows damaged on disk. */
+        /* The targets of a valid correction or cancellation are valid and lead to the slot's first event; the bound is for rows damaged on disk. */
         for (size_t step = 0; step < f->n && valid(&f->items[i]); step++) {
-            uint32_t next = corrected(&f->items[at]);
+            uint32_t next = slot_target(&f->items[at]);
             if (next == FOLD_NONE) {
                 break;
             }
@@ -181,6 +199,12 @@ fold_link(struct fold *f)
 }
 
 /* ---- the fold of a set ---- */
+
+static bool
+cancels(const struct fold *f, const struct fold_item *item)
+{
+    return f->rules->cancels != 0 && item->kind == f->rules->cancels;
+}
 
 /* Folds the items with in[i] set: ret[i] = 0 effective, a reason if skipped, SKIPPED_NOT_FILLER for the rest. */
 static void
@@ -204,9 +228,13 @@ run(struct fold *f, uint8_t *ret)
     for (size_t s = 0; s < slots; s++) {
         uint32_t i = (uint32_t)(f->keys[s] & 0xffff);
         const struct fold_item *item = &f->items[i];
+        ret[i] = 0;
+        if (cancels(f, item)) {
+            continue;
+        }
         uint32_t other = FOLD_NONE;
         for (uint8_t k = 0; k < item->n_refs; k++) {
-            if (item->refs[k].role != REF_CORRECTS && item->target[k] != FOLD_NONE) {
+            if (!fold_ref_of_slot(&item->refs[k]) && item->target[k] != FOLD_NONE) {
                 other = f->items[item->target[k]].root;
             }
         }
@@ -262,7 +290,7 @@ judge_refs(struct fold *f, uint32_t i)
     struct fold_item *item = &f->items[i];
     bool required = false, bad = false;
     uint16_t other_kind = 0;
-    (void)f->rules->role(item->kind, &required, &other_kind);
+    (void)role_of(f->rules, item->kind, &required, &other_kind);
     for (uint8_t k = 0; k < item->n_refs; k++) {
         const struct event_ref *ref = &item->refs[k];
         uint32_t t = item->target[k];
@@ -278,8 +306,12 @@ judge_refs(struct fold *f, uint32_t i)
         if (rc != 0) {
             return rc;
         }
+        bad = bad || !same || t == FOLD_NONE || t == i || !f->in[t];
+        if (bad) {
+            continue;
+        }
         uint16_t kind = ref->role == REF_CORRECTS ? item->kind : other_kind;
-        bad = bad || !same || t == FOLD_NONE || t == i || !f->in[t] || f->items[t].kind != kind;
+        bad = ref->role == REF_CANCELS ? cancels(f, &f->items[t]) : f->items[t].kind != kind;
     }
     if (bad) {
         set(item, OUTCOME_VOID, VOID_REFERENCE);
@@ -316,7 +348,7 @@ judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting, bool
         set(item, OUTCOME_VOID, VOID_TOO_MANY);
         return 0;
     }
-    enum void_reason outside = f->rules->outside(f->ctx, item, f->world);
+    enum void_reason outside = cancels(f, item) ? VOID_NONE : f->rules->outside(f->ctx, item, f->world);
     if (outside != VOID_NONE) {
         set(item, OUTCOME_VOID, outside);
         return 0;
@@ -324,7 +356,7 @@ judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting, bool
     if (!has_before) {
         run(f, f->before);
     }
-    uint32_t target = corrected(item);
+    uint32_t target = slot_target(item);
     item->root = target == FOLD_NONE ? i : f->items[target].root;
     uint32_t replaced = FOLD_NONE;
     for (uint32_t k = 0; k < f->n; k++) {

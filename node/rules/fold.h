@@ -23,8 +23,11 @@ struct fold_item {
 };
 
 struct fold_rules {
+    /* The kind that cancels (0 = none): it takes role 9 alone and belongs to the slot of its target, which it empties when it fills it.
+     * The fold knows all about it: role, outside and step are never asked for it. known is. */
+    uint16_t cancels;
     bool (*known)(uint16_t kind, uint16_t version);
-    /* Role beside 2 that a kind takes (0 = none), whether it must be there, and the kind of its target. */
+    /* Role beside 2 that a kind takes (0 = none), whether it must be there, and the kind of its target. All other kinds take role 2. */
     uint8_t (*role)(uint16_t kind, bool *ret_required, uint16_t *ret_target);
     /* Whether what the event names outside the row was there in its past; VOID_NONE if so. */
     enum void_reason (*outside)(const void *ctx, const struct fold_item *item, const struct member_world *w);
@@ -55,6 +58,8 @@ struct fold {
 
 /* Order of a row: depth, log id, seq. */
 int fold_compare(const struct dag *dag, const struct position *a, const struct position *b);
+/* Whether the reference names the slot that the event is in: what it corrects, or cancels. Of references that fold_refs_take took. */
+bool fold_ref_of_slot(const struct event_ref *ref);
 /* Whether every role stands once and the required one is there (§8). */
 bool fold_refs_ok(const struct fold_rules *rules, uint16_t kind, const struct event_ref *refs, size_t n);
 /* Takes from a header the references that the kind takes, up to max; a second one of a role is kept to show the breach. */

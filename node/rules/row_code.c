@@ -57,7 +57,8 @@ row_ref_read(struct reader *in, const struct position *at, struct event_ref *ret
     }
     ret->seq = reader_varint(in);
     reader_copy(in, ret->chain.b, sizeof(ret->chain.b));
-    in->failed = in->failed || ret->role < REF_CORRECTS || ret->role > REF_REQUEST || ret->seq == 0;
+    bool taken = (ret->role >= REF_CORRECTS && ret->role <= REF_REQUEST) || ret->role == REF_CANCELS;
+    in->failed = in->failed || !taken || ret->seq == 0;
 }
 
 bool
@@ -65,7 +66,7 @@ row_outcome_ok(unsigned outcome, unsigned reason)
 {
     switch (outcome) {
     case OUTCOME_VOID:
-    case OUTCOME_CONFLICT: return reason != VOID_NONE && reason <= VOID_KIND && reason != VOID_KEY;
+    case OUTCOME_CONFLICT: return reason != VOID_NONE && reason <= VOID_CREDIT && reason != VOID_KEY;
     case OUTCOME_APPLIED:
     case OUTCOME_REPLACED:
     case OUTCOME_WAITING:
