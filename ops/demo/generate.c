@@ -62,7 +62,7 @@ format_text(char *ret_text, size_t size, const char *format, ...)
 /* --- command line --- */
 
 static const char documentation[] =
-    "Writes DIR/units.csv and DIR/CODE/members.csv: invented registers of the nine units, from "
+    "Writes DIR/units.csv and DIR/CODE/members.csv, activities.csv and invoices.csv: invented registers of the nine units, from "
     "2017-01-01 to 2025-12-31, whose totals are the published figures. Equal options give equal "
     "bytes on every machine."
     "\vThe figures of units.csv and published.csv hold exactly at --scale 100 only; other scales "
@@ -134,6 +134,7 @@ generate_unit(const struct options *options, const struct facts *facts, const st
     make_directory(path);
     registry_generate(&registry, facts, unit, options->seed, options->scale_pct);
     write_members(options->out_dir, unit, &registry, options->seed);
+    write_work(options->out_dir, facts, unit, &registry, options->seed, options->scale_pct);
     free(registry.members);
     if (options->bad)
         write_dirty(options->out_dir, unit, options->seed);

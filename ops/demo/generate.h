@@ -2,7 +2,8 @@
  * Shared declarations of smartnode-generate, the deterministic generator of demo registers.
  *
  * The way of the data: facts (units.csv, published.csv) → register (who joins and leaves when, so
- * that the published figures hold) → person (names, addresses, bank accounts) → output (CSV).
+ * that the published figures hold) → person (names, addresses, bank accounts) → output (CSV);
+ * register → work (activities, invoices) → output.
  * Equal seed, scale and facts give equal bytes on every machine: integers only, an own random
  * stream per unit, no locale, no clock. Days count from 1970-01-01; DAY_NONE stands for "absent".
  *
@@ -197,6 +198,12 @@ void iban_generate(char *ret_iban, size_t size, struct prng *prng, const char *c
 void write_units(const char *out_dir, const struct unit *units, uint32_t count);
 /* DIR/<CODE>/members.csv. */
 void write_members(const char *out_dir, const struct unit *unit, const struct registry *registry, uint64_t seed);
+
+/* --- generate_work.c: activities and invoices --- */
+
+/* DIR/<CODE>/activities.csv and invoices.csv. */
+void write_work(const char *out_dir, const struct facts *facts, const struct unit *unit,
+                const struct registry *registry, uint64_t seed, uint32_t scale_pct);
 
 /* --- generate_dirty.c: files with mistakes --- */
 

@@ -70,6 +70,12 @@ def date(text):
     return datetime.date.fromisoformat(text)
 
 
+def minor(text):
+    if not re.fullmatch(r"\d+\.\d\d", text):
+        raise ValueError(text)
+    return int(text.replace(".", ""))
+
+
 def iban_is_valid(iban):
     if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]+", iban) or len(iban) != IBAN_LENGTHS.get(iban[:2]):
         return False
@@ -264,6 +270,53 @@ class Generated(unittest.TestCase):
         self.assertGreater(months[1], months[8] * 3 // 2)
         applied = self.count("BE", applied_on=bool, admitted_on=bool)
         self.assertTrue(len(joined) * 4 // 10 < applied < len(joined) * 6 // 10)
+
+    def test_work_lies_in_memberships_and_documents_fit_each_other(self):
+        for code, unit in self.units.items():
+            members = {r["member_no"]: r for r in self.rows[code]}
+            activities = {a["activity_no"]: a for a in self.table(code, "activities.csv")}
+            invoices, credited, last = {}, collections.Counter(), ""
+            for a in activities.values():
+                member = members[a["member_no"]]
+                self.assertLessEqual(member["admitted_on"], a["opened_on"], a)
+                self.assertTrue(a["closed_on"] == "" or a["closed_on"] >= a["opened_on"], a)
+                self.assertIn(a["culture"], ("yes", "no"))
+            for d in self.table(code, "invoices.csv"):
+                activity = activities[d["activity_no"]]
+                member = members[activity["member_no"]]
+                amount = minor(d["amount"])
+                self.assertGreater(amount, 0, d)
+                self.assertEqual(d["currency"], unit["currency"])
+                self.assertFalse(unit["currency"] == "HUF" and amount % 100, d)
+                self.assertLessEqual(last, d["date"], d)
+                last = d["date"]
+                self.assertNotIn(d["invoice_no"], invoices)
+                invoices[d["invoice_no"]] = d
+                if d["op"] == "invoice.credit":
+                    invoice = invoices[d["credits_no"]]
+                    credited[d["credits_no"]] += amount
+                    self.assertFalse(invoice["cancelled"], d)
+                    self.assertLessEqual(credited[d["credits_no"]], minor(invoice["amount"]), d)
+                    continue
+                self.assertEqual(d["op"], "invoice.issue")
+                self.assertLessEqual(activity["opened_on"], d["date"], d)
+                self.assertTrue(activity["closed_on"] == "" or d["date"] <= activity["closed_on"], d)
+                self.assertTrue(member["left_on"] == "" or d["date"] < member["left_on"], d)
+
+    def test_belgium_has_16000_people_active_in_2024_and_60_percent_outside_culture(self):
+        activities = {a["activity_no"]: a for a in self.table("BE", "activities.csv")}
+        people, outside, total = set(), 0, 0
+        for d in self.table("BE", "invoices.csv"):
+            if d["date"].startswith("2024") and d["op"] == "invoice.issue" and not d["cancelled"]:
+                activity = activities[d["activity_no"]]
+                people.add(activity["member_no"])
+                total += minor(d["amount"])
+                outside += minor(d["amount"]) if activity["culture"] == "no" else 0
+        self.assertEqual(len(people), 16000)
+        self.assertEqual(round(outside * 100 / total), 60)
+
+    def table(self, code, name):
+        return list(csv.DictReader(io.StringIO(read_bytes(self.out, code, name).decode("utf-8"), newline="")))
 
     def test_units_csv_describes_the_units(self):
         with open(os.path.join(self.out, "units.csv"), encoding="utf-8", newline="") as file:
