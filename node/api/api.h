@@ -45,6 +45,11 @@ enum api_op_kind {
     OP_TOKEN_REVOKE,
     OP_PEER_TRUST,
     OP_PEER_REMOVE,
+    OP_ACTIVITY,
+    OP_INVOICE,
+    OP_CANCEL,
+    OP_MERGE,
+    OP_CLOSE_PERIOD,
 };
 
 /* Filled by the writer. */
@@ -55,7 +60,7 @@ struct api_result {
     bool has_position;        /* not for tokens and peers */
     struct position position; /* of the event */
     bool has_subject;
-    struct subject_id subject; /* the member or office */
+    struct subject_id subject; /* the member, office, activity or invoice */
 };
 
 struct api_op {
@@ -89,6 +94,22 @@ struct api_op {
         struct {
             struct unit_id unit;
         } peer_remove;
+        /* Personal data in these too. Texts that are not empty are looked up before the command: offices as above, numbers by
+         * work_find (ERR_NOTFOUND, field "activity_no", "credits_no"; a member's "member_no" by the blind index). */
+        struct {
+            struct activity_request request;
+            char office_text[NAME_BYTES_MAX + 1];
+            char member_no[PERSON_TEXT_MAX + 1]; /* instead of request.member */
+        } activity;
+        struct {
+            struct invoice_request request;
+            char office_text[NAME_BYTES_MAX + 1];
+            char activity_no[PERSON_TEXT_MAX + 1]; /* instead of request.activity */
+            char invoice_no[PERSON_TEXT_MAX + 1];  /* of a credit note: the invoice, instead of request.invoice */
+        } invoice;
+        struct cancel_request cancel;
+        struct merge_request merge;
+        uint16_t close_year;
     };
     struct api_result result;
 };

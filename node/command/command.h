@@ -96,7 +96,9 @@ struct member_request {
     uint64_t shares;
     struct person_input person; /* of the member; ACTION_NAME_REPRESENTATIVE: of the representative */
     bool has_amount;
-    int64_t amount_minor;        /* REPAY; absent = what is owed for the shares, the oldest first */
+    int64_t amount_minor; /* REPAY; absent = what is owed for the shares, the oldest first */
+    bool has_price;       /* ADMIT, SUBSCRIBE: paid at another price than the unit's of that day; with currency */
+    int64_t share_price_minor;
     char currency[CURRENCY_MAX]; /* REPAY; empty = the only one owed */
     bool has_other;
     struct subject_id other; /* representative: END; NAME of somebody known already */
