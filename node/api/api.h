@@ -74,6 +74,8 @@ struct api_op {
         struct {
             struct member_request request;        /* personal data: api wipes it */
             char office_text[NAME_BYTES_MAX + 1]; /* id or name as entered; empty = none */
+            char
+                member_no[PERSON_TEXT_MAX + 1]; /* instead of request.subject, and of `into` of a merge; empty = none */
         } member;
         struct {
             struct office_id id;

@@ -144,3 +144,94 @@ member_action_kind(enum member_action action)
     MUST((size_t)action < ARRAY_LEN(ACTIONS));
     return ACTIONS[action].kind;
 }
+
+/* ---- registries of numbers, additive: a number without a name is as good as one with ---- */
+
+struct numbered {
+    uint16_t number;
+    const char *name;
+};
+
+static const struct numbered sectors[] = {
+    {1, "performing arts"},
+    {2, "music"},
+    {3, "audiovisual and film"},
+    {4, "visual arts"},
+    {5, "design and fashion"},
+    {6, "writing and translation"},
+    {7, "photography"},
+    {8, "heritage"},
+    {32, "information technology"},
+    {33, "communication and marketing"},
+    {34, "consulting"},
+    {35, "training and education"},
+    {36, "events"},
+    {37, "care and well-being"},
+    {38, "crafts and construction"},
+    {39, "transport and delivery"},
+    {40, "hospitality and tourism"},
+    {41, "research"},
+    {42, "journalism"},
+    {43, "administration"},
+    {63, "other"},
+};
+static const struct numbered purposes[] = {
+    {1, "newsletter"}, {2, "directory of members"},        {3, "pictures"}, {4, "studies"},
+    {5, "partners"},   {6, "statistics by third parties"},
+};
+
+static int
+numbered_parse(const struct numbered *names, size_t n, const char *field, const char *text, uint16_t *ret,
+               struct err *err)
+{
+    char *end = NULL;
+    for (size_t i = 0; text != NULL && i < n; i++) {
+        if (strcasecmp(names[i].name, text) == 0) {
+            *ret = names[i].number;
+            return 0;
+        }
+    }
+    unsigned long number = text != NULL && *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
+    if (end == NULL || *end != '\0' || number < 1 || number > UINT16_MAX) {
+        return err_field(err, ERR_INVALID, field, "is neither a name of the registry (such as “%s”) nor its number",
+                         names[1].name);
+    }
+    *ret = (uint16_t)number;
+    return 0;
+}
+
+static const char *
+numbered_name(const struct numbered *names, size_t n, uint16_t number, char out[NUMBERED_NAME_MAX])
+{
+    for (size_t i = 0; i < n; i++) {
+        if (names[i].number == number) {
+            return names[i].name;
+        }
+    }
+    snprintf(out, NUMBERED_NAME_MAX, "%u", number);
+    return out;
+}
+
+int
+sector_parse(const char *text, uint16_t *ret, struct err *err)
+{
+    return numbered_parse(sectors, ARRAY_LEN(sectors), "sector", text, ret, err);
+}
+
+int
+purpose_parse(const char *text, uint16_t *ret, struct err *err)
+{
+    return numbered_parse(purposes, ARRAY_LEN(purposes), "purpose", text, ret, err);
+}
+
+const char *
+sector_name(uint16_t sector, char out[NUMBERED_NAME_MAX])
+{
+    return numbered_name(sectors, ARRAY_LEN(sectors), sector, out);
+}
+
+const char *
+purpose_name(uint16_t purpose, char out[NUMBERED_NAME_MAX])
+{
+    return numbered_name(purposes, ARRAY_LEN(purposes), purpose, out);
+}

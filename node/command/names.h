@@ -17,6 +17,15 @@ int subject_parse(const char *text, const char *field, struct subject_id *ret, s
 /* Whole number 1 … SHARES_MAX, digits only. ERR_INVALID, field "shares". */
 int shares_parse(const char *text, uint64_t *ret, struct err *err) NODISCARD;
 
+/* A name of the registry (docs/PROTOCOL.md §9), exact but for upper and lower case, or a number 1 … 65,535. ERR_INVALID, fields
+ * "sector", "purpose". */
+int sector_parse(const char *text, uint16_t *ret, struct err *err) NODISCARD;
+int purpose_parse(const char *text, uint16_t *ret, struct err *err) NODISCARD;
+/* The registry's name, or the number in out. */
+enum { NUMBERED_NAME_MAX = 40 };
+const char *sector_name(uint16_t sector, char out[NUMBERED_NAME_MAX]);
+const char *purpose_name(uint16_t purpose, char out[NUMBERED_NAME_MAX]);
+
 /* Never NULL; "unknown" outside the enumeration. */
 const char *category_name(uint8_t category);
 const char *person_type_name(uint8_t person_type);
