@@ -126,7 +126,7 @@ struct event_common {
     enum date_precision precision;
     uint8_t salt[ID_BYTES];
     bool has_subject_unit;
-    struct unit_id subject_unit; /* field 6; malformed in version 1 of kinds 1–63 */
+    struct unit_id subject_unit; /* field 6; malformed where event_kind_own */
 };
 
 struct standing_position {
@@ -277,7 +277,7 @@ struct period_figure {
 
 /* Month that an invoice id begins with: (year − 1900) × 12 + month − 1 (§2). The date is the first of the month. */
 uint16_t invoice_id_month(const struct subject_id *id);
-uint16_t month_number(struct civil_date d);
+uint16_t month_number(struct civil_date d); /* a date of §2 (MUST) */
 struct civil_date month_first(uint16_t number);
 
 struct event_payload {
@@ -321,6 +321,8 @@ struct event_payload {
 
 /* True for (kind, version) pairs that this program gives an effect. */
 bool event_kind_known(uint16_t kind, uint16_t version);
+/* True for (kind, version) pairs, known or not, that speak only of the writer's own: field 6 is malformed in them (§4). */
+bool event_kind_own(uint16_t kind, uint16_t version);
 /* For tests of upgrades: from now on the process does not know this kind, as a program of before it was numbered. 0: knows all again. */
 void event_kind_hide(uint16_t kind);
 /* Registry name ("member.admitted"), or "unknown". Kind from its name: 0 if there is none. */

@@ -9,6 +9,7 @@
  * in bounds always fits its budget, and no node's verdict on a payload differs from another's. */
 enum {
     PAYLOAD_FIELDS_MAX = 512,
+    PERIOD_FIELDS_MAX = 2560, /* of kind 256, which is read in place */
     ROOT_STATEMENT_FIELDS_MAX = 1280,
     ROOT_STATEMENT_BUDGET_BYTES = 65536, /* counted as at least this large */
 };
@@ -27,6 +28,15 @@ struct payload_message {
         Smartnode__Shares shares;
         Smartnode__CategoryChanged category;
         Smartnode__DataChanged data;
+        Smartnode__SharesRepaid repaid;
+        Smartnode__Representative representative;
+        Smartnode__Merged merged;
+        Smartnode__Absorbed absorbed;
+        Smartnode__ConsentGiven consent_given;
+        Smartnode__ConsentWithdrawn consent_withdrawn;
+        Smartnode__Activity activity;
+        Smartnode__Invoice invoice;
+        Smartnode__CreditNote credit;
         uint8_t room[sizeof(Smartnode__LogOpened)];
     };
     char *languages[UNIT_LANGUAGES_MAX];
@@ -46,6 +56,40 @@ BEGINS_AS_COMMON(Smartnode__Admission);
 BEGINS_AS_COMMON(Smartnode__Shares);
 BEGINS_AS_COMMON(Smartnode__CategoryChanged);
 BEGINS_AS_COMMON(Smartnode__DataChanged);
+BEGINS_AS_COMMON(Smartnode__SharesRepaid);
+BEGINS_AS_COMMON(Smartnode__Representative);
+BEGINS_AS_COMMON(Smartnode__Merged);
+BEGINS_AS_COMMON(Smartnode__Absorbed);
+BEGINS_AS_COMMON(Smartnode__ConsentGiven);
+BEGINS_AS_COMMON(Smartnode__ConsentWithdrawn);
+BEGINS_AS_COMMON(Smartnode__Activity);
+BEGINS_AS_COMMON(Smartnode__Invoice);
+BEGINS_AS_COMMON(Smartnode__CreditNote);
+BEGINS_AS_COMMON(Smartnode__PersonActive);
+BEGINS_AS_COMMON(Smartnode__PeriodClosed);
+
+/* Reads the fields of one kind from its message, or, of a kind that is appended, in place from bytes: m is NULL then, and
+ * message_check has passed. ret->common and ret->kind are read already. */
+typedef int payload_read_fn(const ProtobufCMessage *m, struct slice bytes, struct event_payload *ret, struct err *err);
+/* Fills the message from the payload, of which it borrows. */
+typedef void payload_write_fn(const struct event_payload *p, struct payload_message *m);
+/* Appends what a list kind has beyond the common fields. */
+typedef int payload_append_fn(const struct event_payload *p, struct buf *out, struct err *err);
+
+/* event_payload_register.c */
+payload_read_fn payload_read_escrow, payload_read_unit, payload_read_office, payload_read_application,
+    payload_read_admission, payload_read_shares, payload_read_category, payload_read_data, payload_read_repaid,
+    payload_read_representative, payload_read_merged, payload_read_absorbed, payload_read_consent_given,
+    payload_read_consent_withdrawn;
+payload_write_fn payload_write_escrow, payload_write_unit, payload_write_office, payload_write_application,
+    payload_write_admission, payload_write_shares, payload_write_category, payload_write_data, payload_write_repaid,
+    payload_write_representative, payload_write_merged, payload_write_absorbed, payload_write_consent_given,
+    payload_write_consent_withdrawn;
+/* event_payload_work.c */
+payload_read_fn payload_read_activity, payload_read_invoice, payload_read_credit, payload_read_active,
+    payload_read_closed;
+payload_write_fn payload_write_activity, payload_write_invoice, payload_write_credit;
+payload_append_fn payload_append_active, payload_append_closed;
 
 /* ERR_INVALID that names the field. */
 int payload_field_wrong(struct err *err, const char *field) NODISCARD;
@@ -55,6 +99,9 @@ bool payload_bytes_are(protobuf_c_boolean has, const ProtobufCBinaryData *b, voi
 bool payload_text_is(const char *s, char *out, size_t min, size_t max);
 /* For packing only: borrows. */
 ProtobufCBinaryData payload_bin(const void *p, size_t len);
+char *payload_text(const char *s);
+/* Within §2. */
+bool payload_date_ok(int64_t days);
 
 /* Kind 1 (event_opened.c). The root statement's slice is left to the caller, which knows the payload's bytes. */
 int payload_read_log_opened(const Smartnode__LogOpened *m, struct log_opened *ret, struct err *err) NODISCARD;

@@ -7,7 +7,7 @@
 
 enum { SCHEMA_FIELDS_MAX = 32, TAG_WIRE_BITS = 3, WIRE_VARINT = 0, WIRE_LENGTH = 2 };
 
-/* A field's value on its way in or out. Dates are numbers in two's complement. */
+/* A field's value on its way in or out. Dates and signed numbers are in two's complement. */
 struct value {
     uint64_t number;
     struct slice bytes;
@@ -15,6 +15,7 @@ struct value {
 
 static const char *name_of(const struct fields *f, uint32_t i);
 static bool is_number(enum field_as as);
+static bool is_signed(enum field_as as);
 static const char *fault(const struct field_rule *rule, struct value v);
 static void store(const struct field_rule *rule, struct value v, uint8_t *base);
 static struct value load(const struct field_rule *rule, const uint8_t *base);
@@ -120,7 +121,7 @@ fields_put(const struct fields *f, const void *from, struct buf *out)
         if (!present(rule, v, from))
             continue;
         put_tag(out, i + 1, is_number(rule->as) ? WIRE_VARINT : WIRE_LENGTH);
-        if (rule->as == FIELD_DATE) {
+        if (is_signed(rule->as)) {
             buf_put_svarint(out, (int64_t)v.number);
         } else if (is_number(rule->as)) {
             buf_put_varint(out, v.number);
@@ -179,6 +180,13 @@ is_number(enum field_as as)
     return as <= FIELD_DATE;
 }
 
+/* Written as zigzag. */
+static bool
+is_signed(enum field_as as)
+{
+    return as == FIELD_S64 || as == FIELD_DATE;
+}
+
 /* Why a value is out of its rule, NULL if it is not. */
 static const char *
 fault(const struct field_rule *rule, struct value v)
@@ -188,7 +196,9 @@ fault(const struct field_rule *rule, struct value v)
         if ((int64_t)v.number < DATE_MIN.days || (int64_t)v.number > DATE_MAX.days)
             return "date out of range";
         return NULL;
+    case FIELD_S64: return NULL;
     case FIELD_U8:
+    case FIELD_U16:
     case FIELD_U32:
     case FIELD_U64:
     case FIELD_FLAG: return v.number < rule->min || v.number > rule->max ? "out of range" : NULL;
@@ -209,12 +219,15 @@ store(const struct field_rule *rule, struct value v, uint8_t *base)
 {
     uint8_t *to = base + rule->offset;
     uint8_t u8 = (uint8_t)v.number;
+    uint16_t u16 = (uint16_t)v.number;
     uint32_t u32 = (uint32_t)v.number;
     bool flag = v.number != 0;
     struct civil_date date = {(int32_t)(int64_t)v.number};
     switch (rule->as) {
     case FIELD_U8: memcpy(to, &u8, sizeof(u8)); break;
+    case FIELD_U16: memcpy(to, &u16, sizeof(u16)); break;
     case FIELD_U32: memcpy(to, &u32, sizeof(u32)); break;
+    case FIELD_S64:
     case FIELD_U64: memcpy(to, &v.number, sizeof(v.number)); break;
     case FIELD_FLAG: memcpy(to, &flag, sizeof(flag)); break;
     case FIELD_DATE: memcpy(to, &date, sizeof(date)); break;
@@ -240,6 +253,7 @@ load(const struct field_rule *rule, const uint8_t *base)
     const uint8_t *from = base + rule->offset;
     struct value v = {0};
     uint8_t u8;
+    uint16_t u16;
     uint32_t u32;
     bool flag;
     struct civil_date date;
@@ -248,10 +262,15 @@ load(const struct field_rule *rule, const uint8_t *base)
         memcpy(&u8, from, sizeof(u8));
         v.number = u8;
         break;
+    case FIELD_U16:
+        memcpy(&u16, from, sizeof(u16));
+        v.number = u16;
+        break;
     case FIELD_U32:
         memcpy(&u32, from, sizeof(u32));
         v.number = u32;
         break;
+    case FIELD_S64:
     case FIELD_U64: memcpy(&v.number, from, sizeof(v.number)); break;
     case FIELD_FLAG:
         memcpy(&flag, from, sizeof(flag));
@@ -289,7 +308,7 @@ static struct value
 value_of(const struct field_rule *rule, const struct wire_field *w)
 {
     struct value v = {.number = w->value, .bytes = w->bytes};
-    if (rule->as == FIELD_DATE)
+    if (is_signed(rule->as))
         v.number = w->value >> 1 ^ (0 - (w->value & 1));
     return v;
 }
@@ -398,7 +417,7 @@ length_of(const struct fields *f, const uint8_t *base)
         struct value v = load(rule, base);
         if (rule->as == FIELD_LIST || !present(rule, v, base))
             continue;
-        if (rule->as == FIELD_DATE)
+        if (is_signed(rule->as))
             v.number = v.number << 1 ^ (uint64_t)((int64_t)v.number >> 63);
         len += is_number(rule->as) ? varint_len((uint64_t)(i + 1) << TAG_WIRE_BITS) + varint_len(v.number)
                                    : bytes_field_len(i + 1, v.bytes.len);

@@ -16,9 +16,11 @@ struct ProtobufCMessageDescriptor;
 
 enum field_as {
     FIELD_U8 = 1, /* varint to uint8_t */
+    FIELD_U16,    /* varint to uint16_t */
     FIELD_U32,    /* varint to uint32_t, or an enum */
     FIELD_U64,    /* varint to uint64_t */
-    FIELD_FLAG,   /* varint 0 or 1 to bool */
+    FIELD_FLAG,   /* varint 0 or 1 to bool; with min 1 an explicit 0 is refused */
+    FIELD_S64,    /* zigzag varint to int64_t; any */
     FIELD_DATE,   /* zigzag varint to struct civil_date; DATE_NONE if absent */
     FIELD_FIXED,  /* exactly `max` bytes, copied */
     FIELD_BYTES,  /* struct slice, borrowed */

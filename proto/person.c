@@ -32,6 +32,33 @@ static const struct field_rule BANK[] = {
 static const struct fields BANK_FIELDS = {&smartnode__bank__descriptor, BANK};
 static const struct field_path BANK_PATH = {NULL, "bank"};
 
+static const struct field_rule LINKS[] = {
+    FIELD_FIXED_OF(struct activity_links, member),
+    {.as = FIELD_FIXED,
+     FIELD_OFFSET(struct activity_links, unit),
+     .has = offsetof(struct activity_links, has_unit),
+     .min = HASH_BYTES,
+     .max = HASH_BYTES},
+    {.as = FIELD_FIXED,
+     FIELD_OFFSET(struct activity_links, activity),
+     .has = offsetof(struct activity_links, has_activity),
+     .min = ID_BYTES,
+     .max = ID_BYTES},
+    TEXT_OF(activity_links, number),
+    {.as = FIELD_DATE, FIELD_OFFSET(struct activity_links, day)},
+    TEXT_OF(activity_links, client),
+    TEXT_OF(activity_links, client_number),
+    TEXT_OF(activity_links, text),
+};
+static const struct fields LINKS_FIELDS = {&smartnode__activity_links__descriptor, LINKS};
+static const struct field_path LINKS_PATH = {NULL, "activity_links"};
+
+static const struct field_rule NOTE[] = {
+    FIELD_TEXT_OF(struct person_note, s, NOTE_TEXT_MAX),
+};
+static const struct fields NOTE_FIELDS = {&smartnode__note__descriptor, NOTE};
+static const struct field_path NOTE_PATH = {NULL, "note"};
+
 /* As the fields of a key capsule are read: with what is there by use made visible. */
 struct key_capsule {
     struct key_capsule_content k;
@@ -115,6 +142,52 @@ person_bank_decode(struct slice bytes, struct person_bank *ret, struct err *err)
 {
     struct person_bank p = {0};
     return read_plain(&BANK_FIELDS, &BANK_PATH, bytes, &p, ret, sizeof(p), err);
+}
+
+int
+activity_links_encode(const struct activity_links *p, struct buf *out, struct err *err)
+{
+    return fields_write(&LINKS_FIELDS, &LINKS_PATH, p, out, err);
+}
+
+int
+activity_links_decode(struct slice bytes, struct activity_links *ret, struct err *err)
+{
+    struct activity_links p = {0};
+    return read_plain(&LINKS_FIELDS, &LINKS_PATH, bytes, &p, ret, sizeof(p), err);
+}
+
+int
+person_note_encode(const struct person_note *p, struct buf *out, struct err *err)
+{
+    return fields_write(&NOTE_FIELDS, &NOTE_PATH, p, out, err);
+}
+
+int
+person_note_decode(struct slice bytes, struct person_note *ret, struct err *err)
+{
+    struct person_note p = {0};
+    return read_plain(&NOTE_FIELDS, &NOTE_PATH, bytes, &p, ret, sizeof(p), err);
+}
+
+void
+counting_year_key(const struct data_key *counting_key, uint16_t year, struct data_key *ret)
+{
+    uint8_t number[2];
+    be16_put(number, year);
+    const struct slice parts[] = {slice_of(counting_key->b, sizeof(counting_key->b)), slice_of(number, sizeof(number))};
+    struct hash h = crypto_hash_parts("smart.year-key", parts, ARRAY_LEN(parts));
+    memcpy(ret->b, h.b, sizeof(ret->b));
+    person_wipe(&h, sizeof(h));
+}
+
+struct subject_id
+counting_pseudonym(const struct data_key *year_key)
+{
+    struct hash h = crypto_hash1("smart.pseudonym", slice_of(year_key->b, sizeof(year_key->b)));
+    struct subject_id id;
+    memcpy(id.b, h.b, sizeof(id.b));
+    return id;
 }
 
 int

@@ -8,7 +8,7 @@
 
 #include "node/apply/apply_private.h"
 
-enum { LOGS_MAX = DAG_LOGS_MAX, MISSING_MAX = 1 << 24, KIND_OWN_MAX = 63, KIND_PLACES_MIN = 16, KIND_PLACES_MAX = 31 };
+enum { LOGS_MAX = DAG_LOGS_MAX, MISSING_MAX = 1 << 24, KIND_PLACES_MIN = 16, KIND_PLACES_MAX = 31 };
 
 /* ---- loading ---- */
 
@@ -207,8 +207,7 @@ event_unknown(struct apply *a, struct event *e, struct err *err)
 {
     struct event_common c;
     int rc = event_common_decode(e->payload, &c, err);
-    if (rc == ERR_INVALID ||
-        (rc == 0 && e->header.kind <= KIND_OWN_MAX && e->header.kind_version == 1 && c.has_subject_unit))
+    if (rc == ERR_INVALID || (rc == 0 && event_kind_own(e->header.kind, e->header.kind_version) && c.has_subject_unit))
         return event_void(a, e, VOID_MALFORMED, err);
     if (rc != 0 || !e->header.must_understand)
         return rc;

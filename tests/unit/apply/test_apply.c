@@ -422,8 +422,8 @@ what_must_be_understood_holds_up_its_entity_or_its_log(void **arg)
     p.common.subject = test_subject(1);
     buf_init(&payload, PAYLOAD_BYTES_MAX);
     assert_int_equal(event_payload_encode(&p, &payload, &err), 0);
-    test_log_raw(&log, 45, 1, false, buf_slice(&payload), NULL, 0, NULL, 0); /* may be passed over */
-    struct position unknown = test_log_raw(&log, 45, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
+    test_log_raw(&log, 53, 1, false, buf_slice(&payload), NULL, 0, NULL, 0); /* may be passed over */
+    struct position unknown = test_log_raw(&log, 53, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
     struct position after = test_event(&log, KIND_MEMBER_RESIGNED, test_subject(1), day(9), NULL, 0);
     struct position other = test_event(&log, KIND_MEMBER_RESIGNED, test_subject(2), day(9), NULL, 0);
     test_log_raw(&log, KIND_OFFICE_CHANGED, 9, true, buf_slice(&payload), NULL, 0, NULL, 0);
@@ -445,7 +445,7 @@ what_must_be_understood_holds_up_its_entity_or_its_log(void **arg)
     test_log_raw(&log, 66, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
     test_log_raw(&log, KIND_SHARES_SUBSCRIBED, 2, true, buf_slice(&payload), NULL, 0, NULL, 0);
     struct position not_held_up = test_event(&log, KIND_MEMBER_RESIGNED, test_subject(5), day(9), NULL, 0);
-    test_log_raw(&log, 45, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
+    test_log_raw(&log, 53, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
     p = sample_payload(KIND_ESCROW_OPENED);
     buf_clear(&payload);
     assert_int_equal(event_payload_encode(&p, &payload, &err), 0);
