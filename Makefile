@@ -324,7 +324,7 @@ MANDIR := $(DESTDIR)$(PREFIX)/share/man/man1
 UNITDIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
 UNIT_FILES := $(wildcard ops/systemd/*.service)
 MAN_FILES := $(wildcard docs/*.1)
-DOC_FILES := README.md CHANGELOG.md LICENSE $(wildcard ops/smartnode.conf.sample)
+DOC_FILES := README.md CHANGELOG.md LICENSE $(wildcard ops/*.sample)
 
 install: all
 	install -D -m 0755 $(B)/smartnode $(BINDIR)/smartnode

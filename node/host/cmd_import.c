@@ -1,11 +1,11 @@
-/* smartnode import: members from a CSV file into the register. See import.h. */
+/* smartnode import: members from a file into the register. See import.h. */
 #include "node/api/json_out.h"
 #include "node/host/cli_common.h"
 #include "node/host/http_client.h"
 #include "node/host/import_dir.h"
 #include "node/host/import_http.h"
 
-enum { OPT_REJECTED = OPT_OWN, OPT_DRY_RUN };
+enum { OPT_REJECTED = OPT_OWN, OPT_DRY_RUN, OPT_MAPPING, OPT_ENCODING, OPT_DELIMITER, OPT_FORMAT };
 
 struct args {
     struct cli_common common;
@@ -13,14 +13,27 @@ struct args {
 };
 
 static error_t
+checked(struct argp_state *state, int rc, const struct err *err)
+{
+    if (rc != 0)
+        argp_error(state, "%s", err->text);
+    return 0;
+}
+
+static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
     struct args *a = state->input;
+    struct err err = {0};
     if (cli_common_option(&a->common, key, arg))
         return 0;
     switch (key) {
     case OPT_REJECTED: a->import.rejected = arg; return 0;
     case OPT_DRY_RUN: a->import.dry_run = true; return 0;
+    case OPT_MAPPING: a->import.mapping = arg; return 0;
+    case OPT_ENCODING: return checked(state, encoding_parse(arg, &a->import.encoding, &err), &err);
+    case OPT_DELIMITER: return checked(state, table_delimiter_parse(arg, &a->import.delimiter, &err), &err);
+    case OPT_FORMAT: return checked(state, table_format_parse(arg, &a->import.format, &err), &err);
     case ARGP_KEY_ARG:
         if (a->import.file)
             argp_error(state, "one file at a time");
@@ -35,6 +48,10 @@ static const struct argp_option options[] = {
     CLI_OPTION_DATA,
     CLI_OPTION_URL,
     CLI_OPTION_TOKEN,
+    {"mapping", OPT_MAPPING, "FILE", 0, "How the file calls its columns and values (docs: OPERATIONS, Import)", 1},
+    {"encoding", OPT_ENCODING, "NAME", 0, "UTF-8, windows-1252, windows-1250, ISO-8859-1, -2, -15, UTF-16", 1},
+    {"delimiter", OPT_DELIMITER, "WORD", 0, "comma, semicolon or tab (else found in the first line)", 1},
+    {"format", OPT_FORMAT, "csv|ndjson", 0, "(else by the file's name or its first character)", 1},
     {"rejected", OPT_REJECTED, "FILE", 0, "Where rejected rows go (else beside the file, as NAME.rejected.csv)", 1},
     {"dry-run", OPT_DRY_RUN, NULL, 0, "Check everything, write nothing", 1},
     CLI_OPTION_JSON,
@@ -44,18 +61,20 @@ static const struct argp_option options[] = {
 static const struct argp argp = {
     options,
     on_option,
-    "FILE.csv",
+    "FILE",
     "Imports members. Safe to run again: members who are there are skipped, what an interrupted import left out is completed."
     "\vThe first line names the columns, in any order:\n"
     "  member_no,type,category,given_name,family_name,legal_name,birth_date,language,email,phone,street,postcode,city,country,iban,"
     "office,applied_on,admitted_on,refused_on,shares,left_on,left_reason\n"
-    "type is natural or legal; category A, B or C; dates are YYYY-MM-DD; left_reason is resigned, withdrawn, excluded or deceased; "
-    "office is a name or an id. UTF-8, comma or semicolon.\n\n"
+    "type is natural or legal; category A, B or C; dates are YYYY-MM-DD, DD/MM/YYYY or DD.MM.YYYY; left_reason is resigned, withdrawn, "
+    "excluded or deceased; office is a name or an id. In UTF-8 if nothing else is said; comma, semicolon or tab. Or NDJSON: one object "
+    "in each line, with the same names. A mapping file names the columns and values of an export of your own.\n\n"
     "Rows with a mistake are written, with row, field and reason, to a file of their own: mend them there and import that file.\n"
     "While a node runs on the data directory the rows go through it, with a token of role integration or desk.\n\n"
     "Examples:\n"
     "  smartnode import --data /var/lib/smartnode members.csv\n"
     "  smartnode import --dry-run members.csv\n"
+    "  smartnode import --mapping ledenbestand.mapping --dry-run leden.csv\n"
     "  smartnode import --url https://node.example:8443 --token-file import.token members.csv\n\n"
     "Exit status: 0 all rows are there, 3 some were rejected, 1 the import could not go on, 5 the directory is in use.",
     NULL,
@@ -198,10 +217,6 @@ show(const struct args *a, const struct import_result *r, const struct mono_ms *
         printf("%12lld s, %s rows/s\n", (long long)(ms / 1000), cli_number((int64_t)r->rows * 1000 / ms, n));
     if (r->rejected > 0)
         printf("\nRejected rows, each with its reason: %s\nMend them there and import that file.\n", r->rejected_file);
-    if (r->not_utf8 > 0)
-        printf(
-            "%llu rows are not UTF-8. If the file is in Latin-1: iconv -f ISO-8859-1 -t UTF-8 FILE > NEW, then import NEW.\n",
-            (unsigned long long)r->not_utf8);
 }
 
 int

@@ -2,15 +2,9 @@
 #include "node/host/csv.h"
 
 #include <csv.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
-#include <utf8proc.h>
-
-enum { READ_CHUNK = 1048576, UTF16_LOOK = 512 };
 
 struct csv_reader {
-    struct buf bytes;
+    struct slice bytes;
     size_t at;
     uint64_t line, number;
     char delimiter;
@@ -47,101 +41,61 @@ on_row(int end, void *arg)
 
 /* ---- opening ---- */
 
-static int
-check_encoding(struct csv_reader *r, struct err *err)
+static bool
+line_end(uint8_t c)
+{
+    return c == '\n' || c == '\r';
+}
+
+/* "sep=;" in a line of its own. */
+static bool
+take_sep_line(struct csv_reader *r)
 {
     const uint8_t *b = r->bytes.data;
-    size_t len = r->bytes.len;
-    size_t look = len < UTF16_LOOK ? len : UTF16_LOOK;
-    if (len >= 2 && ((b[0] == 0xff && b[1] == 0xfe) || (b[0] == 0xfe && b[1] == 0xff)))
-        return err_set(
-            err, ERR_INVALID,
-            "the file is UTF-16: save it as “CSV UTF-8”, or convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW");
-    if (look > 0 && memchr(b, 0, look))
-        return err_set(err, ERR_INVALID, "the file is not text, or UTF-16 without a mark: save it as “CSV UTF-8”");
-    if (len >= 3 && b[0] == 0xef && b[1] == 0xbb && b[2] == 0xbf)
-        r->at = 3;
-    return 0;
+    if (r->bytes.len < 5 || memcmp(b, "sep=", 4) != 0 || (b[4] != ',' && b[4] != ';' && b[4] != '\t') ||
+        (r->bytes.len > 5 && !line_end(b[5])))
+        return false;
+    if (r->delimiter == '\0')
+        r->delimiter = (char)b[4];
+    r->at = 5;
+    return true;
 }
 
 static void
 find_delimiter(struct csv_reader *r)
 {
-    size_t commas = 0, semicolons = 0;
-    for (size_t i = r->at; i < r->bytes.len && r->bytes.data[i] != '\n' && r->bytes.data[i] != '\r'; i++) {
-        commas += r->bytes.data[i] == ',';
-        semicolons += r->bytes.data[i] == ';';
+    static const char DELIMITERS[] = ",;\t";
+    size_t counts[3] = {0}, best = 0;
+    bool quoted = false;
+    size_t i = 0;
+    while (i < r->bytes.len && line_end(r->bytes.data[i]))
+        i++;
+    for (; i < r->bytes.len && (quoted || !line_end(r->bytes.data[i])); i++) {
+        char c = (char)r->bytes.data[i];
+        const char *which = quoted || c == '\0' ? NULL : strchr(DELIMITERS, c);
+        quoted ^= c == '"';
+        if (which)
+            counts[which - DELIMITERS]++;
     }
-    r->delimiter = commas == 0 && semicolons > 0 ? ';' : ',';
+    for (size_t k = 1; k < ARRAY_LEN(counts); k++)
+        best = counts[k] > counts[best] ? k : best;
+    r->delimiter = DELIMITERS[best];
 }
 
-static struct csv_reader *
-reader_alloc(void)
+int
+csv_reader_new(struct slice bytes, char delimiter, struct csv_reader **ret, struct err *err)
 {
     struct csv_reader *r = calloc(1, sizeof(*r));
-    if (r) {
-        buf_init(&r->bytes, CSV_FILE_BYTES_MAX);
-        buf_init(&r->text, CSV_ROW_BYTES_MAX * 2);
-        r->line = 1;
-    }
-    return r;
-}
-
-static int
-reader_start(struct csv_reader *r, struct csv_reader **ret, struct err *err)
-{
-    int rc = buf_check(&r->bytes, "file", err);
-    if (rc == 0)
-        rc = check_encoding(r, err);
-    if (rc != 0) {
-        csv_reader_free(&r);
-        return rc;
-    }
-    find_delimiter(r);
-    *ret = r;
-    return 0;
-}
-
-int
-csv_reader_new(struct slice bytes, struct csv_reader **ret, struct err *err)
-{
-    struct csv_reader *r = reader_alloc();
     if (!r)
         return err_set(err, ERR_NOMEM, "CSV: out of memory");
-    buf_put(&r->bytes, bytes.data, bytes.len);
-    return reader_start(r, ret, err);
-}
-
-int
-csv_reader_open(const char *path, struct csv_reader **ret, struct err *err)
-{
-    bool standard = strcmp(path, "-") == 0;
-    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return err_set(err, ERR_NOTFOUND, "%s: there is no such file", path);
-    if (fd < 0)
-        return err_errno(err, "%s", path);
-    struct csv_reader *r = reader_alloc();
-    int rc = r ? 0 : err_set(err, ERR_NOMEM, "%s: out of memory", path);
-    for (ssize_t got = 1; rc == 0 && got != 0;) {
-        uint8_t *room = buf_reserve(&r->bytes, READ_CHUNK);
-        if (!room) {
-            rc = buf_check(&r->bytes, path, err);
-            break;
-        }
-        got = read(fd, room, READ_CHUNK);
-        if (got > 0)
-            buf_added(&r->bytes, (size_t)got);
-        else if (got < 0 && errno != EINTR)
-            rc = err_errno(err, "%s", path);
-    }
-    if (!standard)
-        close(fd);
-    if (rc != 0) {
-        csv_reader_free(&r);
-        return rc;
-    }
-    return reader_start(r, ret, err);
+    buf_init(&r->text, CSV_ROW_BYTES_MAX * 2);
+    r->bytes = bytes;
+    r->line = 1;
+    r->delimiter = delimiter;
+    if (!take_sep_line(r) && delimiter == '\0')
+        find_delimiter(r);
+    *ret = r;
+    return 0;
 }
 
 void
@@ -152,7 +106,6 @@ csv_reader_free(struct csv_reader **reader)
         return;
     if (r->parser_ready)
         csv_free(&r->parser);
-    buf_free(&r->bytes);
     buf_free(&r->text);
     free(r);
     *reader = NULL;
@@ -170,12 +123,6 @@ parser_reset(struct csv_reader *r, struct err *err)
         return err_set(err, ERR_NOMEM, "CSV: out of memory");
     csv_set_delim(&r->parser, (unsigned char)r->delimiter);
     return 0;
-}
-
-static bool
-line_end(uint8_t c)
-{
-    return c == '\n' || c == '\r';
 }
 
 /* Over the ends of lines before a record, and of blank ones. */
@@ -302,25 +249,4 @@ uint64_t
 csv_reader_offset(const struct csv_reader *r)
 {
     return r->at;
-}
-
-uint64_t
-csv_reader_bytes(const struct csv_reader *r)
-{
-    return r->bytes.len;
-}
-
-bool
-csv_utf8(const char *text, size_t len)
-{
-    const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)text;
-    while (len > 0) {
-        utf8proc_int32_t c;
-        utf8proc_ssize_t n = utf8proc_iterate(p, (utf8proc_ssize_t)len, &c);
-        if (n <= 0)
-            return false;
-        p += n;
-        len -= (size_t)n;
-    }
-    return true;
 }

@@ -1,15 +1,15 @@
-/* Reading CSV files: RFC 4180 with strict quoting, comma or semicolon (what spreadsheets write where the comma is decimal), a header
- * row. A row that cannot be read does not end the reading: it is returned with its error, and the next one begins on the line after the
- * one where it began, so that one open quote costs one row. Knows nothing of what the columns mean. One thread. */
+/* Reading CSV: RFC 4180 with strict quoting; comma, semicolon (what spreadsheets write where the comma is decimal) or tab; lines end in
+ * LF, CRLF or CR. A row that cannot be read does not end the reading: it is returned with its error, and the next one begins on the
+ * line after the one where it began, so that one open quote costs one row. Works on bytes of any encoding in which the signs of CSV
+ * are those of ASCII; knows nothing of what the columns mean. One thread. */
 #ifndef SMARTNODE_HOST_CSV_H
 #define SMARTNODE_HOST_CSV_H
 
 #include "proto/base/bytes.h"
 
 enum {
-    CSV_FIELDS_MAX = 64,
+    CSV_FIELDS_MAX = 256,
     CSV_ROW_BYTES_MAX = 65536, /* a quote that is open for longer was never closed */
-    CSV_FILE_BYTES_MAX = 1073741824,
 };
 
 struct csv_reader;
@@ -26,19 +26,13 @@ struct csv_record {
     size_t open_field; /* with err of an open quote: the field where it stands, from 0; else SIZE_MAX */
 };
 
-/* "-" is standard input. A UTF-8 mark is skipped. ERR_IO, ERR_NOTFOUND; ERR_INVALID: UTF-16, or no text at all, with what to do;
- * ERR_LIMIT: CSV_FILE_BYTES_MAX; ERR_NOMEM. */
-int csv_reader_open(const char *path, struct csv_reader **ret, struct err *err) NODISCARD;
-/* Over bytes that are copied. */
-int csv_reader_new(struct slice bytes, struct csv_reader **ret, struct err *err) NODISCARD;
+/* Over bytes that are borrowed until free. delimiter 0: the one that stands most often outside quotes in the first line, comma before
+ * semicolon before tab; a first line "sep=;", as a spreadsheet writes it, names it and is no record. ERR_NOMEM. */
+int csv_reader_new(struct slice bytes, char delimiter, struct csv_reader **ret, struct err *err) NODISCARD;
 /* Next record; borrowed until the next call. Empty lines are no records. ERR_NOTFOUND at the end (err is not set), ERR_NOMEM. */
 int csv_reader_next(struct csv_reader *r, struct csv_record *ret, struct err *err) NODISCARD;
 void csv_reader_free(struct csv_reader **r); /* wipes */
 char csv_reader_delimiter(const struct csv_reader *r);
 uint64_t csv_reader_offset(const struct csv_reader *r); /* bytes read */
-uint64_t csv_reader_bytes(const struct csv_reader *r);  /* of the file */
-
-/* Whether text is UTF-8 throughout; control characters are text here. */
-bool csv_utf8(const char *text, size_t len);
 
 #endif

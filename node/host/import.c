@@ -10,10 +10,14 @@ const char *const import_column_names[IMPORT_COLUMNS] = {
     "applied_on", "admitted_on", "refused_on", "shares",     "left_on",     "left_reason",
 };
 
-static const char *const ERROR_COLUMNS[] = {"error_row", "error_field", "error_reason"};
-/* Without them no row could be right; the others may be left out of a file whose rows do not use them. */
-static const enum import_column REQUIRED[] = {COLUMN_MEMBER_NO, COLUMN_TYPE,        COLUMN_CATEGORY,
-                                              COLUMN_OFFICE,    COLUMN_ADMITTED_ON, COLUMN_SHARES};
+/* Without the required ones no row could be right; the others may be left out of a file whose rows do not use them. */
+const struct table_column import_columns[IMPORT_COLUMNS] = {
+    {"member_no", true},   {"type", true},         {"category", true},    {"given_name", false}, {"family_name", false},
+    {"legal_name", false}, {"birth_date", false},  {"language", false},   {"email", false},      {"phone", false},
+    {"street", false},     {"postcode", false},    {"city", false},       {"country", false},    {"iban", false},
+    {"office", true},      {"applied_on", false},  {"admitted_on", true}, {"refused_on", false}, {"shares", true},
+    {"left_on", false},    {"left_reason", false},
+};
 
 static const struct {
     const char *name;
@@ -25,102 +29,27 @@ static const struct {
     {"deceased", ACTION_DECEASE},
 };
 
-/* ---- the header ---- */
-
-static int
-column_of(const char *name)
-{
-    for (int i = 0; i < IMPORT_COLUMNS; i++)
-        if (strcmp(import_column_names[i], name) == 0)
-            return i;
-    return -1;
-}
-
-static bool
-is_error_column(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(ERROR_COLUMNS); i++)
-        if (strcmp(ERROR_COLUMNS[i], name) == 0)
-            return true;
-    return false;
-}
-
-int
-import_header_read(const struct csv_record *r, struct import_header *ret, struct err *err)
-{
-    struct import_header h = {.n = r->n};
-    if (r->err.code != ERR_NONE)
-        return err_set(err, ERR_INVALID, "the first line, which names the columns, cannot be read: %s", r->err.text);
-    for (int i = 0; i < IMPORT_COLUMNS; i++)
-        h.at[i] = -1;
-    for (size_t i = 0; i < r->n; i++) {
-        const char *name = r->fields[i];
-        if (!text_ok(name, strlen(name)) || strlen(name) > 40)
-            return err_set(
-                err, ERR_INVALID,
-                "the first line does not name columns; is it a CSV file in UTF-8? From Latin-1: iconv -f ISO-8859-1 -t UTF-8 FILE > NEW");
-        int c = column_of(name);
-        h.dropped[i] = c < 0 && is_error_column(name);
-        if (h.dropped[i])
-            continue;
-        if (c < 0)
-            return err_field(err, ERR_INVALID, name, "unknown column “%s”; smartnode import --help lists the columns",
-                             name);
-        if (h.at[c] >= 0)
-            return err_field(err, ERR_INVALID, name, "column “%s” stands twice", name);
-        h.at[c] = (int)i;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(REQUIRED); i++)
-        if (h.at[REQUIRED[i]] < 0)
-            return err_field(err, ERR_INVALID, import_column_names[REQUIRED[i]],
-                             "column “%s” is missing; the first line must name the columns",
-                             import_column_names[REQUIRED[i]]);
-    *ret = h;
-    return 0;
-}
-
 /* ---- fields ---- */
 
-/* An apostrophe before what a spreadsheet would take for a formula was put there by an export. */
-static const char *
-unguarded(const char *text)
-{
-    return text[0] == '\'' && text[1] != '\0' && strchr("=+-@", text[1]) ? text + 1 : text;
-}
-
-static const char *
-field(const struct import_header *h, const struct csv_record *r, enum import_column c)
-{
-    return h->at[c] < 0 ? "" : unguarded(r->fields[h->at[c]]);
-}
-
 static int
-check_texts(const struct import_header *h, const struct csv_record *r, struct err *err)
+check_texts(const struct table_record *r, struct err *err)
 {
-    for (int c = 0; c < IMPORT_COLUMNS; c++) {
-        const char *text = field(h, r, (enum import_column)c), *name = import_column_names[c];
-        size_t len = strlen(text);
-        if (!csv_utf8(text, len))
-            return err_field(err, ERR_INVALID, name, "not UTF-8");
-        if (!text_ok(text, len))
-            return err_field(err, ERR_INVALID, name, "has a line break or another control character");
-        if (len > PERSON_TEXT_MAX)
-            return err_field(err, ERR_LIMIT, name, "longer than %d bytes", PERSON_TEXT_MAX);
-    }
+    for (int c = 0; c < IMPORT_COLUMNS; c++)
+        if (strlen(r->text[c]) > PERSON_TEXT_MAX)
+            return err_field(err, ERR_LIMIT, import_column_names[c], "longer than %d bytes", PERSON_TEXT_MAX);
     return 0;
 }
 
 static int
-date_field(const struct import_header *h, const struct csv_record *r, enum import_column c, struct civil_date *ret,
+date_field(const struct table_reader *t, const struct table_record *r, enum import_column c, struct civil_date *ret,
            struct err *err)
 {
-    const char *text = field(h, r, c);
     *ret = DATE_NONE;
-    return text[0] == '\0' ? 0 : date_parse(text, import_column_names[c], ret, err);
+    return r->text[c][0] == '\0' ? 0 : table_date(t, c, ret, err);
 }
 
 static void
-person_fields(const struct import_header *h, const struct csv_record *r, struct person_input *p)
+person_fields(const struct table_record *r, struct person_input *p)
 {
     struct {
         struct person_text *to;
@@ -140,24 +69,25 @@ person_fields(const struct import_header *h, const struct csv_record *r, struct 
         {&p->bank.iban, COLUMN_IBAN},
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        snprintf(texts[i].to->s, sizeof(texts[i].to->s), "%s", field(h, r, texts[i].column));
+        snprintf(texts[i].to->s, sizeof(texts[i].to->s), "%s", r->text[texts[i].column]);
     p->has_identity = p->has_contact = p->has_bank = true;
 }
 
 static int
-shares_field(const struct import_header *h, const struct csv_record *r, bool needed, uint64_t *ret, struct err *err)
+shares_field(const struct table_reader *t, const struct table_record *r, bool needed, uint64_t *ret, struct err *err)
 {
-    const char *text = field(h, r, COLUMN_SHARES);
+    const char *text = r->text[COLUMN_SHARES];
     *ret = 0;
     if (text[0] == '\0' && !needed)
         return 0;
     if (text[0] == '\0')
         return err_field(err, ERR_INVALID, "shares", "missing for a member");
-    if (strspn(text, "0123456789") != strlen(text))
-        return err_field(err, ERR_INVALID, "shares", "not a whole number");
-    if (strspn(text, "0") == strlen(text))
-        return needed ? err_field(err, ERR_INVALID, "shares", "a member holds at least one share") : 0;
-    return shares_parse(text, ret, err);
+    int rc = table_uint(t, COLUMN_SHARES, ret, err);
+    if (rc == 0 && *ret == 0 && needed)
+        rc = err_field(err, ERR_INVALID, "shares", "a member holds at least one share");
+    if (rc == 0 && *ret > SHARES_MAX)
+        rc = err_field(err, ERR_INVALID, "shares", "more than %llu", (unsigned long long)SHARES_MAX);
+    return rc;
 }
 
 /* ---- what the dates say happened ---- */
@@ -230,18 +160,18 @@ plan(const struct dates *d, struct import_row *row, struct err *err)
 }
 
 static int
-read_dates(const struct import_header *h, const struct csv_record *r, struct import_row *row, struct err *err)
+read_dates(const struct table_reader *t, const struct table_record *r, struct import_row *row, struct err *err)
 {
-    struct dates d = {.reason = field(h, r, COLUMN_LEFT_REASON)};
-    int rc = date_field(h, r, COLUMN_APPLIED_ON, &d.applied, err);
+    struct dates d = {.reason = r->text[COLUMN_LEFT_REASON]};
+    int rc = date_field(t, r, COLUMN_APPLIED_ON, &d.applied, err);
     if (rc == 0)
-        rc = date_field(h, r, COLUMN_ADMITTED_ON, &d.admitted, err);
+        rc = date_field(t, r, COLUMN_ADMITTED_ON, &d.admitted, err);
     if (rc == 0)
-        rc = date_field(h, r, COLUMN_REFUSED_ON, &d.refused, err);
+        rc = date_field(t, r, COLUMN_REFUSED_ON, &d.refused, err);
     if (rc == 0)
-        rc = date_field(h, r, COLUMN_LEFT_ON, &d.left, err);
+        rc = date_field(t, r, COLUMN_LEFT_ON, &d.left, err);
     if (rc == 0)
-        rc = shares_field(h, r, !date_is_none(d.admitted), &row->shares, err);
+        rc = shares_field(t, r, !date_is_none(d.admitted), &row->shares, err);
     return rc != 0 ? rc : plan(&d, row, err);
 }
 
@@ -266,39 +196,32 @@ reject(struct err *err)
 }
 
 int
-import_row_read(const struct import_header *h, const struct csv_record *r, struct civil_date today,
+import_row_read(const struct table_reader *t, const struct table_record *r, struct civil_date today,
                 struct import_row *ret, struct err *err)
 {
     memset(ret, 0, sizeof(*ret));
-    if (r->err.code != ERR_NONE) {
-        const char *name = "";
-        for (int c = 0; c < IMPORT_COLUMNS; c++)
-            if (h->at[c] >= 0 && (size_t)h->at[c] == r->open_field)
-                name = import_column_names[c];
-        return err_field(err, ERR_INVALID, name, "%s", r->err.text);
-    }
-    if (r->n != h->n)
-        return err_field(err, ERR_INVALID, "", "%zu fields, the header has %zu", r->n, h->n);
-    int rc = check_texts(h, r, err);
+    if (r->err.code != ERR_NONE)
+        return err_field(err, r->err.code, r->err.field, "%s", r->err.text);
+    int rc = check_texts(r, err);
     if (rc != 0)
         return rc;
-    snprintf(ret->member_no, sizeof(ret->member_no), "%s", field(h, r, COLUMN_MEMBER_NO));
+    snprintf(ret->member_no, sizeof(ret->member_no), "%s", r->text[COLUMN_MEMBER_NO]);
     if (ret->member_no[0] == '\0')
         return err_field(err, ERR_INVALID, "member_no", "missing");
-    if (strlen(field(h, r, COLUMN_OFFICE)) > NAME_BYTES_MAX)
+    if (strlen(r->text[COLUMN_OFFICE]) > NAME_BYTES_MAX)
         return err_field(err, ERR_LIMIT, "office", "longer than %d bytes", NAME_BYTES_MAX);
-    snprintf(ret->office, sizeof(ret->office), "%.*s", NAME_BYTES_MAX, field(h, r, COLUMN_OFFICE));
+    snprintf(ret->office, sizeof(ret->office), "%.*s", NAME_BYTES_MAX, r->text[COLUMN_OFFICE]);
     if (ret->office[0] == '\0')
         return err_field(err, ERR_INVALID, "office", "missing");
     ret->person.identity.birth_date = DATE_NONE;
-    person_fields(h, r, &ret->person);
-    rc = person_type_parse(field(h, r, COLUMN_TYPE), &ret->type, err);
+    person_fields(r, &ret->person);
+    rc = person_type_parse(r->text[COLUMN_TYPE], &ret->type, err);
     if (rc == 0)
-        rc = category_parse(field(h, r, COLUMN_CATEGORY), &ret->category, err);
+        rc = category_parse(r->text[COLUMN_CATEGORY], &ret->category, err);
     if (rc == 0)
-        rc = date_field(h, r, COLUMN_BIRTH_DATE, &ret->person.identity.birth_date, err);
+        rc = date_field(t, r, COLUMN_BIRTH_DATE, &ret->person.identity.birth_date, err);
     if (rc == 0)
-        rc = read_dates(h, r, ret, err);
+        rc = read_dates(t, r, ret, err);
     if (rc == 0)
         rc = person_check(&ret->person, ret->type, today, &ret->person, err);
     if (rc == 0 && ret->type == PERSON_LEGAL && ret->category != CATEGORY_C)

@@ -1,4 +1,4 @@
-/* Importing members from CSV: what a row says, what is to be written for it, and the run over a file. Rules of the columns:
+/* Importing members: what a row says, what is to be written for it, and the run over a file. Rules of the columns:
  * docs/OPERATIONS.md "Import". The same rows go to a data directory (engine) or to a running node (HTTP): struct import_target.
  * Safe to run again: what is there already is skipped, what an interrupted run left out is completed. One thread. */
 #ifndef SMARTNODE_HOST_IMPORT_H
@@ -6,7 +6,7 @@
 
 #include "node/api/api.h"
 #include "node/command/command.h"
-#include "node/host/csv.h"
+#include "node/host/table.h"
 
 enum import_column {
     COLUMN_MEMBER_NO,
@@ -34,15 +34,8 @@ enum import_column {
     IMPORT_COLUMNS
 };
 extern const char *const import_column_names[IMPORT_COLUMNS];
-
-/* Where the columns of a file stand. */
-struct import_header {
-    size_t n;
-    int at[IMPORT_COLUMNS];       /* field number, -1 if the file has none */
-    bool dropped[CSV_FIELDS_MAX]; /* error_row, error_field, error_reason of a file of rejected rows */
-};
-/* ERR_INVALID names the column that is unknown, stands twice or is missing. */
-int import_header_read(const struct csv_record *r, struct import_header *ret, struct err *err) NODISCARD;
+/* The same for a table, in this order. */
+extern const struct table_column import_columns[IMPORT_COLUMNS];
 
 /* At most application, admission, request and grant of a withdrawal. */
 enum { IMPORT_STEPS_MAX = 4 };
@@ -62,8 +55,8 @@ struct import_row {
     struct import_step steps[IMPORT_STEPS_MAX];
 };
 
-/* All that can be said of a row by itself. ERR_INVALID with the column in field. member_no is filled as far as it is known. */
-int import_row_read(const struct import_header *h, const struct csv_record *r, struct civil_date today,
+/* All that can be said of a row by itself: the record that t gave last. ERR_INVALID with the column in field. member_no is filled as far as it is known. */
+int import_row_read(const struct table_reader *t, const struct table_record *r, struct civil_date today,
                     struct import_row *ret, struct err *err) NODISCARD;
 /* Column that a field of an operation's error comes from ("person_type" → "type"). */
 const char *import_field(const char *field);
@@ -113,6 +106,11 @@ struct import_target {
 struct import_options {
     const char *file;
     const char *rejected; /* NULL: beside the file */
+    const char *mapping;  /* file; NULL: none */
+    /* 0: as the mapping says, or found out (table.h) */
+    enum encoding encoding;
+    enum table_format format;
+    char delimiter;
     bool dry_run;
     size_t group_rows; /* carried out together; 0 = 2,048, more is as that */
     void (*progress)(void *arg, uint64_t done, uint64_t total, uint64_t rows);
@@ -120,7 +118,7 @@ struct import_options {
 };
 
 struct import_result {
-    uint64_t rows, imported, completed, there, rejected, not_utf8, events;
+    uint64_t rows, imported, completed, there, rejected, events;
     char rejected_file[4096]; /* empty: none was written */
 };
 

@@ -1,148 +1,27 @@
-/* The run over a members file: rows are read, checked, compared with the register, carried out in groups; what is wrong with a row
+/* The run over a file of members: rows are read, checked, compared with the register, carried out in groups; what is wrong with a row
  * goes, with the row, into the file of rejected ones. See import.h. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "node/host/import.h"
 #include "node/host/person_read.h"
+#include "node/host/rejects.h"
 #include "proto/base/map.h"
 
-enum { JOBS_MAX = 2048, OFFICES_MAX = 1024, REJECTED_NAMES_MAX = 99, NUMBERS_MAX = 16777216 };
+enum { JOBS_MAX = 2048, OFFICES_MAX = 1024, NUMBERS_MAX = 16777216 };
 
 struct import_pass {
     const struct import_options *o;
     const struct import_target *t;
     struct import_result *result;
-    struct csv_reader *csv;
-    struct import_header header;
+    struct mapping *mapping;
+    struct table_reader *table;
     struct map numbers; /* key of a member number → row */
     struct import_office *offices[OFFICES_MAX];
     size_t n_offices;
     struct import_job *jobs;
     size_t n_jobs, group_rows;
-    FILE *rejects;
-    char *header_raw;
+    struct rejects rejects;
 };
-
-/* ---- rejected rows ---- */
-
-static void
-put_field(FILE *f, const char *text, char delimiter)
-{
-    char special[] = {delimiter, '"', '\r', '\n', '\0'};
-    if (!strpbrk(text, special)) {
-        fputs(text, f);
-        return;
-    }
-    putc('"', f);
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            putc('"', f);
-        putc(*text, f);
-    }
-    putc('"', f);
-}
-
-/* Beside the file, never over one that is there: somebody may be mending it. */
-static int
-rejects_create(struct import_pass *r, struct err *err)
-{
-    char *path = r->result->rejected_file;
-    size_t cap = sizeof(r->result->rejected_file);
-    const char *file = strcmp(r->o->file, "-") == 0 ? "members" : r->o->file;
-    size_t len = strlen(file);
-    int fd = -1;
-    if (len > 4 && strcmp(file + len - 4, ".csv") == 0)
-        len -= 4;
-    if (r->o->rejected) {
-        snprintf(path, cap, "%s", r->o->rejected);
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    }
-    for (int i = 1; !r->o->rejected && fd < 0 && i <= REJECTED_NAMES_MAX; i++) {
-        if (i == 1)
-            snprintf(path, cap, "%.*s.rejected.csv", (int)len, file);
-        else
-            snprintf(path, cap, "%.*s.rejected-%d.csv", (int)len, file, i);
-        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd < 0 && errno != EEXIST)
-            break;
-    }
-    r->rejects = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (!r->rejects) {
-        int rc = err_errno(err, "file of rejected rows: %s", path);
-        path[0] = '\0';
-        return rc;
-    }
-    return 0;
-}
-
-static void
-reject_row(struct import_pass *r, const char *raw, uint64_t number, const struct err *why)
-{
-    char delimiter = csv_reader_delimiter(r->csv), digits[24];
-    snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number);
-    fputs(raw, r->rejects);
-    putc(delimiter, r->rejects);
-    put_field(r->rejects, number == 0 ? "error_row" : digits, delimiter);
-    putc(delimiter, r->rejects);
-    put_field(r->rejects, number == 0 ? "error_field" : why->field, delimiter);
-    putc(delimiter, r->rejects);
-    put_field(r->rejects, number == 0 ? "error_reason" : why->text, delimiter);
-    putc('\n', r->rejects);
-}
-
-static int
-reject(struct import_pass *r, const char *raw, uint64_t number, const struct err *why, struct err *err)
-{
-    r->result->rejected++;
-    r->result->not_utf8 += strcmp(why->text, "not UTF-8") == 0;
-    if (!r->rejects) {
-        int rc = rejects_create(r, err);
-        if (rc != 0)
-            return rc;
-        reject_row(r, r->header_raw, 0, NULL);
-    }
-    reject_row(r, raw, number, why);
-    return ferror(r->rejects) ? err_errno(err, "%s", r->result->rejected_file) : 0;
-}
-
-/* The row as text of its own, without the columns of an earlier file of rejected rows. */
-static char *
-raw_copy(struct import_pass *r, const struct csv_record *rec)
-{
-    bool dropped = false;
-    char *text = NULL;
-    size_t len = 0;
-    for (size_t i = 0; i < r->header.n; i++)
-        dropped |= r->header.dropped[i];
-    if (!dropped || rec->err.code != ERR_NONE || rec->n != r->header.n) {
-        text = malloc(rec->raw.len + 1);
-        if (text) {
-            memcpy(text, rec->raw.data, rec->raw.len);
-            text[rec->raw.len] = '\0';
-        }
-        return text;
-    }
-    FILE *f = open_memstream(&text, &len);
-    if (!f)
-        return NULL;
-    bool first = true;
-    for (size_t i = 0; i < rec->n; i++) {
-        if (r->header.dropped[i])
-            continue;
-        if (!first)
-            putc(csv_reader_delimiter(r->csv), f);
-        put_field(f, rec->fields[i], csv_reader_delimiter(r->csv));
-        first = false;
-    }
-    if (fclose(f) != 0) {
-        free(text);
-        return NULL;
-    }
-    return text;
-}
 
 /* ---- one row ---- */
 
@@ -213,11 +92,11 @@ check_steps(struct import_pass *r, const struct import_job *job, struct err *err
 }
 
 static int
-prepare(struct import_pass *r, const struct csv_record *rec, struct import_job *job, struct err *err)
+prepare(struct import_pass *r, const struct table_record *rec, struct import_job *job, struct err *err)
 {
     struct member_row have;
     bool found = false;
-    int rc = import_row_read(&r->header, rec, r->t->today, &job->row, err);
+    int rc = import_row_read(r->table, rec, r->t->today, &job->row, err);
     struct err twice;
     if (job->row.member_no[0] != '\0') {
         int again = check_number(r, job->row.member_no, rec->number, &twice);
@@ -263,7 +142,8 @@ flush(struct import_pass *r, struct err *err)
         if (rc == 0 && job->err.code != ERR_NONE) {
             struct err why = job->err;
             snprintf(why.field, sizeof(why.field), "%s", import_field(job->err.field));
-            rc = reject(r, job->raw, job->number, &why, err);
+            r->result->rejected++;
+            rc = rejects_put(&r->rejects, job->raw, job->number, &why, err);
         } else if (rc == 0) {
             r->result->imported += !job->has_subject || r->o->dry_run;
         }
@@ -274,14 +154,14 @@ flush(struct import_pass *r, struct err *err)
 }
 
 static int
-take(struct import_pass *r, const struct csv_record *rec, struct err *err)
+take(struct import_pass *r, const struct table_record *rec, struct err *err)
 {
     struct import_job *job = &r->jobs[r->n_jobs];
     struct err why = {0};
     memset(job, 0, sizeof(*job));
     job->number = rec->number;
     r->result->rows++;
-    job->raw = raw_copy(r, rec);
+    job->raw = table_raw(r->table);
     int rc = job->raw ? prepare(r, rec, job, &why) : err_set(&why, ERR_NOMEM, "import: out of memory");
     if (rc != 0 && !is_of_row(rc)) {
         *err = why;
@@ -303,25 +183,40 @@ take(struct import_pass *r, const struct csv_record *rec, struct err *err)
 }
 
 static int
+open_table(struct import_pass *r, struct err *err)
+{
+    const struct import_options *o = r->o;
+    int rc = o->mapping ? mapping_load(o->mapping, &r->mapping, err) : 0;
+    if (rc != 0)
+        return rc;
+    enum table_type type = mapping_file(r->mapping)->type;
+    if (type != TABLE_OF_ANYTHING && type != TABLE_OF_MEMBERS)
+        return err_field(err, ERR_INVALID, "type", "%s: is for %s; only members are imported", o->mapping,
+                         table_type_name(type));
+    struct table_options table = {.file = o->file,
+                                  .columns = import_columns,
+                                  .n_columns = IMPORT_COLUMNS,
+                                  .mapping = r->mapping,
+                                  .encoding = o->encoding,
+                                  .format = o->format,
+                                  .delimiter = o->delimiter};
+    rc = table_open(&table, &r->table, err);
+    if (rc == 0)
+        rejects_init(&r->rejects, r->table, o->file, o->rejected);
+    return rc;
+}
+
+static int
 run_rows(struct import_pass *r, struct err *err)
 {
-    struct csv_record rec;
-    int rc = csv_reader_next(r->csv, &rec, err);
-    if (rc == ERR_NOTFOUND)
-        return err_set(err, ERR_INVALID, "%s: is empty; the first line must name the columns", r->o->file);
-    if (rc == 0)
-        rc = import_header_read(&rec, &r->header, err);
-    if (rc == 0) {
-        r->header_raw = raw_copy(r, &rec);
-        if (!r->header_raw)
-            rc = err_set(err, ERR_NOMEM, "import: out of memory");
-    }
+    const struct table_record *rec = NULL;
+    int rc = 0;
     while (rc == 0) {
-        rc = csv_reader_next(r->csv, &rec, err);
+        rc = table_next(r->table, &rec, err);
         if (rc == 0)
-            rc = take(r, &rec, err);
+            rc = take(r, rec, err);
         if (rc == 0 && r->o->progress)
-            r->o->progress(r->o->progress_arg, csv_reader_offset(r->csv), csv_reader_bytes(r->csv), r->result->rows);
+            r->o->progress(r->o->progress_arg, table_offset(r->table), table_bytes(r->table), r->result->rows);
     }
     if (rc == ERR_NOTFOUND)
         rc = flush(r, err);
@@ -336,18 +231,23 @@ import_run(const struct import_options *o, const struct import_target *t, struct
     memset(ret, 0, sizeof(*ret));
     map_init(&r.numbers, NUMBER_KEY_BYTES, sizeof(uint64_t), NUMBERS_MAX, NULL);
     r.jobs = calloc(JOBS_MAX, sizeof(*r.jobs));
-    int rc = r.jobs ? csv_reader_open(o->file, &r.csv, err) : err_set(err, ERR_NOMEM, "import: out of memory");
+    int rc = r.jobs ? open_table(&r, err) : err_set(err, ERR_NOMEM, "import: out of memory");
     if (rc == 0)
         rc = run_rows(&r, err);
     for (size_t i = 0; i < r.n_jobs; i++)
         job_release(&r.jobs[i]);
-    if (r.rejects && fclose(r.rejects) != 0 && rc == 0)
-        rc = err_errno(err, "%s", ret->rejected_file);
+    struct err close_err;
+    int close_rc = rejects_close(&r.rejects, &close_err);
+    if (rc == 0 && close_rc != 0) {
+        *err = close_err;
+        rc = close_rc;
+    }
+    snprintf(ret->rejected_file, sizeof(ret->rejected_file), "%s", r.rejects.made);
     for (size_t i = 0; i < r.n_offices; i++)
         free(r.offices[i]);
-    free(r.header_raw);
     free(r.jobs);
     map_free(&r.numbers);
-    csv_reader_free(&r.csv);
+    table_free(&r.table);
+    mapping_free(&r.mapping);
     return rc;
 }

@@ -12,7 +12,7 @@ reader(const char *text)
 {
     struct csv_reader *r = NULL;
     struct err err = {0};
-    assert_int_equal(csv_reader_new(slice_of(text, strlen(text)), &r, &err), 0);
+    assert_int_equal(csv_reader_new(slice_of(text, strlen(text)), '\0', &r, &err), 0);
     return r;
 }
 
@@ -101,16 +101,6 @@ semicolons_are_seen_where_the_header_has_no_comma(void **state)
 }
 
 static void
-a_mark_of_utf8_is_no_part_of_the_first_column(void **state)
-{
-    struct csv_reader *r = reader("\xef\xbb\xbf"
-                                  "a,b\n");
-    struct csv_record rec = next(r);
-    assert_string_equal(rec.fields[0], "a");
-    assert_end(&r);
-}
-
-static void
 a_quote_that_is_never_closed_costs_one_row(void **state)
 {
     struct csv_reader *r = reader("a,b,c\n1,\"x,2\n3,4,5\n6,7,8\n");
@@ -179,33 +169,60 @@ more_fields_than_the_reader_has_room_for_is_an_error_of_its_row(void **state)
 }
 
 static void
-utf16_is_refused_with_what_to_do(void **state)
+the_delimiter_is_what_stands_most_often_outside_quotes(void **state)
 {
-    struct csv_reader *r = NULL;
-    struct err err = {0};
-    assert_int_equal(csv_reader_new(slice_of("\xff\xfe"
-                                             "a\0,\0",
-                                             6),
-                                    &r, &err),
-                     ERR_INVALID);
-    assert_non_null(strstr(err.text, "UTF-16"));
-    assert_int_equal(csv_reader_new(slice_of("a\0,\0", 4), &r, &err), ERR_INVALID);
-    assert_null(r);
+    static const struct {
+        const char *text;
+        char delimiter;
+    } CASES[] = {
+        {"a;b\n", ';'},        {"a\tb\n1,2\n", '\t'}, {"name, given;b;c\n", ';'}, {"\"a;b;c\",d\n", ','},
+        {"alone\n1;2\n", ','}, {"a,b;c\n", ','},      {"\n\na\tb\n", '\t'},       {"", ','},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct csv_reader *r = reader(CASES[i].text);
+        if (csv_reader_delimiter(r) != CASES[i].delimiter)
+            fail_msg("%s", CASES[i].text);
+        csv_reader_free(&r);
+    }
 }
 
 static void
-a_file_that_is_not_there_is_said_to_be_so(void **state)
+a_delimiter_that_is_named_is_not_found_out(void **state)
 {
     struct csv_reader *r = NULL;
     struct err err = {0};
-    assert_int_equal(csv_reader_open("/nonexistent/members.csv", &r, &err), ERR_NOTFOUND);
+    assert_int_equal(csv_reader_new(slice_of("a,b;c", 5), ';', &r, &err), 0);
+    struct csv_record rec = next(r);
+    assert_int_equal(rec.n, 2);
+    assert_string_equal(rec.fields[0], "a,b");
+    assert_end(&r);
 }
 
 static void
-latin1_is_not_utf8(void **state)
+a_sep_line_of_a_spreadsheet_names_the_delimiter(void **state)
 {
-    assert_true(csv_utf8("André", strlen("André")));
-    assert_false(csv_utf8("Andr\xe9", 5));
+    struct csv_reader *r = reader("sep=;\r\na,b;c\r\n");
+    struct csv_record rec = next(r);
+    assert_int_equal(rec.number, 0);
+    assert_int_equal(rec.line, 2);
+    assert_string_equal(rec.fields[0], "a,b");
+    assert_end(&r);
+}
+
+static void
+lines_may_end_in_cr_alone(void **state)
+{
+    struct csv_reader *r = reader("a\tb\r1\t\r\r3\t4\r");
+    next(r);
+    struct csv_record rec = next(r);
+    assert_int_equal(rec.n, 2);
+    assert_int_equal(rec.line, 2);
+    assert_string_equal(rec.fields[1], "");
+    assert_raw(&rec, "1\t");
+    rec = next(r);
+    assert_int_equal(rec.line, 4);
+    assert_string_equal(rec.fields[1], "4");
+    assert_end(&r);
 }
 
 int
@@ -216,14 +233,14 @@ main(void)
         cmocka_unit_test(the_last_line_needs_no_end),
         cmocka_unit_test(a_line_break_in_quotes_is_of_the_field),
         cmocka_unit_test(semicolons_are_seen_where_the_header_has_no_comma),
-        cmocka_unit_test(a_mark_of_utf8_is_no_part_of_the_first_column),
         cmocka_unit_test(a_quote_that_is_never_closed_costs_one_row),
         cmocka_unit_test(an_open_quote_before_quoted_rows_costs_one_row),
         cmocka_unit_test(a_quote_inside_a_plain_field_is_an_error_of_its_row),
         cmocka_unit_test(more_fields_than_the_reader_has_room_for_is_an_error_of_its_row),
-        cmocka_unit_test(utf16_is_refused_with_what_to_do),
-        cmocka_unit_test(a_file_that_is_not_there_is_said_to_be_so),
-        cmocka_unit_test(latin1_is_not_utf8),
+        cmocka_unit_test(the_delimiter_is_what_stands_most_often_outside_quotes),
+        cmocka_unit_test(a_delimiter_that_is_named_is_not_found_out),
+        cmocka_unit_test(a_sep_line_of_a_spreadsheet_names_the_delimiter),
+        cmocka_unit_test(lines_may_end_in_cr_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

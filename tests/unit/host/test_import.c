@@ -47,6 +47,8 @@ static const char *const RIGHT[IMPORT_COLUMNS] = {"BE-1",
 
 struct place {
     char dir[TEST_PATH_MAX], data[FILE_MAX_TEST], file[FILE_MAX_TEST], rejected[FILE_MAX_TEST];
+    char mapping[FILE_MAX_TEST + 16]; /* empty: none */
+    enum encoding encoding;
     struct datadir d;
     bool open;
 };
@@ -229,7 +231,12 @@ run_with(struct place *p, bool dry, void (*after_group)(void), struct import_res
     struct engine *e = NULL;
     struct import_dir dir;
     struct import_target target;
-    struct import_options o = {.file = p->file, .rejected = p->rejected, .dry_run = dry, .group_rows = 64};
+    struct import_options o = {.file = p->file,
+                               .rejected = p->rejected,
+                               .mapping = p->mapping[0] != '\0' ? p->mapping : NULL,
+                               .encoding = p->encoding,
+                               .dry_run = dry,
+                               .group_rows = 64};
     assert_int_equal(datadir_engine(&p->d, &e, err), 0);
     assert_int_equal(import_dir_init(&dir, &p->d, e, err), 0);
     dir.test_after_group = after_group;
@@ -337,7 +344,8 @@ static const struct mistake MISTAKES[] = {
     {"other office", {{COLUMN_OFFICE, "Atlantis"}}, 1, "office", "no such office"},
     {"closed office", {{COLUMN_OFFICE, "Oud"}}, 1, "office", "closed"},
     {"day", {{COLUMN_ADMITTED_ON, "2024-02-30"}}, 1, "admitted_on", "no such day"},
-    {"date", {{COLUMN_ADMITTED_ON, "15/03/2024"}}, 1, "admitted_on", "YYYY-MM-DD"},
+    {"date", {{COLUMN_ADMITTED_ON, "March 2024"}}, 1, "admitted_on", "YYYY-MM-DD"},
+    {"month first", {{COLUMN_ADMITTED_ON, "03/15/2024"}}, 1, "admitted_on", "no month 15"},
     {"no date", {{COLUMN_ADMITTED_ON, ""}}, 1, "admitted_on", "missing"},
     {"no price then", {{COLUMN_ADMITTED_ON, "1999-12-31"}}, 1, "admitted_on", "no share price"},
     {"applied after", {{COLUMN_APPLIED_ON, "2024-03-02"}}, 1, "admitted_on", "before applied_on"},
@@ -383,7 +391,9 @@ every_mistake_is_rejected_with_its_column_and_reason(void **state)
         char wanted[128];
         changed_file(&shared, m->changes, m->n);
         uint64_t before = events(&shared);
+        shared.encoding = ENCODING_UTF8; /* named: else one byte that is not would refuse the file */
         struct import_result r = run(&shared);
+        shared.encoding = ENCODING_UNNAMED;
         char *text = read_file(shared.rejected);
         if (r.rejected != 1 || !text)
             fail_msg("%s: not rejected", m->name);
@@ -394,6 +404,105 @@ every_mistake_is_rejected_with_its_column_and_reason(void **state)
         assert_int_equal(events(&shared), before);
         free(text);
     }
+}
+
+static void
+a_file_that_is_not_utf8_is_refused_if_nothing_names_its_encoding(void **state)
+{
+    struct import_result r;
+    struct err err = {0};
+    const struct change latin1[] = {{COLUMN_GIVEN_NAME, "Andr\xe9"}};
+    changed_file(&shared, latin1, 1);
+    assert_int_equal(run_with(&shared, false, NULL, &r, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "line 2, byte 20: 0xE9"));
+    assert_non_null(strstr(err.text, "--encoding"));
+}
+
+static void
+a_register_of_its_own_shape_is_imported_by_its_mapping(void **state)
+{
+    static const char MAPPING[] = "[file]\ntype = members\nencoding = windows-1252\ndelimiter = semicolon\n"
+                                  "[columns]\nmember_no = Lidnr\ncategory = Soort\ngiven_name = Voornaam\n"
+                                  "family_name = Naam\noffice = Kantoor\nadmitted_on = Toegetreden\nshares = Aandelen\n"
+                                  "[values.category]\nA = Gebruiker\n[defaults]\ntype = natural\ncountry = BE\n"
+                                  "[ignore]\ncolumn = Opmerking\n";
+    static const char FILE_TEXT[] = "LIDNR;Naam; voornaam ;Soort;Kantoor;Toegetreden;Aandelen;Opmerking\r\n"
+                                    "1;Maes;Andr\xe9;Gebruiker;Gent;1/3/2024;1;x\r\n"
+                                    "2;Maes;Zo\xeb;Gast;Gent;31.12.2023;2,00;\r\n";
+    struct place p;
+    place_make(&p);
+    write_file(&p, MAPPING);
+    snprintf(p.mapping, sizeof(p.mapping), "%s.mapping", p.file);
+    assert_int_equal(rename(p.file, p.mapping), 0);
+    write_file(&p, FILE_TEXT);
+    struct import_result r = run(&p);
+    assert_int_equal(r.imported, 1);
+    assert_int_equal(r.rejected, 1);
+    char *text = read_file(p.rejected);
+    assert_string_equal(text,
+                        "\xef\xbb\xbfLIDNR;Naam; voornaam ;Soort;Kantoor;Toegetreden;Aandelen;Opmerking;error_row;"
+                        "error_field;error_reason\n"
+                        "2;Maes;Zoë;Gast;Gent;31.12.2023;2,00;;2;Soort;category: only A, B and C exist\n");
+    /* Mended, it goes in with the same mapping, though it is UTF-8. */
+    char *wrong = strstr(text, "Gast");
+    memmove(wrong + 1, wrong + 4, strlen(wrong + 4) + 1);
+    *wrong = 'B';
+    write_file(&p, text);
+    free(text);
+    r = run(&p);
+    assert_int_equal(r.imported, 1);
+    assert_int_equal(r.rejected, 0);
+    char *exported = export_text(&p);
+    assert_non_null(strstr(exported, "natural,A,André,Maes"));
+    assert_non_null(strstr(exported, "natural,B,Zoë,Maes"));
+    assert_non_null(strstr(exported, "2023-12-31,,2,"));
+    free(exported);
+    place_remove(&p);
+}
+
+static void
+members_come_as_json_lines_as_well(void **state)
+{
+    static const char LINES[] =
+        "{\"member_no\":17,\"type\":\"natural\",\"category\":\"A\",\"given_name\":\"An\",\"family_name\":\"Maes\","
+        "\"office\":\"Gent\",\"admitted_on\":\"2024-03-01\",\"shares\":3,\"email\":null}\n"
+        "{\"member_no\":18,\"type\":\"natural\",\"category\":\"A\",\"given_name\":\"An\",\"family_name\":\"Maes\","
+        "\"office\":\"Gent\",\"admitted_on\":\"2024-03-01\",\"shares\":1.50}\n";
+    struct place p;
+    place_make(&p);
+    write_file(&p, LINES);
+    struct import_result r = run(&p);
+    assert_int_equal(r.imported, 1);
+    assert_int_equal(r.rejected, 1);
+    char *text = read_file(p.rejected);
+    assert_non_null(strstr(
+        text, "\"shares\":1.50,\"error_row\":2,\"error_field\":\"shares\",\"error_reason\":\"not a whole number\"}"));
+    char *wrong = strstr(text, "1.50");
+    memcpy(wrong, "2   ", 4);
+    write_file(&p, text);
+    free(text);
+    r = run(&p);
+    assert_int_equal(r.imported, 1);
+    assert_int_equal(r.rejected, 0);
+    char *exported = export_text(&p);
+    assert_non_null(strstr(exported, "2024-03-01,,3,"));
+    free(exported);
+    place_remove(&p);
+}
+
+static void
+a_mapping_for_something_else_is_refused(void **state)
+{
+    struct import_result r;
+    struct err err = {0};
+    write_file(&shared, "[file]\ntype = invoices\n");
+    snprintf(shared.mapping, sizeof(shared.mapping), "%s.mapping", shared.file);
+    assert_int_equal(rename(shared.file, shared.mapping), 0);
+    changed_file(&shared, NULL, 0);
+    int rc = run_with(&shared, true, NULL, &r, &err);
+    shared.mapping[0] = '\0';
+    assert_int_equal(rc, ERR_INVALID);
+    assert_non_null(strstr(err.text, "invoices"));
 }
 
 static void
@@ -708,6 +817,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_mistake_is_rejected_with_its_column_and_reason),
+        cmocka_unit_test(a_file_that_is_not_utf8_is_refused_if_nothing_names_its_encoding),
+        cmocka_unit_test(a_register_of_its_own_shape_is_imported_by_its_mapping),
+        cmocka_unit_test(members_come_as_json_lines_as_well),
+        cmocka_unit_test(a_mapping_for_something_else_is_refused),
         cmocka_unit_test(a_number_that_stands_twice_is_rejected_the_second_time),
         cmocka_unit_test(an_unknown_or_missing_column_refuses_the_file),
         cmocka_unit_test(a_dry_run_writes_nothing),

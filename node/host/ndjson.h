@@ -1,0 +1,24 @@
+/* One JSON object of flat fields, as text: a number keeps its digits exactly (12.10 stays "12.10"; no floating point comes near it).
+ * jansson parses; before it the depth is checked and numbers are put in quotes, since jansson would turn them into doubles. Knows
+ * nothing of what the fields mean. Pure, any thread; what is parsed is personal data and lives as short as can be. */
+#ifndef SMARTNODE_HOST_NDJSON_H
+#define SMARTNODE_HOST_NDJSON_H
+
+#include "proto/base/bytes.h"
+
+enum { NDJSON_FIELDS_MAX = 256, NDJSON_NAME_MAX = 200 };
+
+/* Called for each field. A field of a nested object has the name "outer.inner". text is NULL for null. Texts are borrowed for the
+ * call. Not 0 ends the reading with that code. */
+typedef int ndjson_field(void *arg, const char *name, const char *text, bool is_number);
+
+/* ERR_INVALID: not one object, a field twice, a list, nested deeper than an object in the object, NUL; ERR_LIMIT: more fields than
+ * NDJSON_FIELDS_MAX or a name longer than NDJSON_NAME_MAX; ERR_NOMEM; what on_field returned (err as it left it). Texts of errors
+ * quote nothing of the line. */
+int ndjson_read(struct slice line, ndjson_field *on_field, void *arg, struct err *err) NODISCARD;
+
+/* Appends an object that ndjson_read takes, without its fields error_row, error_field and error_reason and without the closing
+ * brace: fields may follow. *ret_any: something stands in it. */
+void ndjson_without_errors(struct slice line, struct buf *out, bool *ret_any);
+
+#endif
