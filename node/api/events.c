@@ -113,6 +113,9 @@ fate_of(struct request *r, const struct log_row *log, const struct position *at,
     struct slice value;
     struct member_row row;
 
+    if (at->seq > log->stands_to) {
+        return (struct fate){OUTCOME_VOID, VOID_KEY};
+    }
     if (at->seq > log->applied_seq) {
         return (struct fate){OUTCOME_WAITING, VOID_NONE};
     }
@@ -153,9 +156,9 @@ put_common(struct json_out *j, const struct event_common *c)
     }
 }
 
-static int
-put_event(struct request *r, struct json_out *j, const struct log_row *log, uint64_t seq, const struct stored_event *e,
-          struct err *err)
+int
+put_event_fields(struct request *r, struct json_out *j, const struct log_row *log, uint64_t seq,
+                 const struct stored_event *e, struct err *err)
 {
     const struct position at = {log->id, seq};
     struct event_header h;
@@ -168,7 +171,6 @@ put_event(struct request *r, struct json_out *j, const struct log_row *log, uint
         return err_set(err, ERR_CORRUPT, "stored header at %llu", (unsigned long long)seq);
     }
     unit_code_of(r, &log->unit, code);
-    json_open(j, '{');
     put_position(j, &at);
     json_put_text(j, "unit", code);
     json_put_time(j, "clock", hlc_wall(h.clock));
@@ -191,8 +193,17 @@ put_event(struct request *r, struct json_out *j, const struct log_row *log, uint
     if (fate.reason != VOID_NONE) {
         json_put_text(j, "reason", void_reason_text(fate.reason));
     }
-    json_close(j, '}');
     return 0;
+}
+
+static int
+put_event(struct request *r, struct json_out *j, const struct log_row *log, uint64_t seq, const struct stored_event *e,
+          struct err *err)
+{
+    json_open(j, '{');
+    int rc = put_event_fields(r, j, log, seq, e, err);
+    json_close(j, '}');
+    return rc;
 }
 
 /* Events of one log after seq, until the page is full. */

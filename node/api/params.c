@@ -85,6 +85,19 @@ query_limit(struct request *r, size_t *ret, struct err *err)
 }
 
 int
+query_uint(struct request *r, const char *name, uint64_t max, uint64_t *ret, struct err *err)
+{
+    const char *text = query_text(r, name);
+    uint64_t v = 0;
+
+    if (text != NULL && (!digits_parse(text, strlen(text), &v) || v > max)) {
+        return err_field(err, ERR_INVALID, name, "must be 0 to %llu", (unsigned long long)max);
+    }
+    *ret = v;
+    return 0;
+}
+
+int
 query_date(struct request *r, const char *name, struct civil_date otherwise, struct civil_date *ret, struct err *err)
 {
     const char *text = query_text(r, name);
@@ -199,11 +212,17 @@ unit_code_of(struct request *r, const struct unit_id *unit, char out[UNIT_CODE_M
 }
 
 bool
-wants_csv(struct request *r)
+wants_type(struct request *r, const char *type)
 {
     const char *accept = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
 
-    return accept != NULL && strncmp(accept, "text/csv", 8) == 0;
+    return accept != NULL && strncmp(accept, type, strlen(type)) == 0;
+}
+
+bool
+wants_csv(struct request *r)
+{
+    return wants_type(r, "text/csv");
 }
 
 void

@@ -16,7 +16,7 @@ http_status(const struct err *err)
     case ERR_VERSION:
     case ERR_UNKNOWN_KIND: return MHD_HTTP_UNPROCESSABLE_CONTENT;
     case ERR_LIMIT: return MHD_HTTP_CONTENT_TOO_LARGE;
-    case ERR_NOTFOUND: return MHD_HTTP_NOT_FOUND;
+    case ERR_NOTFOUND: return strcmp(err->field, "after") == 0 ? MHD_HTTP_GONE : MHD_HTTP_NOT_FOUND;
     case ERR_EXISTS:
         return strcmp(err->field, "idempotency-key") == 0 ? MHD_HTTP_UNPROCESSABLE_CONTENT : MHD_HTTP_CONFLICT;
     case ERR_CONFLICT: return strcmp(err->field, "if-match") == 0 ? MHD_HTTP_PRECONDITION_FAILED : MHD_HTTP_CONFLICT;

@@ -18,6 +18,7 @@
 #include "node/api/json_in.h"
 #include "node/api/json_out.h"
 #include "node/api/router.h"
+#include "storage/changes.h"
 
 enum {
     OUT_BYTES_MAX = 67108864, /* of an answer */
@@ -32,7 +33,18 @@ enum {
 
 struct batch;
 
-enum request_state { REQUEST_NONE, REQUEST_READING, REQUEST_REFUSED, REQUEST_SUBMITTED, REQUEST_DONE };
+enum request_state { REQUEST_NONE, REQUEST_READING, REQUEST_REFUSED, REQUEST_SUBMITTED, REQUEST_POLLING, REQUEST_DONE };
+
+/* A request that waits for changes (poll.c). */
+struct poll_state {
+    bool begun, wanted; /* by the handler: it was here before; it has nothing to answer yet */
+    bool over, refused; /* it may not wait (any more) */
+    uint64_t told;      /* commits when it began to read */
+    int64_t until_ms;   /* monotonic */
+    struct changes_mark after;
+    struct request *next;
+    atomic_bool parked; /* suspended; cleared just before it is resumed */
+};
 
 struct request {
     struct api *api;
@@ -65,6 +77,8 @@ struct request {
     char location[LOCATION_MAX];
     char allow[64];
     bool replayed, personal, close;
+
+    struct poll_state poll;
 
     /* A write. ops[0 … n_ops−1]; freed and wiped at the end. new_token: shown once in the answer. */
     struct api_job job;
@@ -104,6 +118,9 @@ struct api {
     size_t n_conns;
     size_t jobs; /* in the writer's hands, or on the way back */
     bool stopping;
+    struct request *pollers; /* under lock, as n_pollers */
+    size_t n_pollers;
+    atomic_uint_fast64_t told; /* calls of api_changed */
     atomic_uint batches;
     struct api_counters counters;
 };
@@ -122,6 +139,12 @@ void op_identify(struct request *r, struct api_op *op, uint64_t line, struct sli
 int idempotency_check(struct request *r, struct err *err) NODISCARD;
 /* Deadline of what happens next: ms from now; < 0 = none. */
 void conn_deadline(struct conn *c, int64_t ms);
+
+/* ---- poll.c: requests that wait for changes */
+/* Suspends the request until something was committed since poll.told, or its time is over; it is then dispatched again. */
+void poll_park(struct request *r);
+void poll_tick(struct api *a, struct mono_ms now);
+void poll_stop(struct api *a); /* wakes all; none waits again while stopping is set */
 
 /* ---- reply.c */
 unsigned http_status(const struct err *err);
@@ -147,6 +170,8 @@ int query_limit(struct request *r, size_t *ret, struct err *err) NODISCARD;
 int query_date(struct request *r, const char *name, struct civil_date otherwise, struct civil_date *ret,
                struct err *err) NODISCARD;
 int query_hex(struct request *r, const char *name, uint8_t *out, size_t len, bool *ret_has, struct err *err) NODISCARD;
+/* A whole number up to max; 0 if absent. */
+int query_uint(struct request *r, const char *name, uint64_t max, uint64_t *ret, struct err *err) NODISCARD;
 /* ?unit=BE: ERR_NOTFOUND; absent: *ret_has = false. */
 int query_unit(struct request *r, struct unit_id *ret, bool *ret_has, struct err *err) NODISCARD;
 int param_hex(struct request *r, size_t i, const char *what, uint8_t *out, size_t len, struct err *err) NODISCARD;
@@ -155,6 +180,7 @@ int param_unit(struct request *r, size_t i, struct unit_id *ret, struct err *err
 bool unit_is_own(const struct request *r, const struct unit_id *unit);
 /* Code of a unit from its row; "?" if it is not known yet. */
 void unit_code_of(struct request *r, const struct unit_id *unit, char out[UNIT_CODE_MAX]);
+bool wants_type(struct request *r, const char *type); /* by Accept */
 bool wants_csv(struct request *r);
 /* ETags. If-Match of a member (a position), of an office or unit (a hash). ERR_INVALID. */
 void etag_position(const struct position *p, char out[ETAG_TEXT_MAX]);
@@ -205,7 +231,13 @@ void batch_collect(struct request *r);
 int batch_end(struct request *r, bool *ret_full, struct err *err) NODISCARD;
 void batch_free(struct request *r);
 
+/* ---- events.c */
+/* Members of the object that stands for an event, the same wherever events are shown. */
+int put_event_fields(struct request *r, struct json_out *j, const struct log_row *log, uint64_t seq,
+                     const struct stored_event *e, struct err *err) NODISCARD;
+
 /* ---- handlers, one file for each resource */
+int get_changes(struct request *r, struct err *err);
 int get_members(struct request *r, struct err *err);
 int get_member(struct request *r, struct err *err);
 int get_member_history(struct request *r, struct err *err);

@@ -43,6 +43,7 @@ static const struct route routes[] = {
     {"GET", "/v1/tokens", ROLE_OPERATOR, READS, NULL, get_tokens},
     {"POST", "/v1/tokens", ROLE_OPERATOR, WRITES, NULL, post_tokens},
     {"DELETE", "/v1/tokens/{id}", ROLE_OPERATOR, WRITES, NULL, delete_token},
+    {"GET", "/v1/changes", ROLE_OPERATOR | ROLE_INTEGRATION, READS, "after limit wait unit", get_changes},
     {"GET", "/v1/events", PEOPLE | ROLE_OPERATOR, READS, "unit log after limit", get_events},
     {"GET", "/v1/events/{log}/{seq}", PEOPLE | ROLE_OPERATOR, READS, NULL, get_event},
     {"GET", "/v1/events/{log}/{seq}/receipt", PEOPLE | ROLE_OPERATOR, READS, NULL, get_receipt},

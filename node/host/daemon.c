@@ -31,6 +31,7 @@ struct daemon {
     struct engine *engine;
     struct writer *writer;
     struct netloop *net;
+    pthread_mutex_t api_lock; /* the writer may look at api while it starts and stops */
     struct api *api;
     struct wall_ms started;
     atomic_int readiness;
@@ -79,6 +80,27 @@ on_notice(void *arg, const struct writer_notice *n)
         pthread_mutex_unlock(&d->lock);
     }
     netloop_notice(d->net, n);
+}
+
+static void
+on_committed(void *arg)
+{
+    struct daemon *d = arg;
+    pthread_mutex_lock(&d->api_lock);
+    if (d->api)
+        api_changed(d->api);
+    pthread_mutex_unlock(&d->api_lock);
+}
+
+/* The server, or none, as the writer sees it from now on. Returns the one before. */
+static struct api *
+api_swap(struct daemon *d, struct api *api)
+{
+    pthread_mutex_lock(&d->api_lock);
+    struct api *before = d->api;
+    d->api = api;
+    pthread_mutex_unlock(&d->api_lock);
+    return before;
 }
 
 static void
@@ -291,6 +313,7 @@ start_api(struct daemon *d, struct err *err)
     struct api_config config = {
         .listen = d->dir.config.http_listen, .port = d->dir.config.http_port, .threads = d->dir.config.http_threads};
     char *key = NULL, *cert = NULL;
+    struct api *api = NULL;
     memcpy(deps.unit_code, d->dir.identity.unit_code, sizeof(deps.unit_code));
     int rc = read_pem(d->dir.config.tls_key, &key, err);
     if (rc == 0)
@@ -298,8 +321,10 @@ start_api(struct daemon *d, struct err *err)
     config.tls_key = key;
     config.tls_cert = cert;
     if (rc == 0)
-        rc = api_start(&deps, &config, &d->api, err);
-    if (rc != 0)
+        rc = api_start(&deps, &config, &api, err);
+    if (rc == 0)
+        (void)api_swap(d, api);
+    else
         err_wrap(err, "HTTP on %s port %u", d->dir.config.http_listen, d->dir.config.http_port);
     if (key)
         sodium_memzero(key, strlen(key));
@@ -360,6 +385,7 @@ start(struct daemon *d, struct err *err)
     struct writer_config wc = {.engine = d->engine,
                                .db = d->dir.db,
                                .notice = on_notice,
+                               .committed = on_committed,
                                .rebuilding = on_rebuilding,
                                .alarm = on_alarm,
                                .arg = d};
@@ -378,7 +404,8 @@ stop(struct daemon *d)
     atomic_store(&d->readiness, API_STOPPING);
     notify_manager("STOPPING=1");
     writer_hurry(d->writer);
-    api_stop(&d->api);
+    struct api *api = api_swap(d, NULL);
+    api_stop(&api);
     netloop_stop(d->net);
     writer_stop(&d->writer);
     netloop_free(&d->net);
@@ -431,6 +458,7 @@ run(const char *path, struct err *err)
     d.started = wall_now();
     atomic_init(&d.readiness, API_STARTING);
     pthread_mutex_init(&d.lock, NULL);
+    pthread_mutex_init(&d.api_lock, NULL);
     d.dir.lock_fd = -1;
     int rc = prepare(&d, path, err);
     if (rc == 0)

@@ -329,6 +329,13 @@ split_group(struct writer *w, struct group *g, int rc)
 }
 
 static void
+committed(struct writer *w)
+{
+    if (w->config.committed)
+        w->config.committed(w->config.arg);
+}
+
+static void
 run_group(struct writer *w)
 {
     struct group g = {0};
@@ -362,6 +369,7 @@ run_group(struct writer *w)
         tell_logs(w);
         if (g.trust_changed)
             tell(w, NOTICE_TRUST, NULL, 0, NULL, false);
+        committed(w);
         return;
     }
     count(w, 0, 0, 0, 0, rc == ERR_FULL);
@@ -391,6 +399,7 @@ freeze_logs(struct writer *w)
         }
         *p = c->next;
         free(c);
+        committed(w);
     }
     tell_logs(w);
 }
@@ -431,6 +440,7 @@ whole_state(struct writer *w)
         return false;
     }
     w->config.rebuilding(w->config.arg, 0, 0);
+    committed(w);
     tell(w, NOTICE_ALL_LOGS, NULL, 0, NULL, false);
     return true;
 }
@@ -563,9 +573,12 @@ writer_main(void *arg)
             follow_vault(w, false);
         }
         freeze_logs(w);
-        if (!w->again && whole_state(w) && engine_apply_pending(w->config.engine) &&
-            engine_apply_more(w->config.engine, &err) != 0)
-            failed(w, &err);
+        if (!w->again && whole_state(w) && engine_apply_pending(w->config.engine)) {
+            if (engine_apply_more(w->config.engine, &err) != 0)
+                failed(w, &err);
+            else
+                committed(w);
+        }
         if (idle)
             probe(w);
         expire(w);

@@ -60,6 +60,8 @@ struct writer_config {
     struct db *db;
     /* In the writer's thread after each commit; must not block beyond a short lock. */
     void (*notice)(void *arg, const struct writer_notice *n);
+    /* In the writer's thread after each commit, whatever it held: the list of changes may go on. As short. NULL = nobody asks. */
+    void (*committed)(void *arg);
     /* A rebuild of the state runs (done of total; both 0 when it is over). One that failed is tried again until it is. */
     void (*rebuilding)(void *arg, uint64_t done, uint64_t total);
     void (*alarm)(void *arg, const char *text);

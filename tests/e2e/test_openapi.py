@@ -190,6 +190,7 @@ class OpenApiTest(unittest.TestCase):
             ("GET", "/v1/tokens"): ("/v1/tokens", None, None, "operator"),
             ("POST", "/v1/tokens"): ("/v1/tokens", {"name": "x", "role": "reports", "days": 3}, None, "operator"),
             ("DELETE", "/v1/tokens/{id}"): ("/v1/tokens/" + token, None, None, "operator"),
+            ("GET", "/v1/changes"): ("/v1/changes?unit=all&limit=20", None, {"Accept": "application/x-ndjson"}, "integration"),
             ("GET", "/v1/events"): ("/v1/events?unit=BE&limit=3", None, None, "desk"),
             ("GET", "/v1/events/{log}/{seq}"): ("/v1/events/%s/%d" % (self.event["log"], self.event["seq"]), None, None, "desk"),
             ("GET", "/v1/events/{log}/{seq}/receipt"): ("/v1/events/%s/%d/receipt" % (self.event["log"], self.event["seq"]), None, None,
@@ -325,7 +326,7 @@ class OpenApiTest(unittest.TestCase):
         for (method, template), op in self.routes.items():
             params = [p["name"] for p in map(self.schemas.resolve, op.get("parameters", ())) if p["in"] == "query"]
             values = {"q": "someone", "unit": "BE", "as_of": "2024-12-31", "from": "2024-01-01", "to": "2024-12-31", "by": "category",
-                      "limit": "5", "log": self.event["log"]}
+                      "limit": "5", "log": self.event["log"], "wait": "1"}
             with self.subTest(route=method + " " + template):
                 path = self.concrete(template).replace(ID, self.someone if "members" in template else self.office)
                 path = path.replace(HASH, self.event["log"])
@@ -344,7 +345,7 @@ class OpenApiTest(unittest.TestCase):
                 self.assertEqual(set(answer.headers["Allow"].split(", ")), documented)
                 self.assertEqual(answer.type, "application/problem+json")
         for path in ("/", "/v1", "/v1/", "/v2/members", "/v1/member", "/v1/members/", "/v1/members/%s/" % ID, "/v1/members/%s/x" % ID,
-                     "/v1/changes", "/v1/persons", "/v1/debug", "/admin", "/metrics/", "/v1/units/BE/members", "/openapi.yaml",
+                     "/v1/change", "/v1/persons", "/v1/debug", "/admin", "/metrics/", "/v1/units/BE/members", "/openapi.yaml",
                      "/v1/../v1/status", "//v1/status", "/v1/STATUS", "/v1/status%00"):
             answer = self.node.call("GET", path, role="operator")
             self.assertIn(answer.status, (400, 404), path)

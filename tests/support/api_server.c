@@ -199,6 +199,7 @@ server_start(struct api_server *s)
     token_put(s, txn, 2, ROLE_REPORTS, 0, s->reports);
     token_put(s, txn, 3, ROLE_OPERATOR, 0, s->operator_token);
     token_put(s, txn, 4, ROLE_DESK, s->wall_ms - 1, s->expired);
+    token_put(s, txn, 5, ROLE_INTEGRATION, 0, s->integration);
     MUST(db_commit(&txn, &err) == 0);
     deps_fill(s);
     if (prepare != NULL) {

@@ -28,7 +28,8 @@ struct api_server {
     uint64_t next_seq;
     void (*prepare)(struct api_server *s); /* set before server_start: fills db and deps before anything listens */
     struct vault *vault;                   /* closed by server_stop */
-    char desk[TOKEN_TEXT_MAX], reports[TOKEN_TEXT_MAX], operator_token[TOKEN_TEXT_MAX], expired[TOKEN_TEXT_MAX];
+    char desk[TOKEN_TEXT_MAX], reports[TOKEN_TEXT_MAX], operator_token[TOKEN_TEXT_MAX], expired[TOKEN_TEXT_MAX],
+        integration[TOKEN_TEXT_MAX];
 };
 
 /* Everything but prepare is overwritten. */
