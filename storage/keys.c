@@ -42,6 +42,7 @@ static const struct {
     [TABLE_INDEX_CURSOR] = {"index-cursor", DB_VAULT, 0},
     [TABLE_ESCROW] = {"escrow", DB_VAULT, 0},
     [TABLE_KEY_CAPSULES] = {"key-capsules", DB_VAULT, 0},
+    [TABLE_LINKS] = {"links", DB_VAULT, 0},
 };
 
 uint32_t

@@ -48,6 +48,7 @@ enum table {
     TABLE_INDEX_CURSOR, /* log no u32 → seq u64 up to which the blind index follows the log */
     TABLE_ESCROW,       /* day i32 (biased) ‖ n u32 → wrapped escrow key */
     TABLE_KEY_CAPSULES, /* log id 32 ‖ seq u64 ‖ index u8 → capsule bytes of class 15 */
+    TABLE_LINKS,        /* activity or invoice 16 → wrapped member 16 ‖ flags u8 */
     TABLE_COUNT_ALL,
 };
 

@@ -5,13 +5,9 @@
  * slot number is written twice; (3) keys in memory are in locked, guarded pages and wiped once given out. */
 #include "storage/vault_private.h"
 
-#include <sodium.h>
-
 enum {
-    WRAP_NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
-    WRAP_TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES,
-    WRAP_OVERHEAD = WRAP_NONCE + WRAP_TAG,
     SLOT_PLAIN = VAULT_CLASSES * KEY_BYTES,
+    SLOT_PLAIN_EARLIER = 4 * KEY_BYTES, /* release 0.1: without activity links and counting */
     SLOT_WRAPPED = SLOT_PLAIN + WRAP_OVERHEAD,
     KEY_WRAPPED = KEY_BYTES + WRAP_OVERHEAD,
     POOL_FILL_FIRST = 256, /* a start that admits few members leaves few slots unused */
@@ -23,9 +19,6 @@ enum {
 _Static_assert(crypto_aead_xchacha20poly1305_ietf_KEYBYTES == KEY_BYTES, "wrap key");
 _Static_assert(sizeof(((struct slot_keys *)0)->keys) == SLOT_PLAIN, "a slot is its keys");
 
-/* What a wrapped value is, in its associated data. Stored for ever: never renumbered. */
-enum wrap_use { WRAP_CHECK = 1, WRAP_INDEX_KEY = 2, WRAP_SLOT = 3, WRAP_ESCROW = 4 };
-
 static const char META_CHECK[] = "vault.check";
 static const char META_INDEX_KEY[] = "vault.index-key";
 static const char META_NEXT_SLOT[] = "vault.next-slot";
@@ -33,11 +26,11 @@ static const char META_OWN_PREFIX[] = "vault.";
 
 static int open_secrets(struct vault *v, const struct vault_opts *opts, struct err *err);
 static int create_secrets(struct vault *v, struct err *err);
-static int fill_pool(struct vault *v, struct err *err);
+static int fill_pool(struct vault *v, struct pool *p, struct err *err);
 static struct slice text_slice(const char *text);
-static void wrap(struct vault *v, enum wrap_use use, uint64_t number, struct slice plain, uint8_t *out);
-static int unwrap(const struct vault *v, enum wrap_use use, uint64_t number, struct slice wrapped, uint8_t *out,
-                  size_t len);
+static void wrap_number(struct vault *v, enum wrap_use use, uint64_t number, struct slice plain, uint8_t *out);
+static int unwrap_number(const struct vault *v, enum wrap_use use, uint64_t number, struct slice wrapped, uint8_t *out,
+                         size_t len);
 static int get_u64(struct db_txn *txn, const char *name, uint64_t *ret, struct err *err);
 static uint32_t day_biased(struct civil_date day);
 
@@ -59,7 +52,7 @@ vault_open(const struct vault_opts *opts, struct vault **ret, struct err *err)
     if (!v)
         return err_set(err, ERR_NOMEM, "vault: out of memory");
     v->random = random_system;
-    v->fill = POOL_FILL_FIRST;
+    staged_init(&v->staged);
     v->secrets = sodium_malloc(sizeof(*v->secrets));
     if (!v->secrets) {
         rc = err_set(err, ERR_NOMEM, "vault: no locked memory");
@@ -93,8 +86,10 @@ vault_close(struct vault **v)
         return;
     if ((*v)->db)
         db_close(&(*v)->db);
-    sodium_free((*v)->pool); /* both wipe */
+    for (size_t i = 0; i < VAULT_POOLS; i++)
+        sodium_free((*v)->pools[i].keys); /* wipes, as the next does */
     sodium_free((*v)->secrets);
+    staged_release(&(*v)->staged);
     free(*v);
     *v = NULL;
 }
@@ -130,12 +125,12 @@ open_secrets(struct vault *v, const struct vault_opts *opts, struct err *err)
         rc = rc == 0 ? err_set(err, ERR_CORRUPT, "vault: its check value is missing") : rc == ERR_NOTFOUND ? 0 : rc;
         goto done;
     }
-    if (rc == 0 && unwrap(v, WRAP_CHECK, 0, value, NULL, 0) != 0)
+    if (rc == 0 && unwrap_number(v, WRAP_CHECK, 0, value, NULL, 0) != 0)
         rc = err_set(err, ERR_DENIED, "vault: not the vault key that this vault was made with");
     if (rc == 0)
         rc = db_get(txn, TABLE_VAULT_META, text_slice(META_INDEX_KEY), &value, err);
     if (rc == ERR_NOTFOUND ||
-        (rc == 0 && unwrap(v, WRAP_INDEX_KEY, 0, value, v->secrets->index, sizeof(v->secrets->index)) != 0))
+        (rc == 0 && unwrap_number(v, WRAP_INDEX_KEY, 0, value, v->secrets->index, sizeof(v->secrets->index)) != 0))
         rc = err_set(err, ERR_CORRUPT, "vault: the index key does not open");
 done:
     db_abort(&txn);
@@ -155,8 +150,8 @@ create_secrets(struct vault *v, struct err *err)
         return rc;
     uint8_t check[WRAP_OVERHEAD], index[KEY_WRAPPED], next[8];
     v->random(v->random_arg, v->secrets->index, sizeof(v->secrets->index));
-    wrap(v, WRAP_CHECK, 0, slice_of(NULL, 0), check);
-    wrap(v, WRAP_INDEX_KEY, 0, slice_of(v->secrets->index, sizeof(v->secrets->index)), index);
+    wrap_number(v, WRAP_CHECK, 0, slice_of(NULL, 0), check);
+    wrap_number(v, WRAP_INDEX_KEY, 0, slice_of(v->secrets->index, sizeof(v->secrets->index)), index);
     be64_put(next, 1);
     rc = db_put(txn, TABLE_VAULT_META, text_slice(META_CHECK), slice_of(check, sizeof(check)), err);
     if (rc == 0)
@@ -227,6 +222,8 @@ vault_class_index(uint8_t class)
     case CLASS_CONTACT: return 1;
     case CLASS_BANK: return 2;
     case CLASS_NOTE: return 3;
+    case CLASS_ACTIVITY: return 4;
+    case CLASS_COUNTING: return 5;
     default: return -1;
     }
 }
@@ -237,49 +234,80 @@ vault_key_there(const struct data_key *key)
     return !sodium_is_zero(key->b, sizeof(key->b));
 }
 
-int
-vault_take(struct vault *v, struct slot_keys *ret, struct err *err)
+/* The pool of a sort of slots. Where all are taken by other sorts, one of those gives way: its slots stay unused. */
+static struct pool *
+pool_of(struct vault *v, unsigned classes)
 {
-    if (v->pool_next == v->pool_count) {
-        int rc = fill_pool(v, err);
+    struct pool *p = NULL;
+    for (size_t i = 0; i < VAULT_POOLS && !p; i++)
+        if (v->pools[i].classes == classes || v->pools[i].classes == 0)
+            p = &v->pools[i];
+    if (!p) {
+        p = &v->pools[v->pool_evict];
+        v->pool_evict = (uint8_t)((v->pool_evict + 1) % VAULT_POOLS);
+        sodium_memzero(p->keys, (size_t)VAULT_POOL_FILL * SLOT_PLAIN);
+        p->count = p->next = 0;
+    }
+    if (p->classes != classes)
+        p->fill = POOL_FILL_FIRST;
+    p->classes = classes;
+    return p;
+}
+
+int
+vault_take_classes(struct vault *v, unsigned classes, struct slot_keys *ret, struct err *err)
+{
+    MUST(classes != 0 && (classes & ~(unsigned)VAULT_ALL_CLASSES) == 0);
+    struct pool *p = pool_of(v, classes);
+    if (p->next == p->count) {
+        int rc = fill_pool(v, p, err);
         if (rc != 0)
             return rc;
     }
-    uint8_t *plain = v->pool + (size_t)v->pool_next * SLOT_PLAIN;
-    ret->slot = v->pool_first + v->pool_next;
+    uint8_t *plain = p->keys + (size_t)p->next * SLOT_PLAIN;
+    ret->slot = p->first + p->next;
     memcpy(ret->keys, plain, SLOT_PLAIN);
     sodium_memzero(plain, SLOT_PLAIN);
-    v->pool_next++;
+    p->next++;
     return 0;
 }
 
-static int
-put_batch(struct vault *v, struct db_txn *txn, uint64_t first, uint32_t n, struct err *err)
+int
+vault_take(struct vault *v, struct slot_keys *ret, struct err *err)
 {
-    v->random(v->random_arg, v->pool, (size_t)n * SLOT_PLAIN);
-    for (uint32_t i = 0; i < n; i++) {
-        uint8_t key[KEY_SLOT], *row;
+    return vault_take_classes(v, VAULT_ALL_CLASSES, ret, err);
+}
+
+static int
+put_batch(struct vault *v, struct pool *p, struct db_txn *txn, uint64_t first, struct err *err)
+{
+    v->random(v->random_arg, p->keys, (size_t)p->fill * SLOT_PLAIN);
+    for (uint32_t i = 0; i < p->fill; i++) {
+        uint8_t key[KEY_SLOT], *row, *plain = p->keys + (size_t)i * SLOT_PLAIN;
+        for (unsigned c = 0; c < VAULT_CLASSES; c++)
+            if (!(p->classes & 1U << c))
+                sodium_memzero(plain + c * KEY_BYTES, KEY_BYTES);
         be64_put(key, first + i);
         int rc = db_put_reserve(txn, TABLE_SLOTS, slice_of(key, sizeof(key)), SLOT_WRAPPED, &row, err);
         if (rc != 0)
             return rc;
-        wrap(v, WRAP_SLOT, first + i, slice_of(v->pool + (size_t)i * SLOT_PLAIN, SLOT_PLAIN), row);
+        vault_wrap(v, WRAP_SLOT, slice_of(key, sizeof(key)), slice_of(plain, SLOT_PLAIN), row);
     }
     uint8_t next[8];
-    be64_put(next, first + n);
+    be64_put(next, first + p->fill);
     return db_put(txn, TABLE_VAULT_META, text_slice(META_NEXT_SLOT), slice_of(next, sizeof(next)), err);
 }
 
 /* The pool counts as empty until the commit is durable: a key that is not on disk must not seal anything. */
 static int
-fill_pool(struct vault *v, struct err *err)
+fill_pool(struct vault *v, struct pool *p, struct err *err)
 {
-    if (!v->pool) {
-        v->pool = sodium_allocarray(VAULT_POOL_FILL, SLOT_PLAIN);
-        if (!v->pool)
+    if (!p->keys) {
+        p->keys = sodium_allocarray(VAULT_POOL_FILL, SLOT_PLAIN);
+        if (!p->keys)
             return err_set(err, ERR_NOMEM, "vault: no locked memory for keys");
     }
-    v->pool_count = v->pool_next = 0;
+    p->count = p->next = 0;
     struct db_txn *txn;
     int rc = db_begin_write(v->db, &txn, err);
     if (rc != 0)
@@ -289,18 +317,18 @@ fill_pool(struct vault *v, struct err *err)
     if (rc == ERR_NOTFOUND)
         rc = err_set(err, ERR_CORRUPT, "vault: the mark of unused slots is missing");
     if (rc == 0)
-        rc = put_batch(v, txn, first, v->fill, err);
+        rc = put_batch(v, p, txn, first, err);
     if (rc == 0)
         rc = db_commit(&txn, err);
     else
         db_abort(&txn);
     if (rc != 0) {
-        sodium_memzero(v->pool, (size_t)v->fill * SLOT_PLAIN);
+        sodium_memzero(p->keys, (size_t)p->fill * SLOT_PLAIN);
         return rc;
     }
-    v->pool_first = first;
-    v->pool_count = v->fill;
-    v->fill = v->fill * POOL_FILL_GROWTH < VAULT_POOL_FILL ? v->fill * POOL_FILL_GROWTH : VAULT_POOL_FILL;
+    p->first = first;
+    p->count = p->fill;
+    p->fill = p->fill * POOL_FILL_GROWTH < VAULT_POOL_FILL ? p->fill * POOL_FILL_GROWTH : VAULT_POOL_FILL;
     return 0;
 }
 
@@ -339,13 +367,15 @@ vault_slot(struct vault *v, uint64_t slot, struct slot_keys *ret, struct err *er
     int rc = db_begin_read(v->db, &txn, err);
     if (rc != 0)
         return rc;
-    uint8_t key[KEY_SLOT], plain[SLOT_PLAIN];
+    uint8_t key[KEY_SLOT], plain[SLOT_PLAIN] = {0};
     struct slice row;
     be64_put(key, slot);
     rc = db_get(txn, TABLE_SLOTS, slice_of(key, sizeof(key)), &row, err);
     if (rc == ERR_NOTFOUND)
         rc = err_set(err, ERR_NOTFOUND, "vault: no key slot %llu", (unsigned long long)slot);
-    else if (rc == 0 && unwrap(v, WRAP_SLOT, slot, row, plain, sizeof(plain)) != 0)
+    else if (rc == 0 &&
+             vault_unwrap(v, WRAP_SLOT, slice_of(key, sizeof(key)), row, plain,
+                          row.len == SLOT_PLAIN_EARLIER + WRAP_OVERHEAD ? SLOT_PLAIN_EARLIER : SLOT_PLAIN) != 0)
         rc = err_set(err, ERR_CORRUPT, "vault: key slot %llu does not open", (unsigned long long)slot);
     db_abort(&txn);
     if (rc == 0) {
@@ -402,7 +432,7 @@ vault_escrow_get(struct vault *v, struct civil_date day, struct data_key *ret, s
     struct data_key plain;
     rc = escrow_last(txn, day, &n, &value, err);
     uint64_t number = (uint64_t)day_biased(day) << 32 | n;
-    if (rc == 0 && unwrap(v, WRAP_ESCROW, number, value, plain.b, sizeof(plain.b)) != 0)
+    if (rc == 0 && unwrap_number(v, WRAP_ESCROW, number, value, plain.b, sizeof(plain.b)) != 0)
         rc = err_set(err, ERR_CORRUPT, "vault: an escrow key does not open");
     db_abort(&txn);
     if (rc == 0) {
@@ -431,7 +461,7 @@ vault_escrow_put(struct vault *v, struct civil_date day, const struct data_key *
     if (rc == 0) {
         uint8_t at[KEY_ESCROW], wrapped[KEY_WRAPPED];
         escrow_key(at, day, n);
-        wrap(v, WRAP_ESCROW, (uint64_t)day_biased(day) << 32 | n, slice_of(key->b, sizeof(key->b)), wrapped);
+        wrap_number(v, WRAP_ESCROW, (uint64_t)day_biased(day) << 32 | n, slice_of(key->b, sizeof(key->b)), wrapped);
         rc = db_put(txn, TABLE_ESCROW, slice_of(at, sizeof(at)), slice_of(wrapped, sizeof(wrapped)), err);
     }
     if (rc == 0)
@@ -449,36 +479,53 @@ text_slice(const char *text)
 }
 
 /* Associated data: what it is ‖ which one. */
-static void
-wrap_aad(uint8_t out[9], enum wrap_use use, uint64_t number)
+static size_t
+wrap_aad(uint8_t out[1 + ID_BYTES], enum wrap_use use, struct slice which)
 {
+    MUST(which.len <= ID_BYTES);
     out[0] = (uint8_t)use;
-    be64_put(out + 1, number);
+    memcpy(out + 1, which.data, which.len);
+    return 1 + which.len;
 }
 
-/* nonce ‖ ciphertext with tag; out has plain.len + WRAP_OVERHEAD bytes. */
-static void
-wrap(struct vault *v, enum wrap_use use, uint64_t number, struct slice plain, uint8_t *out)
+void
+vault_wrap(struct vault *v, enum wrap_use use, struct slice which, struct slice plain, uint8_t *out)
 {
-    uint8_t aad[9];
-    wrap_aad(aad, use, number);
+    uint8_t aad[1 + ID_BYTES];
+    size_t aad_len = wrap_aad(aad, use, which);
     v->random(v->random_arg, out, WRAP_NONCE);
-    MUST(crypto_aead_xchacha20poly1305_ietf_encrypt(out + WRAP_NONCE, NULL, plain.data, plain.len, aad, sizeof(aad),
-                                                    NULL, out, v->secrets->wrap) == 0);
+    MUST(crypto_aead_xchacha20poly1305_ietf_encrypt(out + WRAP_NONCE, NULL, plain.data, plain.len, aad, aad_len, NULL,
+                                                    out, v->secrets->wrap) == 0);
 }
 
-/* ERR_FORGED if it is not a value of len bytes wrapped as this one; out is then zero. */
-static int
-unwrap(const struct vault *v, enum wrap_use use, uint64_t number, struct slice wrapped, uint8_t *out, size_t len)
+int
+vault_unwrap(const struct vault *v, enum wrap_use use, struct slice which, struct slice wrapped, uint8_t *out,
+             size_t len)
 {
-    uint8_t aad[9];
-    wrap_aad(aad, use, number);
+    uint8_t aad[1 + ID_BYTES];
+    size_t aad_len = wrap_aad(aad, use, which);
     if (wrapped.len != len + WRAP_OVERHEAD)
         return ERR_FORGED;
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, wrapped.data + WRAP_NONCE, wrapped.len - WRAP_NONCE,
-                                                   aad, sizeof(aad), wrapped.data, v->secrets->wrap) != 0)
+                                                   aad, aad_len, wrapped.data, v->secrets->wrap) != 0)
         return ERR_FORGED;
     return 0;
+}
+
+static void
+wrap_number(struct vault *v, enum wrap_use use, uint64_t number, struct slice plain, uint8_t *out)
+{
+    uint8_t which[8];
+    be64_put(which, number);
+    vault_wrap(v, use, slice_of(which, sizeof(which)), plain, out);
+}
+
+static int
+unwrap_number(const struct vault *v, enum wrap_use use, uint64_t number, struct slice wrapped, uint8_t *out, size_t len)
+{
+    uint8_t which[8];
+    be64_put(which, number);
+    return vault_unwrap(v, use, slice_of(which, sizeof(which)), wrapped, out, len);
 }
 
 static int

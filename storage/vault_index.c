@@ -1,8 +1,6 @@
-/* What the vault keeps beside keys: the blind index and key capsules. See vault.h. A token says nothing without the index key,
- * and the index key stays in locked memory. */
+/* What the vault keeps beside keys: the blind index and key capsules, and a commit of everything. See vault.h. A token says nothing
+ * without the index key, and the index key stays in locked memory. */
 #include "storage/vault_private.h"
-
-#include <sodium.h>
 
 enum {
     KEY_BLIND = VAULT_TOKEN_BYTES + ID_BYTES,
@@ -32,37 +30,40 @@ compare_entries(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct index_entry));
 }
 
+/* In the order of keys, each once. */
+static int
+put_entries(struct db_txn *txn, const struct index_entry *entries, size_t n, struct err *err)
+{
+    if (n == 0)
+        return 0;
+    struct index_entry *sorted = reallocarray(NULL, n, sizeof(*sorted));
+    if (!sorted)
+        return err_set(err, ERR_NOMEM, "vault: out of memory");
+    memcpy(sorted, entries, n * sizeof(*sorted));
+    qsort(sorted, n, sizeof(*sorted), compare_entries);
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        if (i == 0 || compare_entries(&sorted[i], &sorted[i - 1]) != 0)
+            rc = db_put(txn, TABLE_BLIND_INDEX, slice_of(&sorted[i], KEY_BLIND), slice_of(NULL, 0), err);
+    free(sorted);
+    return rc;
+}
+
+static int
+put_cursor(struct db_txn *txn, uint32_t log_no, uint64_t seq, struct err *err)
+{
+    uint8_t key[KEY_CURSOR], value[8];
+    be32_put(key, log_no);
+    be64_put(value, seq);
+    return db_put(txn, TABLE_INDEX_CURSOR, slice_of(key, sizeof(key)), slice_of(value, sizeof(value)), err);
+}
+
 int
 vault_index_put(struct vault *v, const struct index_entry *entries, size_t n, uint32_t log_no, uint64_t seq,
                 struct err *err)
 {
-    struct index_entry *sorted = NULL;
-    if (n > 0) {
-        sorted = reallocarray(NULL, n, sizeof(*sorted));
-        if (!sorted)
-            return err_set(err, ERR_NOMEM, "vault: out of memory");
-        memcpy(sorted, entries, n * sizeof(*sorted));
-        qsort(sorted, n, sizeof(*sorted), compare_entries);
-    }
-    struct db_txn *txn;
-    int rc = db_begin_write(v->db, &txn, err);
-    if (rc != 0)
-        goto done;
-    for (size_t i = 0; i < n && rc == 0; i++)
-        if (i == 0 || compare_entries(&sorted[i], &sorted[i - 1]) != 0)
-            rc = db_put(txn, TABLE_BLIND_INDEX, slice_of(&sorted[i], KEY_BLIND), slice_of(NULL, 0), err);
-    uint8_t key[KEY_CURSOR], value[8];
-    be32_put(key, log_no);
-    be64_put(value, seq);
-    if (rc == 0)
-        rc = db_put(txn, TABLE_INDEX_CURSOR, slice_of(key, sizeof(key)), slice_of(value, sizeof(value)), err);
-    if (rc == 0)
-        rc = db_commit(&txn, err);
-    else
-        db_abort(&txn);
-done:
-    free(sorted);
-    return rc;
+    struct vault_batch b = {.entries = entries, .n_entries = n, .log_no = log_no, .seq = seq};
+    return vault_put(v, &b, err);
 }
 
 int
@@ -117,6 +118,7 @@ vault_index_find(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const 
     db_cursor_close(&c);
     if (rc == 0 || rc == ERR_NOTFOUND) {
         err_clear(err);
+        staged_merge(v, token, after, max, ret, &n);
         *ret_n = n;
         rc = 0;
     }
@@ -155,22 +157,23 @@ key_capsule_key(uint8_t out[KEY_KEY_CAPSULE], const struct position *at, uint8_t
     out[KEY_POSITION] = index;
 }
 
-int
-vault_capsules_put(struct vault *v, const struct key_capsule *capsules, size_t n, struct err *err)
+static int
+put_capsules(struct db_txn *txn, const struct key_capsule *capsules, size_t n, struct err *err)
 {
-    struct db_txn *txn;
-    int rc = db_begin_write(v->db, &txn, err);
-    if (rc != 0)
-        return rc;
+    int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
         uint8_t key[KEY_KEY_CAPSULE];
         key_capsule_key(key, &capsules[i].at, capsules[i].index);
         rc = db_put(txn, TABLE_KEY_CAPSULES, slice_of(key, sizeof(key)), capsules[i].bytes, err);
     }
-    if (rc == 0)
-        return db_commit(&txn, err);
-    db_abort(&txn);
     return rc;
+}
+
+int
+vault_capsules_put(struct vault *v, const struct key_capsule *capsules, size_t n, struct err *err)
+{
+    struct vault_batch b = {.capsules = capsules, .n_capsules = n};
+    return vault_put(v, &b, err);
 }
 
 int
@@ -179,4 +182,26 @@ vault_capsule_get(struct vault *v, const struct position *at, uint8_t index, str
     uint8_t key[KEY_KEY_CAPSULE];
     key_capsule_key(key, at, index);
     return vault_read_value(v, TABLE_KEY_CAPSULES, slice_of(key, sizeof(key)), "key capsule", out, err);
+}
+
+/* ---- one commit of everything --------------------------------------------------------------- */
+
+int
+vault_put(struct vault *v, const struct vault_batch *b, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = put_capsules(txn, b->capsules, b->n_capsules, err);
+    if (rc == 0)
+        rc = links_write(v, txn, b->links, b->n_links, err);
+    if (rc == 0)
+        rc = put_entries(txn, b->entries, b->n_entries, err);
+    if (rc == 0 && b->log_no != 0)
+        rc = put_cursor(txn, b->log_no, b->seq, err);
+    if (rc == 0)
+        return db_commit(&txn, err);
+    db_abort(&txn);
+    return rc;
 }

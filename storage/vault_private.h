@@ -1,22 +1,56 @@
-/* The inside of the vault, for vault.c and vault_index.c. */
+/* The inside of the vault, for vault.c, vault_index.c and vault_links.c. */
 #ifndef SMARTNODE_STORAGE_VAULT_PRIVATE_H
 #define SMARTNODE_STORAGE_VAULT_PRIVATE_H
 
+#include <pthread.h>
+#include <sodium.h>
+
+#include "proto/base/map.h"
 #include "storage/vault.h"
+
+enum {
+    WRAP_NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+    WRAP_TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES,
+    WRAP_OVERHEAD = WRAP_NONCE + WRAP_TAG,
+};
+
+/* What a wrapped value is, in its associated data. Stored for ever: never renumbered. */
+enum wrap_use { WRAP_CHECK = 1, WRAP_INDEX_KEY = 2, WRAP_SLOT = 3, WRAP_ESCROW = 4, WRAP_LINK = 5 };
 
 struct secrets {
     uint8_t wrap[KEY_BYTES];
     uint8_t index[KEY_BYTES];
 };
 
+/* Slots with keys of the same classes. */
+struct pool {
+    unsigned classes; /* 0 = unused */
+    uint8_t *keys;    /* locked pages: SLOT_PLAIN bytes for each slot of the batch */
+    uint64_t first;   /* slot number of keys[0] */
+    uint32_t count;   /* slots in the batch */
+    uint32_t next;    /* of the batch, the next to give out */
+    uint32_t fill;    /* size of the next batch */
+};
+
+struct staged_entry {
+    struct index_entry entry;
+    uint32_t before; /* 1 + the number of the one before of the same token; 0 = none */
+};
+
+struct staged {
+    pthread_mutex_t lock; /* the writer changes them, any thread looks them up */
+    struct map links;     /* entity → struct staged_link */
+    struct map tokens;    /* token → u32: 1 + the number of its last entry */
+    struct staged_entry *entries;
+    size_t n, cap;
+};
+
 struct vault {
     struct db *db;
     struct secrets *secrets; /* locked pages */
-    uint8_t *pool;           /* locked pages: SLOT_PLAIN bytes for each slot of the batch */
-    uint64_t pool_first;     /* slot number of pool[0] */
-    uint32_t pool_count;     /* slots in the batch */
-    uint32_t pool_next;      /* of the batch, the next to give out */
-    uint32_t fill;           /* size of the next batch */
+    struct pool pools[VAULT_POOLS];
+    uint8_t pool_evict; /* the next to make room for another sort */
+    struct staged staged;
     void (*random)(void *arg, uint8_t *out, size_t len);
     void *random_arg;
 };
@@ -24,5 +58,19 @@ struct vault {
 /* Appends the value of a key to out. ERR_NOTFOUND says "no such <what>". */
 int vault_read_value(struct vault *v, enum table t, struct slice key, const char *what, struct buf *out,
                      struct err *err) NODISCARD;
+/* nonce ‖ ciphertext with tag; out has plain.len + WRAP_OVERHEAD bytes. which: bytes that name the row, at most ID_BYTES. */
+void vault_wrap(struct vault *v, enum wrap_use use, struct slice which, struct slice plain, uint8_t *out);
+/* ERR_FORGED if it is not a value of len bytes wrapped as this one; out is then zero. */
+int vault_unwrap(const struct vault *v, enum wrap_use use, struct slice which, struct slice wrapped, uint8_t *out,
+                 size_t len) NODISCARD;
+
+int links_write(struct vault *v, struct db_txn *txn, const struct vault_link *links, size_t n,
+                struct err *err) NODISCARD;
+
+void staged_init(struct staged *s);
+void staged_release(struct staged *s);
+/* Merges what is staged of a token into ret, which has *n subjects in order, at most max. */
+void staged_merge(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after, size_t max,
+                  struct subject_id *ret, size_t *n);
 
 #endif

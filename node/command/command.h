@@ -248,6 +248,12 @@ int command_unit_describe(const struct command_ctx *ctx, const struct unit_descr
 
 int index_tokens(const struct vault *v, const struct person_input *p, struct index_token ret[INDEX_TOKENS_MAX],
                  size_t *ret_n, struct err *err) NODISCARD;
+/* Token of the unit's own number of an activity (INDEX_ACTIVITY_NO), or of an invoice or credit note (INDEX_INVOICE_NO): its letters
+ * and digits, folded. ERR_INVALID: none in it, or not UTF-8. And of a member (INDEX_WORK_OF). Entries of these three are made where links
+ * are (vault_links_stage): their subject is the activity or invoice. */
+int index_work_number(const struct vault *v, enum index_field field, const char *number, uint8_t ret[VAULT_TOKEN_BYTES],
+                      struct err *err) NODISCARD;
+void index_work_of(const struct vault *v, const struct subject_id *member, uint8_t ret[VAULT_TOKEN_BYTES]);
 /* Tokens of a search text ("Maes jan", an e-mail, a number, a date): all must match. Three letters find what begins so, other words
  * the very word. ERR_INVALID, field "q": nothing to look for. */
 int index_query(const struct vault *v, const char *text, struct index_token ret[INDEX_TOKENS_MAX], size_t *ret_n,

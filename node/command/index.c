@@ -71,8 +71,8 @@ add_phone(struct tokens *t, const char *text)
 }
 
 /* Letters and digits of a folded text as one: "be-000123" and "BE 000123" are the same number. */
-static void
-add_number(struct tokens *t, char *folded)
+static struct slice
+joined(char *folded)
 {
     const char *cursor = folded;
     struct slice word;
@@ -81,7 +81,13 @@ add_number(struct tokens *t, char *folded)
         memmove(folded + n, word.data, word.len);
         n += word.len;
     }
-    add(t, INDEX_MEMBER_NO, slice_of(folded, n));
+    return slice_of(folded, n);
+}
+
+static void
+add_number(struct tokens *t, char *folded)
+{
+    add(t, INDEX_MEMBER_NO, joined(folded));
 }
 
 /* A word with a digit is a member number to whoever searches, so it is indexed as one too ("Atelier 3000"). */
@@ -142,6 +148,27 @@ index_tokens(const struct vault *v, const struct person_input *p, struct index_t
         return rc;
     *ret_n = t.n;
     return 0;
+}
+
+int
+index_work_number(const struct vault *v, enum index_field field, const char *number, uint8_t ret[VAULT_TOKEN_BYTES],
+                  struct err *err)
+{
+    char folded[TEXT_FOLDED_MAX];
+    MUST(field == INDEX_INVOICE_NO || field == INDEX_ACTIVITY_NO);
+    if (text_fold(number, folded, sizeof(folded), err) != 0)
+        return err_field(err, ERR_INVALID, "number", "number: not UTF-8, or too long");
+    struct slice text = joined(folded);
+    if (text.len > 0)
+        vault_token(v, field, text, ret);
+    sodium_memzero(folded, sizeof(folded));
+    return text.len > 0 ? 0 : err_field(err, ERR_INVALID, "number", "number: has no letter or digit");
+}
+
+void
+index_work_of(const struct vault *v, const struct subject_id *member, uint8_t ret[VAULT_TOKEN_BYTES])
+{
+    vault_token(v, INDEX_WORK_OF, slice_of(member->b, sizeof(member->b)), ret);
 }
 
 /* A whole text that can only be a phone number: an international or trunk prefix and enough digits. */

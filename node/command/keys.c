@@ -3,7 +3,9 @@
 
 #include <sodium/utils.h>
 
-static const uint8_t SLOT_CLASSES[VAULT_CLASSES] = {CLASS_IDENTITY, CLASS_CONTACT, CLASS_BANK, CLASS_NOTE};
+/* In this order for ever: what an earlier release sealed must come out the same. */
+static const uint8_t SLOT_CLASSES[VAULT_CLASSES] = {CLASS_IDENTITY, CLASS_CONTACT,  CLASS_BANK,
+                                                    CLASS_NOTE,     CLASS_ACTIVITY, CLASS_COUNTING};
 
 enum { KEY_PLAIN_MAX = 1024 };
 
@@ -23,17 +25,15 @@ int
 member_keys_capsule(const struct data_key *escrow, const struct unit_id *unit, const struct subject_id *subject,
                     uint32_t generation, const struct slot_keys *keys, struct buf *out, struct err *err)
 {
-    struct key_capsule_content content = {
-        .use = KEY_USE_ESCROW_DATA, .unit = *unit, .subject = *subject, .n_keys = VAULT_CLASSES};
+    struct key_capsule_content content = {.use = KEY_USE_ESCROW_DATA, .unit = *unit, .subject = *subject};
     _Static_assert((int)VAULT_CLASSES <= (int)DATA_KEYS_MAX, "a slot fits into one capsule");
     for (size_t i = 0; i < VAULT_CLASSES; i++) {
         MUST(vault_class_index(SLOT_CLASSES[i]) == (int)i);
-        if (!vault_key_there(&keys->keys[i])) {
-            sodium_memzero(&content, sizeof(content));
-            return err_set(err, ERR_NOTFOUND, "escrow: a key of the slot was destroyed");
-        }
-        content.keys[i] = (struct keyed_class){SLOT_CLASSES[i], generation, keys->keys[i]};
+        if (vault_key_there(&keys->keys[i]))
+            content.keys[content.n_keys++] = (struct keyed_class){SLOT_CLASSES[i], generation, keys->keys[i]};
     }
+    if (content.n_keys == 0)
+        return err_set(err, ERR_NOTFOUND, "escrow: the slot has no keys");
     struct buf plain;
     buf_init(&plain, KEY_PLAIN_MAX);
     int rc = key_capsule_encode(&content, &plain, err);

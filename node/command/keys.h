@@ -6,9 +6,10 @@
 #include "proto/person.h"
 #include "storage/vault.h"
 
-/* Appends the class 15 capsule (use 2) that seals all keys of a slot. The same arguments give the same bytes, at any time: the
+/* Appends the class 15 capsule (use 2) that seals the keys that the slot has. The same arguments give the same bytes, at any time: the
  * header that commits to them is durable in the main environment before the vault has them, and a start makes them again from
- * the slot. ERR_NOTFOUND if a key of the slot was destroyed: then the bytes cannot come out the same. ERR_NOMEM, ERR_LIMIT. */
+ * the slot (and compares hashes: where a key of the slot was destroyed the bytes are others). ERR_NOTFOUND if the slot has no
+ * key. ERR_NOMEM, ERR_LIMIT. */
 int member_keys_capsule(const struct data_key *escrow, const struct unit_id *unit, const struct subject_id *subject,
                         uint32_t generation, const struct slot_keys *keys, struct buf *out, struct err *err) NODISCARD;
 

@@ -6,8 +6,9 @@
 
 #include "node/command/keys.h"
 #include "proto/base/map.h"
+#include "storage/keyslots.h"
 
-enum { KEYSLOT_KEY = ID_BYTES + 4, KEY_CAPSULES_BYTES_MAX = 64 * 1024 * 1024, GROUP_BYTES_MAX = 256 * RUN_BYTES_MAX };
+enum { KEY_CAPSULES_BYTES_MAX = 64 * 1024 * 1024, GROUP_BYTES_MAX = 256 * RUN_BYTES_MAX };
 
 static const char META_ESCROW_DAY[] = "escrow-day";
 
@@ -60,61 +61,6 @@ ownlog_close(struct ownlog *o)
 {
     o->open = false;
     o->row = (struct log_row){0};
-}
-
-int
-keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot,
-             struct err *err)
-{
-    uint8_t key[KEYSLOT_KEY];
-    struct db_cursor *cursor = NULL;
-    struct slice k, v;
-    memcpy(key, subject->b, ID_BYTES);
-    be32_put(key + ID_BYTES, UINT32_MAX);
-    int rc = db_cursor_open(txn, TABLE_KEYSLOTS, &cursor, err);
-    if (rc != 0)
-        return rc;
-    rc = db_cursor_seek(cursor, slice_of(key, sizeof(key)), &k, &v, err);
-    if (rc == 0)
-        rc = db_cursor_prev(cursor, &k, &v, err);
-    else if (rc == ERR_NOTFOUND)
-        rc = db_cursor_last(cursor, &k, &v, err);
-    if (rc == 0 && (k.len != KEYSLOT_KEY || v.len != 8 || memcmp(k.data, subject->b, ID_BYTES) != 0))
-        rc = err_set(err, ERR_NOTFOUND, "no data keys");
-    if (rc == 0) {
-        *ret_generation = be32_get(k.data + ID_BYTES);
-        *ret_slot = be64_get(v.data);
-    }
-    db_cursor_close(&cursor);
-    return rc;
-}
-
-int
-keyslot_last(struct db_txn *txn, uint64_t *ret, struct err *err)
-{
-    struct db_cursor *cursor = NULL;
-    struct slice k, v;
-    uint64_t last = 0;
-    int rc = db_cursor_open(txn, TABLE_KEYSLOTS, &cursor, err);
-    if (rc != 0)
-        return rc;
-    for (rc = db_cursor_first(cursor, &k, &v, err); rc == 0; rc = db_cursor_next(cursor, &k, &v, err))
-        if (v.len == 8 && be64_get(v.data) > last)
-            last = be64_get(v.data);
-    db_cursor_close(&cursor);
-    if (rc == ERR_NOTFOUND)
-        *ret = last;
-    return rc == ERR_NOTFOUND ? 0 : rc;
-}
-
-static int
-keyslot_put(struct db_txn *txn, const struct subject_id *subject, uint32_t generation, uint64_t slot, struct err *err)
-{
-    uint8_t key[KEYSLOT_KEY], value[8];
-    memcpy(key, subject->b, ID_BYTES);
-    be32_put(key + ID_BYTES, generation);
-    be64_put(value, slot);
-    return db_put(txn, TABLE_KEYSLOTS, slice_of(key, sizeof(key)), slice_of(value, sizeof(value)), err);
 }
 
 /* Where the own unit's logs are applied, and how far applied successors name them. */

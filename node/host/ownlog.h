@@ -5,6 +5,7 @@
 
 #include "node/apply/apply.h"
 #include "node/host/engine.h"
+#include "storage/keyslots.h"
 
 struct ownlog_run {
     uint64_t first;
@@ -61,11 +62,5 @@ int ownlog_clock(struct ownlog *o, struct db_txn *txn, struct err *err) NODISCAR
 
 /* Payload of an event of the open group, which is not stored yet; borrowed until the next write. False: not of this group. */
 bool ownlog_payload(const struct ownlog *o, uint64_t seq, struct slice *ret);
-
-/* Highest slot number that any subject's keys stand in; 0 if none. Walks all of them. */
-int keyslot_last(struct db_txn *txn, uint64_t *ret, struct err *err) NODISCARD;
-/* Latest generation of a subject's keys: slot number. ERR_NOTFOUND. */
-int keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot,
-                 struct err *err) NODISCARD;
 
 #endif

@@ -34,7 +34,8 @@ capsule(const struct data_key *escrow, const struct subject_id *subject, uint32_
 static void
 the_capsule_of_a_slot_holds_all_its_keys(void **state)
 {
-    static const uint8_t classes[] = {CLASS_IDENTITY, CLASS_CONTACT, CLASS_BANK, CLASS_NOTE};
+    static const uint8_t classes[] = {CLASS_IDENTITY, CLASS_CONTACT,  CLASS_BANK,
+                                      CLASS_NOTE,     CLASS_ACTIVITY, CLASS_COUNTING};
     struct buf c = capsule(&ESCROW, &SUBJECT, 3, 9), plain;
     struct slot_keys k = slot(9);
     struct key_capsule_content got;
@@ -70,15 +71,27 @@ the_same_bytes_come_out_again_and_no_nonce_serves_two_plaintexts(void **state)
 }
 
 static void
-a_slot_with_a_destroyed_key_gives_no_capsule(void **state)
+the_capsule_of_a_slot_that_lacks_classes_lists_those_that_it_has(void **state)
 {
     struct slot_keys k = slot(9);
-    struct buf out;
+    struct buf out, plain;
+    struct key_capsule_content got;
     struct err err;
-    memset(&k.keys[2], 0, sizeof(k.keys[2]));
+    memset(k.keys, 0, 4 * sizeof(k.keys[0]));
     buf_init(&out, CAPSULE_BYTES_MAX);
+    buf_init(&plain, CAPSULE_BYTES_MAX);
+    assert_int_equal(member_keys_capsule(&ESCROW, &UNIT, &SUBJECT, 2, &k, &out, &err), 0);
+    assert_int_equal(capsule_open(&ESCROW, CLASS_KEY, buf_slice(&out), &plain, &err), 0);
+    assert_int_equal(key_capsule_decode(buf_slice(&plain), KEY_USE_ESCROW_DATA, &UNIT, &SUBJECT, &got, &err), 0);
+    assert_int_equal(got.n_keys, 2);
+    assert_int_equal(got.keys[0].class, CLASS_ACTIVITY);
+    assert_int_equal(got.keys[1].class, CLASS_COUNTING);
+    assert_memory_equal(&got.keys[1].key, &k.keys[5], sizeof(struct data_key));
+    buf_clear(&out);
+    memset(k.keys, 0, sizeof(k.keys));
     assert_int_equal(member_keys_capsule(&ESCROW, &UNIT, &SUBJECT, 1, &k, &out, &err), ERR_NOTFOUND);
     assert_int_equal(out.len, 0);
+    buf_free(&plain);
     buf_free(&out);
 }
 
@@ -124,7 +137,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_capsule_of_a_slot_holds_all_its_keys),
         cmocka_unit_test(the_same_bytes_come_out_again_and_no_nonce_serves_two_plaintexts),
-        cmocka_unit_test(a_slot_with_a_destroyed_key_gives_no_capsule),
+        cmocka_unit_test(the_capsule_of_a_slot_that_lacks_classes_lists_those_that_it_has),
         cmocka_unit_test(the_recovery_key_opens_the_escrow_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

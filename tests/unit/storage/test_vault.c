@@ -115,7 +115,8 @@ classes_have_their_places(void **state)
     assert_int_equal(vault_class_index(CLASS_CONTACT), 1);
     assert_int_equal(vault_class_index(CLASS_BANK), 2);
     assert_int_equal(vault_class_index(CLASS_NOTE), 3);
-    assert_int_equal(vault_class_index(CLASS_ACTIVITY), -1);
+    assert_int_equal(vault_class_index(CLASS_ACTIVITY), 4);
+    assert_int_equal(vault_class_index(CLASS_COUNTING), 5);
     assert_int_equal(vault_class_index(CLASS_KEY), -1);
 }
 
@@ -460,6 +461,280 @@ no_name_and_no_key_stands_in_the_files_in_clear(void **state)
     test_dir_remove(main_dir);
 }
 
+/* ---- slots that lack classes ---- */
+
+enum { WORK_CLASSES = 1 << 4 | 1 << 5 };
+
+static void
+a_slot_of_the_earlier_layout_opens_without_the_later_classes(void **state)
+{
+    struct place *p = *state;
+    uint8_t plain[4 * KEY_BYTES], row[24 + sizeof(plain) + 16], aad[9] = {3}, key[8];
+    struct slot_keys got, none = {0};
+    struct db_txn *txn;
+    struct err err;
+    be64_put(key, 77);
+    be64_put(aad + 1, 77);
+    for (size_t i = 0; i < sizeof(plain); i++)
+        plain[i] = (uint8_t)(i + 1);
+    memset(row, 5, 24);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(row + 24, NULL, plain, sizeof(plain), aad, sizeof(aad), NULL, row,
+                                               WRAP_KEY);
+    assert_int_equal(db_begin_write(vault_db(p->vault), &txn, &err), 0);
+    assert_int_equal(db_put(txn, TABLE_SLOTS, slice_of(key, 8), slice_of(row, sizeof(row)), &err), 0);
+    assert_int_equal(db_put(txn, TABLE_SLOTS, slice_of("\0\0\0\0\0\0\0\x4e", 8), slice_of(row, sizeof(row) - 32), &err),
+                     0);
+    assert_int_equal(db_commit(&txn, &err), 0);
+    assert_int_equal(vault_slot(p->vault, 77, &got, &err), 0);
+    assert_memory_equal(got.keys, plain, sizeof(plain));
+    assert_memory_equal(&got.keys[4], &none.keys[4], 2 * sizeof(struct data_key));
+    assert_int_equal(vault_slot(p->vault, 78, &got, &err), ERR_CORRUPT);
+    assert_non_null(strstr(err.text, "78"));
+}
+
+static void
+a_slot_has_keys_of_the_classes_asked_for_and_of_no_others(void **state)
+{
+    struct place *p = *state;
+    struct slot_keys all, work, again, first = {0};
+    uint64_t last = 0;
+    struct err err;
+    for (int i = 0; i < FIRST_FILL + 3; i++) {
+        assert_int_equal(vault_take_classes(p->vault, WORK_CLASSES, &work, &err), 0);
+        assert_int_equal(vault_take(p->vault, &all, &err), 0);
+        assert_true(work.slot != all.slot && work.slot != last);
+        last = work.slot;
+        for (unsigned c = 0; c < VAULT_CLASSES; c++) {
+            assert_int_equal(vault_key_there(&work.keys[c]), (WORK_CLASSES >> c) & 1);
+            assert_true(vault_key_there(&all.keys[c]));
+        }
+        first = i == 0 ? work : first;
+    }
+    reopen(p);
+    assert_int_equal(vault_slot(p->vault, work.slot, &again, &err), 0);
+    assert_memory_equal(&again, &work, sizeof(work));
+    assert_int_equal(vault_slot(p->vault, first.slot, &again, &err), 0);
+    assert_memory_equal(&again, &first, sizeof(first));
+}
+
+static void
+more_sorts_of_slots_than_pools_never_give_a_slot_twice(void **state)
+{
+    struct place *p = *state;
+    uint64_t seen[64 * 3];
+    size_t n = 0;
+    struct slot_keys k;
+    struct err err;
+    for (int round = 0; round < 3; round++)
+        for (unsigned classes = 1; classes <= VAULT_ALL_CLASSES; classes++) {
+            assert_int_equal(vault_take_classes(p->vault, classes, &k, &err), 0);
+            for (unsigned c = 0; c < VAULT_CLASSES; c++)
+                assert_int_equal(vault_key_there(&k.keys[c]), (classes >> c) & 1);
+            for (size_t i = 0; i < n; i++)
+                assert_true(seen[i] != k.slot);
+            seen[n++] = k.slot;
+        }
+}
+
+/* ---- links ---- */
+
+static struct vault_link
+link_of(uint8_t entity, uint8_t member, uint8_t flags)
+{
+    return (struct vault_link){.entity = {{entity}}, .member = {{member}}, .flags = flags};
+}
+
+static void
+assert_linked(struct vault *v, uint8_t entity, uint8_t member, uint8_t flags)
+{
+    struct subject_id id = {{entity}};
+    struct vault_link got;
+    struct err err;
+    assert_int_equal(vault_link_get(v, &id, &got, &err), 0);
+    assert_int_equal(got.entity.b[0], entity);
+    assert_int_equal(got.member.b[0], member);
+    assert_int_equal(got.flags, flags);
+}
+
+static void
+assert_not_linked(struct vault *v, uint8_t entity)
+{
+    struct subject_id id = {{entity}};
+    struct vault_link got;
+    struct err err;
+    assert_int_equal(vault_link_get(v, &id, &got, &err), ERR_NOTFOUND);
+}
+
+static size_t
+found_by(struct vault *v, const struct index_entry *e, const struct subject_id *after, size_t max,
+         struct subject_id *ret)
+{
+    size_t n = 99;
+    struct err err;
+    assert_int_equal(vault_index_find(v, e->token, after, max, ret, &n, &err), 0);
+    return n;
+}
+
+static void
+links_come_back_and_cannot_change_places(void **state)
+{
+    struct place *p = *state;
+    struct vault_link links[] = {link_of(7, 1, LINK_INVOICE), link_of(8, 2, LINK_ACTIVITY)};
+    struct db_txn *txn;
+    struct slice row;
+    uint8_t copy[128];
+    size_t len;
+    struct err err;
+    assert_not_linked(p->vault, 7);
+    assert_int_equal(vault_links_put(p->vault, links, 2, NULL, 0, &err), 0);
+    reopen(p);
+    assert_linked(p->vault, 7, 1, LINK_INVOICE);
+    assert_linked(p->vault, 8, 2, LINK_ACTIVITY);
+    links[0] = link_of(7, 3, LINK_INVOICE | LINK_OTHER_UNIT);
+    assert_int_equal(vault_links_put(p->vault, links, 1, NULL, 0, &err), 0);
+    assert_linked(p->vault, 7, 3, LINK_INVOICE | LINK_OTHER_UNIT);
+
+    assert_int_equal(db_begin_write(vault_db(p->vault), &txn, &err), 0);
+    assert_int_equal(db_get(txn, TABLE_LINKS, slice_of(links[0].entity.b, ID_BYTES), &row, &err), 0);
+    len = row.len;
+    memcpy(copy, row.data, len);
+    assert_null(memmem(copy, len, links[0].member.b, ID_BYTES));
+    assert_int_equal(db_put(txn, TABLE_LINKS, slice_of(links[1].entity.b, ID_BYTES), slice_of(copy, len), &err), 0);
+    assert_int_equal(db_commit(&txn, &err), 0);
+    struct vault_link got;
+    assert_int_equal(vault_link_get(p->vault, &links[1].entity, &got, &err), ERR_CORRUPT);
+}
+
+static void
+staged_links_are_seen_at_once_and_durable_with_their_commit(void **state)
+{
+    struct place *p = *state;
+    struct vault_link a = link_of(7, 1, LINK_INVOICE), b = link_of(8, 1, LINK_INVOICE), c = link_of(7, 2, LINK_INVOICE);
+    struct index_entry of = entry(p->vault, 9, "1", 7), of_b = entry(p->vault, 9, "1", 8),
+                       no = entry(p->vault, 7, "n", 7);
+    struct index_entry both[] = {of, no};
+    struct subject_id found[4];
+    struct err err;
+    assert_int_equal(vault_links_stage(p->vault, &b, &of_b, 1, &err), 0);
+    assert_int_equal(vault_links_stage(p->vault, &a, both, 2, &err), 0);
+    assert_linked(p->vault, 7, 1, LINK_INVOICE);
+    assert_int_equal(found_by(p->vault, &of, NULL, 4, found), 2);
+    assert_int_equal(found[0].b[0], 7);
+    assert_int_equal(found[1].b[0], 8);
+    assert_int_equal(vault_links_stage(p->vault, &c, NULL, 0, &err), 0);
+    assert_linked(p->vault, 7, 2, LINK_INVOICE);
+    vault_links_drop(p->vault);
+    assert_not_linked(p->vault, 7);
+    assert_int_equal(found_by(p->vault, &of, NULL, 4, found), 0);
+
+    assert_int_equal(vault_links_stage(p->vault, &a, both, 2, &err), 0);
+    assert_int_equal(vault_links_stage(p->vault, &b, &of_b, 1, &err), 0);
+    db_fail_after(2);
+    int rc = vault_links_commit(p->vault, &err);
+    db_fail_after(0);
+    assert_int_equal(rc, ERR_FULL);
+    assert_linked(p->vault, 8, 1, LINK_INVOICE);
+    assert_int_equal(vault_links_commit(p->vault, &err), 0);
+    assert_int_equal(vault_links_commit(p->vault, &err), 0);
+    vault_links_drop(p->vault);
+    reopen(p);
+    assert_linked(p->vault, 7, 1, LINK_INVOICE);
+    assert_linked(p->vault, 8, 1, LINK_INVOICE);
+    assert_int_equal(found_by(p->vault, &of, NULL, 4, found), 2);
+    assert_int_equal(found_by(p->vault, &no, NULL, 4, found), 1);
+}
+
+static void
+pages_of_the_index_have_stored_and_staged_entries_in_one_order(void **state)
+{
+    struct place *p = *state;
+    static const uint8_t stored[] = {2, 4, 6, 8}, staged[] = {9, 1, 4, 5, 3};
+    struct index_entry e;
+    struct subject_id found[4], after;
+    uint8_t all[16];
+    size_t n, total = 0;
+    struct err err;
+    for (size_t i = 0; i < ARRAY_LEN(stored); i++) {
+        e = entry(p->vault, 9, "m", stored[i]);
+        assert_int_equal(vault_links_put(p->vault, NULL, 0, &e, 1, &err), 0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(staged); i++) {
+        struct vault_link l = link_of(staged[i], 1, LINK_INVOICE);
+        e = entry(p->vault, 9, "m", staged[i]);
+        assert_int_equal(vault_links_stage(p->vault, &l, &e, 1, &err), 0);
+    }
+    do {
+        n = found_by(p->vault, &e, total > 0 ? &after : NULL, 3, found);
+        for (size_t i = 0; i < n; i++)
+            all[total++] = found[i].b[0];
+        if (n > 0)
+            after = found[n - 1];
+    } while (n == 3);
+    assert_int_equal(total, 8);
+    assert_memory_equal(all, "\1\2\3\4\5\6\x8\x9", 8);
+}
+
+static void
+deleted_links_take_their_index_entries_along_and_no_others(void **state)
+{
+    struct place *p = *state;
+    struct vault_link links[] = {link_of(7, 1, LINK_INVOICE), link_of(8, 1, LINK_INVOICE), link_of(9, 1, LINK_INVOICE)};
+    struct index_entry e[] = {entry(p->vault, 9, "1", 7), entry(p->vault, 9, "1", 8), entry(p->vault, 9, "1", 9),
+                              entry(p->vault, 7, "n7", 7), entry(p->vault, 7, "n8", 8)};
+    const struct subject_id gone[] = {{{9}}, {{7}}, {{77}}};
+    struct subject_id found[4];
+    struct err err;
+    assert_int_equal(vault_links_put(p->vault, links, 3, e, ARRAY_LEN(e), &err), 0);
+    assert_int_equal(vault_links_del(p->vault, gone, ARRAY_LEN(gone), &err), 0);
+    assert_not_linked(p->vault, 7);
+    assert_not_linked(p->vault, 9);
+    assert_linked(p->vault, 8, 1, LINK_INVOICE);
+    assert_int_equal(found_by(p->vault, &e[0], NULL, 4, found), 1);
+    assert_int_equal(found[0].b[0], 8);
+    assert_int_equal(found_by(p->vault, &e[3], NULL, 4, found), 0);
+    assert_int_equal(found_by(p->vault, &e[4], NULL, 4, found), 1);
+}
+
+static void
+one_commit_holds_everything_or_nothing(void **state)
+{
+    struct place *p = *state;
+    struct index_entry e = entry(p->vault, 1, "maes", 1);
+    struct key_capsule c = {{{{4}}, 17}, 2, slice_of("sealed", 6)};
+    struct vault_link l = link_of(7, 1, LINK_INVOICE);
+    struct vault_batch b = {.entries = &e,
+                            .n_entries = 1,
+                            .capsules = &c,
+                            .n_capsules = 1,
+                            .links = &l,
+                            .n_links = 1,
+                            .log_no = 3,
+                            .seq = 5};
+    uint64_t seq;
+    bool has;
+    struct buf out;
+    struct err err;
+    buf_init(&out, 64);
+    for (unsigned step = 1; step <= 5; step++) {
+        db_fail_after(step);
+        int rc = vault_put(p->vault, &b, &err);
+        db_fail_after(0);
+        assert_int_equal(rc, ERR_FULL);
+        assert_not_linked(p->vault, 7);
+        assert_int_equal(vault_index_has(p->vault, e.token, &e.subject, &has, &err), 0);
+        assert_false(has);
+        assert_int_equal(vault_capsule_get(p->vault, &c.at, 2, &out, &err), ERR_NOTFOUND);
+        assert_int_equal(vault_index_cursor(p->vault, 3, &seq, &err), 0);
+        assert_int_equal(seq, 0);
+    }
+    assert_int_equal(vault_put(p->vault, &b, &err), 0);
+    assert_linked(p->vault, 7, 1, LINK_INVOICE);
+    assert_int_equal(vault_index_cursor(p->vault, 3, &seq, &err), 0);
+    assert_int_equal(seq, 5);
+    assert_int_equal(vault_capsule_get(p->vault, &c.at, 2, &out, &err), 0);
+    buf_free(&out);
+}
+
 int
 main(void)
 {
@@ -480,6 +755,14 @@ main(void)
         VAULT_TEST(the_index_remembers_how_far_each_log_is_followed),
         VAULT_TEST(a_failed_index_commit_leaves_entries_and_mark_as_they_were),
         VAULT_TEST(key_capsules_and_notes_are_kept),
+        VAULT_TEST(a_slot_of_the_earlier_layout_opens_without_the_later_classes),
+        VAULT_TEST(a_slot_has_keys_of_the_classes_asked_for_and_of_no_others),
+        VAULT_TEST(more_sorts_of_slots_than_pools_never_give_a_slot_twice),
+        VAULT_TEST(links_come_back_and_cannot_change_places),
+        VAULT_TEST(staged_links_are_seen_at_once_and_durable_with_their_commit),
+        VAULT_TEST(pages_of_the_index_have_stored_and_staged_entries_in_one_order),
+        VAULT_TEST(deleted_links_take_their_index_entries_along_and_no_others),
+        VAULT_TEST(one_commit_holds_everything_or_nothing),
         VAULT_TEST(no_name_and_no_key_stands_in_the_files_in_clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

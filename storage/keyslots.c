@@ -1,0 +1,177 @@
+/* Subject → generations → slots → keys. See keyslots.h. */
+#include "storage/keyslots.h"
+
+#include <sodium.h>
+
+enum { KEYSLOT_KEY = ID_BYTES + 4 };
+
+static void
+keyslot_key(uint8_t out[KEYSLOT_KEY], const struct subject_id *subject, uint32_t generation)
+{
+    memcpy(out, subject->b, ID_BYTES);
+    be32_put(out + ID_BYTES, generation);
+}
+
+int
+keyslots_of(struct db_txn *txn, const struct subject_id *subject, struct keyslot ret[KEYSLOTS_MAX], size_t *ret_n,
+            struct err *err)
+{
+    uint8_t key[KEYSLOT_KEY];
+    struct db_cursor *cursor = NULL;
+    struct slice k, v;
+    size_t n = 0;
+    keyslot_key(key, subject, 0);
+    int rc = db_cursor_open(txn, TABLE_KEYSLOTS, &cursor, err);
+    for (rc = rc != 0 ? rc : db_cursor_seek(cursor, slice_of(key, sizeof(key)), &k, &v, err);
+         rc == 0 && k.len == KEYSLOT_KEY && v.len == 8 && memcmp(k.data, subject->b, ID_BYTES) == 0;
+         rc = db_cursor_next(cursor, &k, &v, err)) {
+        if (n == KEYSLOTS_MAX) {
+            memmove(&ret[1], &ret[2], (KEYSLOTS_MAX - 2) * sizeof(ret[0]));
+            n--;
+        }
+        ret[n++] = (struct keyslot){be32_get(k.data + ID_BYTES), be64_get(v.data)};
+    }
+    db_cursor_close(&cursor);
+    if (rc != 0 && rc != ERR_NOTFOUND)
+        return rc;
+    err_clear(err);
+    *ret_n = n;
+    return 0;
+}
+
+int
+keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot,
+             struct err *err)
+{
+    struct keyslot slots[KEYSLOTS_MAX];
+    size_t n = 0;
+    int rc = keyslots_of(txn, subject, slots, &n, err);
+    if (rc != 0 || n == 0)
+        return rc != 0 ? rc : err_set(err, ERR_NOTFOUND, "no data keys");
+    *ret_generation = slots[n - 1].generation;
+    *ret_slot = slots[n - 1].slot;
+    return 0;
+}
+
+int
+keyslot_last(struct db_txn *txn, uint64_t *ret, struct err *err)
+{
+    struct db_cursor *cursor = NULL;
+    struct slice k, v;
+    uint64_t last = 0;
+    int rc = db_cursor_open(txn, TABLE_KEYSLOTS, &cursor, err);
+    if (rc != 0)
+        return rc;
+    for (rc = db_cursor_first(cursor, &k, &v, err); rc == 0; rc = db_cursor_next(cursor, &k, &v, err))
+        if (v.len == 8 && be64_get(v.data) > last)
+            last = be64_get(v.data);
+    db_cursor_close(&cursor);
+    if (rc == ERR_NOTFOUND)
+        *ret = last;
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+int
+keyslot_put(struct db_txn *txn, const struct subject_id *subject, uint32_t generation, uint64_t slot, struct err *err)
+{
+    uint8_t key[KEYSLOT_KEY], value[8];
+    keyslot_key(key, subject, generation);
+    be64_put(value, slot);
+    return db_put(txn, TABLE_KEYSLOTS, slice_of(key, sizeof(key)), slice_of(value, sizeof(value)), err);
+}
+
+/* 0 = the slot is there and opens, 1 = it has no keys (any more); a damaged one is noted. */
+static int
+read_slot(struct vault *vault, uint64_t slot, struct slot_keys *ret, uint64_t *damaged, struct err *err)
+{
+    int rc = vault_slot(vault, slot, ret, err);
+    if (rc == ERR_CORRUPT && *damaged == 0)
+        *damaged = slot;
+    return rc == ERR_NOTFOUND || rc == ERR_CORRUPT ? 1 : rc;
+}
+
+static int
+none_fits(uint64_t damaged, struct err *err)
+{
+    if (damaged != 0)
+        return err_set(err, ERR_CORRUPT, "vault: key slot %llu does not open", (unsigned long long)damaged);
+    return err_set(err, ERR_NOTFOUND, "no data key that opens it");
+}
+
+int
+keyslots_open(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class,
+              struct slice capsule, struct buf *plain, struct err *err)
+{
+    struct keyslot slots[KEYSLOTS_MAX];
+    struct slot_keys keys;
+    size_t n = 0, start = plain->len;
+    uint64_t damaged = 0;
+    int index = vault_class_index(class);
+    bool opened = false;
+    int rc = keyslots_of(txn, subject, slots, &n, err);
+    while (rc == 0 && !opened && n > 0 && index >= 0) {
+        rc = read_slot(vault, slots[--n].slot, &keys, &damaged, err);
+        if (rc == 0 && vault_key_there(&keys.keys[index]))
+            rc = capsule_open(&keys.keys[index], class, capsule, plain, err);
+        else if (rc == 0)
+            rc = 1;
+        opened = rc == 0;
+        rc = rc == 1 || rc == ERR_DENIED ? 0 : rc;
+        MUST(opened || rc != 0 || plain->len == start);
+    }
+    sodium_memzero(&keys, sizeof(keys));
+    return rc != 0 ? rc : opened ? 0 : none_fits(damaged, err);
+}
+
+int
+keyslots_first(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class,
+               struct data_key *ret, struct err *err)
+{
+    struct keyslot slots[KEYSLOTS_MAX];
+    struct slot_keys keys;
+    size_t n = 0;
+    uint64_t damaged = 0;
+    int index = vault_class_index(class);
+    bool found = false;
+    int rc = keyslots_of(txn, subject, slots, &n, err);
+    for (size_t i = 0; rc == 0 && !found && i < n && index >= 0; i++) {
+        rc = read_slot(vault, slots[i].slot, &keys, &damaged, err);
+        found = rc == 0 && vault_key_there(&keys.keys[index]);
+        rc = rc == 1 ? 0 : rc;
+    }
+    if (rc == 0 && found)
+        *ret = keys.keys[index];
+    sodium_memzero(&keys, sizeof(keys));
+    return rc != 0 ? rc : found ? 0 : none_fits(damaged, err);
+}
+
+int
+keyslots_newest(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, struct slot_keys *ret,
+                uint32_t *ret_generation, uint64_t *ret_damaged, struct err *err)
+{
+    struct keyslot slots[KEYSLOTS_MAX];
+    struct slot_keys keys, newest = {0};
+    size_t n = 0;
+    int rc = keyslots_of(txn, subject, slots, &n, err);
+    uint32_t generation = rc == 0 && n > 0 ? slots[n - 1].generation : 0;
+    unsigned have = 0;
+    *ret_damaged = 0;
+    while (rc == 0 && n > 0 && have != VAULT_ALL_CLASSES) {
+        rc = read_slot(vault, slots[--n].slot, &keys, ret_damaged, err);
+        for (size_t c = 0; rc == 0 && c < VAULT_CLASSES; c++) {
+            if (have & 1U << c || !vault_key_there(&keys.keys[c]))
+                continue;
+            newest.keys[c] = keys.keys[c];
+            newest.slot = slots[n].slot;
+            have |= 1U << c;
+        }
+        rc = rc == 1 ? 0 : rc;
+    }
+    if (rc == 0) {
+        *ret = newest;
+        *ret_generation = generation;
+    }
+    sodium_memzero(&keys, sizeof(keys));
+    sodium_memzero(&newest, sizeof(newest));
+    return rc;
+}

@@ -1,0 +1,40 @@
+/* Which slots of the vault hold a subject's keys: one for each generation (TABLE_KEYSLOTS of the main environment), the newest with the
+ * greatest number. A slot may lack classes; then an earlier or a later generation has them. docs/PROTOCOL.md §6, docs/STORAGE.md.
+ * Any transaction; keys are read from the vault at once. Wipe what holds keys. */
+#ifndef SMARTNODE_STORAGE_KEYSLOTS_H
+#define SMARTNODE_STORAGE_KEYSLOTS_H
+
+#include "storage/vault.h"
+
+struct keyslot {
+    uint32_t generation;
+    uint64_t slot;
+};
+/* Of more generations the oldest and the newest ones are looked at. */
+enum { KEYSLOTS_MAX = 32 };
+
+/* Slots of a subject, oldest generation first; *ret_n = 0 if it has none. */
+int keyslots_of(struct db_txn *txn, const struct subject_id *subject, struct keyslot ret[KEYSLOTS_MAX], size_t *ret_n,
+                struct err *err) NODISCARD;
+/* Latest generation: ERR_NOTFOUND if there is none. */
+int keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot,
+                 struct err *err) NODISCARD;
+/* Highest slot number that any subject's keys stand in; 0 if none. Walks all of them. */
+int keyslot_last(struct db_txn *txn, uint64_t *ret, struct err *err) NODISCARD;
+int keyslot_put(struct db_txn *txn, const struct subject_id *subject, uint32_t generation, uint64_t slot,
+                struct err *err) NODISCARD;
+
+/* Opens a capsule with the subject's keys of the class, the newest generation first; appends to plain. ERR_NOTFOUND: none of the keys that
+ * are there opens it (destroyed, or of a lost vault). ERR_CORRUPT: likewise, and a slot does not open; the text names it. ERR_INVALID,
+ * ERR_FORGED: the capsule is damaged. */
+int keyslots_open(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class,
+                  struct slice capsule, struct buf *plain, struct err *err) NODISCARD;
+/* The key of the oldest generation that has one of the class: of class 6 that is the counting key (§6). Errors as keyslots_open. */
+int keyslots_first(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class,
+                   struct data_key *ret, struct err *err) NODISCARD;
+/* Newest key of each class, by vault_class_index; zeros where there is none. *ret_generation: the greatest, 0 if none. A slot that does
+ * not open counts as one without keys; *ret_damaged = its number (0 = none). */
+int keyslots_newest(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, struct slot_keys *ret,
+                    uint32_t *ret_generation, uint64_t *ret_damaged, struct err *err) NODISCARD;
+
+#endif

@@ -1,0 +1,286 @@
+/* Whose an activity or invoice is: rows, and what is staged for the next commit. See vault.h. */
+#include "storage/vault_private.h"
+
+enum {
+    LINK_PLAIN = ID_BYTES + 1,
+    LINK_WRAPPED = LINK_PLAIN + WRAP_OVERHEAD,
+    ENTRIES_FIRST = 256,
+};
+
+_Static_assert(sizeof(struct index_entry) == VAULT_TOKEN_BYTES + ID_BYTES, "an index entry is its key");
+
+struct staged_link {
+    struct subject_id member;
+    uint8_t flags;
+};
+
+/* ---- rows ----------------------------------------------------------------------------------- */
+
+int
+links_write(struct vault *v, struct db_txn *txn, const struct vault_link *links, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct slice key = slice_of(links[i].entity.b, ID_BYTES);
+        uint8_t plain[LINK_PLAIN], *row;
+        memcpy(plain, links[i].member.b, ID_BYTES);
+        plain[ID_BYTES] = links[i].flags;
+        int rc = db_put_reserve(txn, TABLE_LINKS, key, LINK_WRAPPED, &row, err);
+        if (rc != 0)
+            return rc;
+        vault_wrap(v, WRAP_LINK, key, slice_of(plain, sizeof(plain)), row);
+    }
+    return 0;
+}
+
+int
+vault_links_put(struct vault *v, const struct vault_link *links, size_t n, const struct index_entry *entries,
+                size_t n_entries, struct err *err)
+{
+    struct vault_batch b = {.links = links, .n_links = n, .entries = entries, .n_entries = n_entries};
+    return vault_put(v, &b, err);
+}
+
+static bool
+staged_link_get(struct vault *v, const struct subject_id *entity, struct vault_link *ret)
+{
+    pthread_mutex_lock(&v->staged.lock);
+    const struct staged_link *l = map_get(&v->staged.links, entity);
+    if (l)
+        *ret = (struct vault_link){.entity = *entity, .member = l->member, .flags = l->flags};
+    pthread_mutex_unlock(&v->staged.lock);
+    return l != NULL;
+}
+
+int
+vault_link_get(struct vault *v, const struct subject_id *entity, struct vault_link *ret, struct err *err)
+{
+    struct db_txn *txn;
+    struct slice key = slice_of(entity->b, ID_BYTES), row;
+    uint8_t plain[LINK_PLAIN];
+    if (staged_link_get(v, entity, ret))
+        return 0;
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = db_get(txn, TABLE_LINKS, key, &row, err);
+    if (rc == ERR_NOTFOUND)
+        rc = err_set(err, ERR_NOTFOUND, "not linked to a member yet");
+    else if (rc == 0 && vault_unwrap(v, WRAP_LINK, key, row, plain, sizeof(plain)) != 0)
+        rc = err_set(err, ERR_CORRUPT, "vault: a link does not open");
+    db_abort(&txn);
+    if (rc != 0)
+        return rc;
+    ret->entity = *entity;
+    memcpy(ret->member.b, plain, ID_BYTES);
+    ret->flags = plain[ID_BYTES];
+    return 0;
+}
+
+/* ---- removal -------------------------------------------------------------------------------- */
+
+static int
+compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, ID_BYTES);
+}
+
+/* Keys first, then their deletion: a cursor does not outlive a change of its table. */
+static int
+entries_of(struct db_txn *txn, const struct subject_id *sorted, size_t n, struct index_entry **ret, size_t *ret_n,
+           struct err *err)
+{
+    struct db_cursor *c = NULL;
+    struct slice k, value;
+    size_t cap = 0;
+    int rc = db_cursor_open(txn, TABLE_BLIND_INDEX, &c, err);
+    for (rc = rc != 0 ? rc : db_cursor_first(c, &k, &value, err); rc == 0; rc = db_cursor_next(c, &k, &value, err)) {
+        if (k.len != sizeof(struct index_entry) ||
+            !bsearch(k.data + VAULT_TOKEN_BYTES, sorted, n, sizeof(*sorted), compare_ids))
+            continue;
+        if (*ret_n == cap) {
+            cap = cap ? cap * 2 : ENTRIES_FIRST;
+            struct index_entry *more = reallocarray(*ret, cap, sizeof(*more));
+            if (!more) {
+                rc = err_set(err, ERR_NOMEM, "vault: out of memory");
+                break;
+            }
+            *ret = more;
+        }
+        memcpy(&(*ret)[(*ret_n)++], k.data, sizeof(struct index_entry));
+    }
+    db_cursor_close(&c);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+int
+vault_links_del(struct vault *v, const struct subject_id *entities, size_t n, struct err *err)
+{
+    struct db_txn *txn = NULL;
+    struct index_entry *entries = NULL;
+    size_t n_entries = 0;
+    if (n == 0)
+        return 0;
+    struct subject_id *sorted = reallocarray(NULL, n, sizeof(*sorted));
+    if (!sorted)
+        return err_set(err, ERR_NOMEM, "vault: out of memory");
+    memcpy(sorted, entities, n * sizeof(*sorted));
+    qsort(sorted, n, sizeof(*sorted), compare_ids);
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc == 0)
+        rc = entries_of(txn, sorted, n, &entries, &n_entries, err);
+    for (size_t i = 0; i < n_entries && rc == 0; i++)
+        rc = db_del(txn, TABLE_BLIND_INDEX, slice_of(&entries[i], sizeof(entries[i])), err);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = db_del(txn, TABLE_LINKS, slice_of(sorted[i].b, ID_BYTES), err);
+    if (rc == 0)
+        rc = db_commit(&txn, err);
+    else
+        db_abort(&txn);
+    free(entries);
+    free(sorted);
+    return rc;
+}
+
+/* ---- staged --------------------------------------------------------------------------------- */
+
+void
+staged_init(struct staged *s)
+{
+    pthread_mutex_init(&s->lock, NULL);
+    map_init(&s->links, ID_BYTES, sizeof(struct staged_link), VAULT_STAGED_MAX, NULL);
+    map_init(&s->tokens, VAULT_TOKEN_BYTES, sizeof(uint32_t), VAULT_STAGED_MAX, NULL);
+}
+
+void
+staged_release(struct staged *s)
+{
+    map_free(&s->links);
+    map_free(&s->tokens);
+    free(s->entries);
+    pthread_mutex_destroy(&s->lock);
+}
+
+static bool
+grow_entries(struct staged *s, size_t n)
+{
+    if (s->n + n <= s->cap)
+        return true;
+    size_t cap = s->cap ? s->cap : ENTRIES_FIRST;
+    while (cap < s->n + n)
+        cap *= 2;
+    struct staged_entry *more = reallocarray(s->entries, cap, sizeof(*more));
+    if (!more)
+        return false;
+    s->entries = more;
+    s->cap = cap;
+    return true;
+}
+
+static bool
+stage(struct staged *s, const struct vault_link *link, const struct index_entry *entries, size_t n)
+{
+    if (!grow_entries(s, n))
+        return false;
+    struct staged_link *l = map_put(&s->links, &link->entity, NULL);
+    if (!l)
+        return false;
+    *l = (struct staged_link){link->member, link->flags};
+    for (size_t i = 0; i < n; i++) {
+        uint32_t *last = map_put(&s->tokens, entries[i].token, NULL);
+        if (!last)
+            return false;
+        s->entries[s->n] = (struct staged_entry){entries[i], *last};
+        *last = (uint32_t)++s->n;
+    }
+    return true;
+}
+
+int
+vault_links_stage(struct vault *v, const struct vault_link *link, const struct index_entry *entries, size_t n_entries,
+                  struct err *err)
+{
+    struct staged *s = &v->staged;
+    bool full = s->links.count >= VAULT_STAGED_MAX || s->n + n_entries > VAULT_STAGED_MAX;
+    if (full)
+        return err_set(err, ERR_LIMIT, "more than %d links in one commit", VAULT_STAGED_MAX);
+    pthread_mutex_lock(&s->lock);
+    bool ok = stage(s, link, entries, n_entries);
+    pthread_mutex_unlock(&s->lock);
+    return ok ? 0 : err_set(err, ERR_NOMEM, "vault: out of memory");
+}
+
+void
+vault_links_drop(struct vault *v)
+{
+    pthread_mutex_lock(&v->staged.lock);
+    map_clear(&v->staged.links);
+    map_clear(&v->staged.tokens);
+    v->staged.n = 0;
+    pthread_mutex_unlock(&v->staged.lock);
+}
+
+/* In the order of keys: neighbours share pages. */
+static int
+compare_links(const void *a, const void *b)
+{
+    return memcmp(&((const struct vault_link *)a)->entity, &((const struct vault_link *)b)->entity, ID_BYTES);
+}
+
+int
+vault_links_commit(struct vault *v, struct err *err)
+{
+    const struct staged *s = &v->staged; /* this thread alone changes it */
+    size_t n = 0, cursor = 0;
+    const void *key;
+    void *value;
+    if (s->links.count == 0)
+        return 0;
+    struct vault_link *links = calloc(s->links.count, sizeof(*links));
+    struct index_entry *entries = calloc(s->n + 1, sizeof(*entries));
+    int rc = links && entries ? 0 : err_set(err, ERR_NOMEM, "vault: out of memory");
+    while (rc == 0 && map_next(&s->links, &cursor, &key, &value)) {
+        const struct staged_link *l = value;
+        memcpy(&links[n].entity, key, ID_BYTES);
+        links[n].member = l->member;
+        links[n++].flags = l->flags;
+    }
+    for (size_t i = 0; i < s->n && rc == 0; i++)
+        entries[i] = s->entries[i].entry;
+    if (rc == 0) {
+        qsort(links, n, sizeof(*links), compare_links);
+        rc = vault_links_put(v, links, n, entries, s->n, err);
+    }
+    free(links);
+    free(entries);
+    if (rc == 0)
+        vault_links_drop(v);
+    return rc;
+}
+
+static void
+insert(const struct subject_id *id, size_t max, struct subject_id *ret, size_t *n)
+{
+    size_t at = 0;
+    while (at < *n && memcmp(&ret[at], id, ID_BYTES) < 0)
+        at++;
+    if (at == max || (at < *n && TYPE_EQ(&ret[at], id)))
+        return;
+    *n += *n < max;
+    memmove(&ret[at + 1], &ret[at], (*n - at - 1) * sizeof(*ret));
+    ret[at] = *id;
+}
+
+void
+staged_merge(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after, size_t max,
+             struct subject_id *ret, size_t *n)
+{
+    struct staged *s = &v->staged;
+    pthread_mutex_lock(&s->lock);
+    const uint32_t *last = s->n > 0 ? map_get(&s->tokens, token) : NULL;
+    for (uint32_t i = last ? *last : 0; i > 0; i = s->entries[i - 1].before) {
+        const struct subject_id *id = &s->entries[i - 1].entry.subject;
+        if (!after || memcmp(id, after, ID_BYTES) > 0)
+            insert(id, max, ret, n);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
