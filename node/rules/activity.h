@@ -6,16 +6,17 @@
 
 #include "node/rules/member.h"
 
+/* Begins as row.h asks. */
 struct activity_entry {
     struct position at;
     uint16_t kind, kind_version;
-    struct civil_date effective;   /* the first of a month */
-    struct activity_facets facets; /* 104, 105 */
-    uint8_t n_refs;
-    struct event_ref refs[2];
-    bool has_links; /* carries a capsule of class 4 */
+    struct civil_date effective; /* the first of a month */
     enum outcome outcome;
     enum void_reason reason;
+    uint8_t n_refs;
+    struct event_ref refs[2];
+    struct activity_facets facets; /* 104, 105 */
+    bool has_links;                /* carries a capsule of class 4 */
 };
 
 struct activity_row {
@@ -50,7 +51,7 @@ struct activity_state {
 };
 /* State on a day: of the months up to its own. */
 void activity_state_at(const struct activity_row *r, struct civil_date as_of, struct activity_state *ret);
-/* As member_capsule_position, of class 4. */
+/* As member_capsule_position, of class 4; of an activity that was cancelled, what it said before. */
 bool activity_links_position(const struct activity_row *r, struct position *ret);
 
 /* What activities and invoices add to a cell of a month (and of its year). */
@@ -64,7 +65,7 @@ enum work_count {
     WORK_CREDIT_NOTES,
     WORK_CREDITED,
     WORK_CONTRIBUTION_BACK,
-    WORK_RECORD_KEYS, /* of activities and invoices that are in the cell: DESIGN "Reports" */
+    WORK_RECORD_KEYS, /* of activities that are open and invoices that were issued in the cell (PROTOCOL.md §2) */
     WORK_N
 };
 struct work_contribution {
@@ -73,6 +74,7 @@ struct work_contribution {
     char currency[CURRENCY_MAX]; /* empty for activities */
     int64_t v[WORK_N];
 };
+/* In the order of the fold; several of one month and cell are to be added up. What emit returns other than 0 ends it and is returned. */
 int activity_contributions(const struct activity_row *r, int (*emit)(void *arg, const struct work_contribution *c),
                            void *arg);
 

@@ -28,7 +28,7 @@ void active_row_release(struct active_row *r);
 int active_row_encode(const struct active_row *r, struct buf *out, struct err *err) NODISCARD;
 int active_row_decode(struct slice bytes, uint16_t year, const struct subject_id *pseudonym, struct active_row *ret,
                       struct err *err) NODISCARD;
-/* Takes what the event says if it is later in (depth, log id, seq) than what is there. ERR_NOMEM. */
+/* Takes what the event says if it is later in (depth, log id, seq) than what is there. month: of the row's year. ERR_NOMEM. */
 int active_row_add(struct active_row *r, const struct unit_id *unit, const struct position *at, uint16_t month,
                    const struct activity_cell *cells, size_t n, const struct dag *dag, struct err *err) NODISCARD;
 
@@ -51,9 +51,16 @@ struct people_contribution {
     struct activity_cell cell; /* zero where `by` does not have it */
     int64_t v[PEOPLE_N];
 };
+/* In the order (month, year last; set; cell; unit, overlap last). ERR_NOMEM, and what emit returned other than 0. */
 int active_contributions(const struct active_row *r, int (*emit)(void *arg, const struct people_contribution *c),
                          void *arg);
 
+/* Those of one month and of the year: an event changes no others, unless ACTIVE_UNITS_MAX units are in the row before it. */
+int active_contributions_of(const struct active_row *r, uint16_t month,
+                            int (*emit)(void *arg, const struct people_contribution *c), void *arg);
+size_t active_row_units(const struct active_row *r);
+
+/* The last period.closed of a unit and year. */
 struct period_row {
     struct unit_id unit;
     uint16_t year;
@@ -65,6 +72,7 @@ struct period_row {
 };
 void period_row_init(struct period_row *r, const struct unit_id *unit, uint16_t year);
 void period_row_release(struct period_row *r);
+/* has must be set. */
 int period_row_encode(const struct period_row *r, struct buf *out, struct err *err) NODISCARD;
 int period_row_decode(struct slice bytes, const struct unit_id *unit, uint16_t year, struct period_row *ret,
                       struct err *err) NODISCARD;

@@ -6,17 +6,18 @@
 
 #include "node/rules/activity.h"
 
+/* Begins as row.h asks. */
 struct invoice_entry {
     struct position at;
     uint16_t kind, kind_version;
-    struct civil_date effective; /* the first of a month */
-    struct invoice_facts facts;  /* 108 */
-    struct credit_facts credit;  /* 109 */
-    uint8_t n_refs;
-    struct event_ref refs[2];
-    bool has_links;
+    struct civil_date effective; /* the first of a month; of kind 108 the month of the invoice's id */
     enum outcome outcome;
     enum void_reason reason;
+    uint8_t n_refs;
+    struct event_ref refs[2];
+    struct invoice_facts facts; /* 108 */
+    struct credit_facts credit; /* 109 */
+    bool has_links;
 };
 
 /* Nearly all rows have one entry: its encoding is the size of the table (docs/STORAGE.md). */
@@ -45,7 +46,8 @@ int invoice_row_try(const struct invoice_row *r, const struct invoice_entry *e, 
                     struct err *err) NODISCARD;
 
 struct invoice_state {
-    bool exists, cancelled; /* cancelled: an issue is there, but its slot is empty; facts are those of the issue then */
+    /* cancelled: an issue is there (so it exists), but its slot is empty; facts are those of the issue then, nothing is credited. */
+    bool exists, cancelled;
     struct invoice_facts facts;
     struct civil_date month;
     struct credit_facts credited; /* in all */
@@ -53,9 +55,11 @@ struct invoice_state {
     struct position last_change;
 };
 void invoice_state_at(const struct invoice_row *r, struct civil_date as_of, struct invoice_state *ret);
+/* Whether a cancellation fills the slot of entry i. */
+bool invoice_slot_empty(const struct invoice_row *r, size_t i);
 /* Position of the class 4 capsule in force of the slot of entry i (the issue, or a credit note). */
 bool invoice_links_position(const struct invoice_row *r, size_t i, struct position *ret);
-/* Credit notes in the cell of their invoice, in their own month. */
+/* As activity_contributions. Credit notes in the cell of their invoice, in their own month. */
 int invoice_contributions(const struct invoice_row *r, int (*emit)(void *arg, const struct work_contribution *c),
                           void *arg);
 

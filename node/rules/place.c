@@ -1,8 +1,8 @@
 /* Rows of offices and units. docs/PROTOCOL.md §9, §10: an office is opened, changed, closed; of a unit the last description counts. */
 #include <stdlib.h>
 
-#include "node/rules/fold.h"
 #include "node/rules/place.h"
+#include "node/rules/row.h"
 
 enum phase { PHASE_NONE = 0, PHASE_OPEN = 1, PHASE_CLOSED = 2 };
 
@@ -87,25 +87,36 @@ step(void *state, const struct fold_item *item, uint32_t other)
 
 static const struct fold_rules rules = {.known = known, .role = role, .outside = outside, .start = start, .step = step};
 
-/* ---- entries ---- */
+ROW_ENTRY_BEGINS(struct place_entry);
+
+static struct row
+view(const struct place_row *r, struct place_fold *state)
+{
+    return (struct row){.rules = &rules,
+                        .ctx = r,
+                        .state = state,
+                        .entry_size = sizeof(*r->entries),
+                        .what = "place row",
+                        .n = r->n,
+                        .cap = r->cap,
+                        .entries = r->entries};
+}
 
 static void
-entry_start(const struct position *at, const struct event_header *h, const struct event_common *c,
-            struct place_entry *ret)
+take(struct place_row *r, const struct row *row)
 {
-    memset(ret, 0, sizeof(*ret));
-    ret->at = *at;
-    ret->kind = h->kind;
-    ret->kind_version = h->kind_version;
-    ret->effective = c->has_effective ? c->effective : DATE_NONE;
-    ret->outcome = OUTCOME_APPLIED;
+    r->n = row->n;
+    r->cap = row->cap;
+    r->entries = row->entries;
 }
+
+/* ---- entries ---- */
 
 void
 place_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
                        struct place_entry *ret)
 {
-    entry_start(at, h, &p->common, ret);
+    row_entry_start((struct row_entry *)ret, sizeof(*ret), at, h, &p->common);
     ret->n_refs = fold_refs_take(&rules, h, ret->refs, ARRAY_LEN(ret->refs));
     if (h->kind == KIND_UNIT_DESCRIBED) {
         ret->unit = p->unit;
@@ -121,26 +132,9 @@ place_entry_unknown(const struct position *at, const struct event_header *h, con
     if (!h->must_understand) {
         return false;
     }
-    entry_start(at, h, c, ret);
+    row_entry_start((struct row_entry *)ret, sizeof(*ret), at, h, c);
     ret->outcome = OUTCOME_UNKNOWN;
     return true;
-}
-
-/* ---- adding ---- */
-
-static void
-fill(struct fold_item *item, const struct place_entry *e)
-{
-    memset(item, 0, sizeof(*item));
-    item->at = &e->at;
-    item->entry = e;
-    item->kind = e->kind;
-    item->kind_version = e->kind_version;
-    item->day = e->effective.days;
-    item->n_refs = e->n_refs;
-    item->refs = e->refs;
-    item->outcome = e->outcome;
-    item->reason = e->reason;
 }
 
 /* ---- what is folded, and what is only remembered ---- */
@@ -178,70 +172,40 @@ settle_beyond(struct place_row *r, size_t i)
     r->n--;
 }
 
-static int
-refold(struct place_row *r, const struct member_world *w, uint32_t newest, struct missing *ret_missing, struct err *err)
-{
-    struct fold f;
-    struct place_fold state;
-    int rc = fold_init(&f, &rules, w, r, &state, folded(r), err);
-    if (rc != 0) {
-        return rc;
-    }
-    for (size_t i = 0; i < folded(r); i++) {
-        fill(&f.items[i], &r->entries[i]);
-    }
-    rc = fold_update(&f, newest, err);
-    for (size_t i = 0; i < folded(r) && rc == 0; i++) {
-        r->entries[i].outcome = f.items[i].outcome;
-        r->entries[i].reason = f.items[i].reason;
-    }
-    if (rc == 0) {
-        *ret_missing = f.missing;
-    }
-    fold_release(&f);
-    return rc;
-}
-
 int
 place_row_refold(struct place_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err)
 {
-    return refold(r, w, FOLD_NONE, ret_missing, err);
+    struct place_fold state;
+    struct row row = view(r, &state);
+    return row_fold(&row, folded(r), FOLD_NONE, w, ret_missing, err);
 }
 
 int
 place_row_add(struct place_row *r, const struct place_entry *e, const struct member_world *w,
               struct missing *ret_missing, struct err *err)
 {
-    size_t at = r->n;
-    int order = 1;
-    while (at > 0 && (order = fold_compare(w->dag, &e->at, &r->entries[at - 1].at)) < 0) {
-        at--;
-    }
+    struct place_fold state;
+    struct row row = view(r, &state);
+    bool there;
+    size_t at = row_place_of(&row, w->dag, &e->at, &there);
     *ret_missing = (struct missing){.has = false};
-    if (at > 0 && order == 0) {
+    if (there) {
         return 0;
     }
-    if (r->n == r->cap) {
-        size_t cap = r->cap == 0 ? 2 : r->cap * 2;
-        struct place_entry *more = realloc(r->entries, cap * sizeof(*more));
-        if (more == NULL) {
-            return err_set(err, ERR_NOMEM, "place row: out of memory");
-        }
-        r->entries = more;
-        r->cap = cap;
+    int rc = row_insert(&row, at, e, err);
+    if (rc != 0) {
+        return rc;
     }
-    memmove(&r->entries[at + 1], &r->entries[at], (r->n - at) * sizeof(*r->entries));
-    r->entries[at] = *e;
-    r->n++;
+    take(r, &row);
     if (at >= PLACE_ENTRIES_MAX) {
         settle_beyond(r, at);
         return 0;
     }
     bool full = r->n > PLACE_ENTRIES_MAX;
-    int rc = refold(r, w, full ? FOLD_NONE : (uint32_t)at, ret_missing, err);
+    rc = row_fold(&row, folded(r), full ? FOLD_NONE : (uint32_t)at, w, ret_missing, err);
     if (rc != 0) {
-        memmove(&r->entries[at], &r->entries[at + 1], (r->n - at - 1) * sizeof(*r->entries));
-        r->n--;
+        row_remove(&row, at);
+        take(r, &row);
     } else if (full) {
         settle_beyond(r, PLACE_ENTRIES_MAX);
     }
@@ -251,12 +215,12 @@ place_row_add(struct place_row *r, const struct place_entry *e, const struct mem
 /* ---- the desk's question ---- */
 
 static int
-say(const struct place_row *r, const struct place_entry *e, const struct fold *f, struct err *err)
+say(const struct row *row, const struct row_entry *e, enum void_reason reason, struct err *err)
 {
     struct office_state s = {.closed_on = DATE_NONE};
     char day[DATE_TEXT_MAX];
-    (void)office_state_at(r, DATE_MAX, &s);
-    switch (f->items[folded(r)].reason) {
+    (void)office_state_at(row->ctx, DATE_MAX, &s);
+    switch (reason) {
     case VOID_OFFICE_EXISTS: return err_field(err, ERR_CONFLICT, "office", "office: it is open already");
     case VOID_OFFICE_CLOSED:
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: the office closed on %s",
@@ -264,84 +228,33 @@ say(const struct place_row *r, const struct place_entry *e, const struct fold *f
     case VOID_NO_OFFICE:
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: the office is not open on %s",
                          date_format(e->effective, day));
-    case VOID_MAKES_IMPOSSIBLE: {
-        const struct place_entry *later = f->items[f->impossible].entry;
-        return err_field(err, ERR_CONFLICT, "effective_on",
-                         "effective_on: %s of %s, recorded before, would become impossible",
-                         event_kind_name(later->kind), date_format(later->effective, day));
-    }
-    case VOID_REFERENCE:
-        return err_field(err, ERR_CONFLICT, "reference",
-                         "reference: the event to correct is missing, void, or of another kind");
-    default:
-        return err_field(err, ERR_CONFLICT, "subject", "subject: %d events, no more can be recorded", MEMBER_PAST_MAX);
+    default: return 0;
     }
 }
 
 int
 place_row_try(const struct place_row *r, const struct place_entry *e, const struct member_world *w, struct err *err)
 {
-    if (!known(e->kind, e->kind_version)) {
-        return err_field(err, ERR_INVALID, "kind", "kind: %u in version %u is none of a place", e->kind,
-                         e->kind_version);
-    }
-    struct fold f;
     struct place_fold state;
-    int rc = fold_init(&f, &rules, w, r, &state, folded(r) + 1, err);
-    if (rc != 0) {
-        return rc;
-    }
-    for (size_t i = 0; i < folded(r); i++) {
-        fill(&f.items[i], &r->entries[i]);
-    }
-    fill(&f.items[folded(r)], e);
-    f.items[folded(r)].outcome = OUTCOME_VOID;
-    fold_link(&f);
-    bool done = false;
-    rc = fold_append(&f, (uint32_t)folded(r), &done, err);
-    if (rc == 0 && !done) {
-        rc = err_field(err, ERR_CONFLICT, "subject",
-                       "subject: an earlier event waits for one that has not arrived, or needs a newer program");
-    } else if (rc == 0 && f.items[folded(r)].outcome == OUTCOME_WAITING) {
-        rc = err_field(err, ERR_CONFLICT, "reference", "reference: the event to correct has not arrived yet");
-    } else if (rc == 0 && f.items[folded(r)].outcome != OUTCOME_APPLIED) {
-        rc = say(r, e, &f, err);
-    }
-    fold_release(&f);
-    return rc;
+    struct row row = view(r, &state);
+    return row_try(&row, folded(r), e, w, say, err);
 }
 
 /* ---- what a row says ---- */
-
-static size_t
-slot_of(const struct place_row *r, size_t i)
-{
-    for (size_t steps = 0; steps < r->n && r->entries[i].n_refs > 0; steps++) {
-        const struct event_ref *ref = &r->entries[i].refs[0];
-        size_t k = 0;
-        while (k < r->n && (r->entries[k].at.seq != ref->seq || !TYPE_EQ(&r->entries[k].at.log, &ref->log))) {
-            k++;
-        }
-        if (k == r->n) {
-            break;
-        }
-        i = k;
-    }
-    return i;
-}
 
 /* The last applied entry of a kind in the order of the fold on or before a day; of kind `also` too. NULL if none. */
 static const struct place_entry *
 last_of(const struct place_row *r, uint16_t kind, uint16_t also, struct civil_date as_of)
 {
     const struct place_entry *last = NULL;
+    struct row row = view(r, NULL);
     uint64_t greatest = 0;
     for (size_t i = 0; i < r->n; i++) {
         const struct place_entry *e = &r->entries[i];
         if (e->outcome != OUTCOME_APPLIED || (e->kind != kind && e->kind != also) || e->effective.days > as_of.days) {
             continue;
         }
-        uint64_t key = fold_key(e->effective.days, (uint32_t)slot_of(r, i), (uint32_t)i);
+        uint64_t key = fold_key(e->effective.days, (uint32_t)row_slot_of(&row, i), (uint32_t)i);
         if (key >= greatest) {
             greatest = key;
             last = e;

@@ -8,16 +8,17 @@
  * one of each log. */
 enum { PLACE_ENTRIES_MAX = MEMBER_ENTRIES_MAX, PLACE_ROW_MAX = PLACE_ENTRIES_MAX + 65536 };
 
+/* Begins as row.h asks. */
 struct place_entry {
     struct position at;
     uint16_t kind, kind_version;
     struct civil_date effective;
-    struct office_facts facts;  /* offices */
-    struct unit_described unit; /* kind 16 */
-    uint8_t n_refs;
-    struct event_ref refs[2]; /* role 2; a second one shows the breach of §8 */
     enum outcome outcome;
     enum void_reason reason;
+    uint8_t n_refs;
+    struct event_ref refs[2];   /* role 2; a second one shows the breach of §8 */
+    struct office_facts facts;  /* offices */
+    struct unit_described unit; /* kind 16 */
 };
 
 /* All events of one office (subject set) or of one unit (subject zero). */

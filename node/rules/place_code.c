@@ -1,23 +1,15 @@
 /* The bytes of a place row (docs/STORAGE.md; parts of row_code.h):
  *
  *   row   = version (1) ‖ text unit code ‖ varint entries ‖ entry …          (an office's unit code is empty)
- *   entry = position ‖ varint kind ‖ flags (1) ‖ [svarint date] ‖ [reason (1)] ‖ [varint kind version] ‖ facts ‖ references
- *   flags = outcome (bits 0–2), references (3–4), kind version other than 1 (5), date absent (6)
+ *   entry = head ‖ facts ‖ references
  *   facts = kinds 17, 18: text name ‖ text city ‖ country (2); kind 16: text name ‖ country (2) ‖ currency (3) ‖
  *           languages (1) ‖ text … ‖ text time zone ‖ varint contribution ‖ varint share price; none for others and unknown versions
  *   text  = length (1) ‖ bytes */
-#include <stdlib.h>
-
 #include "node/rules/place.h"
 #include "node/rules/row_code.h"
 
-enum { FLAG_VERSION = 0x20, FLAG_NO_DATE = 0x40, FLAGS_MAX = 0x7f, COUNTRY_LEN = 2, ENTRY_REFS_MAX = 2 };
-
-static bool
-has_reason(enum outcome o)
-{
-    return o == OUTCOME_VOID || o == OUTCOME_CONFLICT;
-}
+enum { COUNTRY_LEN = 2, ENTRY_REFS_MAX = 2 };
+static const struct row_dated all_dated;
 
 static void
 put_text(struct buf *out, const char *text)
@@ -64,29 +56,6 @@ put_facts(struct buf *out, const struct place_entry *e)
     }
 }
 
-static void
-put_entry(struct buf *out, const struct position *before, const struct place_entry *e)
-{
-    bool no_date = date_is_none(e->effective);
-    row_position_put(out, before, &e->at);
-    buf_put_varint(out, e->kind);
-    buf_put_u8(out, (uint8_t)((unsigned)e->outcome | (unsigned)e->n_refs << 3 |
-                              (e->kind_version != 1 ? FLAG_VERSION : 0) | (no_date ? FLAG_NO_DATE : 0)));
-    if (!no_date) {
-        buf_put_svarint(out, e->effective.days);
-    }
-    if (has_reason(e->outcome)) {
-        buf_put_u8(out, (uint8_t)e->reason);
-    }
-    if (e->kind_version != 1) {
-        buf_put_varint(out, e->kind_version);
-    }
-    put_facts(out, e);
-    for (uint8_t k = 0; k < e->n_refs; k++) {
-        row_ref_put(out, &e->at, &e->refs[k]);
-    }
-}
-
 int
 place_row_encode(const struct place_row *r, struct buf *out, struct err *err)
 {
@@ -94,7 +63,10 @@ place_row_encode(const struct place_row *r, struct buf *out, struct err *err)
     put_text(out, r->unit_code);
     buf_put_varint(out, r->n);
     for (size_t i = 0; i < r->n; i++) {
-        put_entry(out, i > 0 ? &r->entries[i - 1].at : NULL, &r->entries[i]);
+        const struct row_entry *e = (const struct row_entry *)&r->entries[i];
+        row_head_put(out, i > 0 ? &r->entries[i - 1].at : NULL, e, false, all_dated);
+        put_facts(out, &r->entries[i]);
+        row_refs_put(out, e);
     }
     return buf_check(out, "place row", err);
 }
@@ -125,25 +97,16 @@ read_unit(struct reader *in, struct unit_described *u)
     u->share_price_minor = (int64_t)price;
 }
 
-static bool
-read_entry(struct reader *in, const struct position *before, struct place_entry *e)
+static void
+read_entry(struct reader *in, const struct row *r, const struct position *before, struct row_entry *head)
 {
-    memset(e, 0, sizeof(*e));
-    row_position_read(in, before, &e->at);
-    uint64_t kind = reader_varint(in);
-    uint8_t flags = reader_u8(in);
-    int64_t day = (flags & FLAG_NO_DATE) != 0 ? DATE_NONE.days : reader_svarint(in);
-    e->kind = (uint16_t)kind;
-    e->outcome = (enum outcome)(flags & 7);
-    e->n_refs = flags >> 3 & 3;
-    e->reason = has_reason(e->outcome) ? (enum void_reason)reader_u8(in) : VOID_NONE;
-    uint64_t version = (flags & FLAG_VERSION) != 0 ? reader_varint(in) : 1;
-    e->kind_version = (uint16_t)version;
-    e->effective.days = (int32_t)day;
-    if (in->failed || kind == 0 || kind > UINT16_MAX || version == 0 || version > UINT16_MAX || flags > FLAGS_MAX ||
-        ((flags & FLAG_VERSION) != 0 && version == 1) || !row_outcome_ok(e->outcome, e->reason) ||
-        e->n_refs > ENTRY_REFS_MAX || ((flags & FLAG_NO_DATE) == 0 && (day < DATE_MIN.days || day > DATE_MAX.days))) {
-        return false;
+    struct place_entry *e = (struct place_entry *)head;
+    bool mark;
+    (void)r;
+    row_head_read(in, before, ENTRY_REFS_MAX, all_dated, head, &mark);
+    in->failed = in->failed || mark;
+    if (in->failed) {
+        return;
     }
     if (event_kind_known(e->kind, e->kind_version)) {
         if (e->kind == KIND_OFFICE_OPENED || e->kind == KIND_OFFICE_CHANGED) {
@@ -154,10 +117,7 @@ read_entry(struct reader *in, const struct position *before, struct place_entry 
             read_unit(in, &e->unit);
         }
     }
-    for (uint8_t k = 0; k < e->n_refs; k++) {
-        row_ref_read(in, &e->at, &e->refs[k]);
-    }
-    return !in->failed;
+    row_refs_read(in, head);
 }
 
 int
@@ -169,25 +129,15 @@ place_row_decode(struct slice bytes, const struct unit_id *unit, const struct of
     place_row_init(&row, unit, office);
     uint8_t version = reader_u8(&in);
     read_text(&in, row.unit_code, sizeof(row.unit_code));
-    uint64_t n = reader_varint(&in);
-    if (in.failed || version != ROW_VERSION || n > PLACE_ROW_MAX) {
-        return err_set(err, ERR_CORRUPT, "place row: another layout, or too many entries");
+    in.failed = in.failed || version != ROW_VERSION;
+    struct row entries = {.entry_size = sizeof(*row.entries), .what = "place row"};
+    int rc = row_entries_read(&in, &entries, PLACE_ROW_MAX, read_entry, err);
+    if (rc != 0) {
+        return rc;
     }
-    row.cap = (size_t)n + 1;
-    row.entries = malloc(row.cap * sizeof(*row.entries));
-    if (row.entries == NULL) {
-        return err_set(err, ERR_NOMEM, "place row: out of memory");
-    }
-    for (; row.n < n; row.n++) {
-        if (!read_entry(&in, row.n > 0 ? &row.entries[row.n - 1].at : NULL, &row.entries[row.n])) {
-            in.failed = true;
-            break;
-        }
-    }
-    if (!reader_done(&in)) {
-        place_row_release(&row);
-        return err_set(err, ERR_CORRUPT, "place row: its bytes do not make sense");
-    }
+    row.n = entries.n;
+    row.cap = entries.cap;
+    row.entries = entries.entries;
     *ret = row;
     return 0;
 }

@@ -1,7 +1,9 @@
 /* See row_code.h. One form for each value: a reader that finds another one fails, so rows are equal exactly if their bytes are. */
+#include <stdlib.h>
+
 #include "node/rules/row_code.h"
 
-enum { REF_OTHER_LOG = 0x80 };
+enum { REF_OTHER_LOG = 0x80, FLAG_VERSION = 0x20, FLAG_NO_DATE = 0x40, FLAG_MARK = 0x80 };
 
 void
 row_position_put(struct buf *out, const struct position *before, const struct position *at)
@@ -73,4 +75,126 @@ row_outcome_ok(unsigned outcome, unsigned reason)
     case OUTCOME_UNKNOWN: return reason == VOID_NONE;
     default: return false;
     }
+}
+
+/* ---- heads ---- */
+
+static bool
+has_reason(enum outcome o)
+{
+    return o == OUTCOME_VOID || o == OUTCOME_CONFLICT;
+}
+
+static bool
+is_dated(const struct row_entry *e, struct row_dated dated)
+{
+    return dated.kind != 0 && e->kind == dated.kind && event_kind_known(e->kind, e->kind_version);
+}
+
+void
+row_head_put(struct buf *out, const struct position *before, const struct row_entry *e, bool mark,
+             struct row_dated dated)
+{
+    bool no_date = date_is_none(e->effective);
+    row_position_put(out, before, &e->at);
+    buf_put_varint(out, e->kind);
+    buf_put_u8(out,
+               (uint8_t)((unsigned)e->outcome | (unsigned)e->n_refs << 3 | (e->kind_version != 1 ? FLAG_VERSION : 0) |
+                         (no_date ? FLAG_NO_DATE : 0) | (mark ? FLAG_MARK : 0)));
+    if (e->kind_version != 1) {
+        buf_put_varint(out, e->kind_version);
+    }
+    if (!no_date && !is_dated(e, dated)) {
+        buf_put_svarint(out, e->effective.days);
+    }
+    if (has_reason(e->outcome)) {
+        buf_put_u8(out, (uint8_t)e->reason);
+    }
+}
+
+static void
+read_date(struct reader *in, bool no_date, struct row_dated dated, struct row_entry *ret)
+{
+    int64_t day = 0;
+    if (is_dated(ret, dated)) {
+        in->failed = in->failed || no_date;
+        ret->effective = dated.date;
+        return;
+    }
+    if (no_date) {
+        ret->effective = DATE_NONE;
+        return;
+    }
+    day = reader_svarint(in);
+    in->failed = in->failed || day < DATE_MIN.days || day > DATE_MAX.days;
+    ret->effective.days = (int32_t)day;
+}
+
+void
+row_head_read(struct reader *in, const struct position *before, size_t refs_max, struct row_dated dated,
+              struct row_entry *ret, bool *ret_mark)
+{
+    row_position_read(in, before, &ret->at);
+    uint64_t kind = reader_varint(in);
+    uint8_t flags = reader_u8(in);
+    uint64_t version = (flags & FLAG_VERSION) != 0 ? reader_varint(in) : 1;
+    in->failed = in->failed || kind == 0 || kind > UINT16_MAX || version == 0 || version > UINT16_MAX ||
+                 ((flags & FLAG_VERSION) != 0 && version == 1);
+    ret->kind = (uint16_t)kind;
+    ret->kind_version = (uint16_t)version;
+    read_date(in, (flags & FLAG_NO_DATE) != 0, dated, ret);
+    ret->outcome = (enum outcome)(flags & 7);
+    ret->n_refs = flags >> 3 & 3;
+    ret->reason = has_reason(ret->outcome) ? (enum void_reason)reader_u8(in) : VOID_NONE;
+    in->failed = in->failed || !row_outcome_ok(ret->outcome, ret->reason) || ret->n_refs > refs_max;
+    *ret_mark = (flags & FLAG_MARK) != 0;
+}
+
+void
+row_refs_put(struct buf *out, const struct row_entry *e)
+{
+    for (uint8_t k = 0; k < e->n_refs; k++) {
+        row_ref_put(out, &e->at, &e->refs[k]);
+    }
+}
+
+void
+row_refs_read(struct reader *in, struct row_entry *e)
+{
+    for (uint8_t k = 0; k < e->n_refs && !in->failed; k++) {
+        row_ref_read(in, &e->at, &e->refs[k]);
+    }
+}
+
+/* ---- whole rows ---- */
+
+void
+row_start_put(struct buf *out, size_t n)
+{
+    buf_put_u8(out, ROW_VERSION);
+    buf_put_varint(out, n);
+}
+
+int
+row_entries_read(struct reader *in, struct row *r, size_t max, row_entry_read read, struct err *err)
+{
+    uint64_t n = reader_varint(in);
+    if (in->failed || n > max) {
+        return err_set(err, ERR_CORRUPT, "%s: another layout, or too many entries", r->what);
+    }
+    r->cap = (size_t)n + 1;
+    r->entries = calloc(r->cap, r->entry_size);
+    if (r->entries == NULL) {
+        return err_set(err, ERR_NOMEM, "%s: out of memory", r->what);
+    }
+    for (r->n = 0; r->n < n && !in->failed; r->n++) {
+        read(in, r, r->n > 0 ? &row_at(r, r->n - 1)->at : NULL, row_at(r, r->n));
+    }
+    if (!reader_done(in)) {
+        free(r->entries);
+        r->entries = NULL;
+        r->n = 0;
+        return err_set(err, ERR_CORRUPT, "%s: its bytes do not make sense", r->what);
+    }
+    return 0;
 }

@@ -1,0 +1,272 @@
+/* See row.h. docs/PROTOCOL.md §10. */
+#include <stdlib.h>
+
+#include "node/rules/row.h"
+
+struct row_entry *
+row_at(const struct row *r, size_t i)
+{
+    return (struct row_entry *)(void *)((uint8_t *)r->entries + i * r->entry_size);
+}
+
+void
+row_entry_start(struct row_entry *ret, size_t size, const struct position *at, const struct event_header *h,
+                const struct event_common *c)
+{
+    memset((void *)ret, 0, size);
+    ret->at = *at;
+    ret->kind = h->kind;
+    ret->kind_version = h->kind_version;
+    ret->effective = c->has_effective ? c->effective : DATE_NONE;
+    ret->outcome = OUTCOME_APPLIED;
+}
+
+/* ---- entries in their order ---- */
+
+size_t
+row_place_of(const struct row *r, const struct dag *dag, const struct position *at, bool *ret_there)
+{
+    size_t i = r->n;
+    int order = 1;
+    while (i > 0 && (order = fold_compare(dag, at, &row_at(r, i - 1)->at)) < 0) {
+        i--;
+    }
+    *ret_there = i > 0 && order == 0;
+    return i;
+}
+
+int
+row_insert(struct row *r, size_t i, const void *entry, struct err *err)
+{
+    if (r->n == r->cap) {
+        size_t cap = r->cap == 0 ? 2 : r->cap * 2;
+        void *more = realloc(r->entries, cap * r->entry_size);
+        if (more == NULL) {
+            return err_set(err, ERR_NOMEM, "%s: out of memory", r->what);
+        }
+        r->entries = more;
+        r->cap = cap;
+    }
+    memmove((void *)row_at(r, i + 1), (const void *)row_at(r, i), (r->n - i) * r->entry_size);
+    memcpy((void *)row_at(r, i), entry, r->entry_size);
+    r->n++;
+    return 0;
+}
+
+void
+row_remove(struct row *r, size_t i)
+{
+    memmove((void *)row_at(r, i), (const void *)row_at(r, i + 1), (r->n - i - 1) * r->entry_size);
+    r->n--;
+}
+
+/* ---- folding ---- */
+
+static void
+fill(struct fold_item *item, const struct row_entry *e)
+{
+    memset(item, 0, sizeof(*item));
+    item->at = &e->at;
+    item->entry = e;
+    item->kind = e->kind;
+    item->kind_version = e->kind_version;
+    item->day = e->effective.days;
+    item->n_refs = e->n_refs;
+    item->refs = e->refs;
+    item->outcome = e->outcome;
+    item->reason = e->reason;
+}
+
+int
+row_fold(struct row *r, size_t n, uint32_t newest, const struct member_world *w, struct missing *ret_missing,
+         struct err *err)
+{
+    struct fold f;
+    int rc = fold_init(&f, r->rules, w, r->ctx, r->state, n, err);
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < n; i++) {
+        fill(&f.items[i], row_at(r, i));
+    }
+    rc = fold_update(&f, newest, err);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        row_at(r, i)->outcome = f.items[i].outcome;
+        row_at(r, i)->reason = f.items[i].reason;
+    }
+    if (rc == 0) {
+        *ret_missing = f.missing;
+    }
+    fold_release(&f);
+    return rc;
+}
+
+int
+row_add(struct row *r, const void *entry, const struct member_world *w, struct missing *ret_missing, struct err *err)
+{
+    const struct row_entry *e = entry;
+    bool there;
+    size_t i = row_place_of(r, w->dag, &e->at, &there);
+    if (there || i == MEMBER_ENTRIES_MAX) {
+        *ret_missing = (struct missing){.has = false};
+        return 0;
+    }
+    int rc = row_insert(r, i, entry, err);
+    if (rc != 0) {
+        return rc;
+    }
+    bool full = r->n > MEMBER_ENTRIES_MAX;
+    rc = row_fold(r, full ? MEMBER_ENTRIES_MAX : r->n, full ? FOLD_NONE : (uint32_t)i, w, ret_missing, err);
+    if (rc != 0) {
+        row_remove(r, i);
+    } else if (full) {
+        r->n--;
+    }
+    return rc;
+}
+
+/* ---- the desk's question ---- */
+
+static int
+say_common(enum void_reason reason, const struct row_entry *later, struct err *err)
+{
+    char day[DATE_TEXT_MAX];
+    switch (reason) {
+    case VOID_MAKES_IMPOSSIBLE:
+        return err_field(err, ERR_CONFLICT, "effective_on",
+                         "effective_on: %s of %s, recorded before, would become impossible",
+                         event_kind_name(later->kind), date_format(later->effective, day));
+    case VOID_REFERENCE:
+        return err_field(err, ERR_CONFLICT, "reference",
+                         "reference: the event to correct or to cancel is missing, void, or of another kind");
+    case VOID_NO_OFFICE: return err_field(err, ERR_NOTFOUND, "office", "office: the unit has not opened it");
+    case VOID_TOO_MANY:
+        return err_field(err, ERR_CONFLICT, "subject", "subject: %d events, no more can be recorded", MEMBER_PAST_MAX);
+    default: return err_field(err, ERR_CONFLICT, "kind", "kind: it %s", void_reason_text(reason));
+    }
+}
+
+int
+row_try(const struct row *r, size_t n, const void *entry, const struct member_world *w, row_say say, struct err *err)
+{
+    const struct row_entry *e = entry;
+    if (!r->rules->known(e->kind, e->kind_version)) {
+        return err_field(err, ERR_INVALID, "kind", "kind: %u in version %u is none of a %s", e->kind, e->kind_version,
+                         r->what);
+    }
+    struct fold f;
+    int rc = fold_init(&f, r->rules, w, r->ctx, r->state, n + 1, err);
+    if (rc != 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < n; i++) {
+        fill(&f.items[i], row_at(r, i));
+    }
+    fill(&f.items[n], e);
+    f.items[n].outcome = OUTCOME_VOID;
+    fold_link(&f);
+    bool done = false;
+    rc = fold_append(&f, (uint32_t)n, &done, err);
+    if (rc == 0 && !done) {
+        rc = err_field(err, ERR_CONFLICT, "subject",
+                       "subject: an earlier event waits for one that has not arrived, or needs a newer program");
+    } else if (rc == 0 && f.items[n].outcome == OUTCOME_WAITING) {
+        rc = err_field(err, ERR_CONFLICT, "reference",
+                       "reference: the event to correct or to cancel has not arrived yet");
+    } else if (rc == 0 && f.items[n].outcome != OUTCOME_APPLIED) {
+        enum void_reason reason = f.items[n].reason;
+        rc = say(r, e, reason, err);
+        if (rc == 0) {
+            rc = say_common(reason, reason == VOID_MAKES_IMPOSSIBLE ? f.items[f.impossible].entry : NULL, err);
+        }
+    }
+    fold_release(&f);
+    return rc;
+}
+
+/* ---- slots ---- */
+
+size_t
+row_slot_of(const struct row *r, size_t i)
+{
+    /* The bound is for rows damaged on disk. */
+    for (size_t step = 0; step < r->n; step++) {
+        const struct row_entry *e = row_at(r, i);
+        size_t k = r->n;
+        for (uint8_t ref = 0; ref < e->n_refs && k == r->n; ref++) {
+            if (!fold_ref_of_slot(&e->refs[ref])) {
+                continue;
+            }
+            k = 0;
+            while (k < r->n &&
+                   (row_at(r, k)->at.seq != e->refs[ref].seq || !TYPE_EQ(&row_at(r, k)->at.log, &e->refs[ref].log))) {
+                k++;
+            }
+        }
+        if (k == r->n) {
+            break;
+        }
+        i = k;
+    }
+    return i;
+}
+
+size_t
+row_order(const struct row *r, uint64_t *keys)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        const struct row_entry *e = row_at(r, i);
+        if (e->outcome == OUTCOME_APPLIED) {
+            keys[n++] = fold_key(e->effective.days, (uint32_t)row_slot_of(r, i), (uint32_t)i);
+        }
+    }
+    fold_sort(keys, n);
+    return n;
+}
+
+size_t
+row_order_at(uint64_t key)
+{
+    return (size_t)(key & 0xffff);
+}
+
+size_t
+row_order_slot(uint64_t key)
+{
+    return (size_t)(key >> 16 & 0xffff);
+}
+
+/* ---- capsules ---- */
+
+bool
+row_has_links(const struct event_header *h)
+{
+    for (uint8_t i = 0; i < h->n_capsules; i++) {
+        if (h->capsules[i].class == CLASS_ACTIVITY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+row_links_of(const struct row *r, size_t slot, size_t mark_offset, struct position *ret)
+{
+    for (size_t i = r->n; i-- > 0;) {
+        const struct row_entry *e = row_at(r, i);
+        bool stands = e->outcome == OUTCOME_APPLIED || e->outcome == OUTCOME_REPLACED;
+        bool mark = *((const uint8_t *)e + mark_offset) != 0;
+        if (stands && mark && row_slot_of(r, i) == slot) {
+            *ret = e->at;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+facets_equal(const struct activity_facets *a, const struct activity_facets *b)
+{
+    return TYPE_EQ(&a->office, &b->office) && a->sector == b->sector && a->culture == b->culture;
+}
