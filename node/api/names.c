@@ -25,7 +25,7 @@ person_type_word(uint8_t type)
 const char *
 status_word(enum member_status s)
 {
-    static const char *const words[] = {"none", "applied", "refused", "member", "left"};
+    static const char *const words[] = {"none", "applied", "refused", "member", "left", "merged"};
 
     return word(words, ARRAY_LEN(words), s);
 }

@@ -209,8 +209,8 @@ json_capital(struct request *r, struct json_out *j, const struct asked *q, const
             json_put_int(j, "minor_in", c->v[CAPITAL_MINOR_IN]);
             json_put_int(j, "minor_out", c->v[CAPITAL_MINOR_OUT]);
         } else {
-            json_put_int(j, "shares", c->v[CAPITAL_SHARES_IN] - c->v[CAPITAL_SHARES_OUT]);
-            json_put_int(j, "minor", c->v[CAPITAL_MINOR_IN] - c->v[CAPITAL_MINOR_OUT]);
+            json_put_int(j, "shares", capital_shares(c->v));
+            json_put_int(j, "minor", capital_minor(c->v));
         }
         json_close(j, '}');
     }
@@ -296,17 +296,17 @@ csv_capital(struct request *r, const struct asked *q, const struct report_capita
 
     unit_code_of(r, &c->unit, code);
     if (q->flows) {
-        static const char *const names[CAPITAL_N] = {"shares_in", "shares_out", "minor_in", "minor_out"};
-        for (size_t i = 0; i < CAPITAL_N; i++) {
+        static const char *const names[] = {"shares_in", "shares_out", "minor_in", "minor_out"};
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
             l.figure = names[i];
             csv_int(r->out, &l, c->v[i]);
         }
         return;
     }
     l.figure = "shares";
-    csv_int(r->out, &l, c->v[CAPITAL_SHARES_IN] - c->v[CAPITAL_SHARES_OUT]);
+    csv_int(r->out, &l, capital_shares(c->v));
     l.figure = "minor";
-    csv_int(r->out, &l, c->v[CAPITAL_MINOR_IN] - c->v[CAPITAL_MINOR_OUT]);
+    csv_int(r->out, &l, capital_minor(c->v));
 }
 
 static void

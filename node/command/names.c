@@ -5,7 +5,7 @@ static const char *const CATEGORIES[] = {[CATEGORY_A] = "A", [CATEGORY_B] = "B",
 static const char *const PERSON_TYPES[] = {[PERSON_NATURAL] = "natural", [PERSON_LEGAL] = "legal"};
 static const char *const STATUSES[] = {
     [STATUS_NONE] = "none",     [STATUS_APPLIED] = "applied", [STATUS_REFUSED] = "refused",
-    [STATUS_MEMBER] = "member", [STATUS_LEFT] = "left",
+    [STATUS_MEMBER] = "member", [STATUS_LEFT] = "left",       [STATUS_MERGED] = "merged",
 };
 static const char *const LEFT_REASONS[] = {
     [LEFT_NONE] = "none",         [LEFT_RESIGNED] = "resigned", [LEFT_WITHDRAWN] = "withdrawn",
@@ -31,6 +31,11 @@ static const struct {
     [ACTION_RESIGN] = {"resign", KIND_MEMBER_RESIGNED},
     [ACTION_EXCLUDE] = {"exclude", KIND_MEMBER_EXCLUDED},
     [ACTION_DECEASE] = {"decease", KIND_MEMBER_DECEASED},
+    [ACTION_REPAY] = {"repay", KIND_SHARES_REPAID},
+    [ACTION_NAME_REPRESENTATIVE] = {"name_representative", KIND_REPRESENTATIVE_NAMED},
+    [ACTION_END_REPRESENTATIVE] = {"end_representative", KIND_REPRESENTATIVE_ENDED},
+    [ACTION_GIVE_CONSENT] = {"give_consent", KIND_CONSENT_GIVEN},
+    [ACTION_WITHDRAW_CONSENT] = {"withdraw_consent", KIND_CONSENT_WITHDRAWN},
 };
 
 static const char *

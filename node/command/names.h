@@ -10,7 +10,8 @@ int category_parse(const char *text, uint8_t *ret, struct err *err) NODISCARD;
 /* "natural", "legal". ERR_INVALID, field "person_type". */
 int person_type_parse(const char *text, uint8_t *ret, struct err *err) NODISCARD;
 /* "apply", "refuse", "admit", "subscribe", "change_category", "change_data", "request_withdrawal", "grant_withdrawal",
- * "refuse_withdrawal", "resign", "exclude", "decease". ERR_INVALID, field "action". */
+ * "refuse_withdrawal", "resign", "exclude", "decease", "repay", "name_representative", "end_representative", "give_consent",
+ * "withdraw_consent". ERR_INVALID, field "action". */
 int member_action_parse(const char *text, enum member_action *ret, struct err *err) NODISCARD;
 /* 32 hex digits. ERR_INVALID names `field`. */
 int subject_parse(const char *text, const char *field, struct subject_id *ret, struct err *err) NODISCARD;
@@ -30,7 +31,7 @@ const char *purpose_name(uint16_t purpose, char out[NUMBERED_NAME_MAX]);
 const char *category_name(uint8_t category);
 const char *person_type_name(uint8_t person_type);
 const char *member_action_name(enum member_action action);
-/* "none", "applied", "refused", "member", "left". */
+/* "none", "applied", "refused", "member", "left", "merged". */
 const char *member_status_name(enum member_status status);
 /* "none", "resigned", "withdrawn", "excluded", "deceased", "moved". */
 const char *left_reason_name(enum left_reason reason);

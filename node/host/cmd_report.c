@@ -230,8 +230,8 @@ put_json(struct work *w, struct buf *b)
             json_put_int(&j, "minor_in", c->v[CAPITAL_MINOR_IN]);
             json_put_int(&j, "minor_out", c->v[CAPITAL_MINOR_OUT]);
         } else {
-            json_put_int(&j, "shares", c->v[CAPITAL_SHARES_IN] - c->v[CAPITAL_SHARES_OUT]);
-            json_put_int(&j, "minor", c->v[CAPITAL_MINOR_IN] - c->v[CAPITAL_MINOR_OUT]);
+            json_put_int(&j, "shares", capital_shares(c->v));
+            json_put_int(&j, "minor", capital_minor(c->v));
         }
         json_close(&j, '}');
     }
@@ -315,9 +315,8 @@ capital_lines(const struct work *w)
                    (int)(v[CAPITAL_MINOR_OUT] % 100), c->currency);
         else
             printf("%s%s: %s shares, %s.%02d %s\n", i == 0 ? "\n" : "", unit_name(w, &c->unit),
-                   cli_number(v[CAPITAL_SHARES_IN] - v[CAPITAL_SHARES_OUT], shares),
-                   cli_number((v[CAPITAL_MINOR_IN] - v[CAPITAL_MINOR_OUT]) / 100, minor),
-                   (int)((v[CAPITAL_MINOR_IN] - v[CAPITAL_MINOR_OUT]) % 100), c->currency);
+                   cli_number(capital_shares(v), shares), cli_number(capital_minor(v) / 100, minor),
+                   (int)(capital_minor(v) % 100), c->currency);
     }
 }
 

@@ -53,6 +53,26 @@ entry_start(const struct position *at, const struct event_header *h, const struc
     ret->outcome = OUTCOME_APPLIED;
 }
 
+static void
+take_amount(struct member_entry *ret, const struct share_amount *a)
+{
+    ret->shares = a->shares;
+    if (a->shares > 0) {
+        ret->amount_minor = a->amount_minor;
+        ret->owed = ret->kind == KIND_MEMBER_ABSORBED && a->owed;
+        memcpy(ret->currency, a->currency, sizeof(ret->currency));
+    }
+}
+
+static void
+take_other(struct member_entry *ret, uint16_t kind, const struct event_payload *p)
+{
+    ret->has_other = kind >= KIND_REPRESENTATIVE_NAMED && kind <= KIND_MEMBER_ABSORBED;
+    if (ret->has_other) {
+        ret->other = kind == KIND_MEMBER_ABSORBED ? p->absorbed.from : p->other;
+    }
+}
+
 void
 member_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
                         struct member_entry *ret)
@@ -82,8 +102,18 @@ member_entry_from_event(const struct position *at, const struct event_header *h,
         ret->has_office = p->data.has_office;
         ret->office = p->data.has_office ? p->data.office : ret->office;
         break;
+    case KIND_SHARES_REPAID: take_amount(ret, &p->repaid); break;
+    case KIND_MEMBER_ABSORBED: take_amount(ret, &p->absorbed.brought); break;
+    case KIND_CONSENT_GIVEN:
+    case KIND_CONSENT_WITHDRAWN:
+        ret->purpose = p->consent.purpose;
+        if (h->kind == KIND_CONSENT_GIVEN) {
+            memcpy(ret->text_version, p->consent.text_version, sizeof(ret->text_version));
+        }
+        break;
     default: break;
     }
+    take_other(ret, h->kind, p);
 }
 
 bool
@@ -205,6 +235,56 @@ member_row_add(struct member_row *r, const struct member_entry *e, const struct 
 /* ---- the desk's question ---- */
 
 static int
+say_owed(const struct member_entry *e, struct member_state *s, const char *day, struct err *err)
+{
+    const struct member_owed *o = member_money_find(s->owed, s->n_owed, e->currency);
+    if (o == NULL) {
+        return err_field(err, ERR_CONFLICT, "shares", "shares: nothing in %s is owed on %s", e->currency, day);
+    }
+    bool shares = e->shares > o->shares;
+    return err_field(err, ERR_CONFLICT, shares ? "shares" : "amount_minor",
+                     "%s: no more is owed on %s than %llu shares for %lld minor units of %s",
+                     shares ? "shares" : "amount_minor", day, (unsigned long long)o->shares, (long long)o->amount_minor,
+                     o->currency);
+}
+
+/* s: on the day. */
+static int
+say_more(const struct member_entry *e, struct member_state *s, enum void_reason reason, const char *day,
+         struct err *err)
+{
+    char into[2 * ID_BYTES + 1], since[DATE_TEXT_MAX];
+    switch (reason) {
+    case VOID_MERGED:
+        return err_field(err, ERR_CONFLICT, "subject", "subject: this record was merged into %s; use that one",
+                         hex_encode(s->merged_into.b, sizeof(s->merged_into.b), into));
+    case VOID_OWED: return say_owed(e, s, day, err);
+    case VOID_NOT_LEGAL: return err_field(err, ERR_CONFLICT, "subject", "subject: %s", void_reason_text(reason));
+    case VOID_REPRESENTS:
+        if (s->n_representatives == REPRESENTATIVES_MAX) {
+            return err_field(err, ERR_CONFLICT, "representative",
+                             "representative: %d are named already; end one of them first", REPRESENTATIVES_MAX);
+        }
+        return err_field(err, ERR_CONFLICT, "representative", "representative: is named already on %s", day);
+    case VOID_REPRESENTS_NOT:
+        return err_field(err, ERR_CONFLICT, "representative", "representative: is not named on %s", day);
+    case VOID_CONSENT_GIVEN:
+        for (uint8_t i = 0; i < s->n_consents; i++) {
+            if (s->consents[i].purpose == e->purpose) {
+                return err_field(err, ERR_CONFLICT, "purpose",
+                                 "purpose: the consent is given already, since %s; withdraw it first to renew it",
+                                 date_format(s->consents[i].given_on, since));
+            }
+        }
+        return err_field(err, ERR_CONFLICT, "purpose", "purpose: there are %d consents; withdraw one first",
+                         CONSENTS_MAX);
+    case VOID_CONSENT_NOT_GIVEN:
+        return err_field(err, ERR_CONFLICT, "purpose", "purpose: the consent is not given on %s", day);
+    default: return err_field(err, ERR_CONFLICT, "kind", "kind: the member %s", void_reason_text(reason));
+    }
+}
+
+static int
 say(const struct member_row *r, const struct member_entry *e, const struct fold *f, struct err *err)
 {
     struct member_state s;
@@ -217,6 +297,10 @@ say(const struct member_row *r, const struct member_entry *e, const struct fold 
     case VOID_ALREADY_APPLIED:
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: an application is open already on %s", day);
     case VOID_ALREADY_MEMBER:
+        if (e->kind == KIND_SHARES_REPAID) {
+            return err_field(err, ERR_CONFLICT, "effective_on",
+                             "effective_on: is a member on %s; shares are repaid to those who left", day);
+        }
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: is a member already, since %s",
                          date_format(s.joined_on, other));
     case VOID_NOT_MEMBER:
@@ -251,10 +335,10 @@ say(const struct member_row *r, const struct member_entry *e, const struct fold 
     case VOID_TOO_MANY:
         return err_field(err, ERR_CONFLICT, "subject", "subject: %d events, no more can be recorded", MEMBER_PAST_MAX);
     case VOID_SHARES:
-        return err_field(err, ERR_CONFLICT, "shares", "shares: the member would hold more than %d",
+        return err_field(err, ERR_CONFLICT, "shares",
+                         "shares: more than %d, or a fifth currency, would be held and owed in all",
                          (int)SHARES_HELD_MAX);
-    default:
-        return err_field(err, ERR_CONFLICT, "kind", "kind: the member %s", void_reason_text(f->items[r->n].reason));
+    default: return say_more(e, &s, f->items[r->n].reason, day, err);
     }
 }
 

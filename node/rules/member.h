@@ -153,7 +153,7 @@ enum left_reason {
     LEFT_MOVED = 5
 };
 
-/* *_MAX: §10; CURRENCIES_OWED_MAX bounds the currencies in which one unit can owe one person: a step that needs one more is impossible (22). */
+/* §10. CURRENCIES_OWED_MAX: of what one person holds and is owed together. */
 enum { REPRESENTATIVES_MAX = 16, CONSENTS_MAX = 32, CURRENCIES_OWED_MAX = 4 };
 
 struct member_owed {
@@ -188,6 +188,17 @@ void member_state_at(const struct member_row *r, struct civil_date as_of, struct
 /* Position of the capsule of a class in force: of the last slot in the order of the fold of which an event carries one, the newest
  * (a correction that carries none leaves the one before it); false if none. */
 bool member_capsule_position(const struct member_row *r, uint8_t class, struct position *ret);
+/* The same for a representative: §6, the capsules of class 1, 2 and 15 of kind 45 are of the person named there, never of the member. */
+bool member_representative_capsule(const struct member_row *r, const struct subject_id *representative, uint8_t class,
+                                   struct position *ret);
+/* Every capsule of a class about the member (names that were, notes), also of events that were corrected, cancelled or conflict: in the
+ * order of the fold, of a slot the oldest first. Returns how many there are and fills the first max. */
+struct capsule_place {
+    struct position at;
+    struct civil_date effective; /* of the slot now; what came in force on that day */
+    bool in_force;               /* the one that counts of its slot; the rest is what it replaced */
+};
+size_t member_capsule_history(const struct member_row *r, uint8_t class, struct capsule_place *ret, size_t max);
 
 /* Contributions to the views: what the member adds to each cell. */
 enum count {
@@ -228,6 +239,9 @@ enum {
     CAPITAL_MINOR_FORGONE,
     CAPITAL_N
 };
+/* The capital shown: shares and minor units, of CAPITAL_N counters. */
+int64_t capital_shares(const int64_t *v);
+int64_t capital_minor(const int64_t *v);
 
 struct contribution {
     struct civil_date day;

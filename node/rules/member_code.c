@@ -2,22 +2,38 @@
  *
  *   row   = version (1) ‖ varint entries ‖ entry …
  *   entry = position ‖ varint kind ‖ flags (1) ‖ more (1) ‖ svarint date ‖ capsule mask (1) ‖ [reason (1)] ‖ [varint kind version]
- *           ‖ [office (16)] ‖ [varint shares ‖ varint price ‖ currency (3)] ‖ references
+ *           ‖ [office (16)] ‖ [varint shares ‖ varint price or amount ‖ currency (3)] ‖ [other (16)]
+ *           ‖ [varint purpose ‖ length (1) ‖ text version] ‖ references
  *   flags = outcome (bits 0–2), month precision (3), references (4–5), office (6), shares (7)
- *   more  = category (bits 0–1), person type (2–3), kind version other than 1 (4), date absent (5)
- * The reason is there for void and conflict; a date that is absent is not written. */
+ *   more  = category (bits 0–1), person type (2–3), kind version other than 1 (4), date absent (5), other (6), owed (7)
+ * The reason is there for void and conflict; a date that is absent is not written. Kinds 34 and 35 have the price of a share, others the
+ * amount for all; a purpose is there in version 1 of kinds 49 and 50. */
 #include <stdlib.h>
 
 #include "node/rules/row_code.h"
 
 enum {
+    MEMBER_ROW_VERSION = 2,
     FLAG_MONTH = 0x08,
     FLAG_OFFICE = 0x40,
     FLAG_SHARES = 0x80,
     MORE_VERSION = 0x10,
     MORE_NO_DATE = 0x20,
-    MORE_MAX = 0x3f,
+    MORE_OTHER = 0x40,
+    MORE_OWED = 0x80,
 };
+
+static bool
+has_price(uint16_t kind)
+{
+    return kind == KIND_MEMBER_ADMITTED || kind == KIND_SHARES_SUBSCRIBED;
+}
+
+static bool
+has_purpose(uint16_t kind, uint16_t version)
+{
+    return (kind == KIND_CONSENT_GIVEN || kind == KIND_CONSENT_WITHDRAWN) && version == 1;
+}
 
 static bool
 has_reason(enum outcome o)
@@ -34,8 +50,9 @@ put_entry(struct buf *out, const struct position *before, const struct member_en
     buf_put_u8(out, (uint8_t)((unsigned)e->outcome | (e->precision == PRECISION_MONTH ? FLAG_MONTH : 0) |
                               (unsigned)e->n_refs << 4 | (e->has_office ? FLAG_OFFICE : 0) |
                               (e->shares > 0 ? FLAG_SHARES : 0)));
-    buf_put_u8(out, (uint8_t)(e->category | e->person_type << 2 | (e->kind_version != 1 ? MORE_VERSION : 0) |
-                              (no_date ? MORE_NO_DATE : 0)));
+    buf_put_u8(out,
+               (uint8_t)(e->category | e->person_type << 2 | (e->kind_version != 1 ? MORE_VERSION : 0) |
+                         (no_date ? MORE_NO_DATE : 0) | (e->has_other ? MORE_OTHER : 0) | (e->owed ? MORE_OWED : 0)));
     if (!no_date) {
         buf_put_svarint(out, e->effective.days);
     }
@@ -51,8 +68,17 @@ put_entry(struct buf *out, const struct position *before, const struct member_en
     }
     if (e->shares > 0) {
         buf_put_varint(out, e->shares);
-        buf_put_varint(out, (uint64_t)e->share_price_minor);
+        buf_put_varint(out, (uint64_t)(has_price(e->kind) ? e->share_price_minor : e->amount_minor));
         buf_put(out, e->currency, CURRENCY_MAX - 1);
+    }
+    if (e->has_other) {
+        buf_put(out, e->other.b, sizeof(e->other.b));
+    }
+    if (has_purpose(e->kind, e->kind_version)) {
+        size_t len = strlen(e->text_version);
+        buf_put_varint(out, e->purpose);
+        buf_put_u8(out, (uint8_t)len);
+        buf_put(out, e->text_version, len);
     }
     for (uint8_t k = 0; k < e->n_refs; k++) {
         row_ref_put(out, &e->at, &e->refs[k]);
@@ -62,7 +88,7 @@ put_entry(struct buf *out, const struct position *before, const struct member_en
 int
 member_row_encode(const struct member_row *r, struct buf *out, struct err *err)
 {
-    buf_put_u8(out, ROW_VERSION);
+    buf_put_u8(out, MEMBER_ROW_VERSION);
     buf_put_varint(out, r->n);
     for (size_t i = 0; i < r->n; i++) {
         put_entry(out, i > 0 ? &r->entries[i - 1].at : NULL, &r->entries[i]);
@@ -73,14 +99,30 @@ member_row_encode(const struct member_row *r, struct buf *out, struct err *err)
 static void
 read_shares(struct reader *in, struct member_entry *e)
 {
+    bool price = has_price(e->kind);
     e->shares = reader_varint(in);
-    uint64_t price = reader_varint(in);
+    uint64_t money = reader_varint(in);
     reader_copy(in, e->currency, CURRENCY_MAX - 1);
-    if (e->shares == 0 || e->shares > SHARES_MAX || price > SHARE_PRICE_MINOR_MAX || !currency_ok(e->currency)) {
+    if (e->shares == 0 || e->shares > (price ? SHARES_MAX : SHARES_HELD_MAX) ||
+        money > (uint64_t)(price ? SHARE_PRICE_MINOR_MAX : REPAID_MINOR_MAX) || !currency_ok(e->currency)) {
         in->failed = true;
         return;
     }
-    e->share_price_minor = (int64_t)price;
+    *(price ? &e->share_price_minor : &e->amount_minor) = (int64_t)money;
+}
+
+static void
+read_purpose(struct reader *in, struct member_entry *e)
+{
+    uint64_t purpose = reader_varint(in);
+    uint8_t len = reader_u8(in);
+    if (purpose == 0 || purpose > UINT16_MAX || len > TEXT_VERSION_MAX) {
+        in->failed = true;
+        return;
+    }
+    e->purpose = (uint16_t)purpose;
+    reader_copy(in, (uint8_t *)e->text_version, len);
+    in->failed = in->failed || memchr(e->text_version, 0, len) != NULL;
 }
 
 static bool
@@ -104,7 +146,7 @@ read_entry(struct reader *in, const struct position *before, struct member_entry
     uint64_t version = (more & MORE_VERSION) != 0 ? reader_varint(in) : 1;
     e->kind_version = (uint16_t)version;
     e->effective.days = (int32_t)day;
-    if (in->failed || kind == 0 || kind > UINT16_MAX || version == 0 || version > UINT16_MAX || more > MORE_MAX ||
+    if (in->failed || kind == 0 || kind > UINT16_MAX || version == 0 || version > UINT16_MAX ||
         ((more & MORE_VERSION) != 0 && version == 1) || !row_outcome_ok(e->outcome, e->reason) ||
         ((more & MORE_NO_DATE) == 0 && (day < DATE_MIN.days || day > DATE_MAX.days))) {
         return false;
@@ -114,6 +156,14 @@ read_entry(struct reader *in, const struct position *before, struct member_entry
     }
     if ((flags & FLAG_SHARES) != 0) {
         read_shares(in, e);
+    }
+    e->has_other = (more & MORE_OTHER) != 0;
+    e->owed = (more & MORE_OWED) != 0;
+    if (e->has_other) {
+        reader_copy(in, e->other.b, sizeof(e->other.b));
+    }
+    if (has_purpose(e->kind, e->kind_version)) {
+        read_purpose(in, e);
     }
     for (uint8_t k = 0; k < e->n_refs; k++) {
         row_ref_read(in, &e->at, &e->refs[k]);
@@ -128,7 +178,7 @@ member_row_decode(struct slice bytes, const struct unit_id *unit, const struct s
     struct reader in = reader_of(bytes);
     uint8_t version = reader_u8(&in);
     uint64_t n = reader_varint(&in);
-    if (in.failed || version != ROW_VERSION || n > MEMBER_ENTRIES_MAX) {
+    if (in.failed || version != MEMBER_ROW_VERSION || n > MEMBER_ENTRIES_MAX) {
         return err_set(err, ERR_CORRUPT, "member row: another layout, or too many entries");
     }
     /* One more than needed: the next event is usually what it is read for. */

@@ -4,13 +4,16 @@
  *   none, applied, refused, left ── admitted ──▶ member                       on_admission
  *   member ── subscribed, category, data ──▶ member                           on_shares, on_category, on_data
  *   member ── requested ──▶ (open) ── granted ──▶ left; refused ──▶ member    on_request, on_decision
- *   member ── resigned, excluded, deceased ──▶ left                           leave */
+ *   member ── resigned, excluded, deceased ──▶ left                           leave
+ *   left ── repaid ──▶ left                                                   on_repaid
+ *   all but none ── merged ──▶ merged; absorbed ──▶ unchanged                 on_merged, on_absorbed
+ *   all but none ── representatives, consents ──▶ unchanged                   on_named, on_ended, on_consent */
 #include "node/rules/member_step.h"
 
 static bool
 known(uint16_t kind, uint16_t version)
 {
-    return kind >= KIND_APPLICATION_RECEIVED && kind <= KIND_MEMBER_DECEASED && event_kind_known(kind, version);
+    return kind >= KIND_APPLICATION_RECEIVED && kind <= KIND_ENTRY_CANCELLED && event_kind_known(kind, version);
 }
 
 static uint8_t
@@ -55,7 +58,8 @@ step(void *state, const struct fold_item *item, uint32_t other)
     return member_step(state, item->entry, item->root, other);
 }
 
-const struct fold_rules member_rules = {.known = known, .role = role, .outside = outside, .start = start, .step = step};
+const struct fold_rules member_rules = {
+    .cancels = KIND_ENTRY_CANCELLED, .known = known, .role = role, .outside = outside, .start = start, .step = step};
 
 /* ---- transitions ---- */
 
@@ -73,6 +77,19 @@ no_member(const struct member_state *s)
         return VOID_NOT_MEMBER;
     }
     return deceased(s) ? VOID_DECEASED : VOID_LEFT;
+}
+
+static int64_t
+paid(const struct member_entry *e)
+{
+    return (int64_t)e->shares * e->share_price_minor;
+}
+
+static void
+hold(struct member_fold *f, const struct member_entry *e, int64_t minor)
+{
+    member_money_add(f->held, &f->n_held, e->currency, e->shares, minor);
+    f->s.shares += e->shares;
 }
 
 static void
@@ -119,12 +136,15 @@ on_admission(struct member_fold *f, const struct member_entry *e)
     if (deceased(s)) {
         return VOID_DECEASED;
     }
+    if (!member_money_fits(f, e->currency, e->shares, paid(e))) {
+        return VOID_SHARES;
+    }
     s->status = STATUS_MEMBER;
     s->left_reason = LEFT_NONE;
     s->joined_on = e->effective;
     s->left_on = DATE_NONE;
     set_facts(s, e);
-    s->shares = e->shares;
+    hold(f, e, paid(e));
     memcpy(s->currency, e->currency, sizeof(s->currency));
     return VOID_NONE;
 }
@@ -135,10 +155,10 @@ on_shares(struct member_fold *f, const struct member_entry *e)
     if (f->s.status != STATUS_MEMBER) {
         return no_member(&f->s);
     }
-    if (f->s.shares + e->shares > SHARES_HELD_MAX) {
+    if (!member_money_fits(f, e->currency, e->shares, paid(e))) {
         return VOID_SHARES;
     }
-    f->s.shares += e->shares;
+    hold(f, e, paid(e));
     memcpy(f->s.currency, e->currency, sizeof(f->s.currency));
     return VOID_NONE;
 }
@@ -185,6 +205,17 @@ on_request(struct member_fold *f, uint32_t slot)
     return VOID_NONE;
 }
 
+/* No member any more: what was held is given away by the caller. */
+static void
+end_membership(struct member_fold *f, const struct member_entry *e)
+{
+    f->s.left_on = e->effective;
+    f->s.request_open = false;
+    f->s.shares = 0;
+    f->n_held = 0;
+    f->request = FOLD_NONE;
+}
+
 static enum void_reason
 leave(struct member_fold *f, const struct member_entry *e, enum left_reason reason)
 {
@@ -193,10 +224,11 @@ leave(struct member_fold *f, const struct member_entry *e, enum left_reason reas
     }
     f->s.status = STATUS_LEFT;
     f->s.left_reason = reason;
-    f->s.left_on = e->effective;
-    f->s.request_open = false;
-    f->s.shares = 0;
-    f->request = FOLD_NONE;
+    for (uint8_t i = 0; i < f->n_held; i++) {
+        const struct member_owed *h = &f->held[i];
+        member_money_add(f->s.owed, &f->s.n_owed, h->currency, h->shares, h->amount_minor);
+    }
+    end_membership(f, e);
     return VOID_NONE;
 }
 
@@ -220,9 +252,151 @@ on_decision(struct member_fold *f, const struct member_entry *e, uint32_t other)
     return VOID_NONE;
 }
 
+/* ---- what is owed, and records that become one ---- */
+
+static enum void_reason
+on_repaid(struct member_fold *f, const struct member_entry *e)
+{
+    struct member_state *s = &f->s;
+    if (s->status != STATUS_LEFT) {
+        return s->status == STATUS_MEMBER ? VOID_ALREADY_MEMBER : VOID_NOT_MEMBER;
+    }
+    struct member_owed *owed = member_money_find(s->owed, s->n_owed, e->currency);
+    if (owed == NULL || e->shares > owed->shares || e->amount_minor > owed->amount_minor) {
+        return VOID_OWED;
+    }
+    owed->shares -= e->shares;
+    owed->amount_minor -= e->amount_minor;
+    if (owed->shares == 0) {
+        /* Settled, whatever the amount. */
+        size_t after = (size_t)(&s->owed[s->n_owed] - (owed + 1));
+        memmove(owed, owed + 1, after * sizeof(*owed));
+        s->n_owed--;
+    }
+    return VOID_NONE;
+}
+
+static enum void_reason
+on_merged(struct member_fold *f, const struct member_entry *e)
+{
+    if (f->s.status == STATUS_NONE) {
+        return VOID_NOT_MEMBER;
+    }
+    if (f->s.status == STATUS_MEMBER) {
+        end_membership(f, e);
+    }
+    f->s.status = STATUS_MERGED;
+    f->s.left_reason = LEFT_NONE;
+    f->s.n_owed = 0;
+    f->s.merged_into = e->other;
+    return VOID_NONE;
+}
+
+static enum void_reason
+on_absorbed(struct member_fold *f, const struct member_entry *e)
+{
+    struct member_state *s = &f->s;
+    if (s->status == STATUS_NONE) {
+        return VOID_NOT_MEMBER;
+    }
+    if (e->shares == 0) {
+        return VOID_NONE;
+    }
+    if (!e->owed && s->status != STATUS_MEMBER) {
+        return no_member(s);
+    }
+    if (!member_money_fits(f, e->currency, e->shares, e->amount_minor)) {
+        return VOID_SHARES;
+    }
+    if (e->owed) {
+        member_money_add(s->owed, &s->n_owed, e->currency, e->shares, e->amount_minor);
+    } else {
+        hold(f, e, e->amount_minor);
+    }
+    return VOID_NONE;
+}
+
+/* ---- representatives and consents ---- */
+
+static uint8_t
+find_representative(const struct member_state *s, const struct subject_id *who)
+{
+    uint8_t i = 0;
+    while (i < s->n_representatives && !TYPE_EQ(&s->representatives[i], who)) {
+        i++;
+    }
+    return i;
+}
+
+static enum void_reason
+on_named(struct member_fold *f, const struct member_entry *e)
+{
+    struct member_state *s = &f->s;
+    if (s->status == STATUS_NONE || deceased(s)) {
+        return s->status == STATUS_NONE ? VOID_NOT_MEMBER : VOID_DECEASED;
+    }
+    if (s->person_type != PERSON_LEGAL) {
+        return VOID_NOT_LEGAL;
+    }
+    if (find_representative(s, &e->other) < s->n_representatives || s->n_representatives == REPRESENTATIVES_MAX) {
+        return VOID_REPRESENTS;
+    }
+    s->representatives[s->n_representatives++] = e->other;
+    return VOID_NONE;
+}
+
+static enum void_reason
+on_ended(struct member_fold *f, const struct member_entry *e)
+{
+    struct member_state *s = &f->s;
+    if (s->status == STATUS_NONE || s->person_type != PERSON_LEGAL) {
+        return s->status == STATUS_NONE ? VOID_NOT_MEMBER : VOID_NOT_LEGAL;
+    }
+    uint8_t i = find_representative(s, &e->other);
+    if (i == s->n_representatives) {
+        return VOID_REPRESENTS_NOT;
+    }
+    s->n_representatives--;
+    memmove(&s->representatives[i], &s->representatives[i + 1],
+            (size_t)(s->n_representatives - i) * sizeof(s->representatives[0]));
+    return VOID_NONE;
+}
+
+static enum void_reason
+on_consent(struct member_fold *f, const struct member_entry *e)
+{
+    struct member_state *s = &f->s;
+    if (s->status == STATUS_NONE || deceased(s)) {
+        return s->status == STATUS_NONE ? VOID_NOT_MEMBER : VOID_DECEASED;
+    }
+    uint8_t i = 0;
+    while (i < s->n_consents && s->consents[i].purpose != e->purpose) {
+        i++;
+    }
+    if (e->kind == KIND_CONSENT_GIVEN) {
+        if (i < s->n_consents || s->n_consents == CONSENTS_MAX) {
+            return VOID_CONSENT_GIVEN;
+        }
+        s->consents[s->n_consents++] = (struct member_consent){.purpose = e->purpose, .given_on = e->effective};
+        return VOID_NONE;
+    }
+    if (i == s->n_consents) {
+        return VOID_CONSENT_NOT_GIVEN;
+    }
+    s->n_consents--;
+    memmove(&s->consents[i], &s->consents[i + 1], (size_t)(s->n_consents - i) * sizeof(s->consents[0]));
+    return VOID_NONE;
+}
+
 enum void_reason
 member_step(struct member_fold *f, const struct member_entry *e, uint32_t slot, uint32_t other)
 {
+    if (e->kind == KIND_ENTRY_CANCELLED) {
+        return VOID_NONE;
+    }
+    if (f->s.status == STATUS_MERGED) {
+        return VOID_MERGED;
+    }
     switch (e->kind) {
     case KIND_APPLICATION_RECEIVED: return on_application(f, e);
     case KIND_APPLICATION_REFUSED: return on_refusal(f);
@@ -236,17 +410,24 @@ member_step(struct member_fold *f, const struct member_entry *e, uint32_t slot, 
     case KIND_MEMBER_RESIGNED: return leave(f, e, LEFT_RESIGNED);
     case KIND_MEMBER_EXCLUDED: return leave(f, e, LEFT_EXCLUDED);
     case KIND_MEMBER_DECEASED: return leave(f, e, LEFT_DECEASED);
+    case KIND_SHARES_REPAID: return on_repaid(f, e);
+    case KIND_REPRESENTATIVE_NAMED: return on_named(f, e);
+    case KIND_REPRESENTATIVE_ENDED: return on_ended(f, e);
+    case KIND_MEMBER_MERGED: return on_merged(f, e);
+    case KIND_MEMBER_ABSORBED: return on_absorbed(f, e);
+    case KIND_CONSENT_GIVEN:
+    case KIND_CONSENT_WITHDRAWN: return on_consent(f, e);
     default: return VOID_MALFORMED;
     }
 }
 
 /* ---- replay of a row ---- */
 
-static uint32_t
-index_of(const struct member_row *r, const struct event_ref *ref)
+uint32_t
+member_index_of(const struct member_row *r, const struct log_id *log, uint64_t seq)
 {
     for (size_t i = 0; i < r->n; i++) {
-        if (r->entries[i].at.seq == ref->seq && TYPE_EQ(&r->entries[i].at.log, &ref->log)) {
+        if (r->entries[i].at.seq == seq && TYPE_EQ(&r->entries[i].at.log, log)) {
             return (uint32_t)i;
         }
     }
@@ -260,8 +441,9 @@ member_slot_of(const struct member_row *r, uint32_t i)
     for (size_t step_no = 0; step_no < r->n; step_no++) {
         uint32_t next = FOLD_NONE;
         for (uint8_t k = 0; k < r->entries[i].n_refs; k++) {
-            if (r->entries[i].refs[k].role == REF_CORRECTS) {
-                next = index_of(r, &r->entries[i].refs[k]);
+            const struct event_ref *ref = &r->entries[i].refs[k];
+            if (fold_ref_of_slot(ref)) {
+                next = member_index_of(r, &ref->log, ref->seq);
             }
         }
         if (next == FOLD_NONE) {
@@ -296,7 +478,8 @@ member_order_step(const struct member_row *r, const struct member_order *o, size
     const struct member_entry *e = member_order_at(r, o, i);
     uint32_t other = FOLD_NONE;
     for (uint8_t k = 0; k < e->n_refs; k++) {
-        uint32_t target = e->refs[k].role == REF_CORRECTS ? FOLD_NONE : index_of(r, &e->refs[k]);
+        const struct event_ref *ref = &e->refs[k];
+        uint32_t target = fold_ref_of_slot(ref) ? FOLD_NONE : member_index_of(r, &ref->log, ref->seq);
         other = target == FOLD_NONE ? other : member_slot_of(r, target);
     }
     (void)member_step(f, e, (uint32_t)(o->keys[i] >> 16 & 0xffff), other);

@@ -7,7 +7,18 @@
 struct member_fold {
     struct member_state s;
     uint32_t request; /* slot of the open request */
+    uint8_t n_held;
+    struct member_owed held[CURRENCIES_OWED_MAX]; /* by currency, in the order in which they came in; s.shares in all */
 };
+
+/* Shares and money by currency (member_shares.c). */
+struct member_owed *member_money_find(struct member_owed *list, size_t n, const char *currency);
+/* There is room: CURRENCIES_OWED_MAX, or member_money_fits. */
+void member_money_add(struct member_owed *list, uint8_t *n, const char *currency, uint64_t shares, int64_t minor);
+/* Whether so much more can be held or owed: the bounds of §10 count both together, so that leaving is always possible. */
+bool member_money_fits(struct member_fold *f, const char *currency, uint64_t shares, int64_t minor);
+/* The most of one currency: SHARES_HELD_MAX at SHARE_PRICE_MINOR_MAX. */
+#define MEMBER_MINOR_MAX INT64_C(1000000000000000000)
 
 extern const struct fold_rules member_rules;
 
@@ -17,7 +28,10 @@ enum void_reason member_step(struct member_fold *f, const struct member_entry *e
 
 /* Index of the first event of the slot of a valid entry. */
 uint32_t member_slot_of(const struct member_row *r, uint32_t i);
-/* The applied entries of a row in the order of the fold. */
+/* Index of the entry at the position; FOLD_NONE if there is none. */
+uint32_t member_index_of(const struct member_row *r, const struct log_id *log, uint64_t seq);
+bool member_entry_brings_shares(const struct member_entry *e); /* 34, 35 */
+/* The applied entries of a row in the order of the fold, cancellations among them. */
 struct member_order {
     size_t n;
     uint64_t keys[MEMBER_ENTRIES_MAX];

@@ -9,6 +9,7 @@
 
 #include "node/rules/row.h"
 
+/* Of the rows that have had one layout so far; member rows have their own. */
 enum { ROW_VERSION = 1 };
 
 /* before: the entry before, NULL for the first. */

@@ -115,15 +115,15 @@ ref_chain_fits(const struct event_ref *r)
 static bool
 ref_shape_ok(const struct member_entry *e)
 {
-    bool role[5] = {false};
+    bool role[10] = {false};
     for (int k = 0; k < e->n_refs; k++) {
         if (role[e->refs[k].role]) {
             return false;
         }
         role[e->refs[k].role] = true;
     }
-    if (e->kind == KIND_APPLICATION_REFUSED) {
-        return role[3];
+    if (e->kind == KIND_APPLICATION_REFUSED || e->kind == KIND_ENTRY_CANCELLED) {
+        return role[e->kind == KIND_ENTRY_CANCELLED ? 9 : 3];
     }
     return (e->kind != KIND_WITHDRAWAL_GRANTED && e->kind != KIND_WITHDRAWAL_REFUSED) || role[4];
 }
@@ -166,19 +166,126 @@ static size_t
 ref_slot(const struct test_case *c, size_t i)
 {
     for (int k = 0; k < c->ev[i].e.n_refs; k++) {
-        if (c->ev[i].e.refs[k].role == 2) {
+        if (c->ev[i].e.refs[k].role == 2 || c->ev[i].e.refs[k].role == 9) {
             return ref_slot(c, (size_t)ref_find(c, &c->ev[i].e.refs[k]));
         }
     }
     return i;
 }
 
-struct ref_state {
-    char at; /* n applied: a, r, m, l, d(eceased) */
-    int category, type;
+enum { CURRENCIES = 5, PEOPLE = 3, PURPOSES = 3 };
+static const char currencies[CURRENCIES][4] = {"EUR", "SEK", "HUF", "CHF", "PLN"};
+
+struct ref_money {
     uint64_t shares;
-    int request; /* slot, or −1 */
+    int64_t minor;
 };
+
+struct ref_state {
+    char at; /* n applied: a, r, m, l, d(eceased), x = merged */
+    int category, type;
+    struct ref_money held[CURRENCIES], owed[CURRENCIES];
+    int request; /* slot, or −1 */
+    bool represents[PEOPLE], consent[PURPOSES];
+};
+
+static size_t
+ref_currency(const struct member_entry *e)
+{
+    size_t i = 0;
+    while (i < CURRENCIES && memcmp(currencies[i], e->currency, 4) != 0) {
+        i++;
+    }
+    return i;
+}
+
+/* Shares, in all currencies, and in how many: held and owed together, with so much more. */
+static bool
+ref_fits(const struct ref_state *s, size_t currency, uint64_t shares, int64_t minor)
+{
+    uint64_t all = shares;
+    int n = 0;
+    for (size_t i = 0; i < CURRENCIES; i++) {
+        all += s->held[i].shares + s->owed[i].shares;
+        n += s->held[i].shares + s->owed[i].shares > 0 || i == currency;
+    }
+    return all <= 1000000000 && n <= 4 &&
+           s->held[currency].minor + s->owed[currency].minor + minor <= INT64_C(1000000000000000000);
+}
+
+static void
+ref_add(struct ref_money *m, uint64_t shares, int64_t minor)
+{
+    m->shares += shares;
+    m->minor += minor;
+}
+
+static void
+ref_leave(struct ref_state *s, char to)
+{
+    for (size_t i = 0; i < CURRENCIES; i++) {
+        if (to != 'x') {
+            ref_add(&s->owed[i], s->held[i].shares, s->held[i].minor);
+        }
+        s->held[i] = (struct ref_money){0};
+    }
+    s->request = -1;
+    s->at = to;
+}
+
+/* Kinds 44 to 50. */
+static int
+ref_step_more(struct ref_state *s, const struct member_entry *e, int not_member)
+{
+    if (e->kind == 44) {
+        struct ref_money *owed = &s->owed[ref_currency(e)];
+        if (s->at != 'l' && s->at != 'd') {
+            return s->at == 'm' ? VOID_ALREADY_MEMBER : VOID_NOT_MEMBER;
+        }
+        if (e->shares > owed->shares || e->amount_minor > owed->minor) {
+            return VOID_OWED;
+        }
+        ref_add(owed, -e->shares, -e->amount_minor);
+        owed->minor = owed->shares == 0 ? 0 : owed->minor;
+        return 0;
+    }
+    if (s->at == 'n') {
+        return VOID_NOT_MEMBER;
+    }
+    if (e->kind == 47) {
+        ref_leave(s, 'x');
+        return 0;
+    }
+    if (e->kind == 48) {
+        if (e->shares == 0) {
+            return 0;
+        }
+        if (!e->owed && s->at != 'm') {
+            return not_member;
+        }
+        if (!ref_fits(s, ref_currency(e), e->shares, e->amount_minor)) {
+            return VOID_SHARES;
+        }
+        ref_add(e->owed ? &s->owed[ref_currency(e)] : &s->held[ref_currency(e)], e->shares, e->amount_minor);
+        return 0;
+    }
+    if (s->at == 'd' && e->kind != 46) {
+        return VOID_DECEASED;
+    }
+    bool *has = e->kind <= 46 ? &s->represents[e->other.b[0]] : &s->consent[e->purpose - 1];
+    if (e->kind <= 46 && s->type != 2) {
+        return VOID_NOT_LEGAL;
+    }
+    bool begins = e->kind == 45 || e->kind == 49;
+    if (*has == begins) {
+        return e->kind == 45   ? VOID_REPRESENTS
+               : e->kind == 46 ? VOID_REPRESENTS_NOT
+               : e->kind == 49 ? VOID_CONSENT_GIVEN
+                               : VOID_CONSENT_NOT_GIVEN;
+    }
+    *has = begins;
+    return 0;
+}
 
 /* The table of §10: 0 or the reason why it is impossible. */
 static int
@@ -186,6 +293,12 @@ ref_step(struct ref_state *s, const struct member_entry *e, size_t slot, int req
 {
     bool member = s->at == 'm';
     int not_member = s->at == 'd' ? VOID_DECEASED : s->at == 'l' ? VOID_LEFT : VOID_NOT_MEMBER;
+    if (s->at == 'x') {
+        return VOID_MERGED;
+    }
+    if (e->kind >= 44) {
+        return ref_step_more(s, e, not_member);
+    }
     if (e->kind == 32 || e->kind == 34) {
         if (s->at == 'd') {
             return VOID_DECEASED;
@@ -196,10 +309,15 @@ ref_step(struct ref_state *s, const struct member_entry *e, size_t slot, int req
         if (e->kind == 32 && s->at == 'a') {
             return VOID_ALREADY_APPLIED;
         }
+        if (e->kind == 34) {
+            if (!ref_fits(s, ref_currency(e), e->shares, (int64_t)e->shares * e->share_price_minor)) {
+                return VOID_SHARES;
+            }
+            ref_add(&s->held[ref_currency(e)], e->shares, (int64_t)e->shares * e->share_price_minor);
+        }
         s->at = e->kind == 32 ? 'a' : 'm';
         s->category = e->category;
         s->type = e->person_type;
-        s->shares = e->shares;
         return 0;
     }
     if (e->kind == 33) {
@@ -217,10 +335,10 @@ ref_step(struct ref_state *s, const struct member_entry *e, size_t slot, int req
     }
     switch (e->kind) {
     case 35:
-        if (s->shares + e->shares > 1000000000) {
+        if (!ref_fits(s, ref_currency(e), e->shares, (int64_t)e->shares * e->share_price_minor)) {
             return VOID_SHARES;
         }
-        s->shares += e->shares;
+        ref_add(&s->held[ref_currency(e)], e->shares, (int64_t)e->shares * e->share_price_minor);
         return 0;
     case 36:
         if (s->category == e->category) {
@@ -246,12 +364,11 @@ ref_step(struct ref_state *s, const struct member_entry *e, size_t slot, int req
             return VOID_REFERENCE;
         }
         s->request = -1;
-        s->at = e->kind == 39 ? 'l' : 'm';
+        if (e->kind == 39) {
+            ref_leave(s, 'l');
+        }
         return 0;
-    default:
-        s->request = -1;
-        s->at = e->kind == 43 ? 'd' : 'l';
-        return 0;
+    default: ref_leave(s, e->kind == 43 ? 'd' : 'l'); return 0;
     }
 }
 
@@ -291,7 +408,7 @@ ref_fold(const struct test_case *c, const bool *set, int *result)
                 request = (int)ref_slot(c, (size_t)ref_find(c, &e->refs[m]));
             }
         }
-        result[order[k]] = ref_step(&s, e, slot[k], request);
+        result[order[k]] = e->kind == KIND_ENTRY_CANCELLED ? 0 : ref_step(&s, e, slot[k], request);
     }
 }
 
@@ -316,7 +433,11 @@ ref_refs(const struct test_case *c, const struct reference *r, size_t i)
     for (int k = 0; k < e->n_refs; k++) {
         int t = ref_find(c, &e->refs[k]);
         uint16_t kind = e->refs[k].role == 2 ? e->kind : e->refs[k].role == 3 ? 32 : 38;
-        if (t < 0 || !ref_chain_fits(&e->refs[k]) || r->outcome[t] != OUTCOME_APPLIED || c->ev[t].e.kind != kind) {
+        if (t < 0 || !ref_chain_fits(&e->refs[k]) || r->outcome[t] != OUTCOME_APPLIED) {
+            return OUTCOME_VOID;
+        }
+        bool fits = e->refs[k].role == 9 ? c->ev[t].e.kind != KIND_ENTRY_CANCELLED : c->ev[t].e.kind == kind;
+        if (!fits) {
             return OUTCOME_VOID;
         }
     }
@@ -330,7 +451,7 @@ ref_judge(const struct test_case *c, struct reference *r, size_t i)
         return;
     }
     const struct member_entry *e = &c->ev[i].e;
-    bool s[EVENTS] = {false}, unknown = e->kind > 43, waiting = false;
+    bool s[EVENTS] = {false}, unknown = e->kind > 51, waiting = false;
     for (size_t j = 0; j < c->n; j++) {
         if (r->past[i][j]) {
             ref_judge(c, r, j);
@@ -439,8 +560,28 @@ draw_ref(struct test_case *c, enum ref_role role, uint16_t kind)
 static uint16_t
 draw_kind(struct test_case *c)
 {
-    static const uint16_t kinds[] = {32, 32, 33, 34, 34, 34, 35, 35, 36, 36, 37, 38, 38, 38, 39, 40, 41, 42, 43};
+    static const uint16_t kinds[] = {32, 32, 33, 34, 34, 34, 35, 35, 36, 36, 37, 38, 38, 38, 39, 40, 41, 42,
+                                     43, 41, 44, 44, 44, 45, 45, 46, 47, 48, 48, 49, 49, 50, 51, 51, 51, 51};
     return draw(c, 40) == 0 ? 63 : kinds[draw(c, ARRAY_LEN(kinds))];
+}
+
+/* What kinds 34, 35 and 44 to 50 have besides. */
+static void
+draw_fields(struct test_case *c, struct member_entry *e)
+{
+    bool price = e->kind == 34 || e->kind == 35;
+    if (price || e->kind == 44 || (e->kind == 48 && draw(c, 4) > 0)) {
+        e->shares = !price && draw(c, 40) == 0 ? 999999998 : 1 + draw(c, 5);
+        *(price ? &e->share_price_minor : &e->amount_minor) = price ? 3000 : (int64_t)e->shares * 1000 * draw(c, 4);
+        memcpy(e->currency, currencies[draw(c, 3) > 0 ? 0 : draw(c, CURRENCIES)], 4);
+        e->owed = e->kind == 48 && draw(c, 2) == 0;
+    }
+    e->has_other = e->kind >= 45 && e->kind <= 48;
+    e->other.b[0] = e->has_other ? (uint8_t)draw(c, PEOPLE) : 0;
+    if (e->kind == 49 || e->kind == 50) {
+        e->purpose = (uint16_t)(1 + draw(c, PURPOSES));
+        memcpy(e->text_version, e->kind == 49 && draw(c, 2) == 0 ? "v2" : "", 2);
+    }
 }
 
 static void
@@ -451,12 +592,15 @@ draw_event(struct test_case *c, size_t log)
     c->len[log] += 1 + draw(c, 2);
     e->at = world_at(log_byte[log], c->len[log]);
     e->kind = c->n == 0 && draw(c, 4) > 0 ? 34 : draw_kind(c);
+    e->kind = c->n == 0 && e->kind == KIND_ENTRY_CANCELLED ? 34 : e->kind;
     bool correction = c->n > 0 && draw(c, 4) == 0;
     if (correction) {
         size_t of = draw(c, (uint32_t)c->n);
         e->kind = c->ev[of].e.kind;
-        e->refs[e->n_refs++] =
-            draw(c, 20) == 0 ? draw_ref(c, REF_CORRECTS, e->kind) : world_ref(REF_CORRECTS, c->ev[of].e.at);
+        correction = e->kind != KIND_ENTRY_CANCELLED;
+        if (correction)
+            e->refs[e->n_refs++] =
+                draw(c, 20) == 0 ? draw_ref(c, REF_CORRECTS, e->kind) : world_ref(REF_CORRECTS, c->ev[of].e.at);
     }
     e->kind_version = e->kind == 63 ? 2 : 1;
     e->outcome = e->kind == 63 ? OUTCOME_UNKNOWN : OUTCOME_APPLIED;
@@ -470,10 +614,10 @@ draw_event(struct test_case *c, size_t log)
         e->category = (uint8_t)(1 + draw(c, 3));
         e->person_type = e->kind == 36 ? 0 : e->category == 3 ? (uint8_t)(1 + draw(c, 2)) : 1;
     }
-    if (e->kind == 34 || e->kind == 35) {
-        e->shares = 1 + draw(c, 5);
-        e->share_price_minor = 3000;
-        memcpy(e->currency, "EUR", 4);
+    draw_fields(c, e);
+    if (e->kind == KIND_ENTRY_CANCELLED && draw(c, 30) > 0) {
+        e->refs[e->n_refs++] =
+            draw(c, 3) > 0 ? world_ref(REF_CANCELS, c->ev[draw(c, (uint32_t)c->n)].e.at) : draw_ref(c, REF_CANCELS, 0);
     }
     uint8_t role = e->kind == 33 || e->kind == 34 ? 3 : e->kind == 39 || e->kind == 40 ? 4 : 0;
     if (c->n > 0 && role != 0 && (e->kind == 34 ? draw(c, 3) == 0 : draw(c, 30) > 0)) {
@@ -547,33 +691,87 @@ compare_with_reference(const struct test_case *c, const struct member_row *row)
     }
 }
 
-/* The views' sums must agree with the state at the end. */
+/* The views' sums and the lines of the share register must agree with the state at the end. */
 struct sums {
-    int64_t members, shares, minor, keys;
+    const char *currency; /* of the money */
+    int64_t members, keys, shares, minor, owed, repaid;
 };
 
 static int
 add_up(void *arg, const struct contribution *c)
 {
     struct sums *s = arg;
-    s->members += c->is_capital ? 0 : c->v[COUNT_MEMBERS];
-    s->keys += c->is_capital ? 0 : c->v[COUNT_RECORD_KEYS];
-    s->shares += c->is_capital ? c->v[CAPITAL_SHARES_IN] - c->v[CAPITAL_SHARES_OUT] : 0;
-    s->minor += c->is_capital ? c->v[CAPITAL_MINOR_IN] - c->v[CAPITAL_MINOR_OUT] : 0;
+    const int64_t *v = c->v;
+    if (!c->is_capital) {
+        s->members += v[COUNT_MEMBERS];
+        s->keys += v[COUNT_RECORD_KEYS];
+        return 0;
+    }
+    s->shares +=
+        v[CAPITAL_SHARES_IN] - v[CAPITAL_SHARES_OUT] + v[CAPITAL_SHARES_MERGED_IN] - v[CAPITAL_SHARES_MERGED_OUT];
+    if (strcmp(c->currency, s->currency) == 0) {
+        s->minor +=
+            v[CAPITAL_MINOR_IN] - v[CAPITAL_MINOR_OUT] + v[CAPITAL_MINOR_MERGED_IN] - v[CAPITAL_MINOR_MERGED_OUT];
+        s->owed += v[CAPITAL_MINOR_OUT] - v[CAPITAL_MINOR_REPAID] - v[CAPITAL_MINOR_FORGONE];
+        s->repaid += v[CAPITAL_MINOR_REPAID];
+    }
     return 0;
+}
+
+static void
+add_lines(const struct member_row *row, struct sums *sums)
+{
+    struct share_line l[CURRENCIES_OWED_MAX];
+    for (size_t i = 0; i < row->n; i++) {
+        if (!member_share_operation(row, &row->entries[i])) {
+            continue;
+        }
+        size_t n = member_share_lines(row, i, l, ARRAY_LEN(l));
+        assert_true(n > 0);
+        for (size_t k = 0; k < n; k++) {
+            bool same = strcmp(l[k].currency, sums->currency) == 0;
+            sums->shares += l[k].shares;
+            sums->minor += same ? l[k].minor : 0;
+            sums->repaid += same ? l[k].repaid_minor : 0;
+        }
+    }
+}
+
+/* What came to be owed by merging alone, which no view counts. */
+static int64_t
+owed_by_merging(const struct member_row *row, const char *currency)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < row->n; i++) {
+        const struct member_entry *e = &row->entries[i];
+        bool counts = e->outcome == OUTCOME_APPLIED && e->owed && strcmp(e->currency, currency) == 0;
+        sum += counts ? e->amount_minor : 0;
+    }
+    return sum;
 }
 
 static void
 check_views(const struct test_case *c, const struct member_row *row)
 {
     struct member_state s;
-    struct sums sums = {0};
     member_state_at(row, DATE_MAX, &s);
+    struct sums sums = {.currency = s.currency}, lines = {.currency = s.currency};
     assert_int_equal(member_contributions(row, add_up, &sums), 0);
+    add_lines(row, &lines);
     bool member = s.status == STATUS_MEMBER;
     if (sums.members != (member ? 1 : 0) || sums.keys != (member ? member_record_key(&row->subject) : 0) ||
         sums.shares != (int64_t)s.shares || sums.minor != s.capital_minor) {
         fail_case(c, "views do not agree with the state", row->n);
+    }
+    if (lines.shares != sums.shares || lines.minor != sums.minor || lines.repaid != sums.repaid) {
+        fail_case(c, "the share register does not agree with the views", row->n);
+    }
+    int64_t owed = 0;
+    for (uint8_t i = 0; i < s.n_owed; i++) {
+        owed += strcmp(s.owed[i].currency, s.currency) == 0 ? s.owed[i].amount_minor : 0;
+    }
+    if (s.status != STATUS_MERGED && sums.owed + owed_by_merging(row, s.currency) != owed) {
+        fail_case(c, "what is owed does not agree with the views", row->n);
     }
 }
 

@@ -519,10 +519,10 @@ contributions_follow_the_member_from_cell_to_cell(void **state)
     assert_int_equal(t.c[0].v[COUNT_RECORD_KEYS], key);
     assert_int_equal(t.c[1].v[CAPITAL_MINOR_IN], 6000);
     assert_string_equal(t.c[2].currency, "SEK");
-    assert_int_equal(t.c[3].v[COUNT_CHANGED_OUT], 1);
+    assert_int_equal(t.c[3].v[COUNT_RELOCATED_OUT], 1);
     assert_int_equal(t.c[3].v[COUNT_MEMBERS], -1);
     assert_memory_equal(&t.c[3].office, &f.office, sizeof(f.office));
-    assert_int_equal(t.c[4].v[COUNT_CHANGED_IN], 1);
+    assert_int_equal(t.c[4].v[COUNT_RELOCATED_IN], 1);
     assert_memory_equal(&t.c[4].office, &f.other_office, sizeof(f.office));
     assert_int_equal(t.c[5].v[COUNT_DECEASED], 1);
     assert_int_equal(t.c[5].v[COUNT_MEMBERS], -1);

@@ -1,0 +1,184 @@
+/* Shares and money: what is held and owed by currency, and the lines of the share register. docs/PROTOCOL.md §10. */
+#include "node/rules/member_step.h"
+
+struct member_owed *
+member_money_find(struct member_owed *list, size_t n, const char *currency)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(list[i].currency, currency, CURRENCY_MAX) == 0) {
+            return &list[i];
+        }
+    }
+    return NULL;
+}
+
+void
+member_money_add(struct member_owed *list, uint8_t *n, const char *currency, uint64_t shares, int64_t minor)
+{
+    struct member_owed *m = member_money_find(list, *n, currency);
+    if (m == NULL) {
+        m = &list[(*n)++];
+        memset(m, 0, sizeof(*m));
+        memcpy(m->currency, currency, CURRENCY_MAX);
+    }
+    m->shares += shares;
+    m->amount_minor += minor;
+}
+
+/* Adds one list to what is counted in sum; the minor units only of the currency. */
+static void
+count(const struct member_owed *list, size_t n, const char *currency, struct member_owed *sum)
+{
+    for (size_t i = 0; i < n; i++) {
+        sum->shares += list[i].shares;
+        if (memcmp(list[i].currency, currency, CURRENCY_MAX) == 0) {
+            sum->amount_minor += list[i].amount_minor;
+        }
+    }
+}
+
+bool
+member_money_fits(struct member_fold *f, const char *currency, uint64_t shares, int64_t minor)
+{
+    struct member_owed sum = {.shares = shares, .amount_minor = minor};
+    struct member_state *s = &f->s;
+    count(f->held, f->n_held, currency, &sum);
+    count(s->owed, s->n_owed, currency, &sum);
+    size_t currencies = s->n_owed;
+    for (uint8_t i = 0; i < f->n_held; i++) {
+        currencies += member_money_find(s->owed, s->n_owed, f->held[i].currency) == NULL;
+    }
+    currencies += member_money_find(s->owed, s->n_owed, currency) == NULL &&
+                  member_money_find(f->held, f->n_held, currency) == NULL;
+    return sum.shares <= SHARES_HELD_MAX && sum.amount_minor <= MEMBER_MINOR_MAX && currencies <= CURRENCIES_OWED_MAX;
+}
+
+bool
+member_entry_brings_shares(const struct member_entry *e)
+{
+    return e->kind == KIND_MEMBER_ADMITTED || e->kind == KIND_SHARES_SUBSCRIBED;
+}
+
+int64_t
+capital_shares(const int64_t *v)
+{
+    return v[CAPITAL_SHARES_IN] - v[CAPITAL_SHARES_OUT] + v[CAPITAL_SHARES_MERGED_IN] - v[CAPITAL_SHARES_MERGED_OUT];
+}
+
+int64_t
+capital_minor(const int64_t *v)
+{
+    return v[CAPITAL_MINOR_IN] - v[CAPITAL_MINOR_OUT] + v[CAPITAL_MINOR_MERGED_IN] - v[CAPITAL_MINOR_MERGED_OUT];
+}
+
+/* ---- the share register ---- */
+
+static bool
+moves_shares(uint16_t kind)
+{
+    switch (kind) {
+    case KIND_MEMBER_ADMITTED:
+    case KIND_SHARES_SUBSCRIBED:
+    case KIND_WITHDRAWAL_GRANTED:
+    case KIND_MEMBER_RESIGNED:
+    case KIND_MEMBER_EXCLUDED:
+    case KIND_MEMBER_DECEASED:
+    case KIND_SHARES_REPAID:
+    case KIND_MEMBER_MERGED:
+    case KIND_MEMBER_ABSORBED: return true;
+    default: return false;
+    }
+}
+
+bool
+member_share_operation(const struct member_row *r, const struct member_entry *e)
+{
+    if (e->outcome != OUTCOME_APPLIED && e->outcome != OUTCOME_REPLACED && e->outcome != OUTCOME_CONFLICT) {
+        return false;
+    }
+    if (e->kind != KIND_ENTRY_CANCELLED) {
+        return moves_shares(e->kind);
+    }
+    if (e->n_refs == 0) {
+        return false;
+    }
+    uint32_t target = member_index_of(r, &e->refs[0].log, e->refs[0].seq);
+    return target != FOLD_NONE && moves_shares(r->entries[target].kind);
+}
+
+static struct share_line
+line_of(const struct member_entry *e)
+{
+    struct share_line l = {.effective = e->effective, .stands = e->outcome == OUTCOME_APPLIED};
+    memcpy(l.currency, e->currency, sizeof(l.currency));
+    return l;
+}
+
+/* All that was held before the event goes, currency by currency. */
+static size_t
+lines_out(const struct member_entry *e, const struct member_fold *before, struct share_line *ret, size_t max)
+{
+    size_t n = 0;
+    for (; n < before->n_held && n < max; n++) {
+        const struct member_owed *h = &before->held[n];
+        ret[n] = line_of(e);
+        memcpy(ret[n].currency, h->currency, sizeof(ret[n].currency));
+        ret[n].shares = -(int64_t)h->shares;
+        ret[n].minor = -h->amount_minor;
+    }
+    return n;
+}
+
+/* before: the fold up to the event, which is an applied one. */
+static size_t
+lines_of(const struct member_entry *e, const struct member_fold *before, struct share_line *ret, size_t max)
+{
+    struct share_line l = line_of(e);
+    switch (e->kind) {
+    case KIND_MEMBER_ADMITTED:
+    case KIND_SHARES_SUBSCRIBED:
+        l.shares = (int64_t)e->shares;
+        l.minor = (int64_t)e->shares * e->share_price_minor;
+        break;
+    case KIND_SHARES_REPAID:
+        l.repaid_shares = (int64_t)e->shares;
+        l.repaid_minor = e->amount_minor;
+        break;
+    case KIND_MEMBER_ABSORBED:
+        l.shares = e->owed ? 0 : (int64_t)e->shares;
+        l.minor = e->owed ? 0 : e->amount_minor;
+        break;
+    case KIND_WITHDRAWAL_GRANTED:
+    case KIND_MEMBER_RESIGNED:
+    case KIND_MEMBER_EXCLUDED:
+    case KIND_MEMBER_DECEASED:
+    case KIND_MEMBER_MERGED:
+        if (before->n_held > 0) {
+            return lines_out(e, before, ret, max);
+        }
+        break;
+    default: break;
+    }
+    ret[0] = l;
+    return 1;
+}
+
+size_t
+member_share_lines(const struct member_row *r, size_t i, struct share_line *ret, size_t max)
+{
+    struct member_order o;
+    struct member_fold f;
+    if (max == 0) {
+        return 0;
+    }
+    member_order_of(r, &o);
+    member_fold_start(&f);
+    for (size_t k = 0; k < o.n && r->entries[i].outcome == OUTCOME_APPLIED; k++) {
+        if (member_order_at(r, &o, k) == &r->entries[i]) {
+            return lines_of(&r->entries[i], &f, ret, max);
+        }
+        member_order_step(r, &o, k, &f);
+    }
+    ret[0] = line_of(&r->entries[i]);
+    return 1;
+}
