@@ -66,3 +66,29 @@ escrow_capsule(const struct box_public *recovery, const struct unit_id *unit, co
     sodium_memzero(&content, sizeof(content));
     return rc;
 }
+
+int
+member_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
+                struct data_key *ret, struct err *err)
+{
+    struct data_key counting;
+    int rc = keyslots_first(txn, vault, member, CLASS_COUNTING, &counting, err);
+    if (rc != 0)
+        return rc;
+    counting_year_key(&counting, year, ret);
+    sodium_memzero(&counting, sizeof(counting));
+    return 0;
+}
+
+int
+member_pseudonym(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
+                 struct subject_id *ret, struct err *err)
+{
+    struct data_key key;
+    int rc = member_year_key(txn, vault, member, year, &key, err);
+    if (rc != 0)
+        return rc;
+    *ret = counting_pseudonym(&key);
+    sodium_memzero(&key, sizeof(key));
+    return 0;
+}

@@ -4,7 +4,7 @@
 #define SMARTNODE_COMMAND_KEYS_H
 
 #include "proto/person.h"
-#include "storage/vault.h"
+#include "storage/keyslots.h"
 
 /* Appends the class 15 capsule (use 2) that seals the keys that the slot has. The same arguments give the same bytes, at any time: the
  * header that commits to them is durable in the main environment before the vault has them, and a start makes them again from
@@ -18,5 +18,12 @@ int member_keys_capsule(const struct data_key *escrow, const struct unit_id *uni
 int escrow_capsule(const struct box_public *recovery, const struct unit_id *unit, const struct data_key *escrow,
                    void (*draw)(void *arg, uint8_t *out, size_t len), void *draw_arg, struct buf *out,
                    struct err *err) NODISCARD;
+
+/* Counting (§6): a member's year key, and the pseudonym that kind 112 has as its subject. One read of each environment, about 5 µs. Wipe the
+ * key. ERR_NOTFOUND: the counting key is gone, or never was. ERR_CORRUPT: its slot does not open. */
+int member_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
+                    struct data_key *ret, struct err *err) NODISCARD;
+int member_pseudonym(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
+                     struct subject_id *ret, struct err *err) NODISCARD;
 
 #endif
