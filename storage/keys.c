@@ -22,6 +22,7 @@ static const struct {
     [TABLE_PEERS] = {"peers", DB_MAIN, 0},
     [TABLE_CHANGES] = {"changes", DB_MAIN, 0},
     [TABLE_CHANGES_UPTO] = {"changes-upto", DB_MAIN, 0},
+    [TABLE_UNCOUNTED] = {"uncounted", DB_MAIN, 0},
     [TABLE_MEMBERS] = {"members", DB_MAIN, 1},
     [TABLE_OFFICES] = {"offices", DB_MAIN, 2},
     [TABLE_UNITS] = {"units", DB_MAIN, 3},
@@ -197,6 +198,21 @@ key_share_op(uint8_t out[KEY_SHARE_OP], const struct unit_id *unit, uint32_t dep
     be32_put(p, depth);
     p = put(p + 4, log->b, sizeof(log->b));
     be64_put(p, seq);
+}
+
+void
+key_entity(uint8_t out[KEY_ENTITY], const struct subject_id *subject, const struct unit_id *unit)
+{
+    put(put(out, subject->b, sizeof(subject->b)), unit->b, sizeof(unit->b));
+}
+
+void
+key_conflict(uint8_t out[KEY_CONFLICT], enum entity_type type, const struct subject_id *subject,
+             const struct unit_id *unit, const struct log_id *log, uint64_t seq)
+{
+    out[0] = (uint8_t)type;
+    key_entity(out + 1, subject, unit);
+    key_position(out + 1 + KEY_ENTITY, log, seq);
 }
 
 void

@@ -18,7 +18,7 @@ enum table {
     TABLE_RUNS,      /* log no u32 ‖ seq of the run's last event u64 → run: see evlog.h */
     TABLE_CAPSULES,  /* log no u32 ‖ seq u64 ‖ index u8 → capsule bytes (never class 15) */
     TABLE_EVIDENCE,  /* log id 32 ‖ n u8 → encoded Evidence message */
-    TABLE_WAITING, /* log id 32 ‖ seq u64 of the missing target ‖ log no u32 ‖ seq u64 of who waits → entity key */
+    TABLE_WAITING, /* log id 32 ‖ seq u64 of the missing target ‖ log no u32 ‖ seq u64 of who waits → entity type ‖ entity key */
     TABLE_KEYSLOTS,     /* subject 16 ‖ generation u32 → vault slot u64 */
     TABLE_IDEMPOTENCY,  /* hash 32 of (token, key) → request hash 32, status u16, log no u32, seq u64, recorded u64 */
     TABLE_IDEM_TIME,    /* recorded ms u64 ‖ hash 32 → nothing: expiry order */
@@ -26,13 +26,14 @@ enum table {
     TABLE_PEERS,        /* unit id 32 → pinned card and operator's settings */
     TABLE_CHANGES,      /* number of the chunk's last event u64 → chunk of the list of changes: see changes.h */
     TABLE_CHANGES_UPTO, /* log no u32 → seq u64 up to which the log is listed */
+    TABLE_UNCOUNTED, /* month u16 → nothing: invoices of the own unit changed there since its people were counted */
     /* main: replicated state, the same on every node with the same events; numbers of docs/PROTOCOL.md §13 */
     TABLE_MEMBERS,    /* subject 16 ‖ unit id 32 → member row (node/rules/member.h) */
     TABLE_OFFICES,    /* unit id 32 ‖ office id 16 → office row */
     TABLE_UNITS,      /* unit id 32 → unit row */
     TABLE_COUNTS,     /* unit id 32 ‖ period 5 ‖ office 16 ‖ category u8 ‖ person type u8 → counters */
     TABLE_VOIDS,      /* log id 32 ‖ seq u64 → reason u8 */
-    TABLE_CONFLICTS,  /* entity key ‖ log id 32 ‖ seq u64 → reason u8 */
+    TABLE_CONFLICTS,  /* entity type u8 ‖ subject 16 ‖ unit id 32 ‖ log id 32 ‖ seq u64 → reason u8 */
     TABLE_CAPITAL,    /* unit id 32 ‖ period 5 ‖ currency 3 → counters */
     TABLE_ACTIVITIES, /* unit id 32 ‖ activity id 16 → activity row (node/rules/activity.h) */
     TABLE_INVOICES,   /* unit id 32 ‖ invoice id 16 (begins with its month) → invoice row */
@@ -50,6 +51,16 @@ enum table {
     TABLE_KEY_CAPSULES, /* log id 32 ‖ seq u64 ‖ index u8 → capsule bytes of class 15 */
     TABLE_LINKS,        /* activity or invoice 16 → wrapped member 16 ‖ flags u8 */
     TABLE_COUNT_ALL,
+};
+
+/* What an entity is, in keys of conflicts (replicated: never renumbered) and in rows of the waiting index: ids of different types never meet. */
+enum entity_type {
+    ENTITY_MEMBER = 1,
+    ENTITY_OFFICE = 2,
+    ENTITY_UNIT = 3,
+    ENTITY_LOG = 4, /* waiting index alone */
+    ENTITY_ACTIVITY = 5,
+    ENTITY_INVOICE = 6,
 };
 
 /* Replicated state tables and their number in fingerprints; 0 for the others. */
@@ -74,6 +85,9 @@ enum {
     KEY_PERIOD_ROW = 34,
     KEY_POSITION = 40,
     KEY_WAITING = 40 + 12,
+    KEY_ENTITY = 48,
+    KEY_CONFLICT = 1 + KEY_ENTITY + KEY_POSITION,
+    KEY_UNCOUNTED = 2,
     KEY_MAX = 128,
 };
 
@@ -102,6 +116,10 @@ void key_people(uint8_t out[KEY_PEOPLE], const struct unit_id *unit, enum period
                 uint8_t set, const struct office_id *office, uint16_t sector, bool culture, const char currency[4]);
 void key_share_op(uint8_t out[KEY_SHARE_OP], const struct unit_id *unit, uint32_t depth, const struct log_id *log,
                   uint64_t seq);
+/* Entity key: subject (zeros for a unit) ‖ unit. */
+void key_entity(uint8_t out[KEY_ENTITY], const struct subject_id *subject, const struct unit_id *unit);
+void key_conflict(uint8_t out[KEY_CONFLICT], enum entity_type type, const struct subject_id *subject,
+                  const struct unit_id *unit, const struct log_id *log, uint64_t seq);
 void key_period_row(uint8_t out[KEY_PERIOD_ROW], const struct unit_id *unit, uint16_t year);
 
 #endif

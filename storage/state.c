@@ -51,7 +51,15 @@ key_max_of(enum table t)
     case TABLE_UNITS: return HASH_BYTES;
     case TABLE_COUNTS: return KEY_COUNTS;
     case TABLE_VOIDS: return KEY_POSITION;
+    case TABLE_CONFLICTS: return KEY_CONFLICT;
     case TABLE_CAPITAL: return KEY_CAPITAL;
+    case TABLE_ACTIVITIES: return KEY_ACTIVITY;
+    case TABLE_INVOICES: return KEY_INVOICE;
+    case TABLE_ACTIVE: return KEY_ACTIVE;
+    case TABLE_WORK: return KEY_WORK;
+    case TABLE_PEOPLE: return KEY_PEOPLE;
+    case TABLE_SHARE_OPS: return KEY_SHARE_OP;
+    case TABLE_PERIODS: return KEY_PERIOD_ROW;
     default: return KEY_MAX;
     }
 }

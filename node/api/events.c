@@ -2,7 +2,7 @@
  * opened. */
 #include "node/api/request.h"
 
-enum { CURSOR_TEXT_MAX = 32, CONFLICT_KEY_BYTES = KEY_MEMBER + KEY_POSITION };
+enum { CURSOR_TEXT_MAX = 32 };
 
 static void
 put_facets(struct json_out *j, const struct event_payload *p)
@@ -378,6 +378,19 @@ get_receipt(struct request *r, struct err *err)
     return rc;
 }
 
+static const char *
+entity_text(uint8_t type)
+{
+    switch (type) {
+    case ENTITY_MEMBER: return "member";
+    case ENTITY_OFFICE: return "office";
+    case ENTITY_UNIT: return "unit";
+    case ENTITY_ACTIVITY: return "activity";
+    case ENTITY_INVOICE: return "invoice";
+    default: return "unknown";
+    }
+}
+
 static void
 put_conflict(struct request *r, struct json_out *j, struct slice key, struct slice value)
 {
@@ -385,18 +398,17 @@ put_conflict(struct request *r, struct json_out *j, struct slice key, struct sli
     struct log_row log;
     char code[UNIT_CODE_MAX];
 
-    memcpy(at.log.b, key.data + KEY_MEMBER, HASH_BYTES);
-    at.seq = be64_get(key.data + KEY_MEMBER + HASH_BYTES);
+    const uint8_t *position = key.data + 1 + KEY_ENTITY;
+    memcpy(at.log.b, position, HASH_BYTES);
+    at.seq = be64_get(position + HASH_BYTES);
     json_open(j, '{');
     put_position(j, &at);
     if (evlog_find(r->txn, &at.log, &log, NULL) == 0) {
-        /* A member's key ends in the unit, an office's begins with it. */
-        bool member = memcmp(key.data + ID_BYTES, log.unit.b, HASH_BYTES) == 0;
         unit_code_of(r, &log.unit, code);
         json_put_text(j, "unit", code);
-        json_put_text(j, "entity", member ? "member" : "office");
-        json_put_hex(j, "id", member ? key.data : key.data + HASH_BYTES, ID_BYTES);
     }
+    json_put_text(j, "entity", entity_text(key.data[0]));
+    json_put_hex(j, "id", key.data + 1, ID_BYTES);
     json_put_text(j, "reason", void_reason_text(value.len == 1 ? (enum void_reason)value.data[0] : VOID_NONE));
     json_close(j, '}');
 }
@@ -404,7 +416,7 @@ put_conflict(struct request *r, struct json_out *j, struct slice key, struct sli
 int
 get_conflicts(struct request *r, struct err *err)
 {
-    uint8_t from[CONFLICT_KEY_BYTES] = {0};
+    uint8_t from[KEY_CONFLICT] = {0};
     struct db_cursor *c = NULL;
     struct slice key = {0}, value;
     size_t limit = 0, n = 0;
@@ -429,7 +441,7 @@ get_conflicts(struct request *r, struct err *err)
         rc = db_cursor_next(c, &key, &value, err);
     }
     while (rc == 0 && n < limit) {
-        if (key.len == CONFLICT_KEY_BYTES) {
+        if (key.len == KEY_CONFLICT) {
             put_conflict(r, &j, key, value);
             memcpy(from, key.data, sizeof(from));
             n++;

@@ -1,4 +1,4 @@
-/* Order of the logs and dispatch of events. See apply.h. What an event does to its entity: entity.c; who waits: waiting.c.
+/* Order of the logs. See apply.h. What an event does: event.c; who waits: waiting.c.
  *
  *   log row: depth 0 --predecessors applied--> depth ≥ 1, in the dag --events--> applied_seq = min(head, stands_to)
  *
@@ -8,7 +8,7 @@
 
 #include "node/apply/apply_private.h"
 
-enum { LOGS_MAX = DAG_LOGS_MAX, MISSING_MAX = 1 << 24, KIND_PLACES_MIN = 16, KIND_PLACES_MAX = 31 };
+enum { LOGS_MAX = DAG_LOGS_MAX, MISSING_MAX = 1 << 24 };
 
 /* ---- loading ---- */
 
@@ -132,8 +132,10 @@ apply_free(struct apply **ret)
     free(a->waiters);
     free(a->queue.v);
     free(a->pending);
-    free(a->before.v);
-    free(a->after.v);
+    for (size_t i = 0; i < VIEWS_N; i++) {
+        free(a->before[i].v);
+        free(a->after[i].v);
+    }
     free(a->marks_before.v);
     free(a->marks_after.v);
     buf_free(&a->bytes);
@@ -152,12 +154,17 @@ apply_reset(struct apply *a, struct err *err)
 }
 
 void
+apply_own_unit(struct apply *a, const struct unit_id *unit)
+{
+    a->own = *unit;
+    a->has_own = true;
+}
+
+void
 apply_world(struct apply *a, struct db_txn *txn, struct member_world *ret)
 {
     a->txn = txn;
-    a->world_error.code = ERR_NONE;
-    *ret = (struct member_world){
-        .dag = a->dag, .arg = a, .chain_at = entity_chain_at, .office_known = entity_office_known};
+    *ret = entity_world(a);
 }
 
 struct apply_stats
@@ -166,136 +173,7 @@ apply_stats(const struct apply *a)
     return a->stats;
 }
 
-/* ---- one event ---- */
-
-struct event {
-    struct position at;
-    const struct unit_id *unit;
-    struct event_header header;
-    struct slice payload;
-    enum outcome outcome;
-    enum void_reason reason;
-    bool halt; /* the log cannot go on with this program */
-};
-
-/* Void, and of no entity's row. */
-static int
-event_void(struct apply *a, struct event *e, enum void_reason reason, struct err *err)
-{
-    uint8_t key[KEY_POSITION], value = (uint8_t)reason;
-    key_position(key, &e->at.log, e->at.seq);
-    e->outcome = OUTCOME_VOID;
-    e->reason = reason;
-    return state_put(a->state, TABLE_VOIDS, slice_of(key, sizeof(key)), slice_of(&value, 1), err);
-}
-
-static bool
-is_member_kind(uint16_t kind)
-{
-    return kind >= 32 && kind <= 63;
-}
-
-static bool
-is_office_kind(uint16_t kind)
-{
-    return kind >= KIND_OFFICE_OPENED && kind <= KIND_OFFICE_CLOSED;
-}
-
-/* A kind or version without effect in this program (§9). The kind says what its subject is (§10), also if it is not known. */
-static int
-event_unknown(struct apply *a, struct event *e, struct err *err)
-{
-    struct event_common c;
-    int rc = event_common_decode(e->payload, &c, err);
-    if (rc == ERR_INVALID || (rc == 0 && event_kind_own(e->header.kind, e->header.kind_version) && c.has_subject_unit))
-        return event_void(a, e, VOID_MALFORMED, err);
-    if (rc != 0 || !e->header.must_understand)
-        return rc;
-    if (!c.has_subject) {
-        e->halt = true;
-        return 0;
-    }
-    /* What a unit says of another's member is no part of that member's row, or one unit could hold up, or fill, another's rows. */
-    if (c.has_subject_unit && !TYPE_EQ(&c.subject_unit, e->unit))
-        return 0;
-    struct entity entity = {.type = ENTITY_MEMBER, .unit = *e->unit, .subject = c.subject};
-    if (e->header.kind < KIND_PLACES_MIN || e->header.kind > KIND_PLACES_MAX) {
-        struct member_entry entry;
-        if (!member_entry_unknown(&e->at, &e->header, &c, &entry))
-            return 0;
-        return entity_member(a, &entity, &entry, &e->outcome, &e->reason, err);
-    }
-    struct place_entry entry = {.at = e->at,
-                                .kind = e->header.kind,
-                                .kind_version = e->header.kind_version,
-                                .effective = c.effective,
-                                .outcome = OUTCOME_UNKNOWN};
-    entity.type = ENTITY_OFFICE;
-    return entity_place(a, &entity, &entry, &e->outcome, &e->reason, err);
-}
-
-static int
-event_place(struct apply *a, struct event *e, const struct event_payload *p, struct err *err)
-{
-    struct place_entry entry;
-    struct entity entity = {.type = ENTITY_UNIT, .unit = *e->unit};
-    if (p->kind != KIND_UNIT_DESCRIBED) {
-        entity.type = ENTITY_OFFICE;
-        entity.subject = p->common.subject;
-    }
-    place_entry_from_event(&e->at, &e->header, p, &entry);
-    return entity_place(a, &entity, &entry, &e->outcome, &e->reason, err);
-}
-
-static int
-event_known(struct apply *a, struct event *e, struct err *err)
-{
-    struct event_payload p;
-    int rc = event_payload_decode(e->header.kind, e->header.kind_version, e->payload, &p, err);
-    if (rc == ERR_INVALID && e->at.seq > 1)
-        return event_void(a, e, VOID_MALFORMED, err);
-    if (rc != 0)
-        return rc == ERR_NOMEM ? rc : err_set(err, ERR_CORRUPT, "an event does not read");
-    if (p.kind == KIND_LOG_OPENED)
-        return entity_unit_code(a, e->unit, p.log_opened.unit_code, err);
-    if (is_member_kind(p.kind)) {
-        struct member_entry entry;
-        struct entity entity = {.type = ENTITY_MEMBER, .unit = *e->unit, .subject = p.common.subject};
-        member_entry_from_event(&e->at, &e->header, &p, &entry);
-        return entity_member(a, &entity, &entry, &e->outcome, &e->reason, err);
-    }
-    if (p.kind == KIND_UNIT_DESCRIBED || is_office_kind(p.kind))
-        return event_place(a, e, &p, err);
-    return 0; /* escrow.opened: the vault's */
-}
-
-static int
-event_apply(struct apply *a, struct event *e, const struct log_row *row, uint64_t seq, struct slice header,
-            struct slice payload, struct err *err)
-{
-    e->at = (struct position){row->id, seq};
-    e->unit = &row->unit;
-    e->payload = payload;
-    e->outcome = OUTCOME_APPLIED;
-    e->reason = VOID_NONE;
-    e->halt = false;
-    int rc = event_header_decode(header, &e->header, err);
-    if (rc != 0 || e->header.seq != seq || (seq == 1 && e->header.kind != KIND_LOG_OPENED))
-        return err_set(err, ERR_CORRUPT, "the header of an event does not read");
-    if (seq > 1 && e->header.kind == KIND_LOG_OPENED)
-        rc = event_void(a, e, VOID_KIND, err);
-    else if (payload.len == 0)
-        e->halt = true; /* dropped: a later version's (§4) */
-    else if (event_kind_known(e->header.kind, e->header.kind_version))
-        rc = event_known(a, e, err);
-    else
-        rc = event_unknown(a, e, err);
-    if (rc == 0 && !e->halt) {
-        a->stats.applied++;
-        a->stats.void_events += e->outcome == OUTCOME_VOID;
-    }
-    return rc;
-}
+/* ---- one log ---- */
 
 static int
 wrap_event(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct err *err)
@@ -303,8 +181,6 @@ wrap_event(struct db_txn *txn, const struct log_row *row, uint64_t seq, struct e
     char text[LOG_TEXT_MAX];
     return err_wrap(err, "apply %s seq %llu", check_log_text(txn, row, text), (unsigned long long)seq);
 }
-
-/* ---- one log ---- */
 
 /* A predecessor that keeps the log waiting. */
 static int

@@ -25,6 +25,10 @@ struct apply_stats {
 int apply_new(struct db *db, struct state *state, struct apply **ret, struct err *err) NODISCARD;
 void apply_free(struct apply **a);
 
+/* Names the unit whose node this is: from then on each month in which its invoices change goes into TABLE_UNCOUNTED, which the caller
+ * empties as it counts their people (docs/STORAGE.md). Without it nothing goes there. A rebuild adds nothing. */
+void apply_own_unit(struct apply *a, const struct unit_id *unit);
+
 /* In a write transaction to which `state` is attached: applies log_no as far as it can, and every log that waited for it.
  * log_no 0: only what is due, as after a start or *ret_more. Stops after max_events (0 = no limit) with *ret_more = true: what is
  * left goes first in the next call, whatever log it names. Any error is one of storage or memory and names unit, log and seq:

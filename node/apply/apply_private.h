@@ -1,23 +1,24 @@
-/* What the sources of this room share: the state of an apply, order of logs (apply.c), changes of entities (entity.c, views.c),
- * the waiting index (waiting.c), root statements (standing.c). Not for other rooms. */
+/* What the sources of this room share: the state of an apply, order of logs (apply.c), changes of entities (event.c, entity.c,
+ * entity_work.c, views.c), the waiting index (waiting.c), root statements (standing.c). Not for other rooms. */
 #ifndef SMARTNODE_APPLY_PRIVATE_H
 #define SMARTNODE_APPLY_PRIVATE_H
 
 #include "node/apply/apply.h"
+#include "node/rules/counting.h"
+#include "node/rules/invoice.h"
 #include "proto/base/map.h"
 #include "storage/changes.h"
 
 /* Decoded office rows kept for office_known, which every admission asks. Direct-mapped. */
 enum { OFFICE_CACHE = 256, CHAINS_KEPT = 16 };
 
-/* Value of a row of TABLE_WAITING: one of these, then the entity key (none for a log). */
-enum entity_type { ENTITY_MEMBER = 1, ENTITY_OFFICE = 2, ENTITY_UNIT = 3, ENTITY_LOG = 4 };
-enum { ENTITY_KEY = 48, KEY_CONFLICT = ENTITY_KEY + KEY_POSITION, WAITING_VALUE_MAX = 1 + ENTITY_KEY };
+/* Value of a row of TABLE_WAITING: an entity type, then the entity key (none for a log). */
+enum { WAITING_VALUE_MAX = 1 + KEY_ENTITY };
 
 struct entity {
     enum entity_type type;
     struct unit_id unit;
-    struct subject_id subject; /* member or office; zero for a unit */
+    struct subject_id subject; /* zero for a unit */
 };
 
 /* Rows of TABLE_CONFLICTS and TABLE_WAITING that an entity's row stands for. */
@@ -32,8 +33,16 @@ struct marks {
     size_t n, cap;
 };
 
-struct contributions {
-    struct contribution *v;
+/* What a row adds to the views, before and after a change, each in the row's own order. */
+enum view {
+    VIEW_COUNTS, /* struct contribution */
+    VIEW_SHARES, /* struct position: operations on shares */
+    VIEW_WORK,   /* struct work_contribution */
+    VIEW_PEOPLE, /* struct people_contribution */
+    VIEWS_N
+};
+struct list {
+    void *v;
     size_t n, cap;
 };
 
@@ -81,9 +90,27 @@ struct apply {
     struct office_slot offices[OFFICE_CACHE];
     struct evlog_chains chains[CHAINS_KEPT]; /* of runs that references point into */
     struct buf bytes;                        /* an encoded row */
-    struct contributions before, after;
+    struct list before[VIEWS_N], after[VIEWS_N];
     struct marks marks_before, marks_after;
+    struct activity_cell cells[ACTIVITY_CELLS_MAX]; /* of the event at hand */
+    struct period_figure figures[FIGURES_MAX];
+
+    bool has_own; /* see apply_own_unit */
+    struct unit_id own;
 };
+
+/* event.c: one event into the rows that it is about. */
+struct event {
+    struct position at;
+    const struct unit_id *unit;
+    struct event_header header;
+    struct slice payload;
+    enum outcome outcome;
+    enum void_reason reason;
+    bool halt; /* the log cannot go on with this program */
+};
+int event_apply(struct apply *a, struct event *e, const struct log_row *row, uint64_t seq, struct slice header,
+                struct slice payload, struct err *err) NODISCARD;
 
 /* entity.c */
 int entity_member(struct apply *a, const struct entity *e, const struct member_entry *add, enum outcome *ret,
@@ -96,11 +123,28 @@ void entity_office_cache_clear(struct apply *a);
 int entity_chain_at(void *arg, const struct position *at, struct chain_value *ret);
 bool entity_office_known(void *arg, const struct unit_id *unit, const struct office_id *office,
                          const struct position *at);
-void entity_key(const struct entity *e, uint8_t out[ENTITY_KEY]);
+struct member_world entity_world(struct apply *a);
+/* What office_known could not return. */
+int entity_world_failed(const struct apply *a, struct err *err) NODISCARD;
+
+/* entity_work.c. add: struct activity_entry or struct invoice_entry by the type of the entity, or NULL to fold again. */
+int entity_work(struct apply *a, const struct entity *e, const void *add, enum outcome *ret,
+                enum void_reason *ret_reason, struct err *err) NODISCARD;
+/* Kinds 112 and 256, decoded; the lists are read from the payload. */
+int entity_active(struct apply *a, const struct event *e, const struct event_payload *p, struct err *err) NODISCARD;
+int entity_period(struct apply *a, const struct event *e, const struct event_payload *p, struct err *err) NODISCARD;
+/* Something of the own unit may have gone: all its months are counted again. */
+int uncounted_all(struct apply *a, struct db_txn *txn, const struct unit_id *unit, struct err *err) NODISCARD;
 
 /* views.c: rows of views and of the two indices follow the difference of what a row stood for before and after. */
-int views_collect(const struct member_row *row, struct contributions *ret, struct err *err) NODISCARD;
-int views_apply(struct apply *a, const struct unit_id *unit, struct err *err) NODISCARD;
+/* Fill the lists of `ret` (before or after, VIEWS_N of them) that belong to the row. */
+int views_of_member(const struct member_row *row, struct list *ret, struct err *err) NODISCARD;
+int views_of_activity(const struct activity_row *row, struct list *ret, struct err *err) NODISCARD;
+int views_of_invoice(const struct invoice_row *row, struct list *ret, struct err *err) NODISCARD;
+/* month: all of the row that an event of this month can change; 0 = all. */
+int views_of_active(const struct active_row *row, uint16_t month, struct list *ret, struct err *err) NODISCARD;
+/* The rows of the view follow from before to after. e: what the row is about; NULL for people. */
+int views_apply(struct apply *a, enum view view, const struct entity *e, struct err *err) NODISCARD;
 int marks_add(struct apply *a, struct marks *m, const struct entity *e, const struct position *at, enum outcome outcome,
               enum void_reason reason, const struct event_ref *refs, size_t n_refs, struct err *err) NODISCARD;
 int marks_apply(struct apply *a, const struct entity *e, struct err *err) NODISCARD;

@@ -5,13 +5,6 @@
 
 static const struct subject_id NOBODY;
 
-void
-entity_key(const struct entity *e, uint8_t out[ENTITY_KEY])
-{
-    memcpy(out, e->subject.b, sizeof(e->subject.b));
-    memcpy(out + sizeof(e->subject.b), e->unit.b, sizeof(e->unit.b));
-}
-
 /* ---- the world of the fold ---- */
 
 int
@@ -92,16 +85,16 @@ entity_office_known(void *arg, const struct unit_id *unit, const struct office_i
     return office_opened_before(&slot->row, a->dag, at);
 }
 
-static struct member_world
-world_of(struct apply *a)
+struct member_world
+entity_world(struct apply *a)
 {
     a->world_error.code = ERR_NONE;
     return (struct member_world){
         .dag = a->dag, .arg = a, .chain_at = entity_chain_at, .office_known = entity_office_known};
 }
 
-static int
-world_failed(const struct apply *a, struct err *err)
+int
+entity_world_failed(const struct apply *a, struct err *err)
 {
     if (a->world_error.code == ERR_NONE)
         return 0;
@@ -143,17 +136,17 @@ member_change(struct apply *a, const struct entity *e, struct slice key, const s
               struct member_row *row, struct err *err)
 {
     struct missing missing;
-    struct member_world world = world_of(a);
-    int rc = views_collect(row, &a->before, err);
+    struct member_world world = entity_world(a);
+    int rc = views_of_member(row, a->before, err);
     if (rc == 0)
         rc = member_marks(a, &a->marks_before, e, row, err);
     if (rc == 0)
         rc = add != NULL ? member_row_add(row, add, &world, &missing, err)
                          : member_row_refold(row, &world, &missing, err);
     if (rc == 0)
-        rc = world_failed(a, err);
+        rc = entity_world_failed(a, err);
     if (rc == 0)
-        rc = views_collect(row, &a->after, err);
+        rc = views_of_member(row, a->after, err);
     if (rc == 0)
         rc = member_marks(a, &a->marks_after, e, row, err);
     buf_clear(&a->bytes);
@@ -162,7 +155,9 @@ member_change(struct apply *a, const struct entity *e, struct slice key, const s
     if (rc == 0)
         rc = state_put(a->state, TABLE_MEMBERS, key, buf_slice(&a->bytes), err);
     if (rc == 0)
-        rc = views_apply(a, &e->unit, err);
+        rc = views_apply(a, VIEW_COUNTS, e, err);
+    if (rc == 0)
+        rc = views_apply(a, VIEW_SHARES, e, err);
     if (rc == 0)
         rc = marks_apply(a, e, err);
     return rc;
@@ -253,13 +248,13 @@ place_change(struct apply *a, const struct entity *e, struct slice key, const st
              struct place_row *row, struct err *err)
 {
     struct missing missing;
-    struct member_world world = world_of(a);
+    struct member_world world = entity_world(a);
     int rc = place_marks(a, &a->marks_before, e, row, err);
     if (rc == 0)
         rc =
             add != NULL ? place_row_add(row, add, &world, &missing, err) : place_row_refold(row, &world, &missing, err);
     if (rc == 0)
-        rc = world_failed(a, err);
+        rc = entity_world_failed(a, err);
     if (rc == 0)
         rc = place_marks(a, &a->marks_after, e, row, err);
     if (rc == 0)
@@ -293,8 +288,14 @@ entity_place(struct apply *a, const struct entity *e, const struct place_entry *
 int
 entity_refold(struct apply *a, const struct entity *e, struct err *err)
 {
-    return e->type == ENTITY_MEMBER ? entity_member(a, e, NULL, NULL, NULL, err)
-                                    : entity_place(a, e, NULL, NULL, NULL, err);
+    switch (e->type) {
+    case ENTITY_MEMBER: return entity_member(a, e, NULL, NULL, NULL, err);
+    case ENTITY_OFFICE:
+    case ENTITY_UNIT: return entity_place(a, e, NULL, NULL, NULL, err);
+    case ENTITY_ACTIVITY:
+    case ENTITY_INVOICE: return entity_work(a, e, NULL, NULL, NULL, err);
+    default: return err_set(err, ERR_CORRUPT, "the waiting index names an entity of no type");
+    }
 }
 
 /* The code of a unit is the least that a first event of it gives: the same whatever arrived first. */

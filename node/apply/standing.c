@@ -319,7 +319,9 @@ evaluate(struct apply *a, struct db_txn *txn, struct standing *s, struct slice c
     if (rc != 0)
         return rc;
     *ret_rebuild = map_get(&s->flipped, s->unit->b) != NULL;
-    return *ret_rebuild ? rebuild_want(txn, err) : 0;
+    if (*ret_rebuild && a->has_own && TYPE_EQ(s->unit, &a->own))
+        rc = uncounted_all(a, txn, s->unit, err);
+    return rc == 0 && *ret_rebuild ? rebuild_want(txn, err) : rc;
 }
 
 /* ---- carriers ---- */

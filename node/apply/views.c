@@ -4,8 +4,6 @@
 
 #include "node/apply/apply_private.h"
 
-static const enum period_kind PERIODS[] = {PERIOD_DAY, PERIOD_MONTH, PERIOD_YEAR};
-
 bool
 grow(void **v, size_t *cap, size_t n, size_t bytes)
 {
@@ -20,33 +18,84 @@ grow(void **v, size_t *cap, size_t n, size_t bytes)
     return true;
 }
 
-/* ---- contributions ---- */
+/* ---- what a row adds ---- */
 
 static int
-collect(void *arg, const struct contribution *c)
+list_add(struct list *list, const void *item, size_t bytes)
 {
-    struct contributions *list = arg;
-    void *v = list->v;
-    if (!grow(&v, &list->cap, list->n, sizeof(*list->v)))
+    if (!grow(&list->v, &list->cap, list->n, bytes))
         return ERR_NOMEM;
-    list->v = v;
-    list->v[list->n++] = *c;
+    memcpy((uint8_t *)list->v + list->n++ * bytes, item, bytes);
     return 0;
 }
 
-int
-views_collect(const struct member_row *row, struct contributions *ret, struct err *err)
+static int
+add_counts(void *arg, const struct contribution *c)
 {
-    ret->n = 0;
-    if (row->n == 0)
-        return 0;
-    int rc = member_contributions(row, collect, ret);
+    return list_add(arg, c, sizeof(*c));
+}
+
+static int
+add_work(void *arg, const struct work_contribution *c)
+{
+    return list_add(arg, c, sizeof(*c));
+}
+
+static int
+add_people(void *arg, const struct people_contribution *c)
+{
+    return list_add(arg, c, sizeof(*c));
+}
+
+static int
+collected(int rc, struct err *err)
+{
     return rc == 0 ? 0 : err_set(err, rc, "views: out of memory");
 }
 
-static bool
-same(const struct contribution *a, const struct contribution *b)
+int
+views_of_member(const struct member_row *row, struct list *ret, struct err *err)
 {
+    ret[VIEW_COUNTS].n = ret[VIEW_SHARES].n = 0;
+    int rc = row->n > 0 ? member_contributions(row, add_counts, &ret[VIEW_COUNTS]) : 0;
+    for (size_t i = 0; rc == 0 && i < row->n; i++)
+        if (member_share_operation(row, &row->entries[i]))
+            rc = list_add(&ret[VIEW_SHARES], &row->entries[i].at, sizeof(row->entries[i].at));
+    return collected(rc, err);
+}
+
+int
+views_of_activity(const struct activity_row *row, struct list *ret, struct err *err)
+{
+    ret[VIEW_WORK].n = 0;
+    return collected(row->n > 0 ? activity_contributions(row, add_work, &ret[VIEW_WORK]) : 0, err);
+}
+
+int
+views_of_invoice(const struct invoice_row *row, struct list *ret, struct err *err)
+{
+    ret[VIEW_WORK].n = 0;
+    return collected(row->n > 0 ? invoice_contributions(row, add_work, &ret[VIEW_WORK]) : 0, err);
+}
+
+int
+views_of_active(const struct active_row *row, uint16_t month, struct list *ret, struct err *err)
+{
+    struct list *list = &ret[VIEW_PEOPLE];
+    list->n = 0;
+    if (row->n == 0)
+        return 0;
+    return collected(month != 0 ? active_contributions_of(row, month, add_people, list)
+                                : active_contributions(row, add_people, list),
+                     err);
+}
+
+/* ---- the rows of the views ---- */
+
+static bool
+same_counts(const void *x, const void *y)
+{
+    const struct contribution *a = x, *b = y;
     if (a->day.days != b->day.days || a->is_capital != b->is_capital)
         return false;
     if (a->is_capital)
@@ -55,46 +104,141 @@ same(const struct contribution *a, const struct contribution *b)
            memcmp(a->v, b->v, sizeof(a->v)) == 0;
 }
 
-static int
-contribute(struct apply *a, const struct unit_id *unit, const struct contribution *c, bool take, struct err *err)
+static bool
+same_share(const void *x, const void *y)
 {
+    const struct position *a = x, *b = y;
+    return a->seq == b->seq && TYPE_EQ(&a->log, &b->log);
+}
+
+static bool
+same_facets(const struct activity_facets *a, const struct activity_facets *b)
+{
+    return a->sector == b->sector && a->culture == b->culture && TYPE_EQ(&a->office, &b->office);
+}
+
+static bool
+same_work(const void *x, const void *y)
+{
+    const struct work_contribution *a = x, *b = y;
+    return a->month.days == b->month.days && same_facets(&a->facets, &b->facets) &&
+           memcmp(a->currency, b->currency, 3) == 0 && memcmp(a->v, b->v, sizeof(a->v)) == 0;
+}
+
+static bool
+same_people(const void *x, const void *y)
+{
+    const struct people_contribution *a = x, *b = y;
+    return a->month == b->month && a->by == b->by && a->is_year == b->is_year && a->overlap == b->overlap &&
+           TYPE_EQ(&a->unit, &b->unit) && same_facets(&a->cell.facets, &b->cell.facets) &&
+           memcmp(a->cell.currency, b->cell.currency, 3) == 0 && memcmp(a->v, b->v, sizeof(a->v)) == 0;
+}
+
+/* Sums wrap (docs/PROTOCOL.md §10), so the change of sign does too. */
+static void
+deltas(int64_t *ret, const int64_t *v, size_t n, bool take)
+{
+    for (size_t i = 0; i < n; i++)
+        ret[i] = take ? (int64_t)(0 - (uint64_t)v[i]) : v[i];
+}
+
+static int
+put_counts(struct apply *a, const struct entity *e, const void *item, bool take, struct err *err)
+{
+    static const enum period_kind periods[] = {PERIOD_DAY, PERIOD_MONTH, PERIOD_YEAR};
+    const struct contribution *c = item;
     int64_t v[COUNTS_N];
     size_t n = c->is_capital ? (size_t)CAPITAL_N : (size_t)COUNTS_N;
-    /* Sums wrap (docs/PROTOCOL.md §10), so the change of sign does too. */
-    for (size_t i = 0; i < n; i++)
-        v[i] = take ? (int64_t)(0 - (uint64_t)c->v[i]) : c->v[i];
-    for (size_t i = 0; i < ARRAY_LEN(PERIODS); i++) {
+    int rc = 0;
+    deltas(v, c->v, n, take);
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(periods); i++) {
         uint8_t key[KEY_COUNTS];
-        int rc;
         if (c->is_capital) {
-            key_capital(key, unit, PERIODS[i], c->day, c->currency);
+            key_capital(key, &e->unit, periods[i], c->day, c->currency);
             rc = state_add(a->state, TABLE_CAPITAL, slice_of(key, KEY_CAPITAL), v, n, err);
         } else {
-            key_counts(key, unit, PERIODS[i], c->day, &c->office, c->category, c->person_type);
+            key_counts(key, &e->unit, periods[i], c->day, &c->office, c->category, c->person_type);
             rc = state_add(a->state, TABLE_COUNTS, slice_of(key, KEY_COUNTS), v, n, err);
         }
-        if (rc != 0)
-            return rc;
     }
-    return 0;
+    return rc;
+}
+
+static int
+put_share(struct apply *a, const struct entity *e, const void *item, bool take, struct err *err)
+{
+    const struct position *at = item;
+    uint8_t raw[KEY_SHARE_OP];
+    struct slice key = slice_of(raw, sizeof(raw));
+    key_share_op(raw, &e->unit, dag_depth(a->dag, &at->log), &at->log, at->seq);
+    return take ? state_del(a->state, TABLE_SHARE_OPS, key, err)
+                : state_put(a->state, TABLE_SHARE_OPS, key, slice_of(e->subject.b, sizeof(e->subject.b)), err);
+}
+
+static int
+put_work(struct apply *a, const struct entity *e, const void *item, bool take, struct err *err)
+{
+    static const enum period_kind periods[] = {PERIOD_MONTH, PERIOD_YEAR};
+    const struct work_contribution *c = item;
+    int64_t v[WORK_N];
+    int rc = 0;
+    deltas(v, c->v, WORK_N, take);
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(periods); i++) {
+        uint8_t key[KEY_WORK];
+        key_work(key, &e->unit, periods[i], c->month, &c->facets.office, c->facets.sector, c->facets.culture,
+                 c->currency);
+        rc = state_add(a->state, TABLE_WORK, slice_of(key, sizeof(key)), v, WORK_N, err);
+    }
+    return rc;
+}
+
+static int
+put_people(struct apply *a, const struct entity *e UNUSED, const void *item, bool take, struct err *err)
+{
+    const struct people_contribution *c = item;
+    const struct activity_facets *f = &c->cell.facets;
+    uint8_t key[KEY_PEOPLE];
+    int64_t v[PEOPLE_N];
+    deltas(v, c->v, PEOPLE_N, take);
+    key_people(key, &c->unit, c->is_year ? PERIOD_YEAR : PERIOD_MONTH, month_first(c->month), c->by, &f->office,
+               f->sector, f->culture, c->cell.currency);
+    return state_add(a->state, TABLE_PEOPLE, slice_of(key, sizeof(key)), v, PEOPLE_N, err);
+}
+
+static const struct {
+    size_t item_bytes;
+    bool (*same)(const void *x, const void *y);
+    int (*put)(struct apply *a, const struct entity *e, const void *item, bool take, struct err *err);
+} VIEWS[VIEWS_N] = {
+    [VIEW_COUNTS] = {sizeof(struct contribution), same_counts, put_counts},
+    [VIEW_SHARES] = {sizeof(struct position), same_share, put_share},
+    [VIEW_WORK] = {sizeof(struct work_contribution), same_work, put_work},
+    [VIEW_PEOPLE] = {sizeof(struct people_contribution), same_people, put_people},
+};
+
+static const void *
+item_at(const struct list *list, enum view view, size_t i)
+{
+    return (const uint8_t *)list->v + i * VIEWS[view].item_bytes;
 }
 
 int
-views_apply(struct apply *a, const struct unit_id *unit, struct err *err)
+views_apply(struct apply *a, enum view view, const struct entity *e, struct err *err)
 {
-    const struct contribution *old = a->before.v, *now = a->after.v;
-    size_t n_old = a->before.n, n_now = a->after.n, same_n = 0;
+    const struct list *old = &a->before[view], *now = &a->after[view];
+    size_t n_old = old->n, n_now = now->n, same = 0;
     int rc = 0;
-    while (same_n < n_old && same_n < n_now && same(&old[same_n], &now[same_n]))
-        same_n++;
-    while (n_old > same_n && n_now > same_n && same(&old[n_old - 1], &now[n_now - 1])) {
+    while (same < n_old && same < n_now && VIEWS[view].same(item_at(old, view, same), item_at(now, view, same)))
+        same++;
+    while (n_old > same && n_now > same &&
+           VIEWS[view].same(item_at(old, view, n_old - 1), item_at(now, view, n_now - 1))) {
         n_old--;
         n_now--;
     }
-    for (size_t i = same_n; rc == 0 && i < n_old; i++)
-        rc = contribute(a, unit, &old[i], true, err);
-    for (size_t i = same_n; rc == 0 && i < n_now; i++)
-        rc = contribute(a, unit, &now[i], false, err);
+    for (size_t i = same; rc == 0 && i < n_old; i++)
+        rc = VIEWS[view].put(a, e, item_at(old, view, i), true, err);
+    for (size_t i = same; rc == 0 && i < n_now; i++)
+        rc = VIEWS[view].put(a, e, item_at(now, view, i), false, err);
     return rc;
 }
 
@@ -134,8 +278,7 @@ marks_add(struct apply *a, struct marks *m, const struct entity *e, const struct
     if (outcome == OUTCOME_CONFLICT) {
         mark.table = TABLE_CONFLICTS;
         mark.len = KEY_CONFLICT;
-        entity_key(e, mark.key);
-        key_position(mark.key + ENTITY_KEY, &at->log, at->seq);
+        key_conflict(mark.key, e->type, &e->subject, &e->unit, &at->log, at->seq);
         return mark_push(m, &mark, err);
     }
     /* Every target of an event that waits, held or not: so these rows follow from the entity's row alone. */
@@ -185,7 +328,7 @@ mark_put(struct apply *a, const struct entity *e, const struct mark *m, bool is_
     if (!is_new)
         return 0;
     value[0] = (uint8_t)e->type;
-    entity_key(e, value + 1);
+    key_entity(value + 1, &e->subject, &e->unit);
     int rc = db_put(a->txn, TABLE_WAITING, key, slice_of(value, sizeof(value)), err);
     return rc == 0 ? waiting_count(a, m->key, 1, err) : rc;
 }

@@ -52,6 +52,8 @@ engine_new(const struct engine_config *config, struct engine **ret, struct err *
         rc = state_new(config->db, &e->state, err);
     if (rc == 0)
         rc = apply_new(config->db, e->state, &e->apply, err);
+    if (rc == 0)
+        apply_own_unit(e->apply, &config->identity->unit);
     e->more = true; /* a stop may have come between storing and applying */
     ownlog_init(&e->own, &e->config, e->apply);
     indexer_init(&e->indexer, config->db, config->vault, config->identity);
@@ -349,6 +351,8 @@ engine_reload(struct engine *e, struct err *err)
     int rc = state_new(e->config.db, &state, err);
     if (rc == 0)
         rc = apply_new(e->config.db, state, &apply, err);
+    if (rc == 0)
+        apply_own_unit(apply, &e->config.identity->unit);
     if (rc == 0 && e->own.open)
         rc = reload_own_row(e, err);
     if (rc != 0) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "node/command/names.h"
+#include "node/rules/counting.h"
 #include "node/rules/member.h"
 #include "node/rules/place.h"
 #include "storage/evlog.h"
@@ -139,10 +140,23 @@ describe_place(enum table t, struct slice key, struct slice value, char out[TEXT
     place_row_release(&row);
 }
 
+/* How many counters a row of the table has; 0: it has none. */
+static size_t
+counters_of(enum table t)
+{
+    switch (t) {
+    case TABLE_COUNTS: return COUNTS_N;
+    case TABLE_CAPITAL: return CAPITAL_N;
+    case TABLE_WORK: return WORK_N;
+    case TABLE_PEOPLE: return PEOPLE_N;
+    default: return 0;
+    }
+}
+
 static void
 describe_counters(enum table t, struct slice value, char out[TEXT_MAX])
 {
-    size_t n = t == TABLE_COUNTS ? (size_t)COUNTS_N : (size_t)CAPITAL_N, at = 0;
+    size_t n = counters_of(t), at = 0;
     int64_t v[STATE_COUNTERS_MAX];
     struct err ignored;
     if (counters_decode(value, v, n, &ignored) != 0) {
@@ -160,7 +174,7 @@ describe(enum table t, struct slice key, struct slice value, char out[TEXT_MAX])
         describe_member(key, value, out);
     else if ((t == TABLE_OFFICES && key.len == KEY_OFFICE) || (t == TABLE_UNITS && key.len == HASH_BYTES))
         describe_place(t, key, value, out);
-    else if (t == TABLE_COUNTS || t == TABLE_CAPITAL)
+    else if (counters_of(t) > 0)
         describe_counters(t, value, out);
     else if ((t == TABLE_VOIDS || t == TABLE_CONFLICTS) && value.len == 1)
         snprintf(out, TEXT_MAX, "%s", void_reason_text((enum void_reason)value.data[0]));
@@ -175,9 +189,8 @@ describe_key(struct diff *d, enum table t, struct slice key, char out[TEXT_MAX])
     char hex[HEX_KEY_MAX], code[UNIT_CODE_MAX + 8];
     struct unit_id unit;
     size_t unit_at = t == TABLE_MEMBERS ? ID_BYTES : 0;
-    bool unit_first =
-        t == TABLE_OFFICES || t == TABLE_UNITS || t == TABLE_COUNTS || t == TABLE_CAPITAL || t == TABLE_MEMBERS;
-    if (key.len > KEY_MAX || !unit_first || key.len < unit_at + HASH_BYTES) {
+    bool no_unit = t == TABLE_VOIDS || t == TABLE_CONFLICTS || t == TABLE_ACTIVE;
+    if (key.len > KEY_MAX || no_unit || key.len < unit_at + HASH_BYTES) {
         snprintf(out, TEXT_MAX, "%s", key.len > KEY_MAX ? "?" : hex_encode(key.data, key.len, hex));
         return;
     }
@@ -185,7 +198,7 @@ describe_key(struct diff *d, enum table t, struct slice key, char out[TEXT_MAX])
     code_of(d->txn[0], &unit, code);
     const uint8_t *rest = unit_at == 0 ? key.data + HASH_BYTES : key.data;
     size_t len = key.len - HASH_BYTES;
-    if ((t == TABLE_COUNTS || t == TABLE_CAPITAL) && len > KEY_PERIOD) {
+    if (counters_of(t) > 0 && len > KEY_PERIOD) {
         uint32_t number = be32_get(rest + 1);
         const uint8_t *cell = rest + KEY_PERIOD;
         if (t == TABLE_CAPITAL)

@@ -292,6 +292,110 @@ test_move(struct test_log *log, struct subject_id subject, struct civil_date day
     return test_log_event(log, &p, NULL, 0);
 }
 
+struct event_payload
+test_payload(uint16_t kind, struct subject_id subject, struct civil_date day)
+{
+    bool month = kind >= KIND_ACTIVITY_OPENED && kind <= KIND_PERSON_ACTIVE;
+    struct event_payload p = {.kind = kind};
+    p.common.has_subject = kind != KIND_PERIOD_CLOSED;
+    p.common.subject = subject;
+    p.common.has_effective = true;
+    p.common.effective = month ? date_month_start(day) : day;
+    p.common.precision = month ? PRECISION_MONTH : PRECISION_DAY;
+    return p;
+}
+
+struct subject_id
+test_invoice_id(struct civil_date month, uint32_t n)
+{
+    struct subject_id id = {{0}};
+    be16_put(id.b, month_number(month));
+    id.b[2] = 0x1F;
+    be32_put(id.b + 4, n);
+    return id;
+}
+
+struct activity_facets
+test_facets(struct subject_id office, uint16_t sector, bool culture)
+{
+    struct activity_facets f = {.sector = sector, .culture = culture};
+    memcpy(f.office.b, office.b, sizeof(f.office.b));
+    return f;
+}
+
+struct position
+test_activity(struct test_log *log, uint16_t kind, struct subject_id activity, struct civil_date month,
+              struct activity_facets facets, const struct event_ref *refs, size_t n_refs)
+{
+    struct event_payload p = test_payload(kind, activity, month);
+    p.activity = facets;
+    return test_log_event(log, &p, refs, n_refs);
+}
+
+struct position
+test_invoice(struct test_log *log, struct subject_id invoice, struct activity_facets facets, int64_t amount_minor,
+             const char *currency, const struct event_ref *refs, size_t n_refs)
+{
+    struct event_payload p = test_payload(KIND_INVOICE_ISSUED, invoice, month_first(invoice_id_month(&invoice)));
+    p.invoice = (struct invoice_facts){
+        .facets = facets, .amount_minor = amount_minor, .rate_bp = 500, .contribution_minor = amount_minor / 20};
+    memcpy(p.invoice.currency, currency, CURRENCY_MAX - 1);
+    return test_log_event(log, &p, refs, n_refs);
+}
+
+struct position
+test_credit(struct test_log *log, struct subject_id invoice, struct civil_date month, int64_t amount_minor,
+            int64_t contribution_minor, const struct event_ref *refs, size_t n_refs)
+{
+    struct event_payload p = test_payload(KIND_INVOICE_CREDITED, invoice, month);
+    p.credit = (struct credit_facts){.amount_minor = amount_minor, .contribution_minor = contribution_minor};
+    return test_log_event(log, &p, refs, n_refs);
+}
+
+static int
+by_cell(const void *x, const void *y)
+{
+    return activity_cell_compare(x, y);
+}
+
+struct position
+test_active(struct test_log *log, struct subject_id pseudonym, struct civil_date month,
+            const struct activity_cell *cells, size_t n)
+{
+    struct event_payload p = test_payload(KIND_PERSON_ACTIVE, pseudonym, month);
+    struct activity_cell sorted[ACTIVITY_CELLS_MAX];
+    size_t kept = 0;
+    assert_true(n <= ACTIVITY_CELLS_MAX);
+    memcpy(sorted, cells, n * sizeof(*cells));
+    qsort(sorted, n, sizeof(*sorted), by_cell);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || activity_cell_compare(&sorted[kept - 1], &sorted[i]) != 0)
+            sorted[kept++] = sorted[i];
+    p.active.n = kept;
+    p.active.cells = sorted;
+    return test_log_event(log, &p, NULL, 0);
+}
+
+struct position
+test_period_closed(struct test_log *log, uint16_t year, struct civil_date on, const struct period_figure *figures,
+                   size_t n)
+{
+    struct event_payload p = test_payload(KIND_PERIOD_CLOSED, (struct subject_id){{0}}, on);
+    p.closed.year = year;
+    p.closed.n = n;
+    p.closed.figures = figures;
+    return test_log_event(log, &p, NULL, 0);
+}
+
+struct position
+test_cancel(struct test_log *log, uint16_t kind, struct subject_id subject, struct civil_date day,
+            struct event_ref what)
+{
+    struct event_payload p = test_payload(kind, subject, day);
+    what.role = REF_CANCELS;
+    return test_log_event(log, &p, &what, 1);
+}
+
 struct event_ref
 test_ref(const struct test_log *log, uint8_t role)
 {

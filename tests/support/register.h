@@ -58,6 +58,28 @@ struct position test_admission(struct test_log *log, struct subject_id subject, 
 struct position test_category(struct test_log *log, struct subject_id subject, struct civil_date day, uint8_t category);
 struct position test_move(struct test_log *log, struct subject_id subject, struct civil_date day,
                           struct subject_id office);
+/* A payload to be filled by the caller: subject where the kind has one, and the day, or its month for kinds of month precision. */
+struct event_payload test_payload(uint16_t kind, struct subject_id subject, struct civil_date day);
+/* Invoice ids begin with their month (docs/PROTOCOL.md §2). */
+struct subject_id test_invoice_id(struct civil_date month, uint32_t n);
+struct activity_facets test_facets(struct subject_id office, uint16_t sector, bool culture);
+/* Kind 104 or 105. refs may be NULL if n is 0, here and below. */
+struct position test_activity(struct test_log *log, uint16_t kind, struct subject_id activity, struct civil_date month,
+                              struct activity_facets facets, const struct event_ref *refs, size_t n_refs);
+/* In the month of its id; a contribution of 5 %, rounded down. */
+struct position test_invoice(struct test_log *log, struct subject_id invoice, struct activity_facets facets,
+                             int64_t amount_minor, const char *currency, const struct event_ref *refs, size_t n_refs);
+struct position test_credit(struct test_log *log, struct subject_id invoice, struct civil_date month,
+                            int64_t amount_minor, int64_t contribution_minor, const struct event_ref *refs,
+                            size_t n_refs);
+/* Cells are sorted, doubles go. */
+struct position test_active(struct test_log *log, struct subject_id pseudonym, struct civil_date month,
+                            const struct activity_cell *cells, size_t n);
+struct position test_period_closed(struct test_log *log, uint16_t year, struct civil_date on,
+                                   const struct period_figure *figures, size_t n);
+/* Kinds 51, 107, 110: empties the slot of what is referred to (REF_CANCELS). */
+struct position test_cancel(struct test_log *log, uint16_t kind, struct subject_id subject, struct civil_date day,
+                            struct event_ref what);
 /* The last event of the log, as a reference. */
 struct event_ref test_ref(const struct test_log *log, uint8_t role);
 
