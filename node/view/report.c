@@ -3,7 +3,7 @@
  * between two days is the difference of two such sums; sums wrap, so it is exact. docs/STORAGE.md "Views". */
 #include <stdlib.h>
 
-#include "node/view/view.h"
+#include "node/view/view_private.h"
 #include "proto/base/map.h"
 
 enum { CELL_KEY = ID_BYTES + 2, CURRENCY_KEY = 3 };
@@ -81,30 +81,25 @@ add_row(struct sums *s, enum table t, struct slice tail, struct slice value, boo
     return 0;
 }
 
-/* Rows of a unit with one granularity and from ≤ period < to. */
+struct range {
+    struct sums *sums;
+    enum table table;
+    bool take;
+};
+
+static int
+add_range_row(void *arg, struct slice tail, struct slice value, struct err *err)
+{
+    const struct range *r = arg;
+    return add_row(r->sums, r->table, tail, value, r->take, err);
+}
+
 static int
 add_range(struct db_txn *txn, struct sums *s, enum table t, const struct unit_id *unit, const uint8_t from[KEY_PERIOD],
           const uint8_t to[KEY_PERIOD], bool take, struct err *err)
 {
-    uint8_t start[HASH_BYTES + KEY_PERIOD];
-    struct db_cursor *c;
-    struct slice key, value;
-    memcpy(start, unit->b, HASH_BYTES);
-    memcpy(start + HASH_BYTES, from, KEY_PERIOD);
-    int rc = db_cursor_open(txn, t, &c, err);
-    if (rc != 0)
-        return rc;
-    for (rc = db_cursor_seek(c, slice_of(start, sizeof(start)), &key, &value, err); rc == 0;
-         rc = db_cursor_next(c, &key, &value, err)) {
-        if (key.len < sizeof(start) || memcmp(key.data, unit->b, HASH_BYTES) != 0 ||
-            memcmp(key.data + HASH_BYTES, to, KEY_PERIOD) >= 0)
-            break;
-        rc = add_row(s, t, slice_of(key.data + sizeof(start), key.len - sizeof(start)), value, take, err);
-        if (rc != 0)
-            break;
-    }
-    db_cursor_close(&c);
-    return rc == ERR_NOTFOUND ? 0 : rc;
+    struct range r = {s, t, take};
+    return view_range(txn, t, unit, from, to, add_range_row, &r, err);
 }
 
 /* Everything of a unit up to the end of a day, added or taken. */
@@ -235,27 +230,18 @@ report_unit(struct db_txn *txn, const struct unit_id *unit, const struct span *s
     return rc;
 }
 
+struct every {
+    struct db_txn *txn;
+    const struct span *span;
+    unsigned by;
+    struct report *r;
+};
+
 static int
-report_every_unit(struct db_txn *txn, const struct span *span, unsigned by, struct report *r, struct err *err)
+report_each(void *arg, const struct unit_id *unit, struct err *err)
 {
-    struct db_cursor *c;
-    struct slice key, value;
-    int rc = db_cursor_open(txn, TABLE_UNITS, &c, err);
-    if (rc != 0)
-        return rc;
-    for (rc = db_cursor_first(c, &key, &value, err); rc == 0; rc = db_cursor_next(c, &key, &value, err)) {
-        struct unit_id unit;
-        if (key.len != sizeof(unit.b)) {
-            rc = err_set(err, ERR_CORRUPT, "units: a key of wrong length");
-            break;
-        }
-        memcpy(unit.b, key.data, sizeof(unit.b));
-        rc = report_unit(txn, &unit, span, by, r, err);
-        if (rc != 0)
-            break;
-    }
-    db_cursor_close(&c);
-    return rc == ERR_NOTFOUND ? 0 : rc;
+    const struct every *e = arg;
+    return report_unit(e->txn, unit, e->span, e->by, e->r, err);
 }
 
 static int
@@ -263,7 +249,8 @@ report(struct db_txn *txn, const struct unit_id *unit, const struct span *span, 
        struct err *err)
 {
     struct report r = {.n = 0};
-    int rc = unit != NULL ? report_unit(txn, unit, span, by, &r, err) : report_every_unit(txn, span, by, &r, err);
+    struct every every = {txn, span, by, &r};
+    int rc = unit != NULL ? report_unit(txn, unit, span, by, &r, err) : view_each_unit(txn, report_each, &every, err);
     if (rc != 0) {
         report_release(&r);
         return rc;
