@@ -4,150 +4,31 @@
 
 #include <cmocka.h>
 
-#include "tests/support/rules_world.h"
-
-/* Log 1, its successor 2, and two tails of log 1 after position 20: 3 and 4. Log 5 has seen both. */
-enum { MAIN = 1, TAIL_A = 3, TAIL_B = 4, JOINED = 5 };
-
-struct fixture {
-    struct world world;
-    struct member_row row;
-    struct office_id office, other_office, no_office;
-    struct missing missing;
-    uint64_t seq[8]; /* last written in each log */
-};
-
-static void
-setup(struct fixture *f)
-{
-    struct unit_id unit = {{1}};
-    struct subject_id subject = {{2}};
-    memset(f, 0, sizeof(*f));
-    world_init(&f->world);
-    world_add_log(&f->world, MAIN, world_at(0, 0), world_at(0, 0));
-    world_add_log(&f->world, TAIL_A, world_at(MAIN, 20), world_at(0, 0));
-    world_add_log(&f->world, TAIL_B, world_at(MAIN, 20), world_at(0, 0));
-    world_add_log(&f->world, JOINED, world_at(TAIL_A, 20), world_at(TAIL_B, 20));
-    f->office = world_office(&f->world, world_at(MAIN, 2));
-    f->other_office = world_office(&f->world, world_at(MAIN, 2));
-    memset(&f->no_office, 0xee, sizeof(f->no_office));
-    for (size_t i = 0; i < ARRAY_LEN(f->seq); i++) {
-        f->seq[i] = 2;
-    }
-    member_row_init(&f->row, &unit, &subject);
-}
-
-static void
-teardown(struct fixture *f)
-{
-    member_row_release(&f->row);
-    world_release(&f->world);
-}
-
-static struct member_entry
-entry(struct fixture *f, uint8_t log, uint16_t kind, int day)
-{
-    struct member_entry e;
-    memset(&e, 0, sizeof(e));
-    e.at = world_at(log, ++f->seq[log]);
-    e.kind = kind;
-    e.kind_version = 1;
-    e.effective.days = day;
-    e.outcome = OUTCOME_APPLIED;
-    if (kind == KIND_APPLICATION_RECEIVED || kind == KIND_MEMBER_ADMITTED) {
-        e.category = CATEGORY_A;
-        e.person_type = PERSON_NATURAL;
-        e.has_office = true;
-        e.office = f->office;
-    }
-    if (kind == KIND_MEMBER_ADMITTED || kind == KIND_SHARES_SUBSCRIBED) {
-        e.shares = 2;
-        e.share_price_minor = 3000;
-        memcpy(e.currency, "EUR", 4);
-    }
-    e.category = kind == KIND_CATEGORY_CHANGED ? CATEGORY_B : e.category;
-    return e;
-}
-
-static void
-refer(struct member_entry *e, enum ref_role role, struct position to)
-{
-    e->refs[e->n_refs++] = world_ref(role, to);
-}
-
-static struct position
-add(struct fixture *f, const struct member_entry *e)
-{
-    assert_int_equal(member_row_add(&f->row, e, &f->world.w, &f->missing, NULL), 0);
-    return e->at;
-}
-
-/* Writes an event without more ado; its position. */
-static struct position
-put(struct fixture *f, uint8_t log, uint16_t kind, int day)
-{
-    struct member_entry e = entry(f, log, kind, day);
-    return add(f, &e);
-}
-
-static struct position
-put_ref(struct fixture *f, uint8_t log, uint16_t kind, int day, enum ref_role role, struct position to)
-{
-    struct member_entry e = entry(f, log, kind, day);
-    refer(&e, role, to);
-    return add(f, &e);
-}
-
-static const struct member_entry *
-at(const struct fixture *f, struct position p)
-{
-    for (size_t i = 0; i < f->row.n; i++) {
-        if (f->row.entries[i].at.seq == p.seq && TYPE_EQ(&f->row.entries[i].at.log, &p.log)) {
-            return &f->row.entries[i];
-        }
-    }
-    fail();
-    return NULL;
-}
-
-static void
-expect(const struct fixture *f, struct position p, enum outcome outcome, enum void_reason reason)
-{
-    assert_int_equal(at(f, p)->outcome, outcome);
-    assert_int_equal(at(f, p)->reason, reason);
-}
-
-static struct member_state
-state_on(const struct fixture *f, int day)
-{
-    struct member_state s;
-    member_state_at(&f->row, (struct civil_date){day}, &s);
-    return s;
-}
+#include "tests/support/member_desk.h"
 
 /* ---- the table ---- */
 
 /* Brings a fresh member to a state by day 10: n(one), a(pplied), r(efused), m(ember), q (request open), l(eft), d(eceased). */
 static struct position
-bring_to(struct fixture *f, char to)
+bring_to(struct member_desk *f, char to)
 {
     struct position application, request = world_at(0, 0);
     if (to == 'n') {
         return request;
     }
-    application = put(f, MAIN, KIND_APPLICATION_RECEIVED, 1);
+    application = desk_put(f, MAIN, KIND_APPLICATION_RECEIVED, 1);
     if (to == 'r') {
-        put_ref(f, MAIN, KIND_APPLICATION_REFUSED, 2, REF_APPLICATION, application);
+        desk_put_ref(f, MAIN, KIND_APPLICATION_REFUSED, 2, REF_APPLICATION, application);
     }
     if (to == 'a' || to == 'r') {
         return application;
     }
-    put_ref(f, MAIN, KIND_MEMBER_ADMITTED, 3, REF_APPLICATION, application);
+    desk_put_ref(f, MAIN, KIND_MEMBER_ADMITTED, 3, REF_APPLICATION, application);
     if (to == 'q') {
-        return put(f, MAIN, KIND_WITHDRAWAL_REQUESTED, 4);
+        return desk_put(f, MAIN, KIND_WITHDRAWAL_REQUESTED, 4);
     }
     if (to == 'l' || to == 'd') {
-        put(f, MAIN, to == 'l' ? KIND_MEMBER_RESIGNED : KIND_MEMBER_DECEASED, 5);
+        desk_put(f, MAIN, to == 'l' ? KIND_MEMBER_RESIGNED : KIND_MEMBER_DECEASED, 5);
     }
     return application;
 }
@@ -166,21 +47,21 @@ every_kind_in_every_state_is_as_the_table_says(void **state)
     };
     for (size_t s = 0; s < 7; s++) {
         for (uint16_t k = 0; k < 12; k++) {
-            struct fixture f;
+            struct member_desk f;
             struct err err;
-            setup(&f);
+            desk_setup(&f);
             struct position target = bring_to(&f, states[s]);
-            struct member_entry e = entry(&f, MAIN, KIND_APPLICATION_RECEIVED + k, 10);
+            struct member_entry e = desk_entry(&f, MAIN, KIND_APPLICATION_RECEIVED + k, 10);
             uint8_t role = e.kind == 33 ? REF_APPLICATION : e.kind == 39 || e.kind == 40 ? REF_REQUEST : 0;
             if (role != 0 && target.seq > 0) {
-                refer(&e, role, target);
+                desk_refer(&e, role, target);
             }
             int rc = member_row_try(&f.row, &e, &f.world.w, &err);
-            struct position p = add(&f, &e);
+            struct position p = desk_add(&f, &e);
             int want = reasons[s][k];
-            expect(&f, p, want == 0 ? OUTCOME_APPLIED : OUTCOME_VOID, want);
+            desk_expect(&f, p, want == 0 ? OUTCOME_APPLIED : OUTCOME_VOID, want);
             assert_int_equal(rc, want == 0 ? 0 : ERR_CONFLICT);
-            teardown(&f);
+            desk_teardown(&f);
         }
     }
 }
@@ -188,91 +69,95 @@ every_kind_in_every_state_is_as_the_table_says(void **state)
 static void
 a_decision_names_the_request_that_is_open(void **state)
 {
-    struct fixture f;
-    setup(&f);
-    struct position before = put(&f, MAIN, KIND_MEMBER_ADMITTED, 1);
-    struct position first = put(&f, MAIN, KIND_WITHDRAWAL_REQUESTED, 2);
-    put_ref(&f, MAIN, KIND_WITHDRAWAL_REFUSED, 3, REF_REQUEST, first);
-    expect(&f, put_ref(&f, MAIN, KIND_WITHDRAWAL_GRANTED, 4, REF_REQUEST, first), OUTCOME_VOID, VOID_NO_REQUEST);
-    struct position second = put(&f, MAIN, KIND_WITHDRAWAL_REQUESTED, 5);
-    expect(&f, put_ref(&f, MAIN, KIND_WITHDRAWAL_GRANTED, 6, REF_REQUEST, first), OUTCOME_VOID, VOID_REFERENCE);
-    expect(&f, put_ref(&f, MAIN, KIND_WITHDRAWAL_GRANTED, 6, REF_REQUEST, before), OUTCOME_VOID, VOID_REFERENCE);
-    struct position corrected = put_ref(&f, MAIN, KIND_WITHDRAWAL_REQUESTED, 6, REF_CORRECTS, second);
-    expect(&f, put_ref(&f, MAIN, KIND_WITHDRAWAL_GRANTED, 7, REF_REQUEST, second), OUTCOME_APPLIED, VOID_NONE);
-    expect(&f, corrected, OUTCOME_APPLIED, VOID_NONE);
-    assert_int_equal(state_on(&f, 7).left_reason, LEFT_WITHDRAWN);
-    teardown(&f);
+    struct member_desk f;
+    desk_setup(&f);
+    struct position before = desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 1);
+    struct position first = desk_put(&f, MAIN, KIND_WITHDRAWAL_REQUESTED, 2);
+    desk_put_ref(&f, MAIN, KIND_WITHDRAWAL_REFUSED, 3, REF_REQUEST, first);
+    desk_expect(&f, desk_put_ref(&f, MAIN, KIND_WITHDRAWAL_GRANTED, 4, REF_REQUEST, first), OUTCOME_VOID,
+                VOID_NO_REQUEST);
+    struct position second = desk_put(&f, MAIN, KIND_WITHDRAWAL_REQUESTED, 5);
+    desk_expect(&f, desk_put_ref(&f, MAIN, KIND_WITHDRAWAL_GRANTED, 6, REF_REQUEST, first), OUTCOME_VOID,
+                VOID_REFERENCE);
+    desk_expect(&f, desk_put_ref(&f, MAIN, KIND_WITHDRAWAL_GRANTED, 6, REF_REQUEST, before), OUTCOME_VOID,
+                VOID_REFERENCE);
+    struct position corrected = desk_put_ref(&f, MAIN, KIND_WITHDRAWAL_REQUESTED, 6, REF_CORRECTS, second);
+    desk_expect(&f, desk_put_ref(&f, MAIN, KIND_WITHDRAWAL_GRANTED, 7, REF_REQUEST, second), OUTCOME_APPLIED,
+                VOID_NONE);
+    desk_expect(&f, corrected, OUTCOME_APPLIED, VOID_NONE);
+    assert_int_equal(desk_state_on(&f, 7).left_reason, LEFT_WITHDRAWN);
+    desk_teardown(&f);
 }
 
 static void
 categories_shares_and_offices_have_their_own_reasons(void **state)
 {
-    struct fixture f;
-    setup(&f);
-    struct member_entry e = entry(&f, MAIN, KIND_MEMBER_ADMITTED, 1);
+    struct member_desk f;
+    desk_setup(&f);
+    struct member_entry e = desk_entry(&f, MAIN, KIND_MEMBER_ADMITTED, 1);
     e.category = CATEGORY_C;
     e.person_type = PERSON_LEGAL;
-    add(&f, &e);
-    expect(&f, put(&f, MAIN, KIND_CATEGORY_CHANGED, 2), OUTCOME_VOID, VOID_CATEGORY_PERSON);
-    e = entry(&f, MAIN, KIND_CATEGORY_CHANGED, 2);
+    desk_add(&f, &e);
+    desk_expect(&f, desk_put(&f, MAIN, KIND_CATEGORY_CHANGED, 2), OUTCOME_VOID, VOID_CATEGORY_PERSON);
+    e = desk_entry(&f, MAIN, KIND_CATEGORY_CHANGED, 2);
     e.category = CATEGORY_C;
-    expect(&f, add(&f, &e), OUTCOME_VOID, VOID_SAME_CATEGORY);
-    e = entry(&f, MAIN, KIND_DATA_CHANGED, 2);
+    desk_expect(&f, desk_add(&f, &e), OUTCOME_VOID, VOID_SAME_CATEGORY);
+    e = desk_entry(&f, MAIN, KIND_DATA_CHANGED, 2);
     e.has_office = true;
     e.office = f.no_office;
-    expect(&f, add(&f, &e), OUTCOME_VOID, VOID_NO_OFFICE);
+    desk_expect(&f, desk_add(&f, &e), OUTCOME_VOID, VOID_NO_OFFICE);
     for (int i = 0; i < 999; i++) {
-        e = entry(&f, MAIN, KIND_SHARES_SUBSCRIBED, 3);
+        e = desk_entry(&f, MAIN, KIND_SHARES_SUBSCRIBED, 3);
         e.shares = SHARES_MAX;
-        expect(&f, add(&f, &e), OUTCOME_APPLIED, VOID_NONE);
+        desk_expect(&f, desk_add(&f, &e), OUTCOME_APPLIED, VOID_NONE);
     }
-    e = entry(&f, MAIN, KIND_SHARES_SUBSCRIBED, 3);
+    e = desk_entry(&f, MAIN, KIND_SHARES_SUBSCRIBED, 3);
     e.shares = SHARES_MAX - 1;
-    expect(&f, add(&f, &e), OUTCOME_VOID, VOID_SHARES);
-    e = entry(&f, MAIN, KIND_SHARES_SUBSCRIBED, 3);
+    desk_expect(&f, desk_add(&f, &e), OUTCOME_VOID, VOID_SHARES);
+    e = desk_entry(&f, MAIN, KIND_SHARES_SUBSCRIBED, 3);
     e.shares = SHARES_MAX - 2;
-    expect(&f, add(&f, &e), OUTCOME_APPLIED, VOID_NONE);
-    assert_int_equal(state_on(&f, 3).shares, SHARES_HELD_MAX);
-    teardown(&f);
+    desk_expect(&f, desk_add(&f, &e), OUTCOME_APPLIED, VOID_NONE);
+    assert_int_equal(desk_state_on(&f, 3).shares, SHARES_HELD_MAX);
+    desk_teardown(&f);
 }
 
 static void
 the_1025th_event_of_a_chain_is_void(void **state)
 {
-    struct fixture f;
+    struct member_desk f;
     struct position p = world_at(0, 0);
-    setup(&f);
-    put(&f, MAIN, KIND_MEMBER_ADMITTED, 1);
+    desk_setup(&f);
+    desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 1);
     for (int i = 1; i < MEMBER_PAST_MAX; i++) {
-        p = put(&f, MAIN, KIND_DATA_CHANGED, 2);
+        p = desk_put(&f, MAIN, KIND_DATA_CHANGED, 2);
     }
-    expect(&f, p, OUTCOME_APPLIED, VOID_NONE);
-    struct member_entry e = entry(&f, MAIN, KIND_DATA_CHANGED, 2);
+    desk_expect(&f, p, OUTCOME_APPLIED, VOID_NONE);
+    struct member_entry e = desk_entry(&f, MAIN, KIND_DATA_CHANGED, 2);
     assert_int_equal(member_row_try(&f.row, &e, &f.world.w, NULL), ERR_CONFLICT);
-    expect(&f, add(&f, &e), OUTCOME_VOID, VOID_TOO_MANY);
+    desk_expect(&f, desk_add(&f, &e), OUTCOME_VOID, VOID_TOO_MANY);
     assert_int_equal(member_row_refold(&f.row, &f.world.w, &f.missing, NULL), 0);
-    expect(&f, e.at, OUTCOME_VOID, VOID_TOO_MANY);
-    expect(&f, p, OUTCOME_APPLIED, VOID_NONE);
-    teardown(&f);
+    desk_expect(&f, e.at, OUTCOME_VOID, VOID_TOO_MANY);
+    desk_expect(&f, p, OUTCOME_APPLIED, VOID_NONE);
+    desk_teardown(&f);
 }
 
 static void
 an_event_must_leave_later_dated_ones_possible(void **state)
 {
-    struct fixture f;
+    struct member_desk f;
     struct err err;
-    setup(&f);
-    put(&f, MAIN, KIND_MEMBER_ADMITTED, 1);
-    struct position shares = put(&f, MAIN, KIND_SHARES_SUBSCRIBED, 100);
-    struct member_entry e = entry(&f, MAIN, KIND_MEMBER_RESIGNED, 50);
+    desk_setup(&f);
+    desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 1);
+    struct position shares = desk_put(&f, MAIN, KIND_SHARES_SUBSCRIBED, 100);
+    struct member_entry e = desk_entry(&f, MAIN, KIND_MEMBER_RESIGNED, 50);
     assert_int_equal(member_row_try(&f.row, &e, &f.world.w, &err), ERR_CONFLICT);
     assert_string_equal(err.field, "effective_on");
     assert_string_equal(err.text,
                         "effective_on: shares.subscribed of 1970-04-11, recorded before, would become impossible");
-    expect(&f, add(&f, &e), OUTCOME_VOID, VOID_MAKES_IMPOSSIBLE);
-    expect(&f, shares, OUTCOME_APPLIED, VOID_NONE);
-    expect(&f, put(&f, MAIN, KIND_MEMBER_RESIGNED, 100), OUTCOME_APPLIED, VOID_NONE);
-    teardown(&f);
+    desk_expect(&f, desk_add(&f, &e), OUTCOME_VOID, VOID_MAKES_IMPOSSIBLE);
+    desk_expect(&f, shares, OUTCOME_APPLIED, VOID_NONE);
+    desk_expect(&f, desk_put(&f, MAIN, KIND_MEMBER_RESIGNED, 100), OUTCOME_APPLIED, VOID_NONE);
+    desk_teardown(&f);
 }
 
 /* ---- corrections ---- */
@@ -280,48 +165,50 @@ an_event_must_leave_later_dated_ones_possible(void **state)
 static void
 corrections_take_the_place_of_what_they_correct(void **state)
 {
-    struct fixture f;
-    setup(&f);
-    struct position admitted = put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
-    put(&f, MAIN, KIND_SHARES_SUBSCRIBED, 20);
-    struct position earlier = put_ref(&f, MAIN, KIND_MEMBER_ADMITTED, 5, REF_CORRECTS, admitted);
-    expect(&f, admitted, OUTCOME_REPLACED, VOID_NONE);
-    assert_int_equal(state_on(&f, 30).joined_on.days, 5);
-    struct position too_late = put_ref(&f, MAIN, KIND_MEMBER_ADMITTED, 21, REF_CORRECTS, admitted);
-    expect(&f, too_late, OUTCOME_VOID, VOID_MAKES_IMPOSSIBLE);
-    expect(&f, earlier, OUTCOME_APPLIED, VOID_NONE);
-    struct member_entry e = entry(&f, MAIN, KIND_MEMBER_ADMITTED, 6);
+    struct member_desk f;
+    desk_setup(&f);
+    struct position admitted = desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
+    desk_put(&f, MAIN, KIND_SHARES_SUBSCRIBED, 20);
+    struct position earlier = desk_put_ref(&f, MAIN, KIND_MEMBER_ADMITTED, 5, REF_CORRECTS, admitted);
+    desk_expect(&f, admitted, OUTCOME_REPLACED, VOID_NONE);
+    assert_int_equal(desk_state_on(&f, 30).joined_on.days, 5);
+    struct position too_late = desk_put_ref(&f, MAIN, KIND_MEMBER_ADMITTED, 21, REF_CORRECTS, admitted);
+    desk_expect(&f, too_late, OUTCOME_VOID, VOID_MAKES_IMPOSSIBLE);
+    desk_expect(&f, earlier, OUTCOME_APPLIED, VOID_NONE);
+    struct member_entry e = desk_entry(&f, MAIN, KIND_MEMBER_ADMITTED, 6);
     e.category = CATEGORY_B;
     e.shares = 7;
-    refer(&e, REF_CORRECTS, earlier);
-    add(&f, &e);
-    expect(&f, earlier, OUTCOME_REPLACED, VOID_NONE);
-    assert_int_equal(state_on(&f, 30).shares, 9);
-    assert_int_equal(state_on(&f, 30).category, CATEGORY_B);
-    expect(&f, put_ref(&f, MAIN, KIND_MEMBER_ADMITTED, 6, REF_CORRECTS, too_late), OUTCOME_VOID, VOID_REFERENCE);
-    expect(&f, put_ref(&f, MAIN, KIND_MEMBER_RESIGNED, 25, REF_CORRECTS, admitted), OUTCOME_VOID, VOID_REFERENCE);
-    teardown(&f);
+    desk_refer(&e, REF_CORRECTS, earlier);
+    desk_add(&f, &e);
+    desk_expect(&f, earlier, OUTCOME_REPLACED, VOID_NONE);
+    assert_int_equal(desk_state_on(&f, 30).shares, 9);
+    assert_int_equal(desk_state_on(&f, 30).category, CATEGORY_B);
+    desk_expect(&f, desk_put_ref(&f, MAIN, KIND_MEMBER_ADMITTED, 6, REF_CORRECTS, too_late), OUTCOME_VOID,
+                VOID_REFERENCE);
+    desk_expect(&f, desk_put_ref(&f, MAIN, KIND_MEMBER_RESIGNED, 25, REF_CORRECTS, admitted), OUTCOME_VOID,
+                VOID_REFERENCE);
+    desk_teardown(&f);
 }
 
 static void
 of_two_concurrent_corrections_the_greater_counts_in_either_order(void **state)
 {
     for (int swapped = 0; swapped < 2; swapped++) {
-        struct fixture f;
-        setup(&f);
-        struct position admitted = put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
+        struct member_desk f;
+        desk_setup(&f);
+        struct position admitted = desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
         struct position a, b;
         if (swapped) {
-            b = put_ref(&f, TAIL_B, KIND_MEMBER_ADMITTED, 8, REF_CORRECTS, admitted);
-            a = put_ref(&f, TAIL_A, KIND_MEMBER_ADMITTED, 9, REF_CORRECTS, admitted);
+            b = desk_put_ref(&f, TAIL_B, KIND_MEMBER_ADMITTED, 8, REF_CORRECTS, admitted);
+            a = desk_put_ref(&f, TAIL_A, KIND_MEMBER_ADMITTED, 9, REF_CORRECTS, admitted);
         } else {
-            a = put_ref(&f, TAIL_A, KIND_MEMBER_ADMITTED, 9, REF_CORRECTS, admitted);
-            b = put_ref(&f, TAIL_B, KIND_MEMBER_ADMITTED, 8, REF_CORRECTS, admitted);
+            a = desk_put_ref(&f, TAIL_A, KIND_MEMBER_ADMITTED, 9, REF_CORRECTS, admitted);
+            b = desk_put_ref(&f, TAIL_B, KIND_MEMBER_ADMITTED, 8, REF_CORRECTS, admitted);
         }
-        expect(&f, a, OUTCOME_REPLACED, VOID_NONE);
-        expect(&f, b, OUTCOME_APPLIED, VOID_NONE);
-        assert_int_equal(state_on(&f, 30).joined_on.days, 8);
-        teardown(&f);
+        desk_expect(&f, a, OUTCOME_REPLACED, VOID_NONE);
+        desk_expect(&f, b, OUTCOME_APPLIED, VOID_NONE);
+        assert_int_equal(desk_state_on(&f, 30).joined_on.days, 8);
+        desk_teardown(&f);
     }
 }
 
@@ -330,90 +217,90 @@ of_two_concurrent_corrections_the_greater_counts_in_either_order(void **state)
 static void
 tails_that_contradict_each_other_conflict_until_a_correction_settles_it(void **state)
 {
-    struct fixture f;
-    setup(&f);
-    put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
-    struct position shares = put(&f, TAIL_B, KIND_SHARES_SUBSCRIBED, 30);
-    struct position resigned = put(&f, TAIL_A, KIND_MEMBER_RESIGNED, 20);
-    expect(&f, resigned, OUTCOME_APPLIED, VOID_NONE);
-    expect(&f, shares, OUTCOME_CONFLICT, VOID_LEFT);
-    assert_int_equal(state_on(&f, 40).shares, 0);
-    struct position settled = put_ref(&f, JOINED, KIND_SHARES_SUBSCRIBED, 15, REF_CORRECTS, shares);
-    expect(&f, settled, OUTCOME_APPLIED, VOID_NONE);
-    expect(&f, shares, OUTCOME_REPLACED, VOID_NONE);
-    expect(&f, resigned, OUTCOME_APPLIED, VOID_NONE);
-    assert_int_equal(state_on(&f, 19).shares, 4);
-    teardown(&f);
+    struct member_desk f;
+    desk_setup(&f);
+    desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
+    struct position shares = desk_put(&f, TAIL_B, KIND_SHARES_SUBSCRIBED, 30);
+    struct position resigned = desk_put(&f, TAIL_A, KIND_MEMBER_RESIGNED, 20);
+    desk_expect(&f, resigned, OUTCOME_APPLIED, VOID_NONE);
+    desk_expect(&f, shares, OUTCOME_CONFLICT, VOID_LEFT);
+    assert_int_equal(desk_state_on(&f, 40).shares, 0);
+    struct position settled = desk_put_ref(&f, JOINED, KIND_SHARES_SUBSCRIBED, 15, REF_CORRECTS, shares);
+    desk_expect(&f, settled, OUTCOME_APPLIED, VOID_NONE);
+    desk_expect(&f, shares, OUTCOME_REPLACED, VOID_NONE);
+    desk_expect(&f, resigned, OUTCOME_APPLIED, VOID_NONE);
+    assert_int_equal(desk_state_on(&f, 19).shares, 4);
+    desk_teardown(&f);
 }
 
 static void
 an_event_waits_for_its_target_and_so_do_those_after_it(void **state)
 {
-    struct fixture f;
-    setup(&f);
-    struct member_entry application = entry(&f, TAIL_A, KIND_APPLICATION_RECEIVED, 1);
+    struct member_desk f;
+    desk_setup(&f);
+    struct member_entry application = desk_entry(&f, TAIL_A, KIND_APPLICATION_RECEIVED, 1);
     world_hide(&f.world, application.at);
-    struct position admitted = put_ref(&f, TAIL_B, KIND_MEMBER_ADMITTED, 2, REF_APPLICATION, application.at);
-    expect(&f, admitted, OUTCOME_WAITING, VOID_NONE);
+    struct position admitted = desk_put_ref(&f, TAIL_B, KIND_MEMBER_ADMITTED, 2, REF_APPLICATION, application.at);
+    desk_expect(&f, admitted, OUTCOME_WAITING, VOID_NONE);
     assert_true(f.missing.has);
     assert_int_equal(f.missing.at.seq, application.at.seq);
-    struct position shares = put(&f, TAIL_B, KIND_SHARES_SUBSCRIBED, 3);
-    expect(&f, shares, OUTCOME_WAITING, VOID_NONE);
-    struct member_entry next = entry(&f, TAIL_B, KIND_SHARES_SUBSCRIBED, 3);
+    struct position shares = desk_put(&f, TAIL_B, KIND_SHARES_SUBSCRIBED, 3);
+    desk_expect(&f, shares, OUTCOME_WAITING, VOID_NONE);
+    struct member_entry next = desk_entry(&f, TAIL_B, KIND_SHARES_SUBSCRIBED, 3);
     assert_int_equal(member_row_try(&f.row, &next, &f.world.w, NULL), ERR_CONFLICT);
-    assert_int_equal(state_on(&f, 9).status, STATUS_NONE);
+    assert_int_equal(desk_state_on(&f, 9).status, STATUS_NONE);
     world_hold(&f.world, application.at);
-    add(&f, &application);
+    desk_add(&f, &application);
     assert_false(f.missing.has);
-    expect(&f, admitted, OUTCOME_APPLIED, VOID_NONE);
-    expect(&f, shares, OUTCOME_APPLIED, VOID_NONE);
-    teardown(&f);
+    desk_expect(&f, admitted, OUTCOME_APPLIED, VOID_NONE);
+    desk_expect(&f, shares, OUTCOME_APPLIED, VOID_NONE);
+    desk_teardown(&f);
 }
 
 static void
 a_target_that_turns_out_to_be_of_another_entity_makes_the_event_void(void **state)
 {
-    struct fixture f;
-    setup(&f);
+    struct member_desk f;
+    desk_setup(&f);
     struct position stranger = world_at(TAIL_A, 15);
     world_hide(&f.world, stranger);
-    struct position admitted = put_ref(&f, TAIL_B, KIND_MEMBER_ADMITTED, 2, REF_APPLICATION, stranger);
-    expect(&f, admitted, OUTCOME_WAITING, VOID_NONE);
+    struct position admitted = desk_put_ref(&f, TAIL_B, KIND_MEMBER_ADMITTED, 2, REF_APPLICATION, stranger);
+    desk_expect(&f, admitted, OUTCOME_WAITING, VOID_NONE);
     world_hold(&f.world, stranger);
     assert_int_equal(member_row_refold(&f.row, &f.world.w, &f.missing, NULL), 0);
-    expect(&f, admitted, OUTCOME_VOID, VOID_REFERENCE);
+    desk_expect(&f, admitted, OUTCOME_VOID, VOID_REFERENCE);
     assert_false(f.missing.has);
-    teardown(&f);
+    desk_teardown(&f);
 }
 
 static void
 references_that_do_not_fit_make_the_event_void(void **state)
 {
-    struct fixture f;
-    setup(&f);
-    struct position application = put(&f, MAIN, KIND_APPLICATION_RECEIVED, 1);
-    expect(&f, put(&f, MAIN, KIND_APPLICATION_REFUSED, 2), OUTCOME_VOID, VOID_REFERENCE);
-    struct member_entry e = entry(&f, MAIN, KIND_APPLICATION_REFUSED, 2);
-    refer(&e, REF_APPLICATION, application);
+    struct member_desk f;
+    desk_setup(&f);
+    struct position application = desk_put(&f, MAIN, KIND_APPLICATION_RECEIVED, 1);
+    desk_expect(&f, desk_put(&f, MAIN, KIND_APPLICATION_REFUSED, 2), OUTCOME_VOID, VOID_REFERENCE);
+    struct member_entry e = desk_entry(&f, MAIN, KIND_APPLICATION_REFUSED, 2);
+    desk_refer(&e, REF_APPLICATION, application);
     e.refs[0].chain.b[0] ^= 1;
-    expect(&f, add(&f, &e), OUTCOME_VOID, VOID_REFERENCE);
-    e = entry(&f, MAIN, KIND_APPLICATION_REFUSED, 2);
-    refer(&e, REF_APPLICATION, application);
-    refer(&e, REF_APPLICATION, application);
-    expect(&f, add(&f, &e), OUTCOME_VOID, VOID_REFERENCE);
-    expect(&f, put_ref(&f, MAIN, KIND_APPLICATION_REFUSED, 2, REF_APPLICATION, application), OUTCOME_APPLIED,
-           VOID_NONE);
-    teardown(&f);
+    desk_expect(&f, desk_add(&f, &e), OUTCOME_VOID, VOID_REFERENCE);
+    e = desk_entry(&f, MAIN, KIND_APPLICATION_REFUSED, 2);
+    desk_refer(&e, REF_APPLICATION, application);
+    desk_refer(&e, REF_APPLICATION, application);
+    desk_expect(&f, desk_add(&f, &e), OUTCOME_VOID, VOID_REFERENCE);
+    desk_expect(&f, desk_put_ref(&f, MAIN, KIND_APPLICATION_REFUSED, 2, REF_APPLICATION, application), OUTCOME_APPLIED,
+                VOID_NONE);
+    desk_teardown(&f);
 }
 
 static void
 an_unknown_kind_that_must_be_understood_stops_what_comes_after_it(void **state)
 {
-    struct fixture f;
+    struct member_desk f;
     struct event_header h;
     struct event_common c;
     struct member_entry e;
-    setup(&f);
+    desk_setup(&f);
     memset(&h, 0, sizeof(h));
     memset(&c, 0, sizeof(c));
     h.kind = KIND_MEMBER_ADMITTED;
@@ -423,36 +310,36 @@ an_unknown_kind_that_must_be_understood_stops_what_comes_after_it(void **state)
     assert_false(member_entry_unknown(&p, &h, &c, &e));
     h.must_understand = true;
     assert_true(member_entry_unknown(&p, &h, &c, &e));
-    put(&f, MAIN, KIND_MEMBER_ADMITTED, 1);
-    add(&f, &e);
+    desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 1);
+    desk_add(&f, &e);
     f.seq[TAIL_A] = 9;
-    struct position after = put(&f, TAIL_A, KIND_SHARES_SUBSCRIBED, 2);
-    struct position beside = put(&f, TAIL_B, KIND_SHARES_SUBSCRIBED, 2);
-    expect(&f, p, OUTCOME_UNKNOWN, VOID_NONE);
-    expect(&f, after, OUTCOME_UNKNOWN, VOID_NONE);
-    expect(&f, beside, OUTCOME_APPLIED, VOID_NONE);
-    e = entry(&f, MAIN, 63, 1);
+    struct position after = desk_put(&f, TAIL_A, KIND_SHARES_SUBSCRIBED, 2);
+    struct position beside = desk_put(&f, TAIL_B, KIND_SHARES_SUBSCRIBED, 2);
+    desk_expect(&f, p, OUTCOME_UNKNOWN, VOID_NONE);
+    desk_expect(&f, after, OUTCOME_UNKNOWN, VOID_NONE);
+    desk_expect(&f, beside, OUTCOME_APPLIED, VOID_NONE);
+    e = desk_entry(&f, MAIN, 63, 1);
     assert_int_equal(member_row_try(&f.row, &e, &f.world.w, NULL), ERR_INVALID);
-    teardown(&f);
+    desk_teardown(&f);
 }
 
 static void
 a_world_that_cannot_be_read_leaves_the_row_as_it_was(void **state)
 {
-    struct fixture f;
-    setup(&f);
-    struct position application = put(&f, MAIN, KIND_APPLICATION_RECEIVED, 1);
-    struct member_entry e = entry(&f, MAIN, KIND_MEMBER_ADMITTED, 2);
-    refer(&e, REF_APPLICATION, application);
+    struct member_desk f;
+    desk_setup(&f);
+    struct position application = desk_put(&f, MAIN, KIND_APPLICATION_RECEIVED, 1);
+    struct member_entry e = desk_entry(&f, MAIN, KIND_MEMBER_ADMITTED, 2);
+    desk_refer(&e, REF_APPLICATION, application);
     f.world.broken = ERR_IO;
     assert_int_equal(member_row_add(&f.row, &e, &f.world.w, &f.missing, NULL), ERR_IO);
     assert_int_equal(member_row_try(&f.row, &e, &f.world.w, NULL), ERR_IO);
     assert_int_equal(f.row.n, 1);
     f.world.broken = 0;
-    add(&f, &e);
-    add(&f, &e);
+    desk_add(&f, &e);
+    desk_add(&f, &e);
     assert_int_equal(f.row.n, 2);
-    teardown(&f);
+    desk_teardown(&f);
 }
 
 /* ---- what a row says ---- */
@@ -460,35 +347,21 @@ a_world_that_cannot_be_read_leaves_the_row_as_it_was(void **state)
 static void
 on_the_day_of_effect_it_has_happened(void **state)
 {
-    struct fixture f;
-    setup(&f);
-    put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
-    struct position last = put(&f, MAIN, KIND_MEMBER_EXCLUDED, 20);
-    assert_int_equal(state_on(&f, 9).status, STATUS_NONE);
-    assert_int_equal(state_on(&f, 10).status, STATUS_MEMBER);
-    assert_int_equal(state_on(&f, 19).capital_minor, 6000);
-    struct member_state s = state_on(&f, 20);
+    struct member_desk f;
+    desk_setup(&f);
+    desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
+    struct position last = desk_put(&f, MAIN, KIND_MEMBER_EXCLUDED, 20);
+    assert_int_equal(desk_state_on(&f, 9).status, STATUS_NONE);
+    assert_int_equal(desk_state_on(&f, 10).status, STATUS_MEMBER);
+    assert_int_equal(desk_state_on(&f, 19).capital_minor, 6000);
+    struct member_state s = desk_state_on(&f, 20);
     assert_int_equal(s.status, STATUS_LEFT);
     assert_int_equal(s.left_reason, LEFT_EXCLUDED);
     assert_int_equal(s.left_on.days, 20);
     assert_int_equal(s.shares, 0);
     assert_int_equal(s.capital_minor, 0);
-    assert_int_equal(state_on(&f, 9).last_change.seq, last.seq);
-    teardown(&f);
-}
-
-struct totals {
-    size_t n;
-    struct contribution c[24];
-};
-
-static int
-collect(void *arg, const struct contribution *c)
-{
-    struct totals *t = arg;
-    assert_true(t->n < ARRAY_LEN(t->c));
-    t->c[t->n++] = *c;
-    return 0;
+    assert_int_equal(desk_state_on(&f, 9).last_change.seq, last.seq);
+    desk_teardown(&f);
 }
 
 static int
@@ -500,20 +373,20 @@ refuse(void *arg, const struct contribution *c)
 static void
 contributions_follow_the_member_from_cell_to_cell(void **state)
 {
-    struct fixture f;
-    struct totals t = {0};
-    setup(&f);
-    put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
-    struct member_entry e = entry(&f, MAIN, KIND_SHARES_SUBSCRIBED, 11);
+    struct member_desk f;
+    struct desk_totals t = {0};
+    desk_setup(&f);
+    desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
+    struct member_entry e = desk_entry(&f, MAIN, KIND_SHARES_SUBSCRIBED, 11);
     memcpy(e.currency, "SEK", 4);
-    add(&f, &e);
-    e = entry(&f, MAIN, KIND_DATA_CHANGED, 12);
+    desk_add(&f, &e);
+    e = desk_entry(&f, MAIN, KIND_DATA_CHANGED, 12);
     e.has_office = true;
     e.office = f.other_office;
-    add(&f, &e);
-    put(&f, MAIN, KIND_MEMBER_DECEASED, 20);
+    desk_add(&f, &e);
+    desk_put(&f, MAIN, KIND_MEMBER_DECEASED, 20);
     int64_t key = member_record_key(&f.row.subject);
-    assert_int_equal(member_contributions(&f.row, collect, &t), 0);
+    assert_int_equal(member_contributions(&f.row, desk_collect, &t), 0);
     assert_int_equal(t.n, 8);
     assert_int_equal(t.c[0].v[COUNT_JOINED], 1);
     assert_int_equal(t.c[0].v[COUNT_RECORD_KEYS], key);
@@ -532,21 +405,21 @@ contributions_follow_the_member_from_cell_to_cell(void **state)
     assert_int_equal(t.c[6].v[CAPITAL_SHARES_OUT], 2);
     assert_int_equal(t.c[7].v[CAPITAL_MINOR_OUT], 6000);
     assert_int_equal(member_contributions(&f.row, refuse, &t), ERR_FULL);
-    teardown(&f);
+    desk_teardown(&f);
 }
 
 static void
 applications_and_requests_are_counted_in_their_cell(void **state)
 {
-    struct fixture f;
-    struct totals t = {0};
-    setup(&f);
-    struct position application = put(&f, MAIN, KIND_APPLICATION_RECEIVED, 1);
-    put_ref(&f, MAIN, KIND_APPLICATION_REFUSED, 2, REF_APPLICATION, application);
-    put(&f, MAIN, KIND_MEMBER_ADMITTED, 3);
-    struct position request = put(&f, MAIN, KIND_WITHDRAWAL_REQUESTED, 4);
-    put_ref(&f, MAIN, KIND_WITHDRAWAL_REFUSED, 5, REF_REQUEST, request);
-    assert_int_equal(member_contributions(&f.row, collect, &t), 0);
+    struct member_desk f;
+    struct desk_totals t = {0};
+    desk_setup(&f);
+    struct position application = desk_put(&f, MAIN, KIND_APPLICATION_RECEIVED, 1);
+    desk_put_ref(&f, MAIN, KIND_APPLICATION_REFUSED, 2, REF_APPLICATION, application);
+    desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 3);
+    struct position request = desk_put(&f, MAIN, KIND_WITHDRAWAL_REQUESTED, 4);
+    desk_put_ref(&f, MAIN, KIND_WITHDRAWAL_REFUSED, 5, REF_REQUEST, request);
+    assert_int_equal(member_contributions(&f.row, desk_collect, &t), 0);
     assert_int_equal(t.n, 6);
     assert_int_equal(t.c[0].v[COUNT_APPLIED], 1);
     assert_int_equal(t.c[0].category, CATEGORY_A);
@@ -554,23 +427,23 @@ applications_and_requests_are_counted_in_their_cell(void **state)
     assert_int_equal(t.c[4].v[COUNT_REQUESTED], 1);
     assert_int_equal(t.c[5].v[COUNT_REQUEST_REFUSED], 1);
     assert_int_equal(t.c[5].v[COUNT_MEMBERS], 0);
-    teardown(&f);
+    desk_teardown(&f);
 }
 
 static void
 a_capsule_stays_in_force_until_a_later_one_of_its_class(void **state)
 {
-    struct fixture f;
+    struct member_desk f;
     struct position p;
-    setup(&f);
+    desk_setup(&f);
     assert_false(member_capsule_position(&f.row, 1, &p));
-    struct member_entry e = entry(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
+    struct member_entry e = desk_entry(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
     e.capsule_mask = 0x83;
-    struct position admitted = add(&f, &e);
-    put_ref(&f, MAIN, KIND_MEMBER_ADMITTED, 9, REF_CORRECTS, admitted);
-    e = entry(&f, MAIN, KIND_DATA_CHANGED, 12);
+    struct position admitted = desk_add(&f, &e);
+    desk_put_ref(&f, MAIN, KIND_MEMBER_ADMITTED, 9, REF_CORRECTS, admitted);
+    e = desk_entry(&f, MAIN, KIND_DATA_CHANGED, 12);
     e.capsule_mask = 0x02;
-    struct position data = add(&f, &e);
+    struct position data = desk_add(&f, &e);
     assert_true(member_capsule_position(&f.row, 1, &p));
     assert_int_equal(p.seq, admitted.seq);
     assert_true(member_capsule_position(&f.row, 2, &p));
@@ -579,7 +452,7 @@ a_capsule_stays_in_force_until_a_later_one_of_its_class(void **state)
     assert_int_equal(p.seq, admitted.seq);
     assert_false(member_capsule_position(&f.row, 3, &p));
     assert_false(member_capsule_position(&f.row, 9, &p));
-    teardown(&f);
+    desk_teardown(&f);
 }
 
 static void
@@ -622,16 +495,16 @@ an_entry_keeps_what_the_fold_needs_of_an_event(void **state)
 static void
 the_desk_is_told_the_field_and_the_reason(void **state)
 {
-    struct fixture f;
+    struct member_desk f;
     struct err err;
-    setup(&f);
-    put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
-    put(&f, MAIN, KIND_MEMBER_RESIGNED, 20);
-    struct member_entry e = entry(&f, MAIN, KIND_SHARES_SUBSCRIBED, 25);
+    desk_setup(&f);
+    desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 10);
+    desk_put(&f, MAIN, KIND_MEMBER_RESIGNED, 20);
+    struct member_entry e = desk_entry(&f, MAIN, KIND_SHARES_SUBSCRIBED, 25);
     assert_int_equal(member_row_try(&f.row, &e, &f.world.w, &err), ERR_CONFLICT);
     assert_string_equal(err.field, "effective_on");
     assert_string_equal(err.text, "effective_on: the member left on 1970-01-21");
-    e = entry(&f, MAIN, KIND_MEMBER_ADMITTED, 25);
+    e = desk_entry(&f, MAIN, KIND_MEMBER_ADMITTED, 25);
     e.office = f.no_office;
     assert_int_equal(member_row_try(&f.row, &e, &f.world.w, &err), ERR_NOTFOUND);
     assert_string_equal(err.field, "office");
@@ -639,7 +512,7 @@ the_desk_is_told_the_field_and_the_reason(void **state)
         assert_non_null(void_reason_text((enum void_reason)r));
         assert_string_not_equal(void_reason_text((enum void_reason)r), "unknown reason");
     }
-    teardown(&f);
+    desk_teardown(&f);
 }
 
 /* ---- bytes ---- */
@@ -647,18 +520,18 @@ the_desk_is_told_the_field_and_the_reason(void **state)
 static void
 rows_are_small_and_come_back_as_they_were(void **state)
 {
-    struct fixture f;
+    struct member_desk f;
     struct buf a, b;
     struct member_row back;
-    setup(&f);
+    desk_setup(&f);
     buf_init(&a, MEMBER_ROW_BYTES_MAX);
     buf_init(&b, MEMBER_ROW_BYTES_MAX);
-    struct position admitted = put(&f, MAIN, KIND_MEMBER_ADMITTED, 19000);
+    struct position admitted = desk_put(&f, MAIN, KIND_MEMBER_ADMITTED, 19000);
     assert_int_equal(member_row_encode(&f.row, &a, NULL), 0);
     assert_in_range(a.len, 40, 80);
-    put_ref(&f, TAIL_A, KIND_MEMBER_ADMITTED, 18000, REF_CORRECTS, admitted);
-    put(&f, TAIL_A, KIND_MEMBER_ADMITTED, 19001);
-    put(&f, TAIL_B, KIND_MEMBER_RESIGNED, 19001);
+    desk_put_ref(&f, TAIL_A, KIND_MEMBER_ADMITTED, 18000, REF_CORRECTS, admitted);
+    desk_put(&f, TAIL_A, KIND_MEMBER_ADMITTED, 19001);
+    desk_put(&f, TAIL_B, KIND_MEMBER_RESIGNED, 19001);
     buf_clear(&a);
     assert_int_equal(member_row_encode(&f.row, &a, NULL), 0);
     assert_int_equal(member_row_decode(buf_slice(&a), &f.row.unit, &f.row.subject, &back, NULL), 0);
@@ -676,20 +549,20 @@ rows_are_small_and_come_back_as_they_were(void **state)
     member_row_release(&back);
     buf_free(&a);
     buf_free(&b);
-    teardown(&f);
+    desk_teardown(&f);
 }
 
 static void
 damaged_rows_are_corrupt_or_readable_and_never_worse(void **state)
 {
-    struct fixture f;
+    struct member_desk f;
     struct buf a;
-    setup(&f);
+    desk_setup(&f);
     buf_init(&a, MEMBER_ROW_BYTES_MAX);
-    struct position application = put(&f, MAIN, KIND_APPLICATION_RECEIVED, 1);
-    struct position admitted = put_ref(&f, MAIN, KIND_MEMBER_ADMITTED, 2, REF_APPLICATION, application);
-    put_ref(&f, TAIL_A, KIND_MEMBER_ADMITTED, 3, REF_CORRECTS, admitted);
-    put(&f, TAIL_B, KIND_MEMBER_DECEASED, 9);
+    struct position application = desk_put(&f, MAIN, KIND_APPLICATION_RECEIVED, 1);
+    struct position admitted = desk_put_ref(&f, MAIN, KIND_MEMBER_ADMITTED, 2, REF_APPLICATION, application);
+    desk_put_ref(&f, TAIL_A, KIND_MEMBER_ADMITTED, 3, REF_CORRECTS, admitted);
+    desk_put(&f, TAIL_B, KIND_MEMBER_DECEASED, 9);
     assert_int_equal(member_row_encode(&f.row, &a, NULL), 0);
     for (size_t i = 0; i < a.len * 8; i++) {
         struct member_row row;
@@ -699,39 +572,39 @@ damaged_rows_are_corrupt_or_readable_and_never_worse(void **state)
         int rc = member_row_decode(buf_slice(&a), &f.row.unit, &f.row.subject, &row, NULL);
         assert_true(rc == 0 || rc == ERR_CORRUPT);
         if (rc == 0) {
-            struct totals t = {0};
+            struct desk_totals t = {0};
             member_state_at(&row, DATE_MAX, &s);
             (void)member_capsule_position(&row, 1, &p);
-            (void)member_contributions(&row, collect, &t);
+            (void)member_contributions(&row, desk_collect, &t);
             assert_int_equal(member_row_refold(&row, &f.world.w, &f.missing, NULL), 0);
             member_row_release(&row);
         }
         a.data[i / 8] ^= (uint8_t)(1U << (i % 8));
     }
     buf_free(&a);
-    teardown(&f);
+    desk_teardown(&f);
 }
 
 static void
 a_row_keeps_the_first_events_of_endless_side_branches(void **state)
 {
-    struct fixture f, g;
+    struct member_desk f, g;
     struct buf a, b;
-    setup(&f);
-    setup(&g);
+    desk_setup(&f);
+    desk_setup(&g);
     buf_init(&a, MEMBER_ROW_BYTES_MAX);
     buf_init(&b, MEMBER_ROW_BYTES_MAX);
     enum { TOO_MANY = MEMBER_ENTRIES_MAX + 3 };
     for (uint64_t i = 0; i < TOO_MANY; i++) {
-        struct member_entry e = entry(&f, MAIN, KIND_MEMBER_RESIGNED, 1);
+        struct member_entry e = desk_entry(&f, MAIN, KIND_MEMBER_RESIGNED, 1);
         e.at.seq = 3 + i;
-        add(&f, &e);
+        desk_add(&f, &e);
     }
     /* The other way round only at the edge: what is pushed out is the same. */
     for (uint64_t i = 0; i < TOO_MANY; i++) {
-        struct member_entry e = entry(&g, MAIN, KIND_MEMBER_RESIGNED, 1);
+        struct member_entry e = desk_entry(&g, MAIN, KIND_MEMBER_RESIGNED, 1);
         e.at.seq = i + 4 < TOO_MANY ? 7 + i : 3 + (i + 4 - TOO_MANY);
-        add(&g, &e);
+        desk_add(&g, &e);
     }
     assert_int_equal(f.row.n, MEMBER_ENTRIES_MAX);
     assert_int_equal(member_row_encode(&f.row, &a, NULL), 0);
@@ -739,8 +612,8 @@ a_row_keeps_the_first_events_of_endless_side_branches(void **state)
     assert_true(slice_eq(buf_slice(&a), buf_slice(&b)));
     buf_free(&a);
     buf_free(&b);
-    teardown(&f);
-    teardown(&g);
+    desk_teardown(&f);
+    desk_teardown(&g);
 }
 
 int
