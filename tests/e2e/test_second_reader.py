@@ -29,10 +29,15 @@ class GoldenLog(unittest.TestCase):
     def setUpClass(cls):
         cls.chain, cls.frames, cls.seal = example_log()
         cls.events, cls.values = reader.read_run(cls.chain[0], 1, cls.chain[0], cls.frames, cls.seal)
+        chain = golden("events", "chain-2.bin")
+        cls.later_chain = [chain[at:at + 32] for at in range(0, len(chain), 32)]
+        cls.later, cls.later_values = reader.read_run(cls.chain[0], 19, cls.chain[18], golden("events", "run-2.bin"),
+                                                      golden("events", "seal-2.bin"), reader.payload(1, 1, cls.events[0][1])[14])
 
     def test_chain_commitments_and_seal(self):
         self.assertEqual(self.chain, self.values)
-        for n, (header, _) in enumerate(self.events, 1):
+        self.assertEqual(self.later_chain, self.later_values)
+        for n, (header, _) in enumerate(self.events + self.later, 1):
             self.assertEqual(reader.Header(golden("events", "header-%02d.bin" % n)).hash, header.hash)
 
     def test_a_later_part_of_the_log_verifies_by_the_same_seal(self):
@@ -45,9 +50,9 @@ class GoldenLog(unittest.TestCase):
         return reader.payload(1, 1, self.events[0][1])[14]
 
     def test_every_payload_reads(self):
-        files = sorted(glob.glob(os.path.join(GOLDEN, "events", "payload-*.bin")))
-        self.assertEqual([header.kind for header, _ in self.events], [int(os.path.basename(path).split("-")[1]) for path in files])
-        for (header, body), path in zip(self.events, files):
+        files = sorted(glob.glob(os.path.join(GOLDEN, "events", "payload-*.bin")), key=kind_of)
+        self.assertEqual([header.kind for header, _ in self.events + self.later], [kind_of(path) for path in files])
+        for (header, body), path in zip(self.events + self.later, files):
             self.assertEqual(golden("events", os.path.basename(path)), body)
             reader.payload(header.kind, header.version, body)
         admitted = reader.payload(34, 1, self.events[8][1])
@@ -84,6 +89,57 @@ class GoldenLog(unittest.TestCase):
                 reader.payload(34, 1, other)
         reader.payload(34, 1, body + b"\xa0\x06\x01")
 
+    def body(self, kind):
+        return next(body for header, body in self.later if header.kind == kind)
+
+    def test_what_later_payloads_say(self):
+        office = bytes([0x0F]) * 16
+        self.assertEqual((5, 15000, b"EUR"), tuple(reader.payload(44, 1, self.body(44))[n] for n in (8, 9, 10)))
+        absorbed = reader.payload(48, 1, self.body(48))
+        self.assertEqual((bytes([0x5A]) * 16, 5, 15000, b"EUR", 1), tuple(absorbed[n] for n in range(8, 13)))
+        invoice = reader.payload(108, 1, self.body(108))
+        self.assertEqual((2, 1, office, 125050, b"EUR", 650, 8128), tuple(invoice[n] for n in range(8, 15)))
+        self.assertEqual([(office, 2, 0, b"EUR"), (office, 2, 1, b"EUR"), (office, 2, 1, b"SEK")], reader.payload(112, 1, self.body(112))[8])
+        self.assertEqual([(1, 0, b"", 4711), (1, 2, b"", 0), (33, 0, b"EUR", 14133000), (65, 0, b"SEK", -250)],
+                         reader.payload(256, 1, self.body(256))[9])
+
+    def test_a_cancellation_names_the_event_before_it(self):
+        for kind in 51, 107, 110:
+            header = next(header for header, _ in self.later if header.kind == kind)
+            self.assertEqual([(9, self.chain[0], header.seq - 1, self.later_chain[header.seq - 19])], header.references)
+
+    def test_what_makes_a_later_payload_malformed(self):
+        def changed(kind, old, new):
+            body = self.body(kind)
+            self.assertEqual(1, body.count(old))
+            return kind, body.replace(old, new)
+        cell, figure = self.body(112)[-30:], b"\x4a\x04\x08\x01\x20"
+        for kind, other in (
+                changed(44, b"\x40\x05", b"\x40\x00"), changed(47, bytes([0x5C]) * 16, bytes([0x5B]) * 16), (48, self.body(48)[:-2] + b"\x60\x00"),
+                changed(49, b"\x40\x01", b""), changed(104, b"\x20\x01", b""), changed(104, b"\x48\x01", b"\x48\x00"),
+                changed(108, b"\x05\xea", b"\x05\xeb"), changed(108, b"\x68\x8a\x05", b"\x68\x0a"), (112, self.body(112) + cell),
+                (112, self.body(112) + b"\x42\x00"), (256, self.body(256) + figure + b"\x00"), changed(256, b"\x40\xe9\x0f", b"\x40\x05"),
+                (256, self.body(256) + b"\xa0\x06\x01" * 2560), (110, self.body(110) + b"\x32\x20" + bytes(32))):
+            with self.subTest(kind=kind, body=other.hex()), self.assertRaises(reader.Malformed):
+                reader.payload(kind, 1, other)
+        reader.payload(256, 1, self.body(256) + b"\xa0\x06\x01" * 2000)
+        with self.assertRaises(reader.Malformed):
+            reader.payload(111, 1, self.body(110) + b"\x32\x20" + bytes(32))
+        reader.payload(113, 1, self.body(110) + b"\x32\x20" + bytes(32))
+
+    def test_links_and_pseudonym(self):
+        capsule, plain = golden("events", "capsule-4.bin"), golden("events", "links.bin")
+        header = next(header for header, _ in self.later if header.kind == 108)
+        self.assertEqual([(4, reader.H("smart.capsule", capsule), len(capsule))], header.capsules)
+        self.assertEqual(plain, reader.open_capsule(capsule, 4, key=bytes([1, 2, 3]) + bytes(29)))
+        links = reader.read_person(4, plain)
+        self.assertEqual((bytes([0x5B]) * 16, bytes([0xB5]) * 32, bytes([0xAC]) * 16, b"2026-0317"), tuple(links[n] for n in (1, 2, 3, 4)))
+        with self.assertRaises(reader.Refused):
+            reader.read_person(4, plain[18:])
+        year_key, pseudonym = reader.pseudonym(bytes([6]) + bytes(31), 2026)
+        self.assertEqual((golden("events", "year-key.bin"), golden("events", "pseudonym.bin")), (year_key, pseudonym))
+        self.assertEqual(pseudonym, reader.payload(112, 1, self.body(112))[2])
+
     def test_capsules(self):
         first, second = golden("events", "capsule-1.bin"), golden("events", "capsule-2.bin")
         self.assertEqual(b"example", reader.open_capsule(first, 5, key=bytes([1, 2, 3]) + bytes(29)))
@@ -97,12 +153,16 @@ class GoldenLog(unittest.TestCase):
     def test_what_capsules_hold(self):
         def held(name):
             return bytes.fromhex(golden("person-%s.hex" % name).decode())
-        for capsule_class, name in (1, "identity"), (2, "contact"), (3, "bank"):
+        for capsule_class, name in (1, "identity"), (2, "contact"), (3, "bank"), (4, "links"), (5, "note"):
             self.assertTrue(reader.read_person(capsule_class, held(name)))
         self.assertEqual(1, reader.read_key_capsule(held("escrow-day"))[1])
         keys = reader.read_key_capsule(held("escrow-data"))
         self.assertEqual(2, keys[1])
         self.assertTrue(keys[4])
+
+
+def kind_of(path):
+    return int(os.path.basename(path).split("-")[1])
 
 
 def turned(data, at):

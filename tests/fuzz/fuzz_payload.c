@@ -1,4 +1,4 @@
-/* Payloads of every kind, and root statements. The first byte chooses. What decodes must encode, and read back as the same
+/* Payloads of every kind, and root statements. The first byte chooses: 0 a root statement, 255 kind 256. What decodes must encode, and read back as the same
  * again; no input may make the memory budget decide; the common fields read alike whether the kind is known or not. */
 #include "proto/event.h"
 
@@ -20,6 +20,21 @@ check_statement(struct slice bytes)
 }
 
 static void
+lists_read(struct event_payload *p, struct slice bytes)
+{
+    static struct activity_cell cells[ACTIVITY_CELLS_MAX];
+    static struct period_figure figures[FIGURES_MAX];
+    if (p->kind == KIND_PERSON_ACTIVE) {
+        MUST(active_cells_read(bytes, cells) == p->active.n);
+        p->active.cells = cells;
+    }
+    if (p->kind == KIND_PERIOD_CLOSED) {
+        MUST(closed_figures_read(bytes, figures) == p->closed.n);
+        p->closed.figures = figures;
+    }
+}
+
+static void
 check_payload(uint16_t kind, struct slice bytes)
 {
     struct event_payload p, again;
@@ -32,15 +47,23 @@ check_payload(uint16_t kind, struct slice bytes)
         return;
     }
     MUST(rc == 0 || rc == ERR_INVALID);
-    if (rc != 0)
+    if (rc != 0) {
+        /* Nobody should, and nothing happens. */
+        static struct activity_cell cells[ACTIVITY_CELLS_MAX];
+        static struct period_figure figures[FIGURES_MAX];
+        MUST(active_cells_read(bytes, cells) <= ACTIVITY_CELLS_MAX &&
+             closed_figures_read(bytes, figures) <= FIGURES_MAX);
         return;
+    }
     MUST(common == 0 && TYPE_EQ(&c.actor, &p.common.actor) && TYPE_EQ(&c.subject, &p.common.subject) &&
          c.effective.days == p.common.effective.days && c.precision == p.common.precision);
+    lists_read(&p, bytes);
     struct buf first, second;
     buf_init(&first, 2 * PAYLOAD_BYTES_MAX);
     buf_init(&second, 2 * PAYLOAD_BYTES_MAX);
     MUST(event_payload_encode(&p, &first, NULL) == 0);
     MUST(event_payload_decode(kind, 1, buf_slice(&first), &again, NULL) == 0);
+    lists_read(&again, buf_slice(&first));
     MUST(event_payload_encode(&again, &second, NULL) == 0);
     MUST(slice_eq(buf_slice(&first), buf_slice(&second)));
     buf_free(&first);
@@ -56,6 +79,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] == 0)
         check_statement(bytes);
     else
-        check_payload(data[0], bytes);
+        check_payload(data[0] == UINT8_MAX ? KIND_PERIOD_CLOSED : data[0], bytes);
     return 0;
 }

@@ -27,6 +27,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct person_identity identity;
     struct person_contact contact;
     struct person_bank bank;
+    struct activity_links links;
+    struct person_note note;
     struct buf out;
     if (size == 0)
         return 0;
@@ -44,6 +46,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case CLASS_BANK:
         if (person_bank_decode(bytes, &bank, &err) == 0)
             MUST(person_bank_encode(&bank, &out, &err) == 0);
+        break;
+    case CLASS_ACTIVITY:
+        if (activity_links_decode(bytes, &links, &err) == 0)
+            MUST(activity_links_encode(&links, &out, &err) == 0);
+        break;
+    case CLASS_NOTE:
+        if (person_note_decode(bytes, &note, &err) == 0)
+            MUST(person_note_encode(&note, &out, &err) == 0);
         break;
     default: keys(bytes, &out);
     }

@@ -202,10 +202,19 @@ def of(letters, least, most, first=""):
 UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DIGITS = "0123456789"
 LETTERS = UPPER + UPPER.lower() + DIGITS
+
+
+def anything(value):
+    return True
+
+
 KEY, ID, SIG = (2, long(32)), (2, long(16)), (2, long(64))
 CATEGORY, PERSON, SHARES, PRICE = (0, within(1, 3)), (0, within(1, 2)), (0, within(1, 10 ** 6)), (0, within(1, 10 ** 9))
 NAME, COUNTRY, CURRENCY = (2, text(128)), (2, of(UPPER, 2, 2)), (2, of(UPPER, 3, 3))
 CODE = (2, of(UPPER + DIGITS, 2, 8, UPPER))
+HELD, REPAID, AMOUNT, BACK = (0, within(1, 10 ** 9)), (0, within(0, 10 ** 15)), (0, within(1, 10 ** 12)), (0, within(0, 10 ** 12))
+WORD, ONE = (0, within(1, 65535)), (0, within(1, 1))
+WORK = {8: WORD, 9: ONE, 10: ID}
 OFFICE_TEXT = {8: NAME, 9: NAME, 10: COUNTRY}
 
 COMMON = {1: ID, 2: ID, 3: (0, date), 4: (0, within(1, 1)), 5: ID, 6: KEY}
@@ -220,11 +229,67 @@ KINDS = {
     32: ({8: CATEGORY, 9: PERSON, 10: ID}, (), True), 33: ({}, (), True),
     34: ({8: CATEGORY, 9: PERSON, 10: ID, 11: SHARES, 12: PRICE, 13: CURRENCY}, (), True),
     35: ({8: SHARES, 9: PRICE, 10: CURRENCY}, (), True), 36: ({8: CATEGORY}, (), True), 37: ({8: ID}, (8,), True),
-    **{kind: ({}, (), True) for kind in range(38, 44)}}
+    **{kind: ({}, (), True) for kind in range(38, 44)},
+    44: ({8: HELD, 9: REPAID, 10: CURRENCY}, (), True), 45: ({8: ID}, (), True), 46: ({8: ID}, (), True), 47: ({8: ID}, (), True),
+    48: ({8: ID, 9: HELD, 10: REPAID, 11: CURRENCY, 12: ONE}, (9, 10, 11, 12), True),
+    49: ({8: WORD, 9: (2, text(64))}, (9,), True), 50: ({8: WORD}, (), True), 51: ({}, (), True),
+    104: (WORK, (9,), True), 105: (WORK, (9,), True), 106: ({}, (), True), 107: ({}, (), True),
+    108: ({**WORK, 11: AMOUNT, 12: CURRENCY, 13: (0, within(0, 10000)), 14: BACK}, (9,), True),
+    109: ({8: AMOUNT, 9: BACK}, (), True), 110: ({}, (), True), 112: ({8: (2, anything)}, (8,), True),
+    256: ({8: (0, within(1900, 2199)), 9: (2, anything)}, (), False)}
+LISTS = {(16, 11), (112, 8), (256, 9)}
+# (kind, field): (fields, those that may be absent) of the messages there
+INSIDE = {(112, 8): ({1: ID, 2: WORD, 3: ONE, 4: CURRENCY}, (3,)),
+          (256, 9): ({1: WORD, 2: CATEGORY, 3: CURRENCY, 4: (0, anything)}, (2, 3))}
+
+
+def message_inside(shape, optional, data):
+    found, count = {}, 0
+    for number, wire, value in fields(data, Malformed):
+        count += 1
+        if number in shape:
+            check(shape[number][0] == wire and shape[number][1](value), "field %d inside" % number, Malformed)
+            check(number not in found, "field %d inside twice" % number, Malformed)
+            found[number] = value
+    check(all(number in found or number in optional for number in shape), "field missing inside", Malformed)
+    return found, count
+
+
+def ascending(keys):
+    return all(a < b for a, b in zip(keys, keys[1:]))
+
+
+def month(days):
+    day = datetime.date(1970, 1, 1) + datetime.timedelta(days)
+    return (day.year - 1900) * 12 + day.month - 1
+
+
+def judge_list(kind, found):
+    """Cells of kind 112 as (office, sector, culture, currency), figures of 256 as (number, category, currency, value)."""
+    if kind == 112:
+        found[8] = [(f[1], f[2], f.get(3, 0), f[4]) for f in found.get(8, [])]
+        check(len(found[8]) <= 64 and ascending(found[8]), "cells", Malformed)
+    if kind == 256:
+        found[9] = [(f[1], f.get(2, 0), f.get(3, b""), zigzag(f[4])) for f in found[9]]
+        check(1 <= len(found[9]) <= 400 and ascending([f[:3] for f in found[9]]), "figures", Malformed)
+
+
+def judge(kind, found):
+    """What §9 asks besides: of more than one field."""
+    check(kind != 16 or len(found[11]) <= 8, "languages", Malformed)
+    check(kind not in (32, 34) or found[9] == 1 or found[8] == 3, "legal person", Malformed)
+    check(not 45 <= kind <= 48 or found[8] != found[2], "the subject itself", Malformed)
+    check(kind != 48 or all(n in found for n in (9, 10, 11)) or not any(n in found for n in (9, 10, 11, 12)), "shares", Malformed)
+    check(not 104 <= kind <= 112 or 4 in found, "not of a month", Malformed)
+    if kind == 108:
+        check(found[14] <= found[11] and abs(found[14] * 10000 - found[11] * found[13]) < 1000000, "contribution", Malformed)
+        check(int.from_bytes(found[2][:2], "big") == month(found[3]), "month of the id", Malformed)
+    check(kind != 109 or found[9] <= found[8], "contribution", Malformed)
+    judge_list(kind, found)
 
 
 def payload(kind, version, data):
-    """{number: value, list for languages}; dates as numbers of days. Of unknown kinds the common fields."""
+    """{number: value, list where repeated}; dates as numbers of days. Of unknown kinds the common fields."""
     known = version == 1 and kind in KINDS
     own, optional, subject = KINDS[kind] if known else ({}, (), True)
     shape, found, count = {**COMMON, **own}, {}, 0
@@ -234,8 +299,11 @@ def payload(kind, version, data):
             continue
         check(shape[number][0] == wire, "wire type of field %d" % number, Malformed)
         check(shape[number][1](value), "value of field %d" % number, Malformed)
-        if kind == 16 and number == 11:
-            found.setdefault(11, []).append(value)
+        if (kind, number) in LISTS:
+            if (kind, number) in INSIDE:
+                value, more = message_inside(*INSIDE[kind, number], value)
+                count += more
+            found.setdefault(number, []).append(value)
             continue
         check(number not in found, "field %d twice" % number, Malformed)
         found[number] = value
@@ -244,16 +312,16 @@ def payload(kind, version, data):
         found[3] = zigzag(found[3])
     if 4 in found:
         check(3 in found and (datetime.date(1970, 1, 1) + datetime.timedelta(found[3])).day == 1, "not a first", Malformed)
+    owned = version == 1 and (kind <= 63 or 104 <= kind <= 112 or kind == 256)
+    check(not owned or 6 not in found, "unit of the subject", Malformed)
     if known:
-        check(count <= 512, "too many fields", Malformed)
-        check(6 not in found, "unit of the subject", Malformed)
+        check(count <= (2560 if kind == 256 else 512), "too many fields", Malformed)
         need = [number for number in own if number not in optional]
         need += ([1, 3] if kind >= 16 else []) + ([2] if subject else [])
         check(all(number in found for number in need), "field missing", Malformed)
         check(subject or 2 not in found, "subject", Malformed)
         check(kind > 2 or not (3 in found or 4 in found), "date", Malformed)
-        check(kind != 16 or len(found[11]) <= 8, "languages", Malformed)
-        check(kind not in (32, 34) or found[9] == 1 or found[8] == 3, "legal person", Malformed)
+        judge(kind, found)
     return found
 
 
@@ -518,8 +586,15 @@ def short(most=256):
 
 
 PERSON = {1: {1: short(), 2: short(), 3: short(), 4: short(), 5: (0, date), 6: short()}, 2: {n: short() for n in range(1, 7)},
-          3: {1: short()}, 5: {1: short(4096)}}
+          3: {1: short()}, 5: {1: short(4096)},
+          4: {1: ID, 2: KEY, 3: ID, 4: short(), 5: (0, date), 6: short(), 7: short(), 8: short()}}
 
 
 def read_person(capsule_class, plain):
-    return once(plain, PERSON[capsule_class], optional=PERSON[capsule_class])
+    return once(plain, PERSON[capsule_class], optional=[n for n in PERSON[capsule_class] if (capsule_class, n) != (4, 1)])
+
+
+def pseudonym(counting_key, year):
+    """(year key, year pseudonym)"""
+    year_key = H("smart.year-key", counting_key + year.to_bytes(2, "big"))
+    return year_key, H("smart.pseudonym", year_key)[:16]

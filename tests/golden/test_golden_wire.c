@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/event_samples.h"
 #include "tests/support/proto_samples.h"
 
 enum { GOLDEN_BYTES_MAX = 65536, LINE_BYTES = 32 };
@@ -170,6 +171,14 @@ capsule_contents(void **state)
     buf_clear(&b);
     assert_int_equal(key_capsule_encode(&data, &b, &err), 0);
     golden_bytes("person", "escrow-data", buf_slice(&b));
+    buf_clear(&b);
+    struct activity_links links = sample_links();
+    assert_int_equal(activity_links_encode(&links, &b, &err), 0);
+    golden_bytes("person", "links", buf_slice(&b));
+    buf_clear(&b);
+    struct person_note note = {.s = "Prefers letters"};
+    assert_int_equal(person_note_encode(&note, &b, &err), 0);
+    golden_bytes("person", "note", buf_slice(&b));
     buf_free(&b);
 }
 

@@ -6,8 +6,14 @@ const uint16_t sample_kinds[SAMPLE_LOG_EVENTS] = {
     KIND_OFFICE_CHANGED,       KIND_OFFICE_CLOSED,      KIND_APPLICATION_RECEIVED, KIND_APPLICATION_REFUSED,
     KIND_MEMBER_ADMITTED,      KIND_SHARES_SUBSCRIBED,  KIND_CATEGORY_CHANGED,     KIND_DATA_CHANGED,
     KIND_WITHDRAWAL_REQUESTED, KIND_WITHDRAWAL_GRANTED, KIND_WITHDRAWAL_REFUSED,   KIND_MEMBER_RESIGNED,
-    KIND_MEMBER_EXCLUDED,      KIND_MEMBER_DECEASED,
+    KIND_MEMBER_EXCLUDED,      KIND_MEMBER_DECEASED,    KIND_SHARES_REPAID,        KIND_REPRESENTATIVE_NAMED,
+    KIND_REPRESENTATIVE_ENDED, KIND_MEMBER_MERGED,      KIND_MEMBER_ABSORBED,      KIND_CONSENT_GIVEN,
+    KIND_CONSENT_WITHDRAWN,    KIND_ENTRY_CANCELLED,    KIND_ACTIVITY_OPENED,      KIND_ACTIVITY_CHANGED,
+    KIND_ACTIVITY_CLOSED,      KIND_ACTIVITY_CANCELLED, KIND_INVOICE_ISSUED,       KIND_INVOICE_CREDITED,
+    KIND_INVOICE_CANCELLED,    KIND_PERSON_ACTIVE,      KIND_PERIOD_CLOSED,
 };
+
+const struct data_key sample_links_key = {{1, 2, 3}}, sample_counting_key = {{6}};
 
 enum { SAMPLE_FRAMES_MAX = 65536, SAMPLE_CLOCK_MS = 1767225600 }; /* 2026-01-01, in seconds */
 
@@ -44,10 +50,122 @@ fill_common(struct event_payload *p)
     c->effective = date_from_ymd(2026, 3, 1);
     if (p->kind == KIND_SHARES_SUBSCRIBED)
         c->precision = PRECISION_MONTH;
-    if (p->kind > KIND_UNIT_DESCRIBED) {
+    if (p->kind >= KIND_ACTIVITY_OPENED && p->kind <= KIND_PERSON_ACTIVE)
+        c->precision = PRECISION_MONTH;
+    if (p->kind > KIND_UNIT_DESCRIBED && p->kind != KIND_PERIOD_CLOSED) {
         c->has_subject = true;
-        sample_fill(c->subject.b, ID_BYTES, p->kind < KIND_APPLICATION_RECEIVED ? 0x0F : 0x5B);
+        sample_fill(c->subject.b, ID_BYTES,
+                    p->kind < KIND_APPLICATION_RECEIVED ? 0x0F
+                    : p->kind < KIND_ACTIVITY_OPENED    ? 0x5B
+                    : p->kind < KIND_INVOICE_ISSUED     ? 0xAC
+                                                        : 0x1D);
     }
+    if (p->kind >= KIND_INVOICE_ISSUED && p->kind <= KIND_INVOICE_CANCELLED)
+        be16_put(c->subject.b, month_number(c->effective));
+    if (p->kind == KIND_PERSON_ACTIVE) {
+        struct data_key year_key;
+        counting_year_key(&sample_counting_key, 2026, &year_key);
+        c->subject = counting_pseudonym(&year_key);
+    }
+}
+
+static struct activity_facets
+facets(uint16_t sector, bool culture)
+{
+    struct activity_facets f = {.sector = sector, .culture = culture};
+    sample_fill(f.office.b, ID_BYTES, 0x0F);
+    return f;
+}
+
+static void
+fill_work(struct event_payload *p)
+{
+    static struct activity_cell cells[3];
+    static struct period_figure figures[4];
+    switch (p->kind) {
+    case KIND_ACTIVITY_OPENED: p->activity = facets(2, true); break;
+    case KIND_ACTIVITY_CHANGED: p->activity = facets(300, false); break;
+    case KIND_INVOICE_ISSUED:
+        p->invoice = (struct invoice_facts){
+            .facets = facets(2, true), .amount_minor = 125050, .rate_bp = 650, .contribution_minor = 8128};
+        fill_text(p->invoice.currency, sizeof(p->invoice.currency), "EUR");
+        break;
+    case KIND_INVOICE_CREDITED: p->credit = (struct credit_facts){25050, 1628}; break;
+    case KIND_PERSON_ACTIVE:
+        cells[0] = (struct activity_cell){.facets = facets(2, false), .currency = "EUR"};
+        cells[1] = (struct activity_cell){.facets = facets(2, true), .currency = "EUR"};
+        cells[2] = (struct activity_cell){.facets = facets(2, true), .currency = "SEK"};
+        p->active.n = ARRAY_LEN(cells);
+        p->active.cells = cells;
+        break;
+    case KIND_PERIOD_CLOSED:
+        figures[0] = (struct period_figure){.number = FIGURE_MEMBERS, .value = 4711};
+        figures[1] = (struct period_figure){.number = FIGURE_MEMBERS, .category = CATEGORY_B, .value = 0};
+        figures[2] = (struct period_figure){.number = FIGURE_CAPITAL, .currency = "EUR", .value = 14133000};
+        figures[3] = (struct period_figure){.number = FIGURE_TURNOVER, .currency = "SEK", .value = -250};
+        p->closed.year = 2025;
+        p->closed.n = ARRAY_LEN(figures);
+        p->closed.figures = figures;
+        break;
+    default: break;
+    }
+}
+
+static void
+fill_register(struct event_payload *p)
+{
+    switch (p->kind) {
+    case KIND_SHARES_REPAID:
+        p->repaid = (struct share_amount){.shares = 5, .amount_minor = 15000};
+        fill_text(p->repaid.currency, sizeof(p->repaid.currency), "EUR");
+        break;
+    case KIND_REPRESENTATIVE_NAMED:
+    case KIND_REPRESENTATIVE_ENDED: sample_fill(p->other.b, ID_BYTES, 0x9E); break;
+    case KIND_MEMBER_MERGED: sample_fill(p->other.b, ID_BYTES, 0x5C); break;
+    case KIND_MEMBER_ABSORBED:
+        sample_fill(p->absorbed.from.b, ID_BYTES, 0x5A);
+        p->absorbed.brought = (struct share_amount){.shares = 5, .amount_minor = 15000, .owed = true};
+        fill_text(p->absorbed.brought.currency, sizeof(p->absorbed.brought.currency), "EUR");
+        break;
+    case KIND_CONSENT_GIVEN:
+        fill_text(p->consent.text_version, sizeof(p->consent.text_version), "2026-01 fr");
+        __attribute__((fallthrough));
+    case KIND_CONSENT_WITHDRAWN: p->consent.purpose = 1; break;
+    default: break;
+    }
+}
+
+void
+sample_lists(struct event_payload *p, struct slice payload)
+{
+    static struct activity_cell cells[ACTIVITY_CELLS_MAX];
+    static struct period_figure figures[FIGURES_MAX];
+    if (p->kind == KIND_PERSON_ACTIVE) {
+        MUST(active_cells_read(payload, cells) == p->active.n);
+        p->active.cells = cells;
+    }
+    if (p->kind == KIND_PERIOD_CLOSED) {
+        MUST(closed_figures_read(payload, figures) == p->closed.n);
+        p->closed.figures = figures;
+    }
+}
+
+struct activity_links
+sample_links(void)
+{
+    struct activity_links l = {
+        .has_unit = true,
+        .has_activity = true,
+        .day = date_from_ymd(2026, 3, 14),
+        .number = {"2026-0317"},
+        .client = {"Théâtre de l’Exemple"},
+        .client_number = {"BE0000000097"},
+        .text = {"Sound for three evenings"},
+    };
+    sample_fill(l.member.b, ID_BYTES, 0x5B);
+    sample_fill(l.unit.b, HASH_BYTES, 0xB5);
+    sample_fill(l.activity.b, ID_BYTES, 0xAC);
+    return l;
 }
 
 struct event_payload
@@ -94,7 +212,7 @@ sample_payload(uint16_t kind)
         p.data.has_office = true;
         sample_fill(p.data.office.b, ID_BYTES, 0x0F);
         break;
-    default: break;
+    default: fill_register(&p); fill_work(&p);
     }
     return p;
 }
@@ -164,6 +282,48 @@ fill_opened(struct sample_log *s, bool with_root_statement)
     o->root_signature = crypto_sign_purpose(&s->root_secret, PURPOSE_ROOT_STATEMENT, slice_of(hash.b, sizeof(hash.b)));
 }
 
+static bool
+is_cancellation(uint16_t kind)
+{
+    return kind == KIND_ENTRY_CANCELLED || kind == KIND_ACTIVITY_CANCELLED || kind == KIND_INVOICE_CANCELLED;
+}
+
+static void
+fill_capsules(const struct sample_log *s, struct event_header *h)
+{
+    static const uint8_t person[] = {CLASS_IDENTITY, CLASS_CONTACT, CLASS_KEY}, links[] = {CLASS_ACTIVITY};
+    const uint8_t *classes = person;
+    if (h->kind == KIND_MEMBER_ADMITTED || h->kind == KIND_REPRESENTATIVE_NAMED)
+        h->n_capsules = ARRAY_LEN(person);
+    if (h->kind == KIND_ACTIVITY_OPENED || h->kind == KIND_ACTIVITY_CHANGED || h->kind == KIND_INVOICE_ISSUED ||
+        h->kind == KIND_INVOICE_CREDITED) {
+        h->n_capsules = ARRAY_LEN(links);
+        classes = links;
+    }
+    for (unsigned i = 0; i < h->n_capsules; i++) {
+        h->capsules[i].class = classes[i];
+        sample_fill(h->capsules[i].hash.b, HASH_BYTES, (uint8_t)(0xE0 + i));
+        h->capsules[i].bytes = 57 + 64 * (i + 1);
+    }
+    if (h->kind == KIND_INVOICE_ISSUED) {
+        h->capsules[0].hash = capsule_hash(buf_slice(&s->links));
+        h->capsules[0].bytes = (uint32_t)s->links.len;
+    }
+}
+
+static void
+seal_links(struct sample_log *s)
+{
+    const uint8_t nonce[CAPSULE_NONCE_BYTES] = {7, 4};
+    struct activity_links links = sample_links();
+    struct buf plain;
+    buf_init(&plain, CAPSULE_BYTES_MAX);
+    buf_init(&s->links, CAPSULE_BYTES_MAX);
+    MUST(activity_links_encode(&links, &plain, NULL) == 0);
+    MUST(capsule_seal(&sample_links_key, CLASS_ACTIVITY, nonce, buf_slice(&plain), &s->links, NULL) == 0);
+    buf_free(&plain);
+}
+
 /* References and capsules as the kinds have them, so that the headers show every field. */
 static void
 fill_header(const struct sample_log *s, uint64_t seq, struct event_header *h)
@@ -173,25 +333,20 @@ fill_header(const struct sample_log *s, uint64_t seq, struct event_header *h)
     h->clock = (struct hlc){(uint64_t)SAMPLE_CLOCK_MS * 1000 * 65536 + seq};
     h->kind = sample_kinds[seq - 1];
     h->kind_version = 1;
-    h->must_understand = h->kind == KIND_LOG_OPENED;
-    if (h->kind == KIND_LOG_OPENED || h->kind == KIND_APPLICATION_REFUSED || h->kind == KIND_WITHDRAWAL_GRANTED) {
+    h->must_understand = h->kind == KIND_LOG_OPENED || h->kind == KIND_MEMBER_MERGED ||
+                         h->kind == KIND_MEMBER_ABSORBED || h->kind == KIND_ENTRY_CANCELLED;
+    if (h->kind == KIND_LOG_OPENED || h->kind == KIND_APPLICATION_REFUSED || h->kind == KIND_WITHDRAWAL_GRANTED ||
+        is_cancellation(h->kind)) {
         h->n_refs = 1;
         h->refs[0].role = h->kind == KIND_LOG_OPENED            ? REF_PREDECESSOR
                           : h->kind == KIND_APPLICATION_REFUSED ? REF_APPLICATION
-                                                                : REF_REQUEST;
+                          : h->kind == KIND_WITHDRAWAL_GRANTED  ? REF_REQUEST
+                                                                : REF_CANCELS;
         h->refs[0].log = s->log;
         h->refs[0].seq = seq > 1 ? seq - 1 : 4711;
         h->refs[0].chain = s->chain[seq - 1];
     }
-    if (h->kind == KIND_MEMBER_ADMITTED) {
-        h->n_capsules = 3;
-        const uint8_t classes[] = {CLASS_IDENTITY, CLASS_CONTACT, CLASS_KEY};
-        for (unsigned i = 0; i < h->n_capsules; i++) {
-            h->capsules[i].class = classes[i];
-            sample_fill(h->capsules[i].hash.b, HASH_BYTES, (uint8_t)(0xE0 + i));
-            h->capsules[i].bytes = 57 + 64 * (i + 1);
-        }
-    }
+    fill_capsules(s, h);
 }
 
 void
@@ -202,6 +357,7 @@ sample_log_init(struct sample_log *s, bool with_root_statement)
     buf_init(&s->root_statement, PAYLOAD_BYTES_MAX);
     buf_init(&s->frames, SAMPLE_FRAMES_MAX);
     fill_opened(s, with_root_statement);
+    seal_links(s);
     for (uint64_t seq = 1; seq <= SAMPLE_LOG_EVENTS; seq++) {
         struct event_header *h = &s->headers[seq];
         struct event_payload p = sample_payload(sample_kinds[seq - 1]);
@@ -220,6 +376,10 @@ sample_log_init(struct sample_log *s, bool with_root_statement)
         s->header_hashes[seq - 1] = crypto_header_hash(buf_slice(&s->header[seq]));
         s->chain[seq] = crypto_chain(s->chain[seq - 1], s->header_hashes[seq - 1]);
         event_frame_put(&s->frames, buf_slice(&s->header[seq]), buf_slice(&s->payload[seq]));
+        if (seq == SAMPLE_FIRST_RUN) {
+            s->first_run_bytes = s->frames.len;
+            s->first_seal = crypto_seal(&s->signing_secret, &s->log, seq, &s->chain[seq]);
+        }
     }
     s->seal = crypto_seal(&s->signing_secret, &s->log, SAMPLE_LOG_EVENTS, &s->chain[SAMPLE_LOG_EVENTS]);
 }
@@ -232,6 +392,7 @@ sample_log_release(struct sample_log *s)
         buf_free(&s->payload[i]);
     }
     buf_free(&s->frames);
+    buf_free(&s->links);
     buf_free(&s->root_statement);
 }
 

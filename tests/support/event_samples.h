@@ -4,9 +4,11 @@
 #define SMARTNODE_TESTS_SUPPORT_EVENT_SAMPLES_H
 
 #include "proto/event.h"
+#include "proto/person.h"
 #include "proto/verify.h"
 
-enum { SAMPLE_LOG_EVENTS = 18 };
+/* The log was longer each time that kinds were added: event SAMPLE_FIRST_RUN is the last of the first run in tests/golden/. */
+enum { SAMPLE_FIRST_RUN = 18, SAMPLE_LOG_EVENTS = 35 };
 
 /* The kinds that have an effect, in ascending order: SAMPLE_LOG_EVENTS of them. */
 extern const uint16_t sample_kinds[SAMPLE_LOG_EVENTS];
@@ -20,7 +22,10 @@ struct sample_log {
     struct event_header headers[SAMPLE_LOG_EVENTS + 1]; /* from 1 */
     struct buf header[SAMPLE_LOG_EVENTS + 1], payload[SAMPLE_LOG_EVENTS + 1];
     struct buf frames;
-    struct seal seal; /* of the last event */
+    size_t first_run_bytes; /* of the frames */
+    struct seal first_seal; /* of event SAMPLE_FIRST_RUN */
+    struct seal seal;       /* of the last event */
+    struct buf links;       /* the capsule of class 4 that the event of kind 108 has, under sample_links_key */
     struct buf root_statement;
 };
 
@@ -29,8 +34,13 @@ void sample_log_init(struct sample_log *s, bool with_root_statement);
 void sample_log_release(struct sample_log *s);
 struct run sample_run(const struct sample_log *s); /* all of it; borrows */
 
-/* A payload of this kind; kind 1 with every key zero (sample_log fills them). */
+/* A payload of this kind; kind 1 with every key zero (sample_log fills them), lists in static memory. */
 struct event_payload sample_payload(uint16_t kind);
+/* Points a decoded payload to its lists, read into static memory, so that it can be encoded again. */
+void sample_lists(struct event_payload *p, struct slice payload);
+/* What the capsule of class 4 holds, and its key; the counting key that the pseudonym of kind 112 is from. */
+struct activity_links sample_links(void);
+extern const struct data_key sample_links_key, sample_counting_key;
 /* Two void keys and two standing positions in static memory: do not release. */
 struct root_statement sample_root_statement(const struct log_opened *o);
 void sample_fill(void *out, size_t len, uint8_t v);

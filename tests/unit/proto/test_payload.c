@@ -56,6 +56,7 @@ every_sample_payload_reads_back_and_encodes_the_same(void **state)
         buf_init(&again, PAYLOAD_BYTES_MAX);
         assert_int_equal(event_payload_decode(sample_kinds[n - 1], 1, buf_slice(&sample.payload[n]), &p, NULL), 0);
         assert_int_equal(p.kind, sample_kinds[n - 1]);
+        sample_lists(&p, buf_slice(&sample.payload[n]));
         assert_int_equal(event_payload_encode(&p, &again, NULL), 0);
         assert_true(slice_eq(buf_slice(&again), buf_slice(&sample.payload[n])));
         buf_free(&again);

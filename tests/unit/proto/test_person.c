@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "capsules.pb-c.h"
+#include "tests/support/event_samples.h"
 #include "tests/support/proto_samples.h"
 
 static struct buf
@@ -35,6 +36,98 @@ identity_contact_and_bank_come_back(void **state)
     assert_int_equal(person_bank_encode(&bank, &b, &err), 0);
     assert_int_equal(person_bank_decode(buf_slice(&b), &bank_back, &err), 0);
     assert_memory_equal(&bank, &bank_back, sizeof(bank));
+    buf_free(&b);
+}
+
+static void
+links_and_notes_come_back(void **state)
+{
+    struct err err = {0};
+    struct activity_links links = sample_links(), least = {.day = DATE_NONE}, back;
+    struct person_note note = {.s = "Prefers letters"}, note_back = {.s = "x"};
+    struct buf b = buf_new();
+    assert_int_equal(activity_links_encode(&links, &b, &err), 0);
+    assert_int_equal(activity_links_decode(buf_slice(&b), &back, &err), 0);
+    assert_memory_equal(&links, &back, sizeof(links));
+    buf_clear(&b);
+    sample_fill(least.member.b, ID_BYTES, 7);
+    assert_int_equal(activity_links_encode(&least, &b, &err), 0);
+    assert_int_equal(b.len, 2 + ID_BYTES);
+    assert_int_equal(activity_links_decode(buf_slice(&b), &back, &err), 0);
+    assert_true(!back.has_unit && !back.has_activity && date_is_none(back.day));
+    assert_memory_equal(&least, &back, sizeof(least));
+    buf_clear(&b);
+    assert_int_equal(person_note_encode(&note, &b, &err), 0);
+    assert_int_equal(person_note_decode(buf_slice(&b), &note_back, &err), 0);
+    assert_string_equal(note_back.s, note.s);
+    buf_clear(&b);
+    memset(note.s, 'x', NOTE_TEXT_MAX);
+    note.s[NOTE_TEXT_MAX] = '\0';
+    assert_int_equal(person_note_encode(&note, &b, &err), 0);
+    assert_int_equal(person_note_decode(buf_slice(&b), &note_back, &err), 0);
+    assert_int_equal(strlen(note_back.s), NOTE_TEXT_MAX);
+    buf_free(&b);
+}
+
+static void
+links_and_notes_out_of_bounds_are_refused_without_showing_them(void **state)
+{
+    struct err err = {0};
+    struct activity_links links = sample_links(), back;
+    struct person_note note;
+    struct buf b = buf_new();
+    memset(links.client.s, 'Q', sizeof(links.client.s));
+    assert_int_equal(activity_links_encode(&links, &b, &err), ERR_INVALID);
+    assert_string_equal(err.field, "activity_links.client");
+    assert_null(strstr(err.text, "QQ"));
+    links = sample_links();
+    links.day.days = DATE_MAX.days + 1;
+    assert_int_equal(activity_links_encode(&links, &b, &err), ERR_INVALID);
+    assert_string_equal(err.field, "activity_links.day");
+    memset(note.s, 'Q', sizeof(note.s));
+    assert_int_equal(person_note_encode(&note, &b, &err), ERR_INVALID);
+    assert_string_equal(err.field, "note.text");
+    assert_null(strstr(err.text, "QQ"));
+    assert_int_equal(b.len, 0);
+    /* nobody's, and of an id of another length */
+    assert_int_equal(activity_links_decode(slice_of("", 0), &back, &err), ERR_INVALID);
+    assert_string_equal(err.field, "activity_links.member");
+    links = sample_links();
+    assert_int_equal(activity_links_encode(&links, &b, &err), 0);
+    buf_put(&b, "\x3A\x01x", 3);
+    assert_int_equal(activity_links_decode(buf_slice(&b), &back, &err), ERR_INVALID);
+    assert_int_equal(activity_links_decode(slice_of(b.data, ID_BYTES + 1), &back, &err), ERR_INVALID);
+    buf_free(&b);
+}
+
+static void
+a_pseudonym_is_of_one_key_and_one_year(void **state)
+{
+    struct data_key other = sample_counting_key, key, next, another;
+    other.b[31] = 1;
+    counting_year_key(&sample_counting_key, 2026, &key);
+    counting_year_key(&sample_counting_key, 2027, &next);
+    counting_year_key(&other, 2026, &another);
+    struct subject_id p = counting_pseudonym(&key), p_next = counting_pseudonym(&next),
+                      p_another = counting_pseudonym(&another);
+    assert_memory_not_equal(&p, &p_next, sizeof(p));
+    assert_memory_not_equal(&p, &p_another, sizeof(p));
+    assert_memory_not_equal(&p, &key, sizeof(p));
+    counting_year_key(&sample_counting_key, 2026, &next);
+    assert_memory_equal(&key, &next, sizeof(key));
+}
+
+static void
+the_key_of_class_6_goes_in_key_capsules(void **state)
+{
+    struct err err = {0};
+    struct key_capsule_content k = sample_key_capsule(KEY_USE_ESCROW_DATA), back;
+    struct buf b = buf_new();
+    k.n_keys = 1;
+    k.keys[0].class = CLASS_COUNTING;
+    assert_int_equal(key_capsule_encode(&k, &b, &err), 0);
+    assert_int_equal(key_capsule_decode(buf_slice(&b), k.use, &k.unit, &k.subject, &back, &err), 0);
+    assert_int_equal(back.keys[0].class, CLASS_COUNTING);
     buf_free(&b);
 }
 
@@ -212,6 +305,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(identity_contact_and_bank_come_back),
+        cmocka_unit_test(links_and_notes_come_back),
+        cmocka_unit_test(links_and_notes_out_of_bounds_are_refused_without_showing_them),
+        cmocka_unit_test(a_pseudonym_is_of_one_key_and_one_year),
+        cmocka_unit_test(the_key_of_class_6_goes_in_key_capsules),
         cmocka_unit_test(what_is_absent_stays_absent),
         cmocka_unit_test(protobuf_c_reads_the_same),
         cmocka_unit_test(texts_and_dates_out_of_bounds_are_refused_without_showing_them),
