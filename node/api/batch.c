@@ -145,6 +145,7 @@ line_take(struct request *r)
     struct batch *b = r->batch;
     struct batch_line *l = &b->lines[b->n_lines];
     struct slice text = buf_slice(&b->partial);
+    char key[IDEM_KEY_BYTES_MAX + 1];
     int rc;
 
     b->no++;
@@ -160,11 +161,15 @@ line_take(struct request *r)
     } else if (b->too_long) {
         rc = err_set(&l->err, ERR_LIMIT, "a line may have %d bytes", API_BATCH_LINE_BYTES_MAX);
     } else {
-        rc = batch_line_read(text, &b->ops[b->n_ops], &l->err);
+        rc = batch_line_read(text, &b->ops[b->n_ops], key, &l->err);
     }
     if (rc == 0) {
         l->op = &b->ops[b->n_ops++];
-        op_identify(r, l->op, l->no, text);
+        if (key[0] != '\0') {
+            op_identify_line(r, l->op, key, text);
+        } else {
+            op_identify(r, l->op, l->no, text);
+        }
     } else if (l->err.code != ERR_LIMIT) {
         person_wipe(&b->ops[b->n_ops], sizeof(b->ops[0])); /* half read */
     }

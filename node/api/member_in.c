@@ -256,7 +256,7 @@ line_member_read(struct json_in *in, const struct member_op *m, struct api_op *o
 }
 
 int
-batch_line_read(struct slice line, struct api_op *op, struct err *err)
+batch_line_read(struct slice line, struct api_op *op, char key[IDEM_KEY_BYTES_MAX + 1], struct err *err)
 {
     struct json_in in;
     char name[32] = "";
@@ -266,7 +266,11 @@ batch_line_read(struct slice line, struct api_op *op, struct err *err)
     if (rc != 0) {
         return rc;
     }
+    key[0] = '\0';
     (void)json_in_text(&in, "op", true, name, sizeof(name));
+    if (json_in_text(&in, "idempotency_key", false, key, IDEM_KEY_BYTES_MAX + 1) && key[0] == '\0') {
+        json_in_fail(&in, "idempotency_key", "is empty");
+    }
     for (size_t i = 0; i < ARRAY_LEN(member_ops) && !found; i++) {
         found = strcmp(member_ops[i].name, name) == 0;
         if (found) {

@@ -135,6 +135,8 @@ int request_op(struct request *r, enum api_op_kind kind, uint16_t status, struct
 void op_init(struct api_op *op, enum api_op_kind kind, uint16_t status);
 /* Idempotency of op: line 0 for a request, bytes what was asked. Nothing without the header. */
 void op_identify(struct request *r, struct api_op *op, uint64_t line, struct slice bytes);
+/* The same with a key of the line's own, whatever number it has and whatever the header says. */
+void op_identify_line(struct request *r, struct api_op *op, const char *key, struct slice bytes);
 /* ERR_INVALID: no Idempotency-Key where the route needs one, or one of bad form. */
 int idempotency_check(struct request *r, struct err *err) NODISCARD;
 /* Deadline of what happens next: ms from now; < 0 = none. */
@@ -217,8 +219,8 @@ void person_write(struct json_out *j, const struct person_input *p);
 /* ---- member_in.c */
 void op_member_init(struct api_op *op, enum member_action action, uint16_t status);
 void office_fields_read(struct json_in *in, bool required, struct office_facts *facts, struct civil_date *effective);
-/* One line of a batch: an operation with its name in the field "op". */
-int batch_line_read(struct slice line, struct api_op *op, struct err *err) NODISCARD;
+/* One line of a batch: an operation with its name in the field "op". key: the line's own, or empty. */
+int batch_line_read(struct slice line, struct api_op *op, char key[IDEM_KEY_BYTES_MAX + 1], struct err *err) NODISCARD;
 
 /* ---- batch.c */
 int batch_new(struct request *r, struct err *err) NODISCARD;

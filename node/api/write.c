@@ -1,6 +1,9 @@
 /* Operations on their way to the writer and back: idempotency, suspension, wiping. */
 #include "node/api/request.h"
 
+/* In place of a line's number: no line has it, so that a line's own key and a header's never meet. */
+#define LINE_OF_OWN_KEY UINT64_MAX
+
 void
 op_init(struct api_op *op, enum api_op_kind kind, uint16_t status)
 {
@@ -55,15 +58,11 @@ idempotency_check(struct request *r, struct err *err)
 
 /* The hash of the request is keyed by the token's text, which is stored nowhere: what is kept of it for seven days cannot be
  * searched for names. */
-void
-op_identify(struct request *r, struct api_op *op, uint64_t line, struct slice bytes)
+static void
+identify(struct request *r, struct api_op *op, const char *key, uint64_t line, struct slice bytes)
 {
-    const char *key = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, "Idempotency-Key");
     const char *if_match = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, "If-Match");
 
-    if (key == NULL) {
-        return;
-    }
     if (if_match == NULL) {
         if_match = "";
     }
@@ -78,6 +77,22 @@ op_identify(struct request *r, struct api_op *op, uint64_t line, struct slice by
     op->idempotent = true;
     op->idem_key = idem_key(&r->token_hash, slice_of(key, strlen(key)), line);
     op->request_hash = crypto_hash_parts("smart.request", parts, ARRAY_LEN(parts));
+}
+
+void
+op_identify(struct request *r, struct api_op *op, uint64_t line, struct slice bytes)
+{
+    const char *key = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, "Idempotency-Key");
+
+    if (key != NULL) {
+        identify(r, op, key, line, bytes);
+    }
+}
+
+void
+op_identify_line(struct request *r, struct api_op *op, const char *key, struct slice bytes)
+{
+    identify(r, op, key, LINE_OF_OWN_KEY, bytes);
 }
 
 /* The last two lines are the only ones in which the request may be gone already. */

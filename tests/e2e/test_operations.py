@@ -1,6 +1,7 @@
 """docs/OPERATIONS.md holds: two nodes put up by its marked commands alone, run as they stand there, federate, are copied and
 restored; and its tables say what the program does."""
 
+import json
 import os
 import re
 import shutil
@@ -121,6 +122,13 @@ class OperationsTest(unittest.TestCase):
         told = be.do(block["status"])
         self.assertIn("SE    current", told)
         used |= {"import", "status"}
+        be.do(block["platform"])
+        for _ in range(3):  # what is there already is not told again
+            be.do(block["changes"])
+        with open(os.path.join(be.desk, "changes.ndjson"), encoding="utf-8") as file:
+            kinds = [json.loads(line)["kind"] for line in file]
+        self.assertEqual((kinds.count("member.admitted"), kinds[0]), (26, "log.opened"))
+        used |= {"platform", "changes"}
 
         be.stop()
         be.do(block["copy"])

@@ -43,9 +43,10 @@ try_line(const uint8_t *data, size_t size)
 {
     struct err err = {0};
     struct api_op op;
+    char key[IDEM_KEY_BYTES_MAX + 1];
     struct buf out;
 
-    if (batch_line_read(slice_of(data, size), &op, &err) == 0) {
+    if (batch_line_read(slice_of(data, size), &op, key, &err) == 0) {
         MUST(op.kind == OP_MEMBER || op.kind == OP_OFFICE_OPEN);
         return;
     }

@@ -229,6 +229,31 @@ only_so_many_batches_at_a_time(void **state)
     }
 }
 
+static void
+a_key_of_its_own_goes_with_a_line_wherever_it_stands(void **state)
+{
+    struct api_server *s = *state;
+    static const char first[] =
+        "{\"op\":\"office.open\",\"idempotency_key\":\"k1\",\"name\":\"Ghent\",\"city\":\"Ghent\",\"country\":\"BE\"}\n";
+    static const char second[] =
+        "{\"op\":\"office.open\",\"idempotency_key\":\"k2\",\"name\":\"Ghent\",\"city\":\"Ghent\",\"country\":\"BE\"}\n";
+    struct hash key, request;
+
+    (void)batch_send(s, first);
+    key = s->last.idem_key;
+    request = s->last.request_hash;
+    snprintf(body, sizeof(body), "%s\n%s", office_line, first);
+    (void)batch_send(s, body);
+    assert_memory_equal(&key, &s->last.idem_key, sizeof(key));
+    assert_memory_equal(&request, &s->last.request_hash, sizeof(request));
+    (void)batch_send(s, second);
+    assert_memory_not_equal(&key, &s->last.idem_key, sizeof(key));
+    assert_memory_not_equal(&request, &s->last.request_hash, sizeof(request));
+    const char *out = batch_send(s, "{\"op\":\"office.open\",\"idempotency_key\":\"\",\"name\":\"Ghent\"}\n");
+    assert_non_null(strstr(out, "\"status\":400"));
+    assert_non_null(strstr(out, "\"field\":\"idempotency_key\""));
+}
+
 int
 main(void)
 {
@@ -240,6 +265,7 @@ main(void)
         CASE(pieces_may_break_anywhere),
         CASE(a_line_that_is_too_long_is_an_error_of_its_own),
         CASE(each_line_has_an_idempotency_of_its_own),
+        CASE(a_key_of_its_own_goes_with_a_line_wherever_it_stands),
         CASE(ends_at_the_most_lines),
         CASE(only_so_many_batches_at_a_time),
     };
