@@ -111,6 +111,38 @@ test_register_rows(struct test_register *r, enum table t)
     return n;
 }
 
+void
+test_register_break_row(struct test_register *r, enum table t, size_t at_end, const char *expected)
+{
+    struct db_txn *txn;
+    struct db_cursor *c;
+    struct slice key, value;
+    struct err err;
+    uint8_t k[KEY_MAX];
+    assert_int_equal(db_begin_write(r->db, &txn, &err), 0);
+    assert_int_equal(db_cursor_open(txn, t, &c, &err), 0);
+    assert_int_equal(db_cursor_last(c, &key, &value, &err), 0);
+    size_t key_len = key.len, len = value.len;
+    uint8_t *old = malloc(len), *new = malloc(len);
+    assert_true(old && new);
+    memcpy(k, key.data, key_len);
+    memcpy(old, value.data, len);
+    memcpy(new, value.data, len);
+    new[len - at_end] ^= 1;
+    db_cursor_close(&c);
+    assert_int_equal(db_put(txn, t, slice_of(k, key_len), slice_of(new, len), &err), 0);
+    assert_int_equal(db_commit(&txn, &err), 0);
+    assert_int_equal(apply_check(r->db, r->scratch, true, &err), ERR_CORRUPT);
+    if (strstr(err.text, expected) == NULL)
+        fail_msg("expected \"%s\", got: %s", expected, err.text);
+    assert_int_equal(db_begin_write(r->db, &txn, &err), 0);
+    assert_int_equal(db_put(txn, t, slice_of(k, key_len), slice_of(old, len), &err), 0);
+    assert_int_equal(db_commit(&txn, &err), 0);
+    test_register_check(r);
+    free(old);
+    free(new);
+}
+
 /* ---- runs ---- */
 
 void

@@ -46,6 +46,9 @@ void test_register_deliver_all(struct test_register *r, const struct test_runs *
 bool test_register_member(struct test_register *r, const struct unit_id *unit, struct subject_id subject,
                           struct member_row *ret);
 uint64_t test_register_rows(struct test_register *r, enum table t);
+/* Flips a bit of the value of the table's last row, at_end bytes from its end; apply_check must find it and say what is expected.
+ * Then mends it. */
+void test_register_break_row(struct test_register *r, enum table t, size_t at_end, const char *expected);
 
 uint64_t test_random(uint64_t *state);
 struct subject_id test_subject(uint32_t n);

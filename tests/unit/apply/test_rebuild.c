@@ -309,38 +309,6 @@ a_later_statement_decides_and_the_past_of_a_position_stands(void **arg)
 /* ---- the check ---- */
 
 static void
-break_row(struct test_register *r, enum table t, size_t at_end, const char *expected)
-{
-    struct db_txn *txn;
-    struct db_cursor *c;
-    struct slice key, value;
-    struct err err;
-    uint8_t k[KEY_MAX];
-    assert_int_equal(db_begin_write(r->db, &txn, &err), 0);
-    assert_int_equal(db_cursor_open(txn, t, &c, &err), 0);
-    assert_int_equal(db_cursor_last(c, &key, &value, &err), 0);
-    size_t key_len = key.len, len = value.len;
-    uint8_t *old = malloc(len), *new = malloc(len);
-    assert_true(old && new);
-    memcpy(k, key.data, key_len);
-    memcpy(old, value.data, len);
-    memcpy(new, value.data, len);
-    new[len - at_end] ^= 1;
-    db_cursor_close(&c);
-    assert_int_equal(db_put(txn, t, slice_of(k, key_len), slice_of(new, len), &err), 0);
-    assert_int_equal(db_commit(&txn, &err), 0);
-    assert_int_equal(apply_check(r->db, r->scratch, true, &err), ERR_CORRUPT);
-    if (strstr(err.text, expected) == NULL)
-        fail_msg("expected \"%s\", got: %s", expected, err.text);
-    assert_int_equal(db_begin_write(r->db, &txn, &err), 0);
-    assert_int_equal(db_put(txn, t, slice_of(k, key_len), slice_of(old, len), &err), 0);
-    assert_int_equal(db_commit(&txn, &err), 0);
-    test_register_check(r);
-    free(old);
-    free(new);
-}
-
-static void
 the_check_names_what_does_not_hold(void **arg)
 {
     struct test_register r;
@@ -354,11 +322,11 @@ the_check_names_what_does_not_hold(void **arg)
     start(&log, &u, &runs);
     write_some(&log, &runs, 0, 8, 4);
     test_register_deliver_all(&r, &runs, 0);
-    break_row(&r, TABLE_RUNS, 1, "BE log "); /* the last byte of the last payload */
-    break_row(&r, TABLE_COUNTS, 1, "table counts");
-    break_row(&r, TABLE_CAPITAL, 1, "table capital");
-    break_row(&r, TABLE_LOG_BY_ID, 1, "index by id");
-    break_row(&r, TABLE_MEMBERS, 1, "table members");
+    test_register_break_row(&r, TABLE_RUNS, 1, "BE log "); /* the last byte of the last payload */
+    test_register_break_row(&r, TABLE_COUNTS, 1, "table counts");
+    test_register_break_row(&r, TABLE_CAPITAL, 1, "table capital");
+    test_register_break_row(&r, TABLE_LOG_BY_ID, 1, "index by id");
+    test_register_break_row(&r, TABLE_MEMBERS, 1, "table members");
     /* A capsule that no event commits to. */
     uint8_t key[KEY_CAPSULE];
     struct db_txn *txn;
