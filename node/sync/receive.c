@@ -34,6 +34,8 @@ static void
 refuse_log(struct sync *s, struct session *p, struct log *l, const struct err *err)
 {
     bool newer = err->code == ERR_VERSION;
+    s->totals.logs_refused++;
+    s->totals.seal_failures += err->code == ERR_FORGED;
     want_close(s, l, true);
     if (newer)
         l->unsupported = true;

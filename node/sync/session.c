@@ -106,6 +106,8 @@ session_fault(struct sync *s, struct session *p, enum bye_reason reason, const s
         s->oom = true;
         return;
     }
+    s->totals.faults++;
+    s->totals.seal_failures += err->code == ERR_FORGED;
     emit_alarm(s, ALARM_MALFORMED, p, &p->unit, l, "%s: %s", bye_reason_name(reason), err->text);
     session_bye(s, p, reason, bye_reason_name(reason), SYNC_CLOSED_MS);
 }
@@ -145,6 +147,9 @@ session_remove(struct sync *s, struct session *p)
     uint32_t i = 0;
     p->state = SESSION_CLOSED;
     session_reset(s, p);
+    s->totals.runs_received += p->runs_received;
+    s->totals.runs_sent += p->runs_sent;
+    s->totals.dropped += p->dropped;
     while (s->sessions[i] != p)
         i++;
     memmove(&s->sessions[i], &s->sessions[i + 1], (s->n_sessions - i - 1) * sizeof(struct session *));

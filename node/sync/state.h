@@ -150,6 +150,7 @@ struct sync {
     uint32_t n_sessions;
     struct capsule_need *capsules;
     uint32_t n_capsules, n_proofs;
+    struct sync_totals totals; /* without what the sessions count that are there */
     int64_t wake_told, logs_at, limit_alarm_after;
     int64_t fingerprints_at;
     bool starved;

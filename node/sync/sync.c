@@ -286,6 +286,41 @@ sync_sessions(const struct sync *s, struct sync_session_info *ret, size_t max)
     return s->n_sessions;
 }
 
+size_t
+sync_session_lags(const struct sync *s, struct sync_session_lag *ret, size_t max)
+{
+    size_t n = s->n_sessions < max ? s->n_sessions : max;
+    struct head h;
+    for (size_t i = 0; i < n; i++)
+        ret[i] = (struct sync_session_lag){.heads_heard =
+                                               s->sessions[i]->state == SESSION_OPEN && s->sessions[i]->heads_heard};
+    for (const struct log *l = s->oldest; l; l = l->next) {
+        bool offered = TYPE_EQ(&l->unit, &s->config.unit) && log_offered(s, l, &h);
+        for (size_t i = 0; i < n; i++) {
+            uint64_t seq = ret[i].heads_heard ? claim_seq(l, map_get(&s->sessions[i]->claims, &l->id)) : 0;
+            if (seq > l->head_seq) {
+                ret[i].behind_logs++;
+                ret[i].behind_events += seq - l->head_seq;
+            }
+            if (ret[i].heads_heard && offered && seq < h.seq)
+                ret[i].unannounced_events += h.seq - seq;
+        }
+    }
+    return s->n_sessions;
+}
+
+struct sync_totals
+sync_totals(const struct sync *s)
+{
+    struct sync_totals t = s->totals;
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
+        t.runs_received += s->sessions[i]->runs_received;
+        t.runs_sent += s->sessions[i]->runs_sent;
+        t.dropped += s->sessions[i]->dropped;
+    }
+    return t;
+}
+
 void
 sync_lag(const struct sync *s, uint32_t *ret_logs, uint64_t *ret_events)
 {

@@ -362,6 +362,22 @@ struct sync_session_info {
 size_t sync_sessions(const struct sync *s, struct sync_session_info *ret, size_t max);
 /* How many logs some open session claims more of than is held here, and by how many events. */
 void sync_lag(const struct sync *s, uint32_t *ret_logs, uint64_t *ret_events);
+/* The same of each session, in the order of sync_sessions, up to max; returns how many there are. All zero while it is not open.
+ * Beside it how many events of the own unit's tips the peer has not announced: on their way, or not yet said. */
+struct sync_session_lag {
+    bool heads_heard; /* the peer has said what it holds: before that its claims say nothing */
+    uint32_t behind_logs;
+    uint64_t behind_events, unannounced_events;
+};
+size_t sync_session_lags(const struct sync *s, struct sync_session_lag *ret, size_t max);
+/* Since sync_new, over all sessions, those that are gone too. */
+struct sync_totals {
+    uint64_t runs_received, runs_sent, dropped;
+    uint64_t faults;        /* sessions ended for what the peer sent */
+    uint64_t seal_failures; /* among them and refused logs: a hash, chain value, signature or seal that does not fit */
+    uint64_t logs_refused;
+};
+struct sync_totals sync_totals(const struct sync *s);
 
 const char *sync_alarm_name(enum sync_alarm code);
 const char *sync_effect_name(enum sync_effect_type type);

@@ -57,6 +57,38 @@ heads_of_too_many_logs_are_remembered_up_to_the_limit(void **state)
     pair_release(&w);
 }
 
+static struct sync_session_lag
+lag(uint32_t node)
+{
+    struct sync_session_lag l;
+    assert_int_equal(sync_session_lags(w.nodes[node].core, &l, 1), 1);
+    return l;
+}
+
+static void
+a_session_knows_how_far_each_side_is_behind(void **state)
+{
+    begin(2);
+    assert_true(lag(1).heads_heard);
+    assert_int_equal(lag(1).behind_logs, 0);
+    assert_int_equal(lag(0).unannounced_events, 0);
+    struct head h = {.seq = 40, .log = w.named[0], .unit = w.nodes[0].unit.id};
+    struct message m = {.type = MSG_HEADS};
+    m.heads.heads = &h;
+    m.heads.n = 1;
+    w.nodes[0].reads_stop = true;
+    pair_inject(&w, 0, 1, &m);
+    pair_run(&w, 2);
+    assert_int_equal(lag(1).behind_logs, 1);
+    assert_int_equal(lag(1).behind_events, 40 - pair_find(&w.nodes[1], &w.named[0])->n);
+    pair_commit(&w, 0, 2);
+    assert_int_equal(lag(0).unannounced_events, 2);
+    pair_unlink(&w, 0, 1);
+    struct sync_session_lag none;
+    assert_int_equal(sync_session_lags(w.nodes[0].core, &none, 1), 0);
+    pair_release(&w);
+}
+
 static void
 heads_of_units_that_are_not_trusted_are_not_remembered(void **state)
 {
@@ -114,6 +146,8 @@ garbage_ends_the_session_and_it_greets_again_later(void **state)
     vnet_send(&w.net, w.now_ms, 0, 1, w.nodes[0].epoch[1], slice_of(bytes, sizeof(bytes)));
     pair_run(&w, 100);
     assert_int_equal(w.nodes[1].alarms[ALARM_MALFORMED], 1);
+    assert_int_equal(sync_totals(w.nodes[1].core).faults, 1);
+    assert_int_equal(sync_totals(w.nodes[1].core).seal_failures, 0);
     assert_false(info(1).open);
     pair_run(&w, 70000);
     assert_true(info(1).open);
@@ -248,6 +282,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heads_of_too_many_logs_are_remembered_up_to_the_limit),
+        cmocka_unit_test(a_session_knows_how_far_each_side_is_behind),
         cmocka_unit_test(heads_of_units_that_are_not_trusted_are_not_remembered),
         cmocka_unit_test(too_many_unanswered_requests_end_the_session),
         cmocka_unit_test(garbage_ends_the_session_and_it_greets_again_later),
