@@ -45,6 +45,20 @@ net_socket_options(struct net *n, void *s)
            zmq_setsockopt(s, ZMQ_CURVE_SECRETKEY, n->config.secret_key, KEY_BYTES);
 }
 
+/* A socket that takes both families names an IPv4 address in the clothes of the other: [::ffff:0.0.0.0]. */
+static void
+plain_address(char *endpoint)
+{
+    static const char mapped[] = "tcp://[::ffff:";
+    char *dot = strchr(endpoint, '.'), *end = strchr(endpoint, ']');
+    if (strncmp(endpoint, mapped, sizeof(mapped) - 1) != 0 || !dot || !end || dot > end)
+        return;
+    char *from = endpoint + sizeof(mapped) - 1, *to = endpoint + 6;
+    size_t len = (size_t)(end - from);
+    memmove(to, from, len);
+    memmove(to + len, end + 1, strlen(end + 1) + 1);
+}
+
 static int
 open_router(struct net *n, struct err *err)
 {
@@ -65,6 +79,7 @@ open_router(struct net *n, struct err *err)
     size_t len = sizeof(n->listen);
     if (zmq_getsockopt(n->router, ZMQ_LAST_ENDPOINT, n->listen, &len) != 0)
         return net_zmq_error(err, "listen endpoint");
+    plain_address(n->listen);
     return 0;
 }
 
