@@ -32,7 +32,7 @@ enum {
     API_BATCHES_MAX = 4,              /* at the same time: each holds a job of about 4 MiB and its answer */
     API_PEERS_MAX = 256,
     API_WARNINGS_MAX = 16,
-    API_WARNING_BYTES_MAX = 200,
+    API_WARNING_BYTES_MAX = 400,
 };
 
 enum api_op_kind {
@@ -134,7 +134,11 @@ struct api_status {
     bool has_own_log;
     struct position own_head;
     uint64_t queue_used, queue_max;
-    uint64_t map_bytes, map_used_bytes;
+    uint64_t map_bytes, map_used_bytes, vault_map_bytes, vault_map_used_bytes;
+    uint64_t disk_bytes, disk_free_bytes; /* of the file system that holds the data; free: for this user */
+    struct wall_ms last_commit;           /* 0 = none since the start */
+    uint64_t waiting;                     /* references and logs that wait for what is not held */
+    int64_t waiting_oldest_ms;            /* age of the oldest event among them; 0 if none */
     uint32_t conflicts, peers_connected, peers_trusted;
     size_t n_warnings;
     char warnings[API_WARNINGS_MAX][API_WARNING_BYTES_MAX + 1];
@@ -151,8 +155,10 @@ struct api_peer {
     char endpoints[CARD_ENDPOINTS_MAX][ENDPOINT_BYTES_MAX + 1];
     enum api_peer_state state;
     char reason[API_WARNING_BYTES_MAX + 1]; /* why it is down or refused, or empty */
+    bool keeper;                            /* of this unit's capsules */
     uint64_t lag_events;                    /* that it has announced and this node does not hold */
-    int64_t lag_ms;                         /* since this node last held all that it had announced; 0 when current */
+    uint64_t unannounced_events;            /* of this unit, that it has not announced; 0 while it is not connected */
+    int64_t lag_ms; /* since this node last held all that it had announced, or started; 0 when current */
     bool heard;
     struct wall_ms last_heard;
 };

@@ -89,6 +89,7 @@ answer_problem(struct request *r, uint64_t no, const struct err *err)
     json_put_uint(&j, "status", status);
     json_key(&j, "problem");
     problem_write(&j, status, err);
+    count_rejected(r->api, err);
     json_close(&j, '}');
     buf_put_u8(r->out, '\n');
 }

@@ -32,7 +32,9 @@ put_peer(struct request *r, struct json_out *j, const struct api_peer *p)
     if (p->reason[0] != '\0') {
         json_put_text(j, "reason", p->reason);
     }
+    json_put_bool(j, "keeper", p->keeper);
     json_put_uint(j, "lag_events", p->lag_events);
+    json_put_uint(j, "unannounced_events", p->unannounced_events);
     json_put_int(j, "lag_s", p->lag_ms / 1000);
     if (p->heard) {
         json_put_time(j, "last_heard", p->last_heard);

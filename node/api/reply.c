@@ -77,10 +77,21 @@ problem_write(struct json_out *j, unsigned status, const struct err *err)
 }
 
 void
+count_rejected(struct api *a, const struct err *err)
+{
+    size_t i = (size_t)-err->code;
+
+    if (i < API_REASONS_MAX) {
+        atomic_fetch_add_explicit(&a->counters.rejected[i], 1, memory_order_relaxed);
+    }
+}
+
+void
 reply_problem(struct request *r, unsigned status, const struct err *err)
 {
     const struct api_deps *d = &r->api->deps;
 
+    count_rejected(r->api, err);
     if (status == MHD_HTTP_INTERNAL_SERVER_ERROR && d->log != NULL) {
         char line[ERR_TEXT_MAX + 128];
         snprintf(line, sizeof(line), "http: %s %s: %s (%s)", r->route != NULL ? r->route->method : "?",

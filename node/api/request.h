@@ -27,6 +27,7 @@ enum {
     PAGE_MAX = 500,
     API_UNITS_MAX = 256,
     API_OFFICES_MAX = 4096,
+    API_REASONS_MAX = -ERR_UNAVAILABLE + 1, /* ERR_UNAVAILABLE is the last code */
     ETAG_TEXT_MAX = 2 + 64 + 1 + 20 + 1,
     LOCATION_MAX = 128,
 };
@@ -105,6 +106,7 @@ struct api_counters {
     atomic_uint_fast64_t requests[6]; /* by class of status, 1 to 5 */
     atomic_uint_fast64_t unauthorized, guarded, over_deadline, replayed;
     atomic_uint_fast64_t batch_lines;
+    atomic_uint_fast64_t rejected[API_REASONS_MAX]; /* by error code, lines of batches among them */
 };
 
 struct api {
@@ -153,6 +155,8 @@ unsigned http_status(const struct err *err);
 /* Turns an error into the answer: problem+json. line 0 = no batch. */
 void reply_problem(struct request *r, unsigned status, const struct err *err);
 void problem_write(struct json_out *j, unsigned status, const struct err *err);
+/* One request, or line of a batch, that was refused for that reason. */
+void count_rejected(struct api *a, const struct err *err);
 /* The answer to one operation of the writer. */
 void reply_op(struct request *r);
 void result_write(struct json_out *j, const struct api_op *op);

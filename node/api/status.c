@@ -1,4 +1,5 @@
 /* How the node is: status for people, health and readiness for supervisors, metrics for Prometheus. */
+#include "node/api/prometheus.h"
 #include "node/api/request.h"
 
 static void
@@ -22,6 +23,18 @@ put_status(struct json_out *j, const struct api_status *s)
     json_open(j, '{');
     json_put_uint(j, "map_bytes", s->map_bytes);
     json_put_uint(j, "used_bytes", s->map_used_bytes);
+    json_put_uint(j, "vault_map_bytes", s->vault_map_bytes);
+    json_put_uint(j, "vault_used_bytes", s->vault_map_used_bytes);
+    json_put_uint(j, "disk_bytes", s->disk_bytes);
+    json_put_uint(j, "disk_free_bytes", s->disk_free_bytes);
+    json_close(j, '}');
+    if (s->last_commit.ms > 0) {
+        json_put_time(j, "last_commit", s->last_commit);
+    }
+    json_key(j, "waiting");
+    json_open(j, '{');
+    json_put_uint(j, "n", s->waiting);
+    json_put_int(j, "oldest_s", s->waiting_oldest_ms / 1000);
     json_close(j, '}');
     json_key(j, "peers");
     json_open(j, '{');
@@ -95,54 +108,50 @@ get_readyz(struct request *r, struct err *err UNUSED)
 }
 
 static void
-metric(struct buf *b, const char *name, const char *type, const char *help, uint64_t value)
+put_rejected(struct buf *b, struct api_counters *c)
 {
-    text_put(b, "# HELP ");
-    text_put(b, name);
-    buf_put_u8(b, ' ');
-    text_put(b, help);
-    text_put(b, "\n# TYPE ");
-    text_put(b, name);
-    buf_put_u8(b, ' ');
-    text_put(b, type);
-    buf_put_u8(b, '\n');
-    text_put(b, name);
-    buf_put_u8(b, ' ');
-    text_put_uint(b, value);
-    buf_put_u8(b, '\n');
+    prom_family(b, "smartnode_http_rejected_total", "counter",
+                "Requests, and lines of batches, that were refused, by reason.");
+    for (size_t i = 1; i < API_REASONS_MAX; i++) {
+        prom_sample(b, "smartnode_http_rejected_total", "reason", err_name((enum err_code)(-(int)i)),
+                    atomic_load(&c->rejected[i]));
+    }
+}
+
+static void
+put_http(struct buf *b, struct api *a)
+{
+    struct api_counters *c = &a->counters;
+
+    prom_family(b, "smartnode_http_requests_total", "counter", "Answers by class of status.");
+    for (size_t i = 2; i < ARRAY_LEN(c->requests); i++) {
+        char class[4] = {(char)('0' + i), 'x', 'x', '\0'};
+        prom_sample(b, "smartnode_http_requests_total", "status", class, atomic_load(&c->requests[i]));
+    }
+    put_rejected(b, c);
+    pthread_mutex_lock(&a->lock);
+    size_t conns = a->n_conns, jobs = a->jobs;
+    pthread_mutex_unlock(&a->lock);
+    prom_one(b, "smartnode_http_connections", "gauge", "Open connections.", conns);
+    prom_one(b, "smartnode_http_jobs", "gauge", "Requests that wait for the writer.", jobs);
+    prom_one(b, "smartnode_http_unauthorized_total", "counter", "Requests without a good token.",
+             atomic_load(&c->unauthorized));
+    prom_one(b, "smartnode_http_guarded_total", "counter", "Requests refused for their head.",
+             atomic_load(&c->guarded));
+    prom_one(b, "smartnode_http_over_deadline_total", "counter", "Connections closed for slowness.",
+             atomic_load(&c->over_deadline));
+    prom_one(b, "smartnode_http_replayed_total", "counter", "Requests answered from an idempotency key.",
+             atomic_load(&c->replayed));
+    prom_one(b, "smartnode_http_batch_lines_total", "counter", "Lines of batches.", atomic_load(&c->batch_lines));
 }
 
 int
 get_metrics(struct request *r, struct err *err UNUSED)
 {
     struct api *a = r->api;
-    struct api_counters *c = &a->counters;
 
     buf_clear(r->out);
-    text_put(
-        r->out,
-        "# HELP smartnode_http_requests_total Answers by class of status.\n# TYPE smartnode_http_requests_total counter\n");
-    for (size_t i = 2; i < ARRAY_LEN(c->requests); i++) {
-        text_put(r->out, "smartnode_http_requests_total{status=\"");
-        text_put_uint(r->out, i);
-        text_put(r->out, "xx\"} ");
-        text_put_uint(r->out, atomic_load(&c->requests[i]));
-        buf_put_u8(r->out, '\n');
-    }
-    pthread_mutex_lock(&a->lock);
-    size_t conns = a->n_conns, jobs = a->jobs;
-    pthread_mutex_unlock(&a->lock);
-    metric(r->out, "smartnode_http_connections", "gauge", "Open connections.", conns);
-    metric(r->out, "smartnode_http_jobs", "gauge", "Requests that wait for the writer.", jobs);
-    metric(r->out, "smartnode_http_unauthorized_total", "counter", "Requests without a good token.",
-           atomic_load(&c->unauthorized));
-    metric(r->out, "smartnode_http_guarded_total", "counter", "Requests refused for their head.",
-           atomic_load(&c->guarded));
-    metric(r->out, "smartnode_http_over_deadline_total", "counter", "Connections closed for slowness.",
-           atomic_load(&c->over_deadline));
-    metric(r->out, "smartnode_http_replayed_total", "counter", "Requests answered from an idempotency key.",
-           atomic_load(&c->replayed));
-    metric(r->out, "smartnode_http_batch_lines_total", "counter", "Lines of batches.", atomic_load(&c->batch_lines));
+    put_http(r->out, a);
     a->deps.metrics(a->deps.arg, r->out);
     r->status = MHD_HTTP_OK;
     r->content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -85,10 +85,59 @@ put_text(char *ret, size_t size, const char *arg, const char *option, struct arg
     snprintf(ret, size, "%s", arg);
 }
 
+static bool
+capitals(const char *arg, size_t n)
+{
+    return strlen(arg) == n && strspn(arg, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == n;
+}
+
+/* Two or three small letters, maybe a region or script behind a dash. */
+static bool
+language_ok(const char *arg)
+{
+    static const char small[] = "abcdefghijklmnopqrstuvwxyz",
+                      any[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    size_t n = strspn(arg, small);
+    bool ok = n == 2 || n == 3;
+    for (arg += n; ok && *arg == '-'; arg += n) {
+        n = 1 + strspn(arg + 1, any);
+        ok = n > 2 && n <= 9;
+    }
+    return ok && *arg == '\0';
+}
+
+/* One that this machine knows: by an unknown one it would count its days in UTC without a word. */
+static bool
+zone_ok(const char *arg)
+{
+    char path[PATH_BYTES_MAX];
+    struct stat st;
+    int n = snprintf(path, sizeof(path), "/usr/share/zoneinfo/%s", arg);
+    return arg[0] != '\0' && arg[0] != '/' && !strstr(arg, "..") && n < (int)sizeof(path) && stat(path, &st) == 0 &&
+           S_ISREG(st.st_mode);
+}
+
+static void
+check_unit_fact(int key, const char *arg, struct argp_state *state)
+{
+    if (key == OPT_COUNTRY && !capitals(arg, 2))
+        argp_error(state, "--country %.20s: two capital letters, such as BE", arg);
+    if (key == OPT_CURRENCY && !capitals(arg, 3))
+        argp_error(state, "--currency %.20s: three capital letters, such as EUR", arg);
+    if (key == OPT_LANGUAGE && !language_ok(arg))
+        argp_error(state, "--language %.20s: a language tag, such as nl or nl-BE", arg);
+    if (key == OPT_ZONE && !zone_ok(arg))
+        argp_error(state,
+                   "--time-zone %.60s: this machine knows no such zone (/usr/share/zoneinfo, package tzdata); "
+                   "give one such as Europe/Brussels",
+                   arg);
+}
+
 static error_t
 set_unit_fact(struct init_args *a, int key, const char *arg, struct argp_state *state)
 {
     struct unit_described *u = &a->unit;
+    check_unit_fact(key, arg, state);
     a->described = true;
     switch (key) {
     case OPT_COUNTRY: put_text(u->country, sizeof(u->country), arg, "country", state); break;
@@ -154,6 +203,8 @@ on_option(int key, char *arg, struct argp_state *state)
     case OPT_OFFICE:
         if (a->n_offices == OFFICES_MAX)
             argp_error(state, "more than %d offices", OFFICES_MAX);
+        if (arg[0] == '\0' || strlen(arg) > NAME_BYTES_MAX || !text_ok(arg, strlen(arg)))
+            argp_error(state, "--office: a name of 1 to %d bytes of text", NAME_BYTES_MAX);
         a->offices[a->n_offices++] = arg;
         return 0;
     case ARGP_KEY_ARG: argp_error(state, "unexpected argument: %s", arg); return 0;
@@ -332,29 +383,35 @@ make_node(struct init_args *a, const char *path, struct err *err)
     struct identity id = {.production = a->production == 1};
     struct identity_offline off;
     struct civil_date since;
+    struct datadir_before before = datadir_before(path);
     int rc = check(a, path, &since, err);
     if (rc != 0)
         return rc;
     snprintf(id.unit_code, sizeof(id.unit_code), "%s", a->code);
     snprintf(id.unit_name.s, sizeof(id.unit_name.s), "%s", a->name);
     snprintf(id.federation_name.s, sizeof(id.federation_name.s), "%s", a->federation);
+    bool keys_dir = access(a->keys_out, F_OK) == 0;
     rc = identity_create(&id, random_fill, NULL, &off, err);
     if (rc == 0)
         rc = datadir_check_free(path, err);
     if (rc == 0)
         rc = write_offline(&id, &off, a->keys_out, err);
-    if (rc == 0) {
+    bool keys_made = rc == 0;
+    if (rc == 0)
         rc = datadir_create(path, &a->config, &id, err);
-        if (rc != 0)
-            remove_offline(&id, a->keys_out);
-    }
+    bool made = rc == 0;
+    if (rc == 0 && (a->described || a->n_offices > 0))
+        rc = first_events(a, path, since, err);
+    if (rc != 0 && made)
+        datadir_unmake(path, before);
+    if (rc != 0 && keys_made)
+        remove_offline(&id, a->keys_out);
+    if (rc != 0 && !keys_dir)
+        rmdir(a->keys_out);
+    if (rc != 0)
+        err_wrap(err, "nothing was made");
     sodium_memzero(&off, sizeof(off));
     identity_wipe(&id);
-    if (rc == 0 && (a->described || a->n_offices > 0)) {
-        rc = first_events(a, path, since, err);
-        if (rc != 0)
-            err_wrap(err, "the node is there, its unit is not described yet");
-    }
     return rc;
 }
 

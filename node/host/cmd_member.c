@@ -12,6 +12,7 @@ enum {
     OPT_SHARES,
     OPT_HISTORY,
     OPT_LIMIT,
+    OPT_KEY,
     OPT_PERSON, /* and the fields of a person from here on */
     WORDS_MAX = 3,
     PATH_BYTES = 1024,
@@ -58,7 +59,7 @@ struct args {
     struct cli_common common;
     size_t n_words;
     const char *words[WORDS_MAX];
-    const char *on, *category, *type, *office, *shares, *limit;
+    const char *on, *category, *type, *office, *shares, *limit, *key;
     bool history;
     const char *person[ARRAY_LEN(PERSON)];
 };
@@ -80,6 +81,7 @@ on_option(int key, char *arg, struct argp_state *state)
     case OPT_OFFICE: a->office = arg; return 0;
     case OPT_SHARES: a->shares = arg; return 0;
     case OPT_LIMIT: a->limit = arg; return 0;
+    case OPT_KEY: a->key = arg; return 0;
     case OPT_HISTORY: a->history = true; return 0;
     case ARGP_KEY_ARG:
         if (a->n_words == WORDS_MAX)
@@ -94,7 +96,7 @@ on_option(int key, char *arg, struct argp_state *state)
     }
 }
 
-#define OTHER_OPTIONS 12
+#define OTHER_OPTIONS 13
 static struct argp_option options[OTHER_OPTIONS + ARRAY_LEN(PERSON) + 1] = {
     CLI_OPTION_DATA,
     CLI_OPTION_URL,
@@ -107,6 +109,8 @@ static struct argp_option options[OTHER_OPTIONS + ARRAY_LEN(PERSON) + 1] = {
     {"type", OPT_TYPE, "TYPE", 0, "natural or legal", 2},
     {"office", OPT_OFFICE, "NAME", 0, "Office, by name or id", 2},
     {"shares", OPT_SHARES, "N", 0, "Number of shares", 2},
+    {"idempotency-key", OPT_KEY, "KEY", 0, "The same command with the same key is done once, however often it is given",
+     2},
     {NULL, 0, NULL, 0, "The person:", 3},
 };
 
@@ -116,6 +120,8 @@ static const struct argp argp = {
     "search TEXT\nshow ID\napply|admit [ID]\nrefuse|subscribe|change|request-withdrawal|grant-withdrawal|refuse-withdrawal|resign|exclude|death ID",
     "Finds, shows and changes members on the running node."
     "\vNeeds a token of role desk or integration: --token-file FILE or $SMARTNODE_TOKEN.\n\n"
+    "Given twice, a command is done twice: admit makes two members. Where it may be given again, as in a script that is not sure of the "
+    "first time, --idempotency-key with a key of its own for each change makes it one.\n\n"
     "Examples:\n"
     "  smartnode member search \"maes jan\"\n"
     "  smartnode member show 0123456789abcdef0123456789abcdef --history\n"
@@ -341,7 +347,7 @@ change(struct http *h, const struct args *a, const struct action *action, struct
     struct http_request q = {.method = fresh ? "POST" : action->method,
                              .path = path,
                              .body = slice_of(body, body ? strlen(body) : 0),
-                             .key = hex_encode(random, sizeof(random), key),
+                             .key = a->key ? a->key : hex_encode(random, sizeof(random), key),
                              .if_match = fresh ? NULL : etag};
     if (rc == 0)
         rc = call(h, &q, &doc, &answer, err);

@@ -1,4 +1,4 @@
-/* smartnode card, peer, config: trust between units and the node's own settings. docs/OPERATIONS.md "Trust". */
+/* smartnode card, peer: trust between units. docs/OPERATIONS.md "Trust". */
 #include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,10 +173,11 @@ peer_trust(struct datadir *d, const struct args *a, struct err *err)
         snprintf(settings.endpoints[settings.n_endpoints++], ENDPOINT_BYTES_MAX + 1, "%s", a->endpoints[i]);
     buf_init(&text, CARD_TEXT_MAX);
     int rc = read_text_file(a->words[1], &text, err);
-    if (rc == 0)
+    if (rc == 0) {
         rc = card_read(buf_slice(&text), &card, &first_root, err);
-    if (rc != 0)
-        err_wrap(err, "%s", a->words[1]);
+        if (rc != 0)
+            err_wrap(err, "%s", a->words[1]);
+    }
     if (rc == 0 && !confirmed(&card, a->yes))
         rc = err_set(err, ERR_UNTRUSTED, "not pinned");
     if (rc == 0)
@@ -280,31 +281,4 @@ cmd_peer(int argc, char **argv)
     if (rc == 0 && strcmp(a.words[0], "list") != 0)
         datadir_nudge(path);
     return rc == 0 ? EXIT_OK : cli_fail(&err);
-}
-
-/* ---- config ---- */
-
-int
-cmd_config(int argc, char **argv)
-{
-    static const struct argp_option options[] = {{"data", 'd', "DIR", 0, "The node's data directory", 0}, {0}};
-    static const struct argp argp = {
-        options, on_option, "check", "Checks smartnode.conf and the key files; changes nothing.", NULL, NULL, NULL};
-    struct args a = {0};
-    struct datadir d;
-    char path[PATH_BYTES_MAX];
-    struct err err = {0};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
-        return EXIT_USAGE;
-    if (a.n_words != 1 || strcmp(a.words[0], "check") != 0)
-        return cli_usage("config check");
-    if (datadir_find(a.data, path, &err) != 0 || datadir_open(path, DATADIR_READER, &d, &err) != 0)
-        return cli_fail(&err);
-    printf(
-        "%s: fit to run\n  unit %s, federation %s, %s\n  peers on %s, HTTP on %s port %u%s\n  maps of %llu and %llu GiB\n",
-        path, d.identity.unit_code, d.identity.federation_name.s, d.identity.production ? "production" : "test",
-        d.config.sync_listen, d.config.http_listen, d.config.http_port, d.config.tls_cert[0] ? " with TLS" : "",
-        (unsigned long long)d.config.map_gib, (unsigned long long)d.config.vault_map_gib);
-    datadir_close(&d);
-    return EXIT_OK;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "node/host/cli_common.h"
+#include "node/host/status_show.h"
 #include "node/host/trust.h"
 #include "node/view/view.h"
 
@@ -28,7 +29,7 @@ static const struct argp argp = {
     options,
     on_option,
     "",
-    "Says what the node holds, whom it hears, and what needs attention."
+    "Says what needs attention and what to do about it, whom the node hears, and what it holds."
     "\vAsks the running node, with a token of any role but member; without a node or token it says what the data directory shows.\n\n"
     "Examples:\n"
     "  smartnode status\n"
@@ -37,19 +38,6 @@ static const struct argp argp = {
     NULL,
     NULL,
     NULL};
-
-static const char *
-text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
-static int64_t
-number_of(const json_t *o, const char *key)
-{
-    return json_integer_value(json_object_get(o, key));
-}
 
 static int
 ask(struct http *h, const char *path, json_t **ret, struct err *err)
@@ -65,50 +53,6 @@ ask(struct http *h, const char *path, json_t **ret, struct err *err)
 
 /* ---- a running node ---- */
 
-static void
-print_peer(const json_t *p)
-{
-    char age[CLI_NUMBER_MAX], number[CLI_NUMBER_MAX];
-    cli_cell(text_of(p, "code"), 6, false);
-    cli_cell(text_of(p, "state"), 13, false);
-    if (number_of(p, "lag_events") > 0)
-        printf("%s events behind, for %s", cli_number(number_of(p, "lag_events"), number),
-               cli_age(number_of(p, "lag_s"), age));
-    else if (json_object_get(p, "last_heard_s"))
-        printf("heard %s ago", cli_age(number_of(p, "last_heard_s"), age));
-    else
-        printf("never heard");
-    if (text_of(p, "reason")[0] != '\0')
-        printf(": %s", text_of(p, "reason"));
-    putchar('\n');
-}
-
-static void
-print_running(const json_t *status, const json_t *peers)
-{
-    char number[CLI_NUMBER_MAX];
-    const json_t *storage = json_object_get(status, "storage"), *head = json_object_get(status, "own_head");
-    const json_t *list = json_object_get(peers, "peers"), *warnings = json_object_get(status, "warnings");
-    size_t i;
-    json_t *v;
-    printf("%s  %s  (%s, %s, %s)\n", text_of(status, "unit"), text_of(status, "state"), text_of(status, "federation"),
-           json_is_true(json_object_get(status, "production")) ? "production" : "test", text_of(status, "program"));
-    if (head)
-        printf("own head     %.12s… %s\n", text_of(head, "log"), cli_number(number_of(head, "seq"), number));
-    printf("stored       %s MiB of %lld GiB\n", cli_number(number_of(storage, "used_bytes") / 1048576, number),
-           (long long)(number_of(storage, "map_bytes") / 1073741824));
-    printf("conflicts    %lld%s\n", (long long)number_of(status, "conflicts"),
-           number_of(status, "conflicts") > 0 ? " (GET /v1/conflicts)" : "");
-    printf("fingerprint  %.16s…\n", text_of(status, "fingerprint"));
-    printf("\npeers\n");
-    json_array_foreach(list, i, v) print_peer(v);
-    if (json_array_size(list) == 0)
-        printf("none trusted: smartnode peer --help\n");
-    if (json_array_size(warnings) > 0)
-        printf("\nneeds attention\n");
-    json_array_foreach(warnings, i, v) printf("! %s\n", json_string_value(v) ? json_string_value(v) : "?");
-}
-
 static int
 status_running(const struct cli_common *c, const char *base, const char *token, struct err *err)
 {
@@ -119,16 +63,19 @@ status_running(const struct cli_common *c, const char *base, const char *token, 
         rc = ask(h, "/v1/status", &status, err);
     if (rc == 0)
         rc = ask(h, "/v1/peers", &peers, err);
+    const json_t *list = json_object_get(peers, "peers");
+    json_t *problems = rc == 0 ? status_problems(status, list) : NULL;
     if (rc == 0 && c->json) {
-        json_t *both =
-            json_pack("{s:b,s:O,s:O}", "running", 1, "status", status, "peers", json_object_get(peers, "peers"));
-        if (both)
-            json_dumpf(both, stdout, JSON_INDENT(2));
+        json_t *all = json_pack("{s:b,s:b,s:O,s:O,s:O}", "running", 1, "ok", json_array_size(problems) == 0, "problems",
+                                problems, "status", status, "peers", list);
+        if (all)
+            json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
-        json_decref(both);
+        json_decref(all);
     } else if (rc == 0) {
-        print_running(status, peers);
+        status_show(status, list, problems);
     }
+    json_decref(problems);
     json_decref(status);
     json_decref(peers);
     http_free(&h);

@@ -58,6 +58,26 @@ put_row(struct datadir *d, const struct hash *hash, const struct token_row *row,
     return db_commit(&txn, err);
 }
 
+/* Wrong usage, said before the directory is looked at. */
+static int
+check(const struct args *a, const char *verb)
+{
+    bool create = strcmp(verb, "create") == 0, revoke = strcmp(verb, "revoke") == 0;
+    if (!create && !revoke && strcmp(verb, "list") != 0)
+        return cli_usage("token create, token list or token revoke ID");
+    if (a->n_words != (revoke ? 2 : 1))
+        return cli_usage(revoke ? "token revoke needs the id that token list shows" : "token %s takes no argument",
+                         verb);
+    enum role role = a->role ? role_from_name(a->role) : 0;
+    if (create && (role == 0 || role == ROLE_MEMBER))
+        return cli_usage("--role is one of desk, reports, operator, integration");
+    if (create &&
+        (!a->name || a->name[0] == '\0' || strlen(a->name) > NAME_BYTES_MAX || !text_ok(a->name, strlen(a->name))))
+        return cli_usage("--name says whose token it is, such as \"desk Ghent 2\": text of at most %d bytes",
+                         NAME_BYTES_MAX);
+    return EXIT_OK;
+}
+
 static int
 token_create(struct datadir *d, const struct args *a, struct err *err)
 {
@@ -65,11 +85,7 @@ token_create(struct datadir *d, const struct args *a, struct err *err)
     uint8_t random[TOKEN_RANDOM_BYTES];
     char text[TOKEN_TEXT_MAX];
     struct hash hash;
-    row.role = a->role ? role_from_name(a->role) : 0;
-    if (row.role == 0 || row.role == ROLE_MEMBER)
-        return err_field(err, ERR_INVALID, "role", "--role is one of desk, reports, operator, integration");
-    if (!a->name || strlen(a->name) > NAME_BYTES_MAX)
-        return err_field(err, ERR_INVALID, "name", "--name says whose token it is, such as \"desk Ghent 2\"");
+    row.role = role_from_name(a->role);
     snprintf(row.name.s, sizeof(row.name.s), "%s", a->name);
     row.expires.ms = row.created.ms + a->days * 86400000LL;
     random_fill(NULL, row.actor.b, sizeof(row.actor.b));
@@ -153,9 +169,7 @@ match_token(void *arg, const struct found *f)
 static int
 token_revoke(struct datadir *d, const struct args *a, struct err *err)
 {
-    struct search s = {.id = a->n_words == 2 ? a->words[1] : ""};
-    if (a->n_words != 2)
-        return err_set(err, ERR_INVALID, "token revoke needs the id that token list shows");
+    struct search s = {.id = a->words[1]};
     int rc = each_token(d, match_token, &s, err);
     if (rc == 0 && !s.found)
         rc = err_set(err, ERR_NOTFOUND, "there is no token %s", s.id);
@@ -191,8 +205,9 @@ cmd_token(int argc, char **argv)
     if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
         return EXIT_USAGE;
     const char *verb = a.n_words > 0 ? a.words[0] : "";
-    if (strcmp(verb, "create") != 0 && strcmp(verb, "list") != 0 && strcmp(verb, "revoke") != 0)
-        return cli_usage("token create, token list or token revoke ID");
+    int usage = check(&a, verb);
+    if (usage != EXIT_OK)
+        return usage;
     if (datadir_find(a.data, path, &err) != 0 || datadir_open(path, DATADIR_ADMIN, &d, &err) != 0)
         return cli_fail(&err);
     int rc = strcmp(verb, "create") == 0   ? token_create(&d, &a, &err)

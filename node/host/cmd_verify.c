@@ -2,6 +2,7 @@
  * can end whoever reads it. docs/OPERATIONS.md "Verify". */
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,14 +93,28 @@ scratch_remove(const char *dir)
     rmdir(dir);
 }
 
+/* How far: first the logs are read, then the state grows anew in the scratch directory. */
 static void
-watch(pid_t pid, bool terminal)
+show_progress(const char *scratch, int64_t seconds)
+{
+    char file[PATH_BYTES_MAX];
+    struct stat st;
+    bool rebuilding = path_join(scratch, "data.mdb", file, NULL) == 0 && stat(file, &st) == 0;
+    if (rebuilding)
+        fprintf(stderr, "\r\033[Kbuilding the state anew to compare it: %lld MiB, %lld s",
+                (long long)st.st_size / 1048576, (long long)seconds);
+    else
+        fprintf(stderr, "\r\033[Kreading every event, hash and seal: %lld s", (long long)seconds);
+}
+
+static void
+watch(pid_t pid, const char *scratch, bool terminal)
 {
     struct mono_ms begun = mono_now();
     while (waitpid(pid, NULL, WNOHANG) == 0) {
         usleep(200000);
         if (terminal)
-            fprintf(stderr, "\r\033[Kchecking, %lld s", (long long)(mono_now().ms - begun.ms) / 1000);
+            show_progress(scratch, (mono_now().ms - begun.ms) / 1000);
     }
     if (terminal)
         fputs("\r\033[K", stderr);
@@ -124,7 +139,7 @@ check(const struct args *a, const char *path, struct finding *ret, struct err *e
         child(a, path, scratch, ends[1]);
     }
     close(ends[1]);
-    watch(pid, isatty(STDERR_FILENO) == 1);
+    watch(pid, scratch, isatty(STDERR_FILENO) == 1);
     if (read(ends[0], ret, sizeof(*ret)) != (ssize_t)sizeof(*ret)) {
         ret->rc = ERR_CORRUPT;
         err_set(&ret->err, ERR_CORRUPT, "the check was ended by what it read: a page of the database is damaged");

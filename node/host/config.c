@@ -1,9 +1,11 @@
 /* Configuration through inih. See config.h. */
 #include "node/host/config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -48,12 +50,22 @@ text(const char *value, char ret[CONFIG_TEXT_MAX])
     return true;
 }
 
+/* tcp://HOST:PORT; port 0 = any free one, where one listens */
 static bool
-endpoint(const char *value)
+endpoint(const char *value, uint64_t port_min)
 {
     const char *colon = strrchr(value, ':');
+    uint64_t port;
     return strncmp(value, "tcp://", 6) == 0 && strlen(value) <= ENDPOINT_BYTES_MAX && colon > value + 6 &&
-           colon[1] != '\0';
+           number(colon + 1, port_min, UINT16_MAX, &port);
+}
+
+/* An address as the server takes it: numeric. */
+static bool
+address(const char *value)
+{
+    uint8_t bytes[16];
+    return inet_pton(AF_INET, value, bytes) == 1 || inet_pton(AF_INET6, value, bytes) == 1;
 }
 
 static const char *const residencies[] = {"travelling", "granted", "federation"};
@@ -70,94 +82,236 @@ residency(const char *value, enum residency *ret)
     return false;
 }
 
-enum found { FOUND, BAD_VALUE, UNKNOWN_KEY };
-
-static enum found
-set_sync(struct config *c, const char *key, const char *value)
+static bool
+log_format(const char *value, enum log_format *ret)
 {
-    if (strcmp(key, "listen") == 0)
-        return (strcmp(value, "none") == 0 || endpoint(value)) && text(value, c->sync_listen) ? FOUND : BAD_VALUE;
-    if (strcmp(key, "advertise") == 0) {
-        if (!endpoint(value) || c->n_advertise == CONFIG_ADVERTISE_MAX)
-            return BAD_VALUE;
-        snprintf(c->advertise[c->n_advertise++], ENDPOINT_BYTES_MAX + 1, "%s", value);
-        return FOUND;
+    for (size_t i = 0; i < ARRAY_LEN(log_format_names); i++) {
+        if (strcmp(log_format_names[i], value) == 0) {
+            *ret = (enum log_format)i;
+            return true;
+        }
     }
-    if (strcmp(key, "residency") == 0)
-        return residency(value, &c->residency) ? FOUND : BAD_VALUE;
-    if (strcmp(key, "keep") == 0) {
-        if (!unit_code_ok(value) || c->n_keep == CONFIG_KEEP_MAX)
-            return BAD_VALUE;
-        snprintf(c->keep[c->n_keep++], UNIT_CODE_MAX, "%s", value);
-        return FOUND;
-    }
-    if (strcmp(key, "unit_gib_max") == 0)
-        return number(value, 0, MAP_GIB_MAX, &c->unit_gib_max) ? FOUND : BAD_VALUE;
-    return UNKNOWN_KEY;
+    return false;
 }
 
-static enum found
-set_http(struct config *c, const char *key, const char *value)
+/* ---- the keys ---- */
+
+enum key {
+    SYNC_LISTEN,
+    SYNC_ADVERTISE,
+    SYNC_RESIDENCY,
+    SYNC_UNIT_GIB_MAX,
+    SYNC_KEEP,
+    HTTP_LISTEN,
+    HTTP_PORT,
+    HTTP_THREADS,
+    HTTP_TLS_CERT,
+    HTTP_TLS_KEY,
+    STORAGE_MAP_GIB,
+    STORAGE_VAULT_MAP_GIB,
+    LOG_FORMAT,
+    CLOCK_ALLOW_BACK,
+    KEYS_N
+};
+
+static const struct {
+    const char *section, *name;
+    unsigned times; /* it may be given */
+    const char *rule;
+} KEYS[KEYS_N] = {
+    [SYNC_LISTEN] = {"sync", "listen", 1, "tcp://ADDRESS:PORT, or none"},
+    [SYNC_ADVERTISE] = {"sync", "advertise", CONFIG_ADVERTISE_MAX, "tcp://HOST:PORT as the peers reach it"},
+    [SYNC_RESIDENCY] = {"sync", "residency", 1, "travelling, granted or federation"},
+    [SYNC_UNIT_GIB_MAX] = {"sync", "unit_gib_max", 1, "a whole number of GiB from 0 to 16384"},
+    [SYNC_KEEP] = {"sync", "keep", CONFIG_KEEP_MAX, "a unit's code, 2 to 8 of A-Z and 0-9; one on each line"},
+    [HTTP_LISTEN] = {"http", "listen", 1, "a numeric address, such as 127.0.0.1, 0.0.0.0 or ::1"},
+    [HTTP_PORT] = {"http", "port", 1, "a port from 0 to 65535 (0: any free one)"},
+    [HTTP_THREADS] = {"http", "threads", 1, "a whole number from 1 to 64"},
+    [HTTP_TLS_CERT] = {"http", "tls_cert", 1, "the path of a PEM file"},
+    [HTTP_TLS_KEY] = {"http", "tls_key", 1, "the path of a PEM file"},
+    [STORAGE_MAP_GIB] = {"storage", "map_gib", 1, "a whole number of GiB from 1 to 16384"},
+    [STORAGE_VAULT_MAP_GIB] = {"storage", "vault_map_gib", 1, "a whole number of GiB from 1 to 16384"},
+    [LOG_FORMAT] = {"log", "format", 1, "auto, journal, json or text"},
+    [CLOCK_ALLOW_BACK] = {"clock", "allow_clock_back", 1, "yes or no"},
+};
+
+static bool
+set_sync(struct config *c, enum key key, const char *value)
+{
+    switch ((int)key) {
+    case SYNC_LISTEN: return (strcmp(value, "none") == 0 || endpoint(value, 0)) && text(value, c->sync_listen);
+    case SYNC_ADVERTISE:
+        if (!endpoint(value, 1))
+            return false;
+        snprintf(c->advertise[c->n_advertise++], ENDPOINT_BYTES_MAX + 1, "%s", value);
+        return true;
+    case SYNC_RESIDENCY: return residency(value, &c->residency);
+    case SYNC_UNIT_GIB_MAX: return number(value, 0, MAP_GIB_MAX, &c->unit_gib_max);
+    default:
+        if (!unit_code_ok(value))
+            return false;
+        snprintf(c->keep[c->n_keep++], UNIT_CODE_MAX, "%s", value);
+        return true;
+    }
+}
+
+static bool
+set(struct config *c, enum key key, const char *value)
 {
     uint64_t v = 0;
-    if (strcmp(key, "listen") == 0)
-        return text(value, c->http_listen) ? FOUND : BAD_VALUE;
-    if (strcmp(key, "port") == 0) {
-        if (!number(value, 0, UINT16_MAX, &v))
-            return BAD_VALUE;
-        c->http_port = (uint16_t)v;
-        return FOUND;
+    bool ok;
+    switch (key) {
+    case HTTP_LISTEN: return address(value) && text(value, c->http_listen);
+    case HTTP_PORT:
+        ok = number(value, 0, UINT16_MAX, &v);
+        c->http_port = ok ? (uint16_t)v : c->http_port;
+        return ok;
+    case HTTP_THREADS:
+        ok = number(value, 1, HTTP_THREADS_MAX, &v);
+        c->http_threads = ok ? (unsigned)v : c->http_threads;
+        return ok;
+    case HTTP_TLS_CERT: return text(value, c->tls_cert);
+    case HTTP_TLS_KEY: return text(value, c->tls_key);
+    case STORAGE_MAP_GIB: return number(value, 1, MAP_GIB_MAX, &c->map_gib);
+    case STORAGE_VAULT_MAP_GIB: return number(value, 1, MAP_GIB_MAX, &c->vault_map_gib);
+    case LOG_FORMAT: return log_format(value, &c->log_format);
+    case CLOCK_ALLOW_BACK: return yes_no(value, &c->allow_clock_back);
+    default: return set_sync(c, key, value);
     }
-    if (strcmp(key, "threads") == 0) {
-        if (!number(value, 1, HTTP_THREADS_MAX, &v))
-            return BAD_VALUE;
-        c->http_threads = (unsigned)v;
-        return FOUND;
-    }
-    if (strcmp(key, "tls_cert") == 0)
-        return text(value, c->tls_cert) ? FOUND : BAD_VALUE;
-    if (strcmp(key, "tls_key") == 0)
-        return text(value, c->tls_key) ? FOUND : BAD_VALUE;
-    return UNKNOWN_KEY;
 }
 
-static enum found
-set_other(struct config *c, const char *section, const char *key, const char *value)
-{
-    if (strcmp(section, "storage") == 0 && strcmp(key, "map_gib") == 0)
-        return number(value, 1, MAP_GIB_MAX, &c->map_gib) ? FOUND : BAD_VALUE;
-    if (strcmp(section, "storage") == 0 && strcmp(key, "vault_map_gib") == 0)
-        return number(value, 1, MAP_GIB_MAX, &c->vault_map_gib) ? FOUND : BAD_VALUE;
-    if (strcmp(section, "log") == 0 && strcmp(key, "format") == 0) {
-        c->log_json = strcmp(value, "json") == 0;
-        return c->log_json || strcmp(value, "text") == 0 ? FOUND : BAD_VALUE;
-    }
-    if (strcmp(section, "clock") == 0 && strcmp(key, "allow_clock_back") == 0)
-        return yes_no(value, &c->allow_clock_back) ? FOUND : BAD_VALUE;
-    return UNKNOWN_KEY;
-}
+/* ---- reading ---- */
 
 struct loading {
     struct config *config;
-    char problem[2 * ERR_FIELD_MAX + 64];
-    char field[ERR_FIELD_MAX];
+    struct config_mistakes *mistakes;
+    const char *at; /* what is left of the file */
+    unsigned line, lines[KEYS_N], times[KEYS_N];
+    bool begins, taken; /* the line given last is a whole one; it was a key's, or is no mistake */
 };
 
+static void mistake(struct config_mistakes *m, unsigned line, const char *field, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+static void
+mistake(struct config_mistakes *m, unsigned line, const char *field, const char *fmt, ...)
+{
+    va_list ap;
+    if (m->n == CONFIG_MISTAKES_MAX) {
+        m->more++;
+        return;
+    }
+    struct config_mistake *x = &m->list[m->n++];
+    x->line = line;
+    snprintf(x->field, sizeof(x->field), "%s", field);
+    va_start(ap, fmt);
+    vsnprintf(x->text, sizeof(x->text), fmt, ap);
+    va_end(ap);
+}
+
+/* Letters to be put in, left out or changed, up to 3: near enough to ask whether that was meant. */
+static unsigned
+distance(const char *a, const char *b, unsigned most)
+{
+    if (*a == '\0' || *b == '\0')
+        return (unsigned)(strlen(a) + strlen(b));
+    if (*a == *b)
+        return distance(a + 1, b + 1, most);
+    if (most == 0)
+        return 1;
+    unsigned change = distance(a + 1, b + 1, most - 1), leave = distance(a + 1, b, most - 1),
+             put = distance(a, b + 1, most - 1);
+    unsigned least = change < leave ? change : leave;
+    return 1 + (least < put ? least : put);
+}
+
+static void
+unknown_key(struct loading *l, const char *section, const char *name, const char *field)
+{
+    enum { NEAR = 2 };
+    for (size_t i = 0; i < KEYS_N; i++) {
+        if (strcmp(KEYS[i].name, name) == 0 || distance(KEYS[i].name, name, NEAR) <= NEAR) {
+            mistake(l->mistakes, l->line, field, "unknown key %.40s in [%.20s]; did you mean %s in [%s]?", name,
+                    section, KEYS[i].name, KEYS[i].section);
+            return;
+        }
+    }
+    mistake(l->mistakes, l->line, field,
+            "unknown key %.40s in [%.20s]; take it out, or look it up in OPERATIONS, chapter Configuration", name,
+            section);
+}
+
 static int
-on_line(void *arg, const char *section, const char *key, const char *value)
+on_line(void *arg, const char *section, const char *name, const char *value)
 {
     struct loading *l = arg;
-    enum found found = strcmp(section, "sync") == 0   ? set_sync(l->config, key, value)
-                       : strcmp(section, "http") == 0 ? set_http(l->config, key, value)
-                                                      : set_other(l->config, section, key, value);
-    if (found == FOUND)
+    char field[ERR_FIELD_MAX];
+    size_t i = 0;
+    l->taken = true;
+    snprintf(field, sizeof(field), "%.20s.%.40s", section, name);
+    while (i < KEYS_N && (strcmp(KEYS[i].section, section) != 0 || strcmp(KEYS[i].name, name) != 0))
+        i++;
+    if (i == KEYS_N) {
+        unknown_key(l, section, name, field);
         return 1;
-    if (l->problem[0] == '\0') {
-        snprintf(l->field, sizeof(l->field), "%.20s.%.40s", section, key);
-        snprintf(l->problem, sizeof(l->problem), "%s %s", found == UNKNOWN_KEY ? "unknown key" : "bad value for",
-                 l->field);
     }
-    return 0;
+    if (l->times[i]++ == 0)
+        l->lines[i] = l->line;
+    if (l->times[i] > KEYS[i].times && KEYS[i].times == 1)
+        mistake(l->mistakes, l->line, field, "%s is set in line %u already; keep one of the two", name, l->lines[i]);
+    else if (l->times[i] > KEYS[i].times)
+        mistake(l->mistakes, l->line, field, "%s is given more than %u times; take some out", name, KEYS[i].times);
+    else if (!set(l->config, (enum key)i, value))
+        mistake(l->mistakes, l->line, field, "%s = %.60s cannot be; give %s", name, value, KEYS[i].rule);
+    return 1;
+}
+
+/* A line that is neither empty, a comment, a section nor a key's is one that the parser could do nothing with. */
+static void
+end_line(struct loading *l)
+{
+    if (l->line > 0 && !l->taken)
+        mistake(l->mistakes, l->line, "", "not key = value; mend the line, or begin it with ; as a comment");
+    l->taken = true;
+}
+
+static bool
+needs_no_key(const char *line, size_t len)
+{
+    size_t at = 0;
+    while (at < len && (line[at] == ' ' || line[at] == '\t' || line[at] == '\r'))
+        at++;
+    return at == len || line[at] == ';' || line[at] == '#' || (line[at] == '[' && memchr(line + at, ']', len - at));
+}
+
+/* Gives the parser line by line (in pieces, if one is longer than it takes), which is how the number of each is known. */
+static char *
+next_line(char *out, int max, void *arg)
+{
+    struct loading *l = arg;
+    size_t len = strcspn(l->at, "\n");
+    if (l->begins) {
+        end_line(l);
+        if (*l->at == '\0')
+            return NULL;
+        l->line++;
+        l->taken = needs_no_key(l->at, len);
+    }
+    if (len >= (size_t)max - 1) {
+        if (l->begins)
+            mistake(l->mistakes, l->line, "", "longer than a line can be; a value has at most %d bytes", max - 32);
+        l->begins = false;
+        l->taken = true;
+        len = (size_t)max - 1;
+        memcpy(out, l->at, len);
+        out[len] = '\0';
+        l->at += len;
+        return out;
+    }
+    memcpy(out, l->at, len);
+    out[len] = '\0';
+    l->at += len + (l->at[len] == '\n');
+    l->begins = true;
+    return out;
 }
 
 static int
@@ -189,25 +343,52 @@ read_file(const char *path, char *out, size_t max, struct err *err)
     return 0;
 }
 
+static void
+read_mistakes(const char *file, struct config *c, struct config_mistakes *m)
+{
+    struct loading l = {.config = c, .mistakes = m, .at = file, .begins = true, .taken = true};
+    if (ini_parse_stream(next_line, &l, on_line, &l) < 0)
+        mistake(m, 0, "", "the parser has no memory");
+    bool cert = c->tls_cert[0] != '\0';
+    if (cert != (c->tls_key[0] != '\0'))
+        mistake(m, l.lines[cert ? HTTP_TLS_CERT : HTTP_TLS_KEY], "http.tls_cert",
+                "tls_cert and tls_key go together; set %s too, or none", cert ? "tls_key" : "tls_cert");
+}
+
 int
-config_load(const char *path, struct config *ret, struct err *err)
+config_check(const char *path, struct config *ret, struct config_mistakes *ret_mistakes, struct err *err)
 {
     struct config c;
-    struct loading l = {.config = &c};
-    char *file = malloc(CONFIG_FILE_MAX);
+    struct config_mistakes *m = ret_mistakes;
+    char *file = malloc(CONFIG_FILE_MAX), more[48] = "";
+    m->n = m->more = 0;
     if (!file)
         return err_set(err, ERR_NOMEM, "%s: out of memory", path);
     config_defaults(&c);
     int rc = read_file(path, file, CONFIG_FILE_MAX, err);
-    int line = rc == 0 ? ini_parse_string(file, on_line, &l) : 0;
-    free(file);
-    if (rc == 0 && line != 0)
-        rc = err_field(err, ERR_INVALID, l.field, "%s line %d: %s", path, line,
-                       l.problem[0] ? l.problem : "not key = value");
-    if (rc == 0 && (c.tls_cert[0] == '\0') != (c.tls_key[0] == '\0'))
-        rc = err_field(err, ERR_INVALID, "http.tls_cert", "%s: tls_cert and tls_key go together", path);
     if (rc == 0)
+        read_mistakes(file, &c, m);
+    free(file);
+    if (rc != 0)
+        return rc;
+    if (m->n == 0) {
         *ret = c;
+        return 0;
+    }
+    if (m->n + m->more > 1)
+        snprintf(more, sizeof(more), " (and %zu more)", m->n + m->more - 1);
+    return err_field(err, ERR_INVALID, m->list[0].field, "%s line %u: %s%s", path, m->list[0].line, m->list[0].text,
+                     more);
+}
+
+int
+config_load(const char *path, struct config *ret, struct err *err)
+{
+    struct config_mistakes *m = malloc(sizeof(*m));
+    if (!m)
+        return err_set(err, ERR_NOMEM, "%s: out of memory", path);
+    int rc = config_check(path, ret, m, err);
+    free(m);
     return rc;
 }
 
@@ -245,9 +426,9 @@ write_other(FILE *f, const struct config *c)
         fprintf(f, "; tls_cert = /path/cert.pem\n; tls_key = /path/key.pem\n");
     fprintf(f,
             "\n[storage]\n; address space set aside, sparse on disk\nmap_gib = %llu\nvault_map_gib = %llu\n\n"
-            "[log]\n; text or json\nformat = %s\n\n"
+            "[log]\n; auto, journal, json or text\nformat = %s\n\n"
             "[clock]\n; write although the clock stands before the last event\nallow_clock_back = %s\n",
-            (unsigned long long)c->map_gib, (unsigned long long)c->vault_map_gib, c->log_json ? "json" : "text",
+            (unsigned long long)c->map_gib, (unsigned long long)c->vault_map_gib, log_format_names[c->log_format],
             c->allow_clock_back ? "yes" : "no");
 }
 

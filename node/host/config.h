@@ -1,14 +1,15 @@
-/* smartnode.conf: sections and keys, every one with a default; an unknown key is an error with its line. docs/OPERATIONS.md lists
- * them, ops/smartnode.conf.sample shows them. */
+/* smartnode.conf: sections and keys, every one with a default; whatever is wrong with it is said with line, key and what to put there.
+ * docs/OPERATIONS.md lists the keys, ops/smartnode.conf.sample shows them. */
 #ifndef SMARTNODE_HOST_CONFIG_H
 #define SMARTNODE_HOST_CONFIG_H
 
+#include "node/host/log.h"
 #include "proto/card.h"
 
 /* Where capsules of our members may go (DESIGN "Personal data"). */
 enum residency { RESIDENCY_TRAVELLING, RESIDENCY_GRANTED, RESIDENCY_FEDERATION };
 
-enum { CONFIG_TEXT_MAX = 256, CONFIG_ADVERTISE_MAX = 4, CONFIG_KEEP_MAX = 16 };
+enum { CONFIG_TEXT_MAX = 256, CONFIG_ADVERTISE_MAX = 4, CONFIG_KEEP_MAX = 16, CONFIG_MISTAKES_MAX = 64 };
 
 struct config {
     /* [sync] */
@@ -20,21 +21,35 @@ struct config {
     uint8_t n_keep;
     char keep[CONFIG_KEEP_MAX][UNIT_CODE_MAX]; /* units whose capsules this node keeps for them */
     /* [http] */
-    char http_listen[CONFIG_TEXT_MAX];
+    char http_listen[CONFIG_TEXT_MAX]; /* numeric address */
     uint16_t http_port;
     unsigned http_threads;
     char tls_cert[CONFIG_TEXT_MAX], tls_key[CONFIG_TEXT_MAX]; /* files */
     /* [storage] */
     uint64_t map_gib, vault_map_gib;
     /* [log] */
-    bool log_json;
+    enum log_format log_format;
     /* [clock] */
     bool allow_clock_back;
 };
 
+struct config_mistake {
+    unsigned line;             /* 0 = of the file as a whole */
+    char field[ERR_FIELD_MAX]; /* section.key */
+    char text[ERR_TEXT_MAX];   /* what is wrong, and what to put there */
+};
+/* In the order of lines; what is beyond the maximum is counted only. */
+struct config_mistakes {
+    size_t n, more;
+    struct config_mistake list[CONFIG_MISTAKES_MAX];
+};
+
 void config_defaults(struct config *c);
-/* Reads a file over the defaults. ERR_NOTFOUND; ERR_INVALID "smartnode.conf line 7: unknown key …" with the field. */
+/* Reads a file over the defaults. ERR_NOTFOUND; ERR_INVALID "smartnode.conf line 7: unknown key …" with the field: the first mistake,
+ * and how many more there are. */
 int config_load(const char *path, struct config *ret, struct err *err) NODISCARD;
+/* The same, and every mistake. ret_mistakes is filled also with ERR_INVALID. */
+int config_check(const char *path, struct config *ret, struct config_mistakes *ret_mistakes, struct err *err) NODISCARD;
 /* Writes a commented file with the given values, new (ERR_EXISTS). For init. */
 int config_write(const char *path, const struct config *c, struct err *err) NODISCARD;
 

@@ -13,6 +13,7 @@
 
 #include "node/host/cli.h"
 #include "node/host/datadir.h"
+#include "node/host/health.h"
 #include "node/host/log.h"
 #include "node/host/netloop.h"
 #include "node/host/notify.h"
@@ -47,26 +48,29 @@ struct daemon {
 
 /* The same alarm again is logged once a minute: what is tried again and again must not fill the disk with its complaints. */
 static void
-on_alarm(void *arg, const char *text)
+on_alarm(void *arg, const struct log_about *about, const char *what)
 {
     struct daemon *d = arg;
     struct mono_ms now = mono_now();
     struct warning *w = NULL;
+    char text[API_WARNING_BYTES_MAX + 1];
+    const char *next = about->next ? about->next : "";
+    snprintf(text, sizeof(text), "%s%s%s", what, next[0] ? "; " : "", next);
     pthread_mutex_lock(&d->lock);
     for (size_t i = 0; i < API_WARNINGS_MAX && !w; i++)
-        if (strncmp(d->warnings[i].text, text, API_WARNING_BYTES_MAX) == 0)
+        if (strcmp(d->warnings[i].text, text) == 0)
             w = &d->warnings[i];
     bool known = w && now.ms - w->logged.ms < WARNING_REPEAT_MS;
     if (!w) {
         w = &d->warnings[d->next_warning++ % API_WARNINGS_MAX];
-        snprintf(w->text, sizeof(w->text), "%s", text);
+        memcpy(w->text, text, sizeof(text));
     }
     w->at = wall_now();
     if (!known)
         w->logged = now;
     pthread_mutex_unlock(&d->lock);
     if (!known)
-        log_line(LOG_WARNING, "%s", text);
+        log_write(LOG_WARNING, about, "%s", what);
 }
 
 static void
@@ -110,7 +114,7 @@ on_rebuilding(void *arg, uint64_t done, uint64_t total)
     int from = API_REBUILDING;
     if (total == 0) {
         if (atomic_compare_exchange_strong(&d->readiness, &from, API_READY))
-            log_line(LOG_NOTICE, "the state is rebuilt");
+            log_write(LOG_NOTICE, &(struct log_about){.code = "rebuild"}, "the state is rebuilt");
         return;
     }
     atomic_store(&d->rebuild_permille, (unsigned)(done * 1000 / total));
@@ -163,44 +167,39 @@ deps_readiness(void *arg)
     return s.is_full ? API_FULL : API_READY;
 }
 
-static uint32_t
-count_conflicts(struct daemon *d)
-{
-    struct db_txn *txn = NULL;
-    uint64_t n = 0;
-    if (db_begin_read(d->dir.db, &txn, NULL) == 0)
-        n = db_table_entries(txn, TABLE_CONFLICTS);
-    db_abort(&txn);
-    return (uint32_t)n;
-}
-
 static void
 deps_status(void *arg, struct api_status *ret)
 {
     struct daemon *d = arg;
     struct writer_stats w;
     struct netloop_stats n;
-    struct db_usage usage = {0};
+    struct health h;
+    struct wall_ms now = wall_now();
     writer_stats(d->writer, &w);
     netloop_stats(d->net, &n);
+    health_read(d->dir.db, d->dir.vault, d->dir.path, now, &h);
     *ret = (struct api_status){.production = d->dir.identity.production,
                                .started = d->started,
                                .rebuild_permille = atomic_load(&d->rebuild_permille),
                                .queue_used = w.queue,
                                .queue_max = WRITER_JOBS_MAX,
-                               .conflicts = count_conflicts(d),
+                               .map_bytes = h.main.map_bytes,
+                               .map_used_bytes = h.main.used_bytes,
+                               .vault_map_bytes = h.vault.map_bytes,
+                               .vault_map_used_bytes = h.vault.used_bytes,
+                               .disk_bytes = h.disk_bytes,
+                               .disk_free_bytes = h.disk_free_bytes,
+                               .last_commit = w.last_commit,
+                               .waiting = h.waiting,
+                               .waiting_oldest_ms = h.waiting_oldest_ms,
+                               .conflicts = (uint32_t)h.conflicts,
                                .peers_connected = n.peers_open,
                                .peers_trusted = n.peers};
     snprintf(ret->federation, sizeof(ret->federation), "%s", d->dir.identity.federation_name.s);
-    if (db_usage(d->dir.db, &usage, NULL) == 0) {
-        ret->map_bytes = usage.map_bytes;
-        ret->map_used_bytes = usage.used_bytes;
-    }
     if (!netloop_has_keeper(d->net))
         snprintf(
             ret->warnings[ret->n_warnings++], sizeof(ret->warnings[0]),
             "no peer is the keeper of this unit's capsules: losing this disk loses the members' names (peer trust --keeper)");
-    struct wall_ms now = wall_now();
     pthread_mutex_lock(&d->lock);
     ret->has_own_log = d->has_own_log;
     ret->own_head = d->own_head;
@@ -225,48 +224,34 @@ deps_known_at(void *arg, const struct unit_id *unit, struct wall_ms *ret)
 }
 
 static void
-metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
-{
-    char text[320];
-    int n = snprintf(text, sizeof(text), "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name,
-                     (unsigned long long)value);
-    if (n > 0 && (size_t)n < sizeof(text))
-        buf_put(out, text, (size_t)n);
-}
-
-static void
 deps_metrics(void *arg, struct buf *out)
 {
     struct daemon *d = arg;
     struct writer_stats w;
     struct netloop_stats n;
-    struct db_usage usage = {0};
+    struct health h;
+    struct wall_ms now = wall_now();
+    struct api_peer *peers = malloc(API_PEERS_MAX * sizeof(*peers));
     writer_stats(d->writer, &w);
     netloop_stats(d->net, &n);
-    metric(out, "smartnode_commits_total", "counter", "Commits of the main environment.", w.commits);
-    metric(out, "smartnode_events_written_total", "counter", "Events stored, own and received.", w.events);
-    metric(out, "smartnode_runs_stored_total", "counter", "Runs received from peers and stored.", w.runs);
-    metric(out, "smartnode_commits_refused_full_total", "counter", "Commits refused because disk or map was full.",
-           w.full);
-    metric(out, "smartnode_writer_queue", "gauge", "Requests that wait for the writer.", w.queue);
-    metric(out, "smartnode_peers_trusted", "gauge", "Pinned peers.", n.peers);
-    metric(out, "smartnode_sessions_open", "gauge", "Open sessions with peers.", n.sessions);
-    metric(out, "smartnode_lag_events", "gauge", "Events that peers announced and this node does not hold.",
-           n.lag_events);
-    metric(out, "smartnode_lag_logs", "gauge", "Logs of which peers announced more than this node holds.", n.lag_logs);
-    metric(out, "smartnode_messages_dropped_total", "counter", "Runs and messages that nobody asked for.", n.dropped);
-    if (db_usage(d->dir.db, &usage, NULL) == 0) {
-        metric(out, "smartnode_map_bytes", "gauge", "Size of the main map.", usage.map_bytes);
-        metric(out, "smartnode_map_used_bytes", "gauge", "Bytes of the main map in use.", usage.used_bytes);
-        metric(out, "smartnode_readers", "gauge", "Readers of the main environment.", usage.readers);
-    }
+    health_read(d->dir.db, d->dir.vault, d->dir.path, now, &h);
+    struct metrics m = {.health = &h,
+                        .writer = &w,
+                        .net = &n,
+                        .readiness = deps_readiness(d),
+                        .started = d->started,
+                        .n_peers = peers ? netloop_peers(d->net, peers, API_PEERS_MAX) : 0,
+                        .peers = peers};
+    metrics_write(out, &m);
+    free(peers);
 }
 
 static void
 deps_log(void *arg, const char *line)
 {
+    static const struct log_about about = {.code = "http", .next = "see what else was logged at that moment"};
     (void)arg;
-    log_line(LOG_NOTICE, "%s", line);
+    log_write(LOG_ERROR, &about, "%s", line);
 }
 
 /* ---- start and stop ---- */
@@ -345,7 +330,8 @@ rebuild_at_start(void *arg, uint64_t done, uint64_t total)
     uint64_t percent = total > 0 ? done * 100 / total : 100;
     if (percent >= said + 5 || done == total) {
         said = percent;
-        log_line(LOG_NOTICE, "rebuilding the state from the logs: %llu %%", (unsigned long long)percent);
+        log_write(LOG_NOTICE, &(struct log_about){.code = "rebuild"}, "rebuilding the state from the logs: %llu %%",
+                  (unsigned long long)percent);
     }
     return 0;
 }
@@ -357,7 +343,7 @@ prepare(struct daemon *d, const char *path, struct err *err)
     int rc = datadir_open(path, DATADIR_WRITER, &d->dir, err);
     if (rc != 0)
         return rc;
-    log_format_json(d->dir.config.log_json);
+    log_open(d->dir.config.log_format, d->dir.identity.unit_code);
     datadir_announce(&d->dir);
     (void)datadir_today(&d->dir); /* sets the zone while there is one thread */
     struct netloop_config nc = {.identity = &d->dir.identity,
@@ -426,7 +412,7 @@ turn(struct daemon *d, int signals)
         if (poll(&p, 1, TURN_MS) > 0 && read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
             if (info.ssi_signo != SIGHUP)
                 return;
-            log_line(LOG_NOTICE, "reading the pinned peers again");
+            log_write(LOG_NOTICE, &(struct log_about){.code = "reload"}, "reading the pinned peers again");
             netloop_reload_trust(d->net);
         }
         struct mono_ms now = mono_now();
@@ -435,8 +421,10 @@ turn(struct daemon *d, int signals)
         if (now.ms - checked >= READER_CHECK_MS) {
             checked = now.ms;
             if (db_reader_check(d->dir.db, &cleared, &err) != 0 ||
-                db_reader_check(vault_db(d->dir.vault), &cleared, &err) != 0)
-                on_alarm(d, err.text);
+                db_reader_check(vault_db(d->dir.vault), &cleared, &err) != 0) {
+                struct log_about about = log_about_err(&err);
+                on_alarm(d, &about, err.text);
+            }
         }
     }
 }
@@ -466,13 +454,14 @@ run(const char *path, struct err *err)
     if (rc == 0) {
         int from = API_STARTING; /* or the writer is at a rebuild already */
         (void)atomic_compare_exchange_strong(&d.readiness, &from, API_READY);
-        log_line(LOG_NOTICE, "unit %s (%s), federation %s, %s: http on %s port %u, peers on %s",
-                 d.dir.identity.unit_code, d.dir.identity.unit_name.s, d.dir.identity.federation_name.s,
-                 d.dir.identity.production ? "production" : "test", d.dir.config.http_listen, api_port(d.api),
-                 netloop_endpoint(d.net)[0] ? netloop_endpoint(d.net) : "none (dials only)");
+        log_write(LOG_NOTICE, &(struct log_about){.code = "start"},
+                  "smartnode " SMARTNODE_VERSION ", unit %s (%s), federation %s, %s: http on %s port %u, peers on %s",
+                  d.dir.identity.unit_code, d.dir.identity.unit_name.s, d.dir.identity.federation_name.s,
+                  d.dir.identity.production ? "production" : "test", d.dir.config.http_listen, api_port(d.api),
+                  netloop_endpoint(d.net)[0] ? netloop_endpoint(d.net) : "none (dials only)");
         notify_manager("READY=1");
         turn(&d, signals);
-        log_line(LOG_NOTICE, "stopping");
+        log_write(LOG_NOTICE, &(struct log_about){.code = "stop"}, "stopping");
     }
     stop(&d);
     close(signals);

@@ -1,6 +1,7 @@
 /* The data directory and what stands in it. See datadir.h. */
 #include "node/host/datadir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -142,19 +143,35 @@ lock(struct datadir *d, struct err *err)
     return write_holder(d, "") ? 0 : err_errno(err, "%s", file);
 }
 
+/* The vault's key: from the service manager, else from the directory. A new node's is always in the directory. */
+static int
+read_vault_key(const char *dir, bool create, uint8_t ret[32], struct err *err)
+{
+    char file[PATH_BYTES_MAX];
+    const char *handed = create ? NULL : getenv("CREDENTIALS_DIRECTORY");
+    if (handed && path_join(handed, VAULT_KEY_CREDENTIAL, file, err) == 0 && access(file, F_OK) == 0)
+        return secret_credential_read(file, ret, err);
+    int rc = path_join(dir, "vault.key", file, err);
+    if (rc == 0)
+        rc = secret_file_read(file, ret, err);
+    return rc == ERR_NOTFOUND ? err_set(err, ERR_NOTFOUND,
+                                        "%s: is not there, and no credential " VAULT_KEY_CREDENTIAL
+                                        " was handed over; put the copy of vault.key back",
+                                        file)
+                              : rc;
+}
+
 static int
 open_environments(struct datadir *d, enum datadir_mode mode, bool create, struct err *err)
 {
-    char main_dir[PATH_BYTES_MAX], vault_dir[PATH_BYTES_MAX], key_file[PATH_BYTES_MAX];
+    char main_dir[PATH_BYTES_MAX], vault_dir[PATH_BYTES_MAX];
     uint8_t wrap[32];
     bool read_only = mode == DATADIR_READER;
     int rc = path_join(d->path, "main", main_dir, err);
     if (rc == 0)
         rc = path_join(d->path, "vault", vault_dir, err);
     if (rc == 0)
-        rc = path_join(d->path, "vault.key", key_file, err);
-    if (rc == 0)
-        rc = secret_file_read(key_file, wrap, err);
+        rc = read_vault_key(d->path, create, wrap, err);
     if (rc != 0)
         return rc;
     struct db_opts main_opts = {.path = main_dir,
@@ -199,7 +216,7 @@ check_unit(struct datadir *d, struct err *err)
 }
 
 static int
-load_files(struct datadir *d, struct err *err)
+load_files(struct datadir *d, const struct config *config, struct err *err)
 {
     char file[PATH_BYTES_MAX];
     int rc = path_join(d->path, "node.key", file, err);
@@ -208,6 +225,10 @@ load_files(struct datadir *d, struct err *err)
     if (rc == ERR_NOTFOUND)
         return err_set(err, ERR_NOTFOUND, "%s: no node here; smartnode init makes one, --data names another directory",
                        d->path);
+    if (rc == 0 && config) {
+        d->config = *config;
+        return 0;
+    }
     if (rc == 0)
         rc = path_join(d->path, "smartnode.conf", file, err);
     if (rc == 0)
@@ -219,14 +240,14 @@ load_files(struct datadir *d, struct err *err)
     return rc;
 }
 
-int
-datadir_open(const char *path, enum datadir_mode mode, struct datadir *ret, struct err *err)
+static int
+open_with(const char *path, enum datadir_mode mode, const struct config *config, struct datadir *ret, struct err *err)
 {
     struct datadir d = {.lock_fd = -1};
     snprintf(d.path, sizeof(d.path), "%s", path);
     int rc = crypto_init(err);
     if (rc == 0)
-        rc = load_files(&d, err);
+        rc = load_files(&d, config, err);
     if (rc == 0 && mode == DATADIR_WRITER)
         rc = lock(&d, err);
     if (rc == 0)
@@ -239,6 +260,18 @@ datadir_open(const char *path, enum datadir_mode mode, struct datadir *ret, stru
         *ret = d;
     identity_wipe(&d.identity);
     return rc;
+}
+
+int
+datadir_open(const char *path, enum datadir_mode mode, struct datadir *ret, struct err *err)
+{
+    return open_with(path, mode, NULL, ret, err);
+}
+
+int
+datadir_check(const char *path, const struct config *config, struct datadir *ret, struct err *err)
+{
+    return open_with(path, DATADIR_READER, config, ret, err);
 }
 
 void
@@ -278,6 +311,24 @@ write_unit(struct datadir *d, struct err *err)
     return rc == 0 ? apply_rebuild(d->db, NULL, NULL, err) : rc; /* says by which rules the (empty) state was made */
 }
 
+/* Beside a configuration, which may be laid out before, the directory is empty: what lies there is somebody's. */
+static int
+check_empty(const char *path, struct err *err)
+{
+    DIR *dir = opendir(path);
+    int rc = 0;
+    if (!dir)
+        return errno == ENOENT ? 0 : err_errno(err, "%s", path);
+    for (struct dirent *e = readdir(dir); e && rc == 0; e = readdir(dir))
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && strcmp(e->d_name, "smartnode.conf") != 0 &&
+            strcmp(e->d_name, "lost+found") != 0)
+            rc = err_set(err, ERR_EXISTS,
+                         "%s: is not empty (%.60s) and no node's; nothing was changed, give a directory of its own",
+                         path, e->d_name);
+    closedir(dir);
+    return rc;
+}
+
 /* Nothing of a node may be there. node.key is written last, so that a stop half-way can be seen. */
 int
 datadir_check_free(const char *path, struct err *err)
@@ -297,29 +348,39 @@ datadir_check_free(const char *path, struct err *err)
                        "Nothing was changed; remove the directory if it never was a node",
                        path, names[i]);
     }
-    return 0;
+    return check_empty(path, err);
 }
 
-/* What a create that failed had made; smartnode.conf stays if it was there before. */
-static void
-remove_made(const char *path, bool made_conf)
+struct datadir_before
+datadir_before(const char *path)
 {
-    static const char *const files[] = {"main/data.mdb",  "main/lock.mdb", "vault/data.mdb",
-                                        "vault/lock.mdb", "vault.key",     "node.key"};
+    char file[PATH_BYTES_MAX];
+    return (struct datadir_before){.dir = access(path, F_OK) == 0,
+                                   .conf =
+                                       path_join(path, "smartnode.conf", file, NULL) == 0 && access(file, F_OK) == 0};
+}
+
+void
+datadir_unmake(const char *path, struct datadir_before before)
+{
+    static const char *const files[] = {
+        "main/data.mdb", "main/lock.mdb", "vault/data.mdb", "vault/lock.mdb", "vault.key", "node.key", "lock"};
     static const char *const dirs[] = {"main", "vault"};
     char file[PATH_BYTES_MAX];
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         if (path_join(path, files[i], file, NULL) == 0)
             unlink(file);
-    if (made_conf && path_join(path, "smartnode.conf", file, NULL) == 0)
+    if (!before.conf && path_join(path, "smartnode.conf", file, NULL) == 0)
         unlink(file);
     for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
         if (path_join(path, dirs[i], file, NULL) == 0)
             rmdir(file);
+    if (!before.dir)
+        rmdir(path);
 }
 
 static int
-create_files(struct datadir *d, bool *ret_made_conf, struct err *err)
+create_files(struct datadir *d, struct err *err)
 {
     char file[PATH_BYTES_MAX];
     uint8_t wrap[32];
@@ -333,10 +394,8 @@ create_files(struct datadir *d, bool *ret_made_conf, struct err *err)
     sodium_memzero(wrap, sizeof(wrap));
     if (rc == 0)
         rc = path_join(d->path, "smartnode.conf", file, err);
-    if (rc == 0 && access(file, F_OK) != 0) {
-        *ret_made_conf = true;
+    if (rc == 0 && access(file, F_OK) != 0)
         rc = config_write(file, &d->config, err);
-    }
     /* What was just written, or lay there: a node must be able to start with it. */
     return rc == 0 ? config_load(file, &d->config, err) : rc;
 }
@@ -346,7 +405,7 @@ datadir_create(const char *path, const struct config *config, const struct ident
 {
     struct datadir d = {.lock_fd = -1, .config = *config, .identity = *id};
     char file[PATH_BYTES_MAX];
-    bool made_conf = false;
+    struct datadir_before before = datadir_before(path);
     snprintf(d.path, sizeof(d.path), "%s", path);
     int rc = crypto_init(err);
     if (rc == 0)
@@ -359,7 +418,7 @@ datadir_create(const char *path, const struct config *config, const struct ident
         datadir_close(&d);
         return rc;
     }
-    rc = create_files(&d, &made_conf, err);
+    rc = create_files(&d, err);
     if (rc == 0)
         rc = open_environments(&d, DATADIR_WRITER, true, err);
     if (rc == 0)
@@ -370,7 +429,7 @@ datadir_create(const char *path, const struct config *config, const struct ident
         rc = identity_save(id, file, err);
     datadir_close(&d);
     if (rc != 0)
-        remove_made(path, made_conf);
+        datadir_unmake(path, before);
     return rc;
 }
 

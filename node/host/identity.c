@@ -121,7 +121,7 @@ write_private(const char *path, struct slice text, struct err *err)
 }
 
 static int
-read_private(const char *path, char *text, size_t max, struct err *err)
+read_private(const char *path, mode_t forbidden, char *text, size_t max, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -131,7 +131,7 @@ read_private(const char *path, char *text, size_t max, struct err *err)
     size_t len = 0;
     if (fstat(fd, &st) != 0)
         rc = err_errno(err, "%s", path);
-    else if (st.st_mode & (S_IRWXG | S_IRWXO))
+    else if (st.st_mode & forbidden)
         rc = err_set(err, ERR_DENIED, "%s: others may read it; make it private with chmod 600", path);
     while (rc == 0 && len < max - 1) {
         ssize_t n = read(fd, text + len, max - 1 - len);
@@ -357,7 +357,7 @@ identity_load(const char *path, struct identity *ret, struct err *err)
     struct identity id = {0};
     struct key_reader r = {.id = &id};
     char text[KEY_FILE_MAX];
-    int rc = read_private(path, text, sizeof(text), err);
+    int rc = read_private(path, S_IRWXG | S_IRWXO, text, sizeof(text), err);
     if (rc == 0) {
         int line = ini_parse_string(text, on_key_line, &r);
         if (r.format > KEY_FILE_FORMAT)
@@ -436,12 +436,12 @@ on_secret_line(void *arg, const char *section, const char *key, const char *valu
     return strcmp(key, "secret") == 0 && hex_decode(value, arg, 32);
 }
 
-int
-secret_file_read(const char *path, uint8_t ret[32], struct err *err)
+static int
+read_secret(const char *path, mode_t forbidden, uint8_t ret[32], struct err *err)
 {
     char text[KEY_FILE_MAX];
     uint8_t secret[33] = {0}; /* the last byte stays 0: nothing marks a missing line, so check by use */
-    int rc = read_private(path, text, sizeof(text), err);
+    int rc = read_private(path, forbidden, text, sizeof(text), err);
     if (rc == 0 && ini_parse_string(text, on_secret_line, secret) != 0)
         rc = err_set(err, ERR_INVALID, "%s: must hold one line secret = 64 hex digits", path);
     if (rc == 0 && sodium_is_zero(secret, 32))
@@ -451,4 +451,16 @@ secret_file_read(const char *path, uint8_t ret[32], struct err *err)
     sodium_memzero(text, sizeof(text));
     sodium_memzero(secret, sizeof(secret));
     return rc;
+}
+
+int
+secret_file_read(const char *path, uint8_t ret[32], struct err *err)
+{
+    return read_secret(path, S_IRWXG | S_IRWXO, ret, err);
+}
+
+int
+secret_credential_read(const char *path, uint8_t ret[32], struct err *err)
+{
+    return read_secret(path, S_IWGRP | S_IRWXO, ret, err);
 }

@@ -57,5 +57,7 @@ int identity_card(const struct identity *id, const char *const *endpoints, size_
 /* A secret in a file of its own, mode 0600, never replacing one. Read: 32 bytes in hex. ERR_DENIED if others may read it. */
 int secret_file_write(const char *path, const char *title, const uint8_t secret[32], struct err *err) NODISCARD;
 int secret_file_read(const char *path, uint8_t ret[32], struct err *err) NODISCARD;
+/* The same of a file that a service manager made for this process: its group bits may say what one user may do (an access list). */
+int secret_credential_read(const char *path, uint8_t ret[32], struct err *err) NODISCARD;
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/host/datadir.h"
 #include "node/host/netloop_private.h"
 #include "node/host/quota.h"
 
@@ -15,7 +16,7 @@ netloop_give_log(struct netloop *l, struct db_txn *txn, const struct log_row *ro
     if (netreads_log(txn, row, &ev.log_held, &proof, &err) == 0)
         netloop_step(l, &ev);
     else
-        netloop_alarm(l, err.text);
+        netloop_alarm(l, &err);
     buf_free(&proof);
 }
 
@@ -80,7 +81,7 @@ dial(struct netloop *l, const struct peer *p)
     struct err err;
     for (uint8_t i = 0; i < n; i++)
         if (net_dial(l->net, &p->trusted.card.unit, &p->transport_key, endpoints[i], &err) != 0)
-            netloop_alarm(l, err.text);
+            netloop_alarm(l, &err);
 }
 
 int
@@ -92,7 +93,7 @@ netloop_load_trust(struct netloop *l, struct err *err)
         return err_set(err, ERR_NOMEM, "peers: out of memory");
     if (n_before > 0)
         memcpy(before, l->peers.list, n_before * sizeof(*before));
-    int rc = peers_load(&l->peers, l->config.db, l->config.identity, err);
+    int rc = peers_load(&l->peers, l->config.db, mono_now(), err);
     for (size_t i = 0; i < n_before && rc == 0; i++) {
         const struct unit_id *unit = &before[i].trusted.card.unit;
         const struct peer *now = peers_find(&l->peers, unit);
@@ -141,7 +142,7 @@ netloop_check_quotas(struct netloop *l)
             rc = quota_bytes(txn, &card->unit, &bytes, &err);
         db_abort(&txn);
         if (rc != 0)
-            netloop_alarm(l, err.text);
+            netloop_alarm(l, &err);
         if (rc != 0 || p->full == (bytes >= max))
             continue;
         p->full = bytes >= max;

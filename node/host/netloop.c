@@ -9,9 +9,10 @@
 #include "node/host/netloop_private.h"
 
 void
-netloop_alarm(struct netloop *l, const char *text)
+netloop_alarm(struct netloop *l, const struct err *err)
 {
-    l->config.alarm(l->config.arg, text);
+    struct log_about about = log_about_err(err);
+    l->config.alarm(l->config.arg, &about, err->text);
 }
 
 /* ---- effects ---- */
@@ -52,23 +53,52 @@ effect_append(struct netloop *l, const struct sync_effect *e)
     }
 }
 
+/* What the operator does now. `resume` is long enough for a log's digits and the options. */
+static const char *
+alarm_next(const struct sync_effect *e, bool own, const char *log, char resume[160])
+{
+    switch (e->alarm.code) {
+    case ALARM_HELLO:
+        return "both must be of one federation, and both test or both production: smartnode status on each";
+    case ALARM_MALFORMED: return "nothing of it was taken; its operator looks at its version and its machine";
+    case ALARM_REFUSED_LOG:
+        return "if that unit has a new card, compare its words and pin it: smartnode peer trust FILE";
+    case ALARM_UNSUPPORTED: return "upgrade this node";
+    case ALARM_CLONE: return own ? "stop one of the two at once: OPERATIONS.md \"Clones\"" : "tell its operator";
+    case ALARM_TWO_TIPS: return own ? "stop one of the two: OPERATIONS.md \"Clones\"" : "tell its operator";
+    case ALARM_DIVERGED: return "run smartnode verify on both nodes";
+    case ALARM_UNIT_FULL: return "raise unit_gib_max in smartnode.conf, or ask the unit why it grew";
+    case ALARM_LIMIT: return "tell the operators of the peers: one of them has far too many logs";
+    case ALARM_FORK:
+        snprintf(resume, 160,
+                 own ? "stop the node, then: smartnode rekey --resume %s (add --revoke if the key may be stolen)"
+                     : "its own operator resumes it: smartnode rekey --resume %s",
+                 log);
+        return resume;
+    }
+    return NULL;
+}
+
 static void
 effect_alarm(struct netloop *l, const struct sync_effect *e)
 {
-    char text[ERR_TEXT_MAX + 256], log[HEX32_MAX];
+    char text[ERR_TEXT_MAX + 128], log[HEX32_MAX], resume[160];
+    static const struct log_id no_log;
     const struct peer *peer = peers_find(&l->peers, &e->alarm.unit);
-    const char *code = peer                                                 ? peer->trusted.card.unit_code
-                       : TYPE_EQ(&e->alarm.unit, &l->config.identity->unit) ? l->config.identity->unit_code
-                                                                            : "-";
+    bool own = TYPE_EQ(&e->alarm.unit, &l->config.identity->unit), has_log = !TYPE_EQ(&e->alarm.log, &no_log);
+    const char *code = peer ? peer->trusted.card.unit_code : own ? l->config.identity->unit_code : "-";
     hex_encode(e->alarm.log.b, 6, log);
-    bool own_fork = e->alarm.code == ALARM_FORK && TYPE_EQ(&e->alarm.unit, &l->config.identity->unit);
-    snprintf(text, sizeof(text), "%s: unit %s log %s… seq %llu: %s%s%s%s", sync_alarm_name(e->alarm.code), code, log,
-             (unsigned long long)e->alarm.seq, e->alarm.text,
-             own_fork                      ? "; stop the node, then: smartnode rekey --resume "
-             : e->alarm.code == ALARM_FORK ? "; its own operator resumes it: smartnode rekey --resume "
-                                           : "",
-             e->alarm.code == ALARM_FORK ? log : "", own_fork ? " (add --revoke if the key may be stolen)" : "");
-    netloop_alarm(l, text);
+    struct log_about about = {.code = sync_alarm_name(e->alarm.code),
+                              .peer = peer ? peer->trusted.card.unit_code : NULL,
+                              .log = has_log ? &e->alarm.log : NULL,
+                              .seq = e->alarm.seq,
+                              .next = alarm_next(e, own, log, resume)};
+    if (has_log)
+        snprintf(text, sizeof(text), "%s: unit %s log %s… seq %llu: %s", about.code, code, log,
+                 (unsigned long long)e->alarm.seq, e->alarm.text);
+    else
+        snprintf(text, sizeof(text), "%s: unit %s: %s", about.code, code, e->alarm.text);
+    l->config.alarm(l->config.arg, &about, text);
 }
 
 static void
@@ -79,7 +109,7 @@ answer(struct netloop *l, const struct sync_effect *e)
     if (netreads_answer(&l->reads, e, &ev, &err) == 0)
         netloop_step(l, &ev);
     else
-        netloop_alarm(l, err.text);
+        netloop_alarm(l, &err);
 }
 
 static void
@@ -98,7 +128,9 @@ static void
 ask(struct netloop *l, const struct sync_effect *e)
 {
     if (l->n_asked == READS_MAX) {
-        netloop_alarm(l, "more reads for peers than the exchange allows; one is left out");
+        struct err err;
+        (void)err_set(&err, ERR_LIMIT, "more reads for peers than the exchange allows; one is left out");
+        netloop_alarm(l, &err);
         return;
     }
     l->asked[(l->asked_first + l->n_asked++) % READS_MAX] = *e;
@@ -136,7 +168,7 @@ netloop_step(struct netloop *l, const struct sync_event *ev)
     l->unobserved = true;
     sync_effects_init(&effects);
     if (sync_step(l->sync, mono_now(), ev, &effects, &err) != 0)
-        netloop_alarm(l, err.text);
+        netloop_alarm(l, &err);
     for (size_t i = 0; i < effects.n; i++)
         carry_out(l, &effects.items[i]);
     sync_effects_release(&effects);
@@ -173,7 +205,7 @@ look_for_new_key(struct netloop *l, const struct log_id *log)
     }
     db_abort(&txn);
     if (newer && netloop_load_trust(l, &err) != 0)
-        netloop_alarm(l, err.text);
+        netloop_alarm(l, &err);
 }
 
 static void
@@ -233,9 +265,9 @@ read_inbox(struct netloop *l)
     if (lost > 0)
         keeper_missing(&l->keeper, lost, mono_now().ms);
     if (all_logs && netloop_give_all_logs(l, &err) != 0)
-        netloop_alarm(l, err.text);
+        netloop_alarm(l, &err);
     if (trust && netloop_load_trust(l, &err) != 0)
-        netloop_alarm(l, err.text);
+        netloop_alarm(l, &err);
     if (stopping && !l->over) {
         struct sync_event ev = {.type = SYNC_SHUTDOWN};
         netloop_step(l, &ev);
@@ -313,12 +345,9 @@ observe(struct netloop *l)
     peers_observe(&l->peers, l->sync, now, wall_now());
     static struct sync_session_info sessions[SYNC_SESSIONS_MAX]; /* one net thread */
     size_t n = sync_sessions(l->sync, sessions, SYNC_SESSIONS_MAX);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         s.sessions += sessions[i].open;
-        s.runs_received += sessions[i].runs_received;
-        s.runs_sent += sessions[i].runs_sent;
-        s.dropped += sessions[i].dropped;
-    }
+    s.totals = sync_totals(l->sync);
     for (size_t i = 0; i < l->peers.n; i++)
         s.peers_open += l->peers.list[i].open;
     sync_lag(l->sync, &s.lag_logs, &s.lag_events);
@@ -342,7 +371,7 @@ keep(struct netloop *l)
 {
     struct err err;
     if (keeper_turn(&l->keeper, &l->peers, mono_now().ms, need_capsule, l, &l->keeper_more, &err) != 0)
-        netloop_alarm(l, err.text);
+        netloop_alarm(l, &err);
 }
 
 static int
@@ -521,9 +550,7 @@ netloop_endpoint(const struct netloop *l)
 size_t
 netloop_peers(struct netloop *l, struct api_peer *ret, size_t max)
 {
-    struct netloop_stats s;
-    netloop_stats(l, &s);
-    return peers_list(&l->peers, mono_now(), s.lag_events, ret, max);
+    return peers_list(&l->peers, mono_now(), ret, max);
 }
 
 bool

@@ -17,8 +17,8 @@ struct netloop_config {
     struct vault *vault;
     const char *listen; /* tcp://host:port, or NULL: takes no inbound connection */
     char program[PROGRAM_BYTES_MAX + 1];
-    const struct config *settings; /* residency, keep */
-    void (*alarm)(void *arg, const char *text);
+    const struct config *settings;                                             /* residency, keep */
+    void (*alarm)(void *arg, const struct log_about *about, const char *text); /* about: what to do next, for the log */
     void *arg;
 };
 
@@ -42,7 +42,8 @@ bool netloop_known_at(struct netloop *l, const struct unit_id *unit, struct wall
 bool netloop_has_keeper(struct netloop *l);
 struct netloop_stats {
     uint32_t sessions, peers, peers_open, lag_logs; /* a session for each connection: two units often have two */
-    uint64_t lag_events, runs_received, runs_sent, dropped;
+    uint64_t lag_events;
+    struct sync_totals totals;
 };
 void netloop_stats(struct netloop *l, struct netloop_stats *ret);
 

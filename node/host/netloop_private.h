@@ -55,7 +55,7 @@ struct netloop {
 };
 
 /* netloop.c */
-void netloop_alarm(struct netloop *l, const char *text);
+void netloop_alarm(struct netloop *l, const struct err *err);
 void netloop_step(struct netloop *l, const struct sync_event *ev);
 
 /* netgive.c */

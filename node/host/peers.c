@@ -77,14 +77,13 @@ newest_key(struct db_txn *txn, uint32_t n_logs, struct peer *peer, struct err *e
 }
 
 int
-peers_load(struct peers *p, struct db *db, const struct identity *own, struct err *err)
+peers_load(struct peers *p, struct db *db, struct mono_ms now, struct err *err)
 {
     struct db_txn *txn = NULL;
     struct trusted *trusted = NULL;
     struct peer *list = NULL;
     size_t n = 0;
     uint32_t n_logs = 0;
-    (void)own;
     int rc = db_begin_read(db, &txn, err);
     if (rc == 0)
         rc = trust_list(txn, &trusted, &n, err);
@@ -98,6 +97,8 @@ peers_load(struct peers *p, struct db *db, const struct identity *own, struct er
         struct peer *old = peers_find(p, &trusted[i].card.unit);
         if (old)
             list[i] = *old;
+        else
+            list[i].complete = now;
         list[i].trusted = trusted[i];
         list[i].transport_key = trusted[i].card.transport_key;
         list[i].serial = trusted[i].card.serial;
@@ -118,38 +119,64 @@ peers_load(struct peers *p, struct db *db, const struct identity *own, struct er
     return 0;
 }
 
+/* Two units often have two sessions: what either of them knows of the peer counts. */
+static void
+observe_session(struct peer *peer, const struct sync_session_info *s, const struct sync_session_lag *lag,
+                struct mono_ms mono, struct wall_ms wall)
+{
+    peer->open = true;
+    peer->heard = true;
+    peer->refused_us = false;
+    peer->reason[0] = '\0';
+    int64_t ago = mono.ms - s->heard.ms;
+    int64_t at = wall.ms - (ago > 0 ? ago : 0);
+    peer->last_heard.ms = at > peer->last_heard.ms ? at : peer->last_heard.ms;
+    if (!lag->heads_heard)
+        return;
+    if (lag->behind_logs > peer->behind_logs)
+        peer->behind_logs = lag->behind_logs;
+    if (lag->behind_events > peer->behind_events)
+        peer->behind_events = lag->behind_events;
+    if (!peer->told || lag->unannounced_events < peer->unannounced_events)
+        peer->unannounced_events = lag->unannounced_events;
+    peer->told = true;
+}
+
+static bool
+is_current(const struct peer *p)
+{
+    return p->told && p->behind_logs == 0;
+}
+
 void
 peers_observe(struct peers *p, const struct sync *sync, struct mono_ms mono, struct wall_ms wall)
 {
     static struct sync_session_info sessions[SESSIONS_SHOWN]; /* one net thread */
+    static struct sync_session_lag lags[SESSIONS_SHOWN];
     size_t n = sync_sessions(sync, sessions, SESSIONS_SHOWN);
-    uint32_t lag_logs = 0;
-    uint64_t lag_events = 0;
-    sync_lag(sync, &lag_logs, &lag_events);
+    (void)sync_session_lags(sync, lags, SESSIONS_SHOWN);
     pthread_mutex_lock(&p->lock);
-    for (size_t i = 0; i < p->n; i++)
-        p->list[i].connected = p->list[i].open = false;
+    for (size_t i = 0; i < p->n; i++) {
+        struct peer *peer = &p->list[i];
+        peer->connected = peer->open = peer->told = false;
+        peer->behind_logs = 0;
+        peer->behind_events = peer->unannounced_events = 0;
+    }
     for (size_t i = 0; i < n; i++) {
         struct peer *peer = peers_find(p, &sessions[i].unit);
         if (!peer)
             continue;
         peer->connected = true;
-        peer->open |= sessions[i].open;
-        if (!sessions[i].open)
+        if (sessions[i].open)
+            observe_session(peer, &sessions[i], &lags[i], mono, wall);
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        struct peer *peer = &p->list[i];
+        if (!is_current(peer))
             continue;
-        peer->heard = true;
-        peer->refused_us = false;
-        peer->reason[0] = '\0';
-        int64_t ago = mono.ms - sessions[i].heard.ms;
-        int64_t at = wall.ms - (ago > 0 ? ago : 0);
-        peer->last_heard.ms = at > peer->last_heard.ms ? at : peer->last_heard.ms;
-        if (lag_logs == 0) {
-            peer->known = true;
-            peer->known_at = peer->last_heard;
-            peer->behind_since.ms = 0;
-        } else if (peer->behind_since.ms == 0) {
-            peer->behind_since = mono;
-        }
+        peer->known = true;
+        peer->known_at = peer->last_heard;
+        peer->complete = mono;
     }
     pthread_mutex_unlock(&p->lock);
 }
@@ -158,14 +185,14 @@ static enum api_peer_state
 state_of(const struct peer *p)
 {
     if (p->open)
-        return p->behind_since.ms != 0 ? PEER_CATCHING_UP : PEER_CURRENT;
+        return is_current(p) ? PEER_CURRENT : PEER_CATCHING_UP;
     if (p->refused_us)
         return PEER_REFUSED;
     return p->connected ? PEER_CONNECTING : PEER_DOWN;
 }
 
 size_t
-peers_list(struct peers *p, struct mono_ms now, uint64_t lag_events, struct api_peer *ret, size_t max)
+peers_list(struct peers *p, struct mono_ms now, struct api_peer *ret, size_t max)
 {
     pthread_mutex_lock(&p->lock);
     size_t n = p->n < max ? p->n : max;
@@ -183,10 +210,10 @@ peers_list(struct peers *p, struct mono_ms now, uint64_t lag_events, struct api_
         for (uint8_t k = 0; k < to->n_endpoints; k++)
             memcpy(to->endpoints[k], endpoints[k], sizeof(to->endpoints[k]));
         to->state = state_of(from);
-        if (to->state == PEER_CATCHING_UP) {
-            to->lag_events = lag_events;
-            to->lag_ms = now.ms - from->behind_since.ms;
-        }
+        to->keeper = from->trusted.keeper;
+        to->lag_events = from->behind_events;
+        to->unannounced_events = from->unannounced_events;
+        to->lag_ms = is_current(from) || now.ms < from->complete.ms ? 0 : now.ms - from->complete.ms;
     }
     pthread_mutex_unlock(&p->lock);
     return n;

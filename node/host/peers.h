@@ -19,8 +19,12 @@ struct peer {
     bool refused_us;
     char reason[API_WARNING_BYTES_MAX + 1];
     struct wall_ms last_heard, known_at;
-    struct mono_ms behind_since;
+    struct mono_ms
+        complete; /* when all that it had announced was held here last; at first, when it was pinned or the node started */
+    uint32_t behind_logs;
+    uint64_t behind_events, unannounced_events;
     bool heard, known, connected, open;
+    bool told; /* it has said over a session that is open what it holds */
     bool full; /* its unit has stored as much as the operator allows: nothing more is asked for */
 };
 
@@ -33,12 +37,12 @@ struct peers {
 int peers_init(struct peers *p, struct err *err) NODISCARD;
 void peers_release(struct peers *p);
 /* Reads the pinned cards and the keys of held first events; keeps what was learned of peers that stay. */
-int peers_load(struct peers *p, struct db *db, const struct identity *own, struct err *err) NODISCARD;
+int peers_load(struct peers *p, struct db *db, struct mono_ms now, struct err *err) NODISCARD;
 struct peer *peers_find(struct peers *p, const struct unit_id *unit);
 struct peer *peers_find_key(struct peers *p, const struct box_public *key);
 /* Brings what the sessions show. */
 void peers_observe(struct peers *p, const struct sync *sync, struct mono_ms mono, struct wall_ms wall);
-size_t peers_list(struct peers *p, struct mono_ms now, uint64_t lag_events, struct api_peer *ret, size_t max);
+size_t peers_list(struct peers *p, struct mono_ms now, struct api_peer *ret, size_t max);
 /* Addresses to dial: the operator's own, else the card's. */
 uint8_t peer_endpoints(const struct peer *p, const char *ret[CARD_ENDPOINTS_MAX]);
 bool peers_known_at(struct peers *p, const struct unit_id *unit, struct wall_ms *ret);

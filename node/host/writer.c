@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "node/host/datadir.h"
+
 enum {
     EXPIRE_EVERY_MS = 60000,
     EXPIRE_ROWS = 256,
@@ -93,10 +95,22 @@ tell(struct writer *w, enum writer_notice_type type, const struct log_id *log, u
 }
 
 static void
+alarm_err(struct writer *w, const struct err *err, const char *text)
+{
+    struct log_about about = log_about_err(err);
+    w->config.alarm(w->config.arg, &about, text);
+}
+
+/* No commits: one failed. */
+static void
 count(struct writer *w, uint64_t commits, uint64_t jobs, uint64_t runs, uint64_t events, bool full)
 {
+    struct wall_ms now = wall_now();
     pthread_mutex_lock(&w->lock);
     w->stats.commits += commits;
+    w->stats.failed += commits == 0;
+    if (commits > 0)
+        w->stats.last_commit = now;
     w->stats.jobs += jobs;
     w->stats.runs += runs;
     w->stats.events += events;
@@ -281,7 +295,7 @@ alarm_group(struct writer *w, const struct err *err)
 {
     char text[ERR_TEXT_MAX + 64];
     snprintf(text, sizeof(text), "a commit failed, nothing of it was stored: %s", err->text);
-    w->config.alarm(w->config.arg, text);
+    alarm_err(w, err, text);
 }
 
 static void
@@ -328,6 +342,14 @@ split_group(struct writer *w, struct group *g, int rc)
     return true;
 }
 
+/* For whoever wrote: the text that storage gives is one of an operating system. */
+static void
+say_full(int rc, struct err *err)
+{
+    if (rc == ERR_FULL)
+        (void)err_wrap(err, "disk or map is full, nothing was stored; send it again when there is room");
+}
+
 static void
 committed(struct writer *w)
 {
@@ -344,6 +366,7 @@ run_group(struct writer *w)
     if (rc != 0) {
         count(w, 0, 0, 0, 0, rc == ERR_FULL);
         alarm_group(w, &err);
+        say_full(rc, &err);
         fail_taken(w, &err);
         return;
     }
@@ -374,6 +397,7 @@ run_group(struct writer *w)
     }
     count(w, 0, 0, 0, 0, rc == ERR_FULL);
     alarm_group(w, &err);
+    say_full(rc, &err);
     fail_group(w, &g, &err);
 }
 
@@ -382,7 +406,7 @@ run_group(struct writer *w)
 static void
 failed(struct writer *w, const struct err *err)
 {
-    w->config.alarm(w->config.arg, err->text);
+    alarm_err(w, err, err->text);
     w->again = true;
 }
 
@@ -457,7 +481,7 @@ expire(struct writer *w)
     w->expired = now;
     for (int i = 0; i < EXPIRE_TURNS && n == EXPIRE_ROWS; i++)
         if (engine_expire(w->config.engine, EXPIRE_ROWS, &n, &err) != 0)
-            w->config.alarm(w->config.arg, err.text);
+            alarm_err(w, &err, err.text);
 }
 
 /* The vault follows when nobody waits, when too much is held back, or when it has waited long: its flushes would double what a

@@ -4,6 +4,7 @@
 #define SMARTNODE_HOST_WRITER_H
 
 #include "node/host/engine.h"
+#include "node/host/log.h"
 
 struct writer;
 
@@ -64,7 +65,7 @@ struct writer_config {
     void (*committed)(void *arg);
     /* A rebuild of the state runs (done of total; both 0 when it is over). One that failed is tried again until it is. */
     void (*rebuilding)(void *arg, uint64_t done, uint64_t total);
-    void (*alarm)(void *arg, const char *text);
+    void (*alarm)(void *arg, const struct log_about *about, const char *text);
     void *arg;
 };
 
@@ -81,7 +82,8 @@ void writer_append(struct writer *w, struct writer_append *a);
 void writer_capsule(struct writer *w, struct writer_capsule *c);
 
 struct writer_stats {
-    uint64_t commits, events, jobs, runs, full;
+    uint64_t commits, events, jobs, runs, full, failed; /* full: failed commits that found no room */
+    struct wall_ms last_commit;                         /* 0 before the first */
     uint32_t queue;
     bool is_full;
 };

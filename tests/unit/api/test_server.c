@@ -479,7 +479,7 @@ tells_peers_readiness_and_metrics(void **state)
     struct api_server *s = *state;
 
     assert_int_equal(client_request(s, "GET", "/v1/peers", s->reports, "", NULL, answer, sizeof(answer)), 200);
-    assert_non_null(strstr(answer, "\"state\":\"catching-up\",\"lag_events\":42"));
+    assert_non_null(strstr(answer, "\"state\":\"catching-up\",\"keeper\":false,\"lag_events\":42"));
     assert_int_equal(client_request(s, "GET", "/readyz", NULL, "", NULL, answer, sizeof(answer)), 200);
     s->readiness = API_STARTING;
     assert_int_equal(client_request(s, "GET", "/readyz", NULL, "", NULL, answer, sizeof(answer)), 503);
@@ -487,6 +487,8 @@ tells_peers_readiness_and_metrics(void **state)
     assert_int_equal(client_request(s, "GET", "/healthz", NULL, "", NULL, answer, sizeof(answer)), 200);
     assert_int_equal(client_request(s, "GET", "/metrics", NULL, "", NULL, answer, sizeof(answer)), 200);
     assert_non_null(strstr(answer, "smartnode_http_requests_total{status=\"5xx\"} 2\n"));
+    assert_non_null(strstr(answer, "smartnode_http_rejected_total{reason=\"unavailable\"} 1\n"));
+    assert_non_null(strstr(answer, "smartnode_http_rejected_total{reason=\"denied\"} 0\n"));
     assert_non_null(strstr(answer, "smartnode_test 1\n"));
 }
 

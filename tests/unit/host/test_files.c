@@ -214,7 +214,7 @@ test_config_round_trip_of_every_key(void **state)
     snprintf(c.tls_key, sizeof(c.tls_key), "/etc/key.pem");
     c.map_gib = 3;
     c.vault_map_gib = 2;
-    c.log_json = true;
+    c.log_format = LOG_FORMAT_JSON;
     c.allow_clock_back = true;
     assert_int_equal(config_write(p->file, &c, &err), 0);
     if (config_load(p->file, &back, &err) != 0)
@@ -235,7 +235,7 @@ test_config_round_trip_of_every_key(void **state)
     assert_string_equal(back.tls_key, c.tls_key);
     assert_int_equal(back.map_gib, 3);
     assert_int_equal(back.vault_map_gib, 2);
-    assert_true(back.log_json);
+    assert_int_equal(back.log_format, LOG_FORMAT_JSON);
     assert_true(back.allow_clock_back);
     assert_int_equal(config_write(p->file, &c, &err), ERR_EXISTS);
 }
@@ -265,6 +265,55 @@ test_config_names_line_and_key(void **state)
         assert_string_equal(err.field, cases[i].field);
         assert_non_null(strstr(err.text, cases[i].line));
     }
+}
+
+static bool
+names(const struct config_mistakes *m, unsigned line, const char *field, const char *text)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (m->list[i].line == line && strcmp(m->list[i].field, field) == 0 && strstr(m->list[i].text, text))
+            return true;
+    return false;
+}
+
+static void
+test_config_check_names_every_mistake_with_what_to_do(void **state)
+{
+    struct place *p = *state;
+    static struct config_mistakes m;
+    struct config c;
+    struct err err = {0};
+    put(p->file,
+        "; a comment\n[http]\nport = 70000\nprot = 1\n\njust words\nlisten = localhost\n[sync]\nlisten = none\n"
+        "listen = none\nnonsense = 1\n[http\nthreads = 0\n[storage]\nmap_gib=2\n",
+        0644);
+    assert_int_equal(config_check(p->file, &c, &m, &err), ERR_INVALID);
+    assert_true(names(&m, 3, "http.port", "a port from 0 to 65535"));
+    assert_true(names(&m, 4, "http.prot", "did you mean port in [http]?"));
+    assert_true(names(&m, 6, "", "not key = value"));
+    assert_true(names(&m, 7, "http.listen", "numeric address"));
+    assert_true(names(&m, 10, "sync.listen", "in line 9 already"));
+    assert_true(names(&m, 11, "sync.nonsense", "unknown key"));
+    assert_true(names(&m, 12, "", "not key = value"));
+    assert_int_equal(m.n, 8);
+    assert_non_null(strstr(err.text, "line 3"));
+    assert_non_null(strstr(err.text, "and 7 more"));
+}
+
+static void
+test_config_of_endless_mistakes_counts_what_it_does_not_list(void **state)
+{
+    struct place *p = *state;
+    static struct config_mistakes m;
+    static char text[8 * 1000 + 1];
+    struct config c;
+    struct err err = {0};
+    for (size_t i = 0; i < 1000; i++)
+        memcpy(text + 8 * i, "words  \n", 8);
+    put(p->file, text, 0644);
+    assert_int_equal(config_check(p->file, &c, &m, &err), ERR_INVALID);
+    assert_int_equal(m.n, CONFIG_MISTAKES_MAX);
+    assert_int_equal(m.more, 1000 - CONFIG_MISTAKES_MAX);
 }
 
 /* ---- the directory ---- */
@@ -393,9 +442,66 @@ test_create_that_fails_leaves_nothing(void **state)
     snprintf(p->config.sync_listen, sizeof(p->config.sync_listen), "nonsense");
     assert_int_equal(datadir_create(p->data, &p->config, &p->id, &err), ERR_INVALID);
     assert_string_equal(err.field, "sync.listen");
-    assert_int_equal(rmdir(p->data), 0); /* empty */
+    assert_int_not_equal(access(p->data, F_OK), 0);
     snprintf(p->config.sync_listen, sizeof(p->config.sync_listen), "none");
     make(p);
+}
+
+static void
+test_create_in_a_directory_of_something_else_changes_nothing(void **state)
+{
+    struct place *p = *state;
+    struct err err = {0};
+    char file[TEST_PATH_MAX + 32];
+    assert_int_equal(mkdir(p->data, 0700), 0);
+    snprintf(file, sizeof(file), "%s/thesis.odt", p->data);
+    put(file, "x", 0600);
+    assert_int_equal(datadir_create(p->data, &p->config, &p->id, &err), ERR_EXISTS);
+    assert_non_null(strstr(err.text, "thesis.odt"));
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(p->data), 0); /* empty */
+}
+
+static void
+test_a_node_that_is_unmade_leaves_what_was_there_before(void **state)
+{
+    struct place *p = *state;
+    char file[TEST_PATH_MAX + 32];
+    struct datadir_before before = datadir_before(p->data);
+    make(p);
+    datadir_unmake(p->data, before);
+    assert_int_not_equal(access(p->data, F_OK), 0);
+    assert_int_equal(mkdir(p->data, 0700), 0);
+    snprintf(file, sizeof(file), "%s/smartnode.conf", p->data);
+    put(file, "[sync]\nlisten = none\n", 0600);
+    before = datadir_before(p->data);
+    make(p);
+    datadir_unmake(p->data, before);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(p->data), 0);
+}
+
+/* As systemd hands it over: readable by one more user, which the group's bits show. */
+static void
+test_the_vaults_key_may_come_from_the_service_manager(void **state)
+{
+    struct place *p = *state;
+    struct datadir d;
+    struct err err = {0};
+    char key[TEST_PATH_MAX + 32], handed[TEST_PATH_MAX + 32];
+    make(p);
+    snprintf(key, sizeof(key), "%s/vault.key", p->data);
+    snprintf(handed, sizeof(handed), "%s/" VAULT_KEY_CREDENTIAL, p->dir);
+    assert_int_equal(rename(key, handed), 0);
+    assert_int_equal(datadir_open(p->data, DATADIR_READER, &d, &err), ERR_NOTFOUND);
+    assert_non_null(strstr(err.text, VAULT_KEY_CREDENTIAL));
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", p->dir, 1), 0);
+    assert_int_equal(chmod(handed, 0440), 0);
+    assert_int_equal(datadir_open(p->data, DATADIR_READER, &d, &err), 0);
+    datadir_close(&d);
+    assert_int_equal(chmod(handed, 0444), 0);
+    assert_int_equal(datadir_open(p->data, DATADIR_READER, &d, &err), ERR_DENIED);
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 }
 
 int
@@ -412,6 +518,8 @@ main(void)
         T(test_secret_file),
         T(test_config_round_trip_of_every_key),
         T(test_config_names_line_and_key),
+        T(test_config_check_names_every_mistake_with_what_to_do),
+        T(test_config_of_endless_mistakes_counts_what_it_does_not_list),
         T(test_second_process_is_busy),
         T(test_nudge_leaves_others_alone),
         T(test_another_units_key),
@@ -419,6 +527,9 @@ main(void)
         T(test_create_over_a_node_changes_nothing),
         T(test_create_over_an_interrupted_one_says_so),
         T(test_create_that_fails_leaves_nothing),
+        T(test_create_in_a_directory_of_something_else_changes_nothing),
+        T(test_a_node_that_is_unmade_leaves_what_was_there_before),
+        T(test_the_vaults_key_may_come_from_the_service_manager),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,9 +50,10 @@ on_rebuilding(void *arg, uint64_t done, uint64_t total)
 }
 
 static void
-on_alarm(void *arg, const char *text)
+on_alarm(void *arg, const struct log_about *about, const char *text)
 {
     struct bench *b = arg;
+    (void)about;
     (void)text;
     pthread_mutex_lock(&b->lock);
     b->alarms++;
