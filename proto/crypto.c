@@ -9,6 +9,8 @@ enum {
     CAPSULE_VERSION_KEY = 1,
     CAPSULE_VERSION_SEALED = 2,
     CAPSULE_BLOCK_BYTES = 64,
+    LINKS_BLOCK_BYTES =
+        256, /* class 4: nearly all come out of one length, or that would tell whose an invoice may be */
     CAPSULE_TAG_BYTES = crypto_aead_xchacha20poly1305_ietf_ABYTES,
     PAD_START = 0x80,
 };
@@ -195,8 +197,8 @@ seal_with(uint8_t version, const struct box_public *ephemeral, const struct data
     size_t head = capsule_head_bytes(version);
     if (plain.len > CAPSULE_BYTES_MAX)
         return err_set(err, ERR_LIMIT, "capsule: larger than %d bytes", CAPSULE_BYTES_MAX);
-    size_t sealed =
-        (plain.len + 1 + CAPSULE_TAG_BYTES + CAPSULE_BLOCK_BYTES - 1) / CAPSULE_BLOCK_BYTES * CAPSULE_BLOCK_BYTES;
+    size_t block = class == CLASS_ACTIVITY ? LINKS_BLOCK_BYTES : CAPSULE_BLOCK_BYTES;
+    size_t sealed = (plain.len + 1 + CAPSULE_TAG_BYTES + block - 1) / block * block;
     size_t padded = sealed - CAPSULE_TAG_BYTES;
     if (head + sealed > CAPSULE_BYTES_MAX)
         return err_set(err, ERR_LIMIT, "capsule: larger than %d bytes", CAPSULE_BYTES_MAX);
@@ -223,12 +225,12 @@ seal_with(uint8_t version, const struct box_public *ephemeral, const struct data
     return 0;
 }
 
-/* Length of the plaintext, or SIZE_MAX if the padding is not the one way to pad. */
+/* Length of the plaintext, or SIZE_MAX if there is no padding. Any number of zeros is taken: how far to pad is the writer's. */
 static size_t
 unpadded_len(const uint8_t *p, size_t padded)
 {
     size_t len = padded;
-    while (len > 0 && padded - len < CAPSULE_BLOCK_BYTES) {
+    while (len > 0) {
         len--;
         if (p[len] == PAD_START)
             return len;

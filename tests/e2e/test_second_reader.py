@@ -140,6 +140,15 @@ class GoldenLog(unittest.TestCase):
         self.assertEqual((golden("events", "year-key.bin"), golden("events", "pseudonym.bin")), (year_key, pseudonym))
         self.assertEqual(pseudonym, reader.payload(112, 1, self.body(112))[2])
 
+    def test_the_examples_of_the_document_are_these_bytes(self):
+        with open(os.path.join(ROOT, "docs", "PROTOCOL.md"), encoding="utf-8") as file:
+            examples = "".join(file.read().split("## 15. Examples")[1].split())
+        for name in ("header-01", "payload-34-member.admitted", "header-09", "seal", "payload-44-shares.repaid", "payload-51-entry.cancelled",
+                     "header-26", "payload-108-invoice.issued", "links", "payload-112-person.active", "year-key", "pseudonym",
+                     "payload-256-period.closed", "capsule-1"):
+            self.assertIn(golden("events", name + ".bin").hex(), examples, name)
+        self.assertIn(self.later_chain[-1].hex(), examples)
+
     def test_capsules(self):
         first, second = golden("events", "capsule-1.bin"), golden("events", "capsule-2.bin")
         self.assertEqual(b"example", reader.open_capsule(first, 5, key=bytes([1, 2, 3]) + bytes(29)))

@@ -243,16 +243,16 @@ a_capsule_that_was_touched_does_not_open(void **state)
     buf_free(&out);
 }
 
-/* Whoever has the key can seal any plaintext; only the one padding of the specification is read. */
+/* How far a writer pads is its own affair; that it pads is not. */
 static void
-a_capsule_with_another_padding_is_malformed(void **state)
+a_capsule_with_more_padding_is_read_and_one_without_is_malformed(void **state)
 {
     static const struct {
         size_t at;
         uint8_t byte;
         int rc;
-    } cases[] = {
-        {111, 0x80, 0}, {48, 0x80, 0}, {47, 0x80, ERR_INVALID}, {111, 0x81, ERR_INVALID}, {111, 0, ERR_INVALID}};
+    } cases[] = {{111, 0x80, 0},           {48, 0x80, 0},          {47, 0x80, 0},        {0, 0x80, 0},
+                 {111, 0x81, ERR_INVALID}, {0, 0x7F, ERR_INVALID}, {111, 0, ERR_INVALID}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         uint8_t plain[112] = {0}, capsule[57 + sizeof(plain) + 16] = {1};
         struct buf out;
@@ -267,6 +267,27 @@ a_capsule_with_another_padding_is_malformed(void **state)
         buf_init(&out, CAPSULE_BYTES_MAX);
         assert_int_equal(capsule_open(&key, CLASS_BANK, slice_of(capsule, sizeof(capsule)), &out, NULL), cases[i].rc);
         assert_int_equal(out.len, cases[i].rc == 0 ? cases[i].at : 0);
+        buf_free(&out);
+    }
+}
+
+static void
+links_of_whatever_length_come_in_capsules_of_one_length(void **state)
+{
+    static const struct {
+        size_t plain, sealed;
+    } rows[] = {{0, 256}, {18, 256}, {239, 256}, {240, 512}, {1300, 1536}};
+    uint8_t plain[1300] = {0x80};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf capsule, out;
+        buf_init(&capsule, CAPSULE_BYTES_MAX);
+        buf_init(&out, CAPSULE_BYTES_MAX);
+        struct slice in = slice_of(plain, rows[i].plain);
+        assert_int_equal(capsule_seal(&key, CLASS_ACTIVITY, nonce, in, &capsule, NULL), 0);
+        assert_int_equal(capsule.len, 57 + rows[i].sealed);
+        assert_int_equal(capsule_open(&key, CLASS_ACTIVITY, buf_slice(&capsule), &out, NULL), 0);
+        assert_true(slice_eq(buf_slice(&out), in));
+        buf_free(&capsule);
         buf_free(&out);
     }
 }
@@ -343,7 +364,8 @@ main(void)
         cmocka_unit_test(a_capsule_opens_to_what_was_sealed_at_every_length),
         cmocka_unit_test(a_capsule_has_the_layout_of_the_specification),
         cmocka_unit_test(a_capsule_that_was_touched_does_not_open),
-        cmocka_unit_test(a_capsule_with_another_padding_is_malformed),
+        cmocka_unit_test(a_capsule_with_more_padding_is_read_and_one_without_is_malformed),
+        cmocka_unit_test(links_of_whatever_length_come_in_capsules_of_one_length),
         cmocka_unit_test(a_capsule_has_a_largest_size),
         cmocka_unit_test(a_capsule_sealed_to_a_public_key_opens_with_its_secret_only),
         cmocka_unit_test(proquints_are_those_of_the_paper),
