@@ -227,6 +227,17 @@ $(B)/smartnode-generate: $(DEMO_OBJ) $(LIBS)
 $(B)/sim: $(SIM_OBJ) $(B)/libtestsupport.a $(LIBS)
 	$(LINK)
 
+# The program of a later version, for the test of an upgrade: what names its version is compiled again.
+NEXT_SRC := $(shell grep -l SMARTNODE_VERSION $(foreach r,$(ROOMS),$(SRC_$(r))) node/host/main.c)
+NEXT_OBJ := $(NEXT_SRC:%.c=$(B)/next/obj/%.o)
+NEXT := $(B)/next/smartnode
+$(B)/next/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	@echo "  CC    $< (next)"
+	@$(CC) $(ALL_CFLAGS) -USMARTNODE_VERSION -DSMARTNODE_VERSION='"$(VERSION)-next"' $(BANNED) -MMD -MP -c -o $@ $<
+$(NEXT): $(NEXT_OBJ) $(LIBS)
+	$(LINK)
+
 # test_program(source, rooms): one cmocka program.
 define test_program
 $$(B)/$(1:.c=): $$(B)/obj/$(1:.c=.o) $$(B)/libtestsupport.a $(patsubst %,$$(B)/lib%.a,$(2))
@@ -260,7 +271,7 @@ SUBMAKE := $(MAKE) --no-print-directory -k -j$(JOBS)
 unit-programs: $(UNIT) $(TRACE) $(GOLDEN)
 fuzz-programs: $(FUZZ)
 bench-programs: $(BENCH)
-check-programs: all unit-programs fuzz-programs bench-programs $(SIM)
+check-programs: all unit-programs fuzz-programs bench-programs $(SIM) $(NEXT)
 
 # A build that fails is a failed case of the run; what did build is tested all the same.
 check:
@@ -283,7 +294,7 @@ check-trace: $(TRACE)
 	@$(RUN) trace
 check-golden: $(GOLDEN)
 	@$(RUN) golden
-check-e2e: all
+check-e2e: all $(NEXT)
 	@$(RUN) e2e
 
 # SEED alone replays that one seed; nothing at all runs seeds 1 to 300.

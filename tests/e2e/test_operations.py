@@ -1,6 +1,7 @@
 """docs/OPERATIONS.md holds: two nodes put up by its marked commands alone, run as they stand there, federate, are copied and
 restored; and its tables say what the program does."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import unittest
 import cluster
 from cluster import wait_until
 
+NEXT = os.path.join(cluster.BUILD, "next", "smartnode")
 DOCUMENT = os.path.join(cluster.ROOT, "docs", "OPERATIONS.md")
 BLOCK = re.compile(r"<!-- tested: (\w+) -->\n```sh\n(.*?)```", re.S)
 
@@ -36,7 +38,7 @@ class Machine:
     def __init__(self, folder, unit, peer, name, country, currency, language, zone, office):
         self.desk = os.path.join(folder, unit)
         os.makedirs(os.path.join(self.desk, "bin"))
-        os.symlink(cluster.PROGRAM, os.path.join(self.desk, "bin", "smartnode"))
+        shutil.copy(cluster.PROGRAM, os.path.join(self.desk, "bin", "smartnode"))
         self.unit, self.peer_name = unit, peer
         self.http_port = cluster.free_port()
         self.data = os.path.join(self.desk, "data")
@@ -45,15 +47,17 @@ class Machine:
             PATH=os.path.join(self.desk, "bin") + ":" + os.environ["PATH"], SMARTNODE_DATA=self.data,
             KEYS=os.path.join(self.desk, "safe"), UNIT=unit, NAME=name, COUNTRY=country, CURRENCY=currency, LANGUAGE=language, ZONE=zone,
             OFFICE=office, ADDRESS="127.0.0.1", SYNC_PORT=str(cluster.free_port()), HTTP_PORT=str(self.http_port), PEER=peer,
-            PEER_CARD=peer + ".card", COPY=os.path.join(self.desk, "copy"))
+            PEER_CARD=peer + ".card", COPY=os.path.join(self.desk, "copy"),
+            NEW=NEXT)
         self.node = None
 
     def do(self, block, status=0):
+        """What it printed; with status None what it printed as an error, too."""
         done = subprocess.run(["/bin/sh", "-e", "-c", block], cwd=self.desk, env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=cluster.COMMAND_S, check=False)
         if status is not None and done.returncode != status:
             raise AssertionError("%s: status %d\n%s\n%s%s" % (self.unit, done.returncode, block, done.stdout, done.stderr))
-        return done.stdout
+        return done.stdout if status is not None else done.stdout + done.stderr
 
     def run(self, block):
         """The terminal of its own: a process group, so that Ctrl-C reaches what the shell started."""
@@ -62,9 +66,13 @@ class Machine:
                                          stderr=log, start_new_session=True, preexec_fn=cluster.die_with_parent)
         wait_until("%s is ready" % self.unit, self.ready)
 
+    def readiness(self):
+        with contextlib.closing(cluster.Http(self.http_port, None)) as client:
+            return client.call("GET", "/readyz", headers={"Connection": "close"}).body.decode().strip()
+
     def ready(self):
         try:
-            return cluster.Http(self.http_port, None).call("GET", "/readyz", headers={"Connection": "close"}).status == 200
+            return self.readiness() == "ready"
         except OSError:
             if self.node.poll() is not None:
                 raise AssertionError("%s ended: %s" % (self.unit, read(os.path.join(self.desk, "log")))) from None
@@ -87,13 +95,14 @@ class OperationsTest(unittest.TestCase):
     def setUpClass(cls):
         cls.text = read(DOCUMENT)
         cls.blocks = dict(BLOCK.findall(cls.text))
+        cls.used = set()
 
     def test_two_nodes_put_up_by_the_document_alone_federate_and_come_back_from_a_copy(self):
         folder = tempfile.mkdtemp(prefix="smartnode-e2e-")
         self.addCleanup(shutil.rmtree, folder, True)
         be = Machine(folder, "BE", "SE", "Smart Belgium", "BE", "EUR", "nl", "Europe/Brussels", "Brussel")
         se = Machine(folder, "SE", "BE", "Smart Sweden", "SE", "SEK", "sv", "Europe/Stockholm", "Stockholm")
-        block, used = self.blocks, set()
+        block, used = self.blocks, self.used
 
         def each(name):
             used.add(name)
@@ -148,7 +157,88 @@ class OperationsTest(unittest.TestCase):
             machine.do(block["rebuild"])
         self.assertEqual(be.members(own), 28)
         used |= {"copy", "restore", "verify", "rebuild"}
-        self.assertEqual(used, set(block), "blocks that no test runs")
+
+    def test_an_operators_day(self):
+        """Start, check, rotate a token, read the status, a disk that is full and has room again, a new version of the program."""
+        block, used = self.blocks, self.used
+        folder = tempfile.mkdtemp(prefix="smartnode-e2e-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        be = Machine(folder, "BE", "SE", "Smart Belgium", "BE", "EUR", "nl", "Europe/Brussels", "Brussel")
+        be.data = be.env["SMARTNODE_DATA"] = self.small_disk(os.path.join(be.desk, "disk"))
+        own = block["report"].replace("$PEER", "$UNIT")
+        be.do(block["init"])
+        be.do(block["token"])
+        self.addCleanup(be.stop)
+        be.run(block["run"])
+        be.do(block["admit"])
+
+        old = next(line.split("\t")[0] for line in be.do(block["tokens"]).splitlines() if "desk" in line)
+        shutil.copy(os.path.join(be.desk, "desk.token"), os.path.join(be.desk, "old.token"))
+        be.env["TOKEN_ID"] = old
+        be.do(block["rotate"])
+        be.do(block["admit"])
+        refused = be.do(block["admit"].replace("desk.token", "old.token"), status=None)
+        self.assertIn("token", refused)
+        self.assertEqual(be.members(own), 2)
+
+        self.assertIn("no peer is the keeper", be.do(block["status"]))
+        status = block["status"].replace("smartnode status", "smartnode status --json")
+        self.assertEqual(json.loads(be.do(status))["status"]["state"], "ready")
+
+        there = self.fill(be, block["admit"])
+        self.assertEqual(be.readiness(), "full")
+        self.assertEqual(be.members(own), there)
+        self.assertRegex(be.do(block["status"]), "needs attention\n! disk or map is full")
+        refused = be.do(block["admit"], status=None)
+        self.assertIn("disk or map is full, nothing was stored", refused)
+        self.assertEqual(be.members(own), there)
+        self.assertIsNone(be.node.poll())
+        os.unlink(os.path.join(be.data, "ballast"))
+        wait_until("the node comes back by itself", be.ready)
+        be.do(block["admit"])
+        self.assertEqual(be.members(own), there + 1)
+        self.assertNotIn("disk or map is full\n", be.do(block["status"]))
+
+        before = subprocess.run([cluster.PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+        be.stop()
+        told = be.do(block["upgrade"])
+        self.assertNotIn(before + "\n", told)
+        self.assertIn("fit to run", told)
+        be.run(block["run"])
+        self.assertEqual(json.loads(be.do(status))["status"]["program"], told.splitlines()[0])
+        be.do(block["admit"])
+        self.assertEqual(be.members(own), there + 2)
+        be.stop()
+        be.do(block["verify"])
+        used |= {"tokens", "rotate", "upgrade"}
+
+    def small_disk(self, place):
+        """A file system of its own, with a data directory to be made in it."""
+        if os.geteuid() != 0:
+            self.skipTest("only root may mount the small disk")
+        os.makedirs(place)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", place], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", place], check=True)
+        return os.path.join(place, "data")
+
+    def fill(self, machine, admit):
+        """Fills the disk, then writes until that is refused, for the node has some room in its own files; returns the number of members."""
+        with open(os.path.join(machine.data, "ballast"), "wb", buffering=0) as ballast:
+            with contextlib.suppress(OSError):
+                while True:
+                    ballast.write(bytes(4096))
+        own = self.blocks["report"].replace("$PEER", "$UNIT")
+        before = machine.members(own)
+        answers = []
+        def refused():
+            answers.append(machine.do(admit, status=None))
+            return "done:" not in answers[-1]
+        wait_until("writes are refused", refused)
+        self.assertIn("disk or map is full, nothing was stored", answers[-1])
+        return before + len(answers) - 1
+
+    def test_z_every_marked_block_is_run_by_a_test(self):
+        self.assertEqual(self.used, set(self.blocks))
 
     def test_every_key_of_the_configuration_is_listed_with_its_default(self):
         listed = {}
