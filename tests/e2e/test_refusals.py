@@ -280,12 +280,12 @@ class StartTest(unittest.TestCase):
             file.write(text)
 
     def test_a_configuration_with_an_unknown_key_or_a_bad_value_is_refused_with_its_line(self):
-        for line, section, said in (("colour = red", "[sync]", "unknown key sync.colour"), ("port = 99999", "[http]", "http.port"),
+        for line, section, said in (("colour = red", "[sync]", "unknown key colour in [sync]"), ("port = 99999", "[http]", "http.port"),
                                     ("map_gib = much", "[storage]", "storage.map_gib"), ("listen = nowhere", "[sync]", "sync.listen")):
             number, undo = self.config(line, section)
             self.start_refused("line %d" % number, said, status=2)
             done = run("config", "check", "--data", self.be.data, status=2)
-            self.assertIn("line %d" % number, done.stderr)
+            self.assertIn("smartnode.conf:%d: " % number, done.stderr)
             undo()
         self.assertIn("fit to run", run("config", "check", "--data", self.be.data).stdout)
         self.assert_unchanged()
