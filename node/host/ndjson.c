@@ -100,21 +100,21 @@ struct reading {
 };
 
 static int
-read_value(struct reading *r, const char *name, const json_t *v)
+read_value(struct reading *r, const char *name, const json_t *v, bool inner)
 {
     if (++r->n > NDJSON_FIELDS_MAX)
         return err_set(r->err, ERR_LIMIT, "more than %d fields", NDJSON_FIELDS_MAX);
     switch (json_typeof(v)) {
-    case JSON_NULL: return r->on_field(r->arg, name, NULL, false);
-    case JSON_TRUE: return r->on_field(r->arg, name, "true", false);
-    case JSON_FALSE: return r->on_field(r->arg, name, "false", false);
+    case JSON_NULL: return r->on_field(r->arg, name, NULL, NDJSON_NULL);
+    case JSON_TRUE: return r->on_field(r->arg, name, "true", NDJSON_TEXT);
+    case JSON_FALSE: return r->on_field(r->arg, name, "false", NDJSON_TEXT);
     case JSON_STRING: {
         const char *text = json_string_value(v);
         bool number = text[0] == '\x01';
-        return r->on_field(r->arg, name, text + number, number);
+        return r->on_field(r->arg, name, text + number, number ? NDJSON_NUMBER : NDJSON_TEXT);
     }
-    default:
-        return err_set(r->err, ERR_INVALID, "a list, or an object nested too deep, where a text or number belongs");
+    case JSON_OBJECT: return r->on_field(r->arg, name, NULL, inner ? NDJSON_NESTED : NDJSON_OBJECT);
+    default: return r->on_field(r->arg, name, NULL, NDJSON_NESTED);
     }
 }
 
@@ -123,16 +123,19 @@ read_object(struct reading *r, json_t *object, const char *outer)
 {
     const char *key = NULL;
     json_t *v = NULL;
-    int rc = 0;
     json_object_foreach(object, key, v)
     {
         char name[NDJSON_NAME_MAX];
-        int len = snprintf(name, sizeof(name), "%s%s%s", outer, outer[0] != '\0' ? "." : "", key);
+        bool inner = outer[0] != '\0';
+        int len = snprintf(name, sizeof(name), "%s%s%s", outer, inner ? "." : "", key);
         if (len < 0 || (size_t)len >= sizeof(name))
             return err_set(r->err, ERR_LIMIT, "a name longer than %d bytes", NDJSON_NAME_MAX);
-        bool nested = json_is_object(v) && outer[0] == '\0' && key[0] != '\0';
-        rc = nested ? read_object(r, v, key) : read_value(r, name, v);
-        if (rc != 0)
+        if (key[0] == '\0')
+            return err_set(r->err, ERR_INVALID, "a field without a name");
+        int rc = read_value(r, name, v, inner);
+        if (rc == 0 && json_is_object(v) && !inner)
+            rc = read_object(r, v, key);
+        if (rc < 0)
             return rc;
     }
     return 0;

@@ -8,11 +8,20 @@
 
 enum { NDJSON_FIELDS_MAX = 256, NDJSON_NAME_MAX = 200 };
 
-/* Called for each field. A field of a nested object has the name "outer.inner". text is NULL for null. Texts are borrowed for the
- * call. Not 0 ends the reading with that code. */
-typedef int ndjson_field(void *arg, const char *name, const char *text, bool is_number);
+enum ndjson_kind {
+    NDJSON_TEXT, /* strings, true and false */
+    NDJSON_NUMBER,
+    NDJSON_NULL,
+    NDJSON_OBJECT, /* its fields follow, unless on_field returns NDJSON_PASS */
+    NDJSON_NESTED, /* a list, or an object in an object: nothing of it follows */
+};
+enum { NDJSON_PASS = 1 };
 
-/* ERR_INVALID: not one object, a field twice, a list, nested deeper than an object in the object, NUL; ERR_LIMIT: more fields than
+/* Called for each field. A field of a nested object has the name "outer.inner". text is NULL but for texts and numbers; borrowed for the
+ * call. A negative result ends the reading with that code. */
+typedef int ndjson_field(void *arg, const char *name, const char *text, enum ndjson_kind kind);
+
+/* ERR_INVALID: not one object, a field twice, nested too deep for a parser (json_depth_check), NUL; ERR_LIMIT: more fields than
  * NDJSON_FIELDS_MAX or a name longer than NDJSON_NAME_MAX; ERR_NOMEM; what on_field returned (err as it left it). Texts of errors
  * quote nothing of the line. */
 int ndjson_read(struct slice line, ndjson_field *on_field, void *arg, struct err *err) NODISCARD;

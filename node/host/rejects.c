@@ -101,9 +101,9 @@ put_csv(struct buf *b, const struct rejects *r, const char *raw, const char *con
 }
 
 static int
-nothing(void *arg, const char *name, const char *text, bool is_number)
+nothing(void *arg, const char *name, const char *text, enum ndjson_kind kind)
 {
-    (void)arg, (void)name, (void)text, (void)is_number;
+    (void)arg, (void)name, (void)text, (void)kind;
     return 0;
 }
 

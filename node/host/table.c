@@ -227,7 +227,14 @@ columns_of_field(struct table_reader *t, const char *name)
 }
 
 static int
-on_field(void *arg, const char *name, const char *text, bool is_number)
+unknown_field(const char *name, struct err *err)
+{
+    bool shown = strlen(name) < ERR_FIELD_MAX && text_ok(name, strlen(name));
+    return err_field(err, ERR_INVALID, shown ? name : "", "unknown field; a mapping file names or ignores it");
+}
+
+static int
+on_field(void *arg, const char *name, const char *text, enum ndjson_kind kind)
 {
     struct table_reader *t = arg;
     struct err *err = &t->out.err;
@@ -237,16 +244,17 @@ on_field(void *arg, const char *name, const char *text, bool is_number)
     }
     t->n_fields++;
     uint64_t columns = columns_of_field(t, name);
-    if (columns == 0) {
-        bool shown = strlen(name) < ERR_FIELD_MAX && text_ok(name, strlen(name));
-        return mapping_ignores(t->o.mapping, name) ? 0
-                                                   : err_field(err, ERR_INVALID, shown ? name : "",
-                                                               "unknown field; a mapping file names or ignores it");
-    }
+    bool passed = columns == 0 && mapping_ignores(t->o.mapping, name);
+    if (passed || kind == NDJSON_OBJECT)
+        return passed ? NDJSON_PASS : 0;
+    if (columns == 0)
+        return unknown_field(name, err);
     if (t->seen & columns)
         return err_field(err, ERR_INVALID, table_first_name(t, columns), "stands twice");
+    if (kind == NDJSON_NESTED)
+        return err_field(err, ERR_INVALID, table_first_name(t, columns), "a list or object where one value belongs");
     t->seen |= columns;
-    return text ? table_record_put(t, columns, slice_of(text, strlen(text)), is_number, err) : 0;
+    return text ? table_record_put(t, columns, slice_of(text, strlen(text)), kind == NDJSON_NUMBER, err) : 0;
 }
 
 static int
