@@ -112,7 +112,9 @@ from_utf16(struct buf *bytes, enum encoding e, struct err *err)
     if (cd == (iconv_t)-1)
         return err_set(err, ERR_INVALID, "this system's iconv does not know %s", NAMES[e].name);
     buf_init(&out, bytes->max);
-    int rc = convert(cd, slice_of(b + skip, bytes->len - skip), &out, err);
+    int rc = buf_reserve(&out, 1) ? 0 : err_set(err, ERR_NOMEM, "file: out of memory");
+    if (rc == 0)
+        rc = convert(cd, slice_of(b + skip, bytes->len - skip), &out, err);
     iconv_close(cd);
     if (rc != 0) {
         buf_free(&out);

@@ -98,6 +98,8 @@ open_with(const struct table_options *o, const struct slice *bytes, struct table
     } else {
         rc = read_all(o->file, &t->bytes, err);
     }
+    if (rc == 0 && t->bytes.len == 0 && !buf_reserve(&t->bytes, 1)) /* an empty file has an address, too */
+        rc = err_set(err, ERR_NOMEM, "%s: out of memory", o->file);
     if (rc == 0)
         rc = start(t, err);
     if (rc != 0) {
