@@ -204,7 +204,7 @@ currencies_have_their_own_number_of_decimals(void **state)
     assert_int_equal(currency_decimals("JPY"), 0);
     assert_int_equal(currency_decimals("KWD"), 3);
     assert_int_equal(currency_decimals("CLF"), 4);
-    assert_int_equal(currency_decimals("XXX"), 2);
+    assert_int_equal(currency_decimals("ZZZ"), 2);
     assert_int_equal(currency_decimals(" BI"), 2);
     assert_int_equal(currency_decimals(""), 2);
 }
