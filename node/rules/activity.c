@@ -220,6 +220,27 @@ activity_state_at(const struct activity_row *r, struct civil_date as_of, struct 
     *ret = s;
 }
 
+size_t
+activity_slot(const struct activity_row *r, size_t i)
+{
+    struct row row = view(r, NULL);
+    return row_slot_of(&row, i);
+}
+
+bool
+activity_slot_empty(const struct activity_row *r, size_t i)
+{
+    struct row row = view(r, NULL);
+    return row_slot_empty(&row, i);
+}
+
+bool
+activity_slot_links(const struct activity_row *r, size_t i, struct position *ret)
+{
+    struct row row = view(r, NULL);
+    return row_links_of(&row, row_slot_of(&row, i), offsetof(struct activity_entry, has_links), ret);
+}
+
 bool
 activity_links_position(const struct activity_row *r, struct position *ret)
 {

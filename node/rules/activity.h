@@ -51,6 +51,10 @@ struct activity_state {
 };
 /* State on a day: of the months up to its own. */
 void activity_state_at(const struct activity_row *r, struct civil_date as_of, struct activity_state *ret);
+/* As their namesakes in invoice.h. */
+size_t activity_slot(const struct activity_row *r, size_t i);
+bool activity_slot_empty(const struct activity_row *r, size_t i);
+bool activity_slot_links(const struct activity_row *r, size_t i, struct position *ret);
 /* As member_capsule_position, of class 4; of an activity that was cancelled, what it said before. */
 bool activity_links_position(const struct activity_row *r, struct position *ret);
 

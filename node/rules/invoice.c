@@ -167,7 +167,7 @@ say(const struct row *row, const struct row_entry *e, enum void_reason reason, s
     switch (reason) {
     case VOID_EXISTS: return err_field(err, ERR_CONFLICT, "invoice", "invoice: it was issued already");
     case VOID_EXISTS_NOT:
-        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: there is no such invoice in %.7s",
+        return err_field(err, ERR_CONFLICT, "date", "date: there is no such invoice in %.7s",
                          date_format(e->effective, day));
     case VOID_CREDIT:
         return err_field(err, ERR_CONFLICT, "amount_minor",
@@ -188,18 +188,18 @@ invoice_row_try(const struct invoice_row *r, const struct invoice_entry *e, cons
 
 /* ---- what a row says ---- */
 
+size_t
+invoice_slot(const struct invoice_row *r, size_t i)
+{
+    struct row row = view(r, NULL);
+    return row_slot_of(&row, i);
+}
+
 bool
 invoice_slot_empty(const struct invoice_row *r, size_t i)
 {
     struct row row = view(r, NULL);
-    size_t slot = row_slot_of(&row, i);
-    for (size_t k = 0; k < r->n; k++) {
-        if (r->entries[k].outcome == OUTCOME_APPLIED && r->entries[k].kind == KIND_INVOICE_CANCELLED &&
-            row_slot_of(&row, k) == slot) {
-            return true;
-        }
-    }
-    return false;
+    return row_slot_empty(&row, i);
 }
 
 /* The last issue that a cancellation took out. */

@@ -55,7 +55,8 @@ struct invoice_state {
     struct position last_change;
 };
 void invoice_state_at(const struct invoice_row *r, struct civil_date as_of, struct invoice_state *ret);
-/* Whether a cancellation fills the slot of entry i. */
+/* The first entry of the slot of entry i, which must be valid; and whether a cancellation fills that slot. */
+size_t invoice_slot(const struct invoice_row *r, size_t i);
 bool invoice_slot_empty(const struct invoice_row *r, size_t i);
 /* Position of the class 4 capsule in force of the slot of entry i (the issue, or a credit note). */
 bool invoice_links_position(const struct invoice_row *r, size_t i, struct position *ret);

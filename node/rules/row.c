@@ -211,6 +211,19 @@ row_slot_of(const struct row *r, size_t i)
     return i;
 }
 
+bool
+row_slot_empty(const struct row *r, size_t i)
+{
+    size_t slot = row_slot_of(r, i);
+    for (size_t k = 0; k < r->n; k++) {
+        const struct row_entry *e = row_at(r, k);
+        if (e->outcome == OUTCOME_APPLIED && e->kind == r->rules->cancels && row_slot_of(r, k) == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
 size_t
 row_order(const struct row *r, uint64_t *keys)
 {

@@ -56,6 +56,8 @@ int row_try(const struct row *r, size_t n, const void *entry, const struct membe
 
 /* Index of the first event of the slot of a valid entry. */
 size_t row_slot_of(const struct row *r, size_t i);
+/* Whether a cancellation fills the slot of entry i. */
+bool row_slot_empty(const struct row *r, size_t i);
 /* The applied entries (cancellations among them: they do nothing) in the order of the fold. keys: room for r->n. */
 size_t row_order(const struct row *r, uint64_t *keys);
 size_t row_order_at(uint64_t key); /* index of the entry */

@@ -248,7 +248,7 @@ no_more_is_credited_than_was_invoiced(void **state)
     struct position issued = invoice(&f, 1, KIND_INVOICE_ISSUED, 3, 100000, NULL, VOID_NONE);
     invoice(&f, 1, KIND_INVOICE_ISSUED, 3, 100000, NULL, VOID_EXISTS);
     invoice(&f, 1, KIND_INVOICE_CREDITED, 2, 10, NULL, VOID_EXISTS_NOT);
-    assert_string_equal(f.text, "effective_on: there is no such invoice in 2024-02");
+    assert_string_equal(f.text, "date: there is no such invoice in 2024-02");
     invoice(&f, 1, KIND_INVOICE_CREDITED, 4, 60000, NULL, VOID_NONE);
     invoice(&f, 1, KIND_INVOICE_CREDITED, 5, 40001, NULL, VOID_CREDIT);
     assert_string_equal(f.text,
