@@ -178,6 +178,7 @@ play(struct played *p, const struct model_op *op)
     case ACTION_RESIGN: return leave(p, op, LEFT_RESIGNED, COUNT_RESIGNED);
     case ACTION_EXCLUDE: return leave(p, op, LEFT_EXCLUDED, COUNT_EXCLUDED);
     case ACTION_DECEASE: return leave(p, op, LEFT_DECEASED, COUNT_DECEASED);
+    default: return false; /* the simulator writes no others */
     }
     return false;
 }
