@@ -343,30 +343,14 @@ check_new_keys(struct work *w, struct err *err)
     return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
-/* The world as the rules see it, but for the event to be, which has no position yet: its office was looked up above. */
-static int
-world_chain_at(void *arg, const struct position *at, struct chain_value *ret)
-{
-    const struct member_world *w = arg;
-    return w->chain_at(w->arg, at, ret);
-}
-
-static bool
-world_office_known(void *arg, const struct unit_id *unit, const struct office_id *office, const struct position *at)
-{
-    const struct member_world *w = arg;
-    return at->seq == 0 || w->office_known(w->arg, unit, office, at);
-}
-
 static int
 check_rules(const struct work *w, struct err *err)
 {
     struct event_header header;
     struct member_entry entry = {0};
     const struct position next = {0}; /* after everything in the row */
-    struct member_world below = *w->ctx->world;
-    const struct member_world world = {
-        .dag = below.dag, .arg = &below, .chain_at = world_chain_at, .office_known = world_office_known};
+    struct member_world below, world;
+    draft_world(w->ctx, &below, &world);
     draft_header(&w->d, &header);
     member_entry_from_event(&next, &header, &w->d.payload, &entry);
     return member_row_try(&w->row, &entry, &world, err);

@@ -1,4 +1,6 @@
 /* Rows and drafts. See rows.h. */
+#include <stdlib.h>
+
 #include "node/command/rows.h"
 
 int
@@ -29,6 +31,31 @@ rows_office(const struct command_ctx *ctx, const struct office_id *office, struc
     if (rc == ERR_NOTFOUND)
         return err_field(err, ERR_NOTFOUND, "office", "the unit has no such office");
     return rc != 0 ? rc : place_row_decode(value, &ctx->unit, office, ret, err);
+}
+
+int
+rows_activity(const struct command_ctx *ctx, const struct subject_id *activity, struct activity_row *ret,
+              struct err *err)
+{
+    uint8_t key[KEY_ACTIVITY];
+    struct slice value;
+    key_activity(key, &ctx->unit, activity);
+    int rc = rows_get(ctx, TABLE_ACTIVITIES, slice_of(key, sizeof(key)), &value, err);
+    if (rc == ERR_NOTFOUND)
+        return err_field(err, ERR_NOTFOUND, "activity", "no such activity");
+    return rc != 0 ? rc : activity_row_decode(value, &ctx->unit, activity, ret, err);
+}
+
+int
+rows_invoice(const struct command_ctx *ctx, const struct subject_id *invoice, struct invoice_row *ret, struct err *err)
+{
+    uint8_t key[KEY_INVOICE];
+    struct slice value;
+    key_invoice(key, &ctx->unit, invoice);
+    int rc = rows_get(ctx, TABLE_INVOICES, slice_of(key, sizeof(key)), &value, err);
+    if (rc == ERR_NOTFOUND)
+        return err_field(err, ERR_NOTFOUND, "invoice", "no such invoice");
+    return rc != 0 ? rc : invoice_row_decode(value, &ctx->unit, invoice, ret, err);
 }
 
 int
@@ -99,6 +126,59 @@ draft_date(const struct command_ctx *ctx, struct civil_date given, struct civil_
     return 0;
 }
 
+int
+draft_check_closed(const struct command_ctx *ctx, struct civil_date date, bool meant, const char *field,
+                   struct err *err)
+{
+    uint8_t key[KEY_PERIOD_ROW];
+    struct slice ignored;
+    char day[DATE_TEXT_MAX];
+    int year, month, day_of_month;
+    if (meant)
+        return 0;
+    date_to_ymd(date, &year, &month, &day_of_month);
+    key_period_row(key, &ctx->unit, (uint16_t)year);
+    int rc = rows_get(ctx, TABLE_PERIODS, slice_of(key, sizeof(key)), &ignored, err);
+    if (rc == ERR_NOTFOUND)
+        err_clear(err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    return err_field(err, ERR_CONFLICT, field,
+                     "%s: %s lies in a closed year; its published figures stay and the change will show as an "
+                     "adjustment. Say that this is meant, or choose another date",
+                     field, date_format(date, day));
+}
+
+int
+draft_check_match(const struct position *seen, const struct position *last, const char *what, struct err *err)
+{
+    if (seen->seq == last->seq && TYPE_EQ(&seen->log, &last->log))
+        return 0;
+    return err_field(err, ERR_CONFLICT, "if-match", "the %s was changed meanwhile", what);
+}
+
+static int
+world_chain_at(void *arg, const struct position *at, struct chain_value *ret)
+{
+    const struct member_world *w = arg;
+    return w->chain_at(w->arg, at, ret);
+}
+
+static bool
+world_office_known(void *arg, const struct unit_id *unit, const struct office_id *office, const struct position *at)
+{
+    const struct member_world *w = arg;
+    return at->seq == 0 || w->office_known(w->arg, unit, office, at);
+}
+
+void
+draft_world(const struct command_ctx *ctx, struct member_world *below, struct member_world *ret)
+{
+    *below = *ctx->world;
+    *ret = (struct member_world){
+        .dag = below->dag, .arg = below, .chain_at = world_chain_at, .office_known = world_office_known};
+}
+
 void
 draft_init(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const struct subject_id *subject,
            struct civil_date effective)
@@ -113,7 +193,7 @@ draft_init(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const 
     c->precision = PRECISION_DAY;
     if (subject) {
         c->has_subject = true;
-        c->subject = d->subject = *subject;
+        c->subject = d->subject = d->key_subject = *subject;
     }
 }
 
@@ -123,6 +203,10 @@ draft_release(struct draft *d)
     for (size_t i = 0; i < d->n_capsules; i++)
         buf_free(&d->capsules[i].plain);
     d->n_capsules = 0;
+    free(d->cells);
+    free(d->figures);
+    d->cells = NULL;
+    d->figures = NULL;
 }
 
 int

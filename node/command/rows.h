@@ -8,11 +8,16 @@
 /* ERR_NOTFOUND if there is none. Borrowed as state_get or db_get lend it. */
 int rows_get(const struct command_ctx *ctx, enum table t, struct slice key, struct slice *ret,
              struct err *err) NODISCARD;
-/* The member, office or unit of ctx's unit. Released by the caller. ERR_NOTFOUND (field "subject", "office", "unit"). */
+/* The member, office, activity, invoice or unit of ctx's unit. Released by the caller. ERR_NOTFOUND (field "subject", "office",
+ * "activity", "invoice", "unit"). */
 int rows_member(const struct command_ctx *ctx, const struct subject_id *subject, struct member_row *ret,
                 struct err *err) NODISCARD;
 int rows_office(const struct command_ctx *ctx, const struct office_id *office, struct place_row *ret,
                 struct err *err) NODISCARD;
+int rows_activity(const struct command_ctx *ctx, const struct subject_id *activity, struct activity_row *ret,
+                  struct err *err) NODISCARD;
+int rows_invoice(const struct command_ctx *ctx, const struct subject_id *invoice, struct invoice_row *ret,
+                 struct err *err) NODISCARD;
 int rows_unit(const struct command_ctx *ctx, struct place_row *ret, struct err *err) NODISCARD;
 /* Calls one for each office of ctx's unit, in key order; other than 0 from it ends the walk and is returned. */
 int rows_offices(const struct command_ctx *ctx, int (*one)(void *arg, const struct place_row *row), void *arg,
@@ -21,6 +26,15 @@ int rows_offices(const struct command_ctx *ctx, int (*one)(void *arg, const stru
 /* Date or today, checked. ERR_INVALID, field "effective_on". */
 int draft_date(const struct command_ctx *ctx, struct civil_date given, struct civil_date *ret,
                struct err *err) NODISCARD;
+/* A date in a year whose figures the unit has closed must be meant: ERR_CONFLICT naming `field` otherwise. */
+int draft_check_closed(const struct command_ctx *ctx, struct civil_date date, bool meant, const char *field,
+                       struct err *err) NODISCARD;
+/* Whether a client saw the row as it is (last: its newest event). ERR_CONFLICT, field "if-match"; what: "member", … */
+int draft_check_match(const struct position *seen, const struct position *last, const char *what,
+                      struct err *err) NODISCARD;
+/* The world as the rules see it, but for the event to be, which has no position yet: its office was looked up by the caller. below
+ * is filled, borrowed by ret. */
+void draft_world(const struct command_ctx *ctx, struct member_world *below, struct member_world *ret);
 /* Empty draft of a kind with actor, subject (NULL = none) and date. */
 void draft_init(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const struct subject_id *subject,
                 struct civil_date effective);
