@@ -113,6 +113,9 @@ a_contribution_follows_from_amount_and_rate(void **state)
     CASE(KIND_INVOICE_ISSUED, p.invoice.contribution_minor = 8128 - 99, NULL);
     CASE(KIND_INVOICE_ISSUED, p.invoice.contribution_minor = 8128 - 100, "contribution_minor");
     CASE(KIND_INVOICE_ISSUED, p.invoice = ((struct invoice_facts){p.invoice.facets, 10000, "HUF", 1000, 1099}), NULL);
+    CASE(KIND_INVOICE_ISSUED, p.invoice = ((struct invoice_facts){p.invoice.facets, 10000, "HUF", 1000, 901}), NULL);
+    CASE(KIND_INVOICE_ISSUED, p.invoice = ((struct invoice_facts){p.invoice.facets, 10000, "HUF", 1000, 900}),
+         "contribution_minor");
     CASE(KIND_INVOICE_ISSUED, p.invoice = ((struct invoice_facts){p.invoice.facets, 10000, "HUF", 1000, 1100}),
          "contribution_minor");
     CASE(KIND_INVOICE_ISSUED, p.invoice = ((struct invoice_facts){p.invoice.facets, 50, "EUR", 9000, 51}),
@@ -351,6 +354,10 @@ what_is_there_but_zero_or_half_is_malformed(void **state)
         int rc = event_payload_decode(p.kind, 1, buf_slice(&b), &ret, NULL);
         assert_int_equal(rc, skip < 3 ? ERR_INVALID : 0);
         assert_true(skip < 3 || ret.absorbed.brought.owed == (skip == 4));
+        if (skip == 3) {
+            buf_put(&b, "\x60\x00", 2); /* no is absent */
+            assert_int_equal(event_payload_decode(p.kind, 1, buf_slice(&b), &ret, NULL), ERR_INVALID);
+        }
         buf_free(&b);
     }
 }
