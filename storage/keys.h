@@ -26,7 +26,7 @@ enum table {
     TABLE_PEERS,        /* unit id 32 → pinned card and operator's settings */
     TABLE_CHANGES,      /* number of the chunk's last event u64 → chunk of the list of changes: see changes.h */
     TABLE_CHANGES_UPTO, /* log no u32 → seq u64 up to which the log is listed */
-    TABLE_UNCOUNTED, /* month u16 → nothing: invoices of the own unit changed there since its people were counted */
+    TABLE_UNCOUNTED, /* month u16 → nothing: invoices of the own unit changed there since its people were counted; 1: being counted */
     /* main: replicated state, the same on every node with the same events; numbers of docs/PROTOCOL.md §13 */
     TABLE_MEMBERS,    /* subject 16 ‖ unit id 32 → member row (node/rules/member.h) */
     TABLE_OFFICES,    /* unit id 32 ‖ office id 16 → office row */

@@ -6,7 +6,7 @@
  * the job's done from its own thread. An operation that fails leaves the others alone (a request has one, a batch group up to
  * API_JOB_OPS_MAX). If the commit fails every result gets that error before done.
  *
- * What the writer does for one operation:
+ * What the writer does for one operation (all its events in one commit or none; a merge has two, of which result names the first):
  *   1. if `idempotent`: TABLE_IDEMPOTENCY by idem_key (node/api/idem.h). Same request hash: result from the row, replayed = true,
  *      nothing written. Another request hash: ERR_EXISTS, field "idempotency-key".
  *   2. OP_MEMBER with office_text: office_find → request.has_office, request.office. Office and unit operations with has_if_match:
@@ -50,7 +50,13 @@ enum api_op_kind {
     OP_CANCEL,
     OP_MERGE,
     OP_CLOSE_PERIOD,
+    OP_COUNT, /* the host's own (node/host/counting.h): no route leads to it */
 };
+
+/* Counting a month: marks it as being counted; stores the events that were worked out meanwhile, a group's worth at a time; takes the mark
+ * away unless an invoice of the month changed since it was set. Whoever is stopped between begins anew. */
+enum count_step { COUNT_BEGIN = 1, COUNT_WRITE, COUNT_END };
+enum { COUNT_GROUP_EVENTS = 256 };
 
 /* Filled by the writer. */
 struct api_result {
@@ -112,6 +118,13 @@ struct api_op {
         struct cancel_request cancel;
         struct merge_request merge;
         uint16_t close_year;
+        struct {
+            enum count_step step;
+            uint16_t month;       /* month_number */
+            struct draft *drafts; /* of command_count; borrowed */
+            size_t n;
+            bool counted; /* END, by the writer: nothing had changed */
+        } count;
     };
     struct api_result result;
 };

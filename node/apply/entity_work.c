@@ -138,6 +138,7 @@ work_change(struct apply *a, const struct entity *e, struct slice key, const voi
 
 /* ---- months to be counted ---- */
 
+/* Also over the mark of a count that is under way: what it read is not what is there now. */
 static int
 uncounted_put(struct db_txn *txn, uint16_t month, struct err *err)
 {
@@ -145,7 +146,11 @@ uncounted_put(struct db_txn *txn, uint16_t month, struct err *err)
     struct slice there;
     be16_put(key, month);
     int rc = db_get(txn, TABLE_UNCOUNTED, slice_of(key, sizeof(key)), &there, err);
-    return rc == ERR_NOTFOUND ? db_put(txn, TABLE_UNCOUNTED, slice_of(key, sizeof(key)), slice_of(NULL, 0), err) : rc;
+    if (rc == 0 && there.len == 0)
+        return 0;
+    return rc == 0 || rc == ERR_NOTFOUND
+               ? db_put(txn, TABLE_UNCOUNTED, slice_of(key, sizeof(key)), slice_of(NULL, 0), err)
+               : rc;
 }
 
 /* The month of the invoice, and of the credit note or cancellation, if that is another. */

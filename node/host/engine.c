@@ -116,6 +116,7 @@ static void
 forget_group(struct engine *e)
 {
     struct err ignored;
+    vault_links_drop(e->config.vault);
     state_discard(e->state);
     db_abort(&e->txn);
     ownlog_rollback(&e->own);
@@ -151,6 +152,8 @@ engine_commit(struct engine *e, struct err *err)
         rc = quota_write(&e->quota, e->txn, err);
     if (rc == 0)
         rc = state_flush(e->state, err);
+    if (rc == 0) /* before the events that need them: what is left over after a failure here harms nobody */
+        rc = vault_links_commit(e->config.vault, err);
     if (rc == 0)
         rc = db_commit(&e->txn, err);
     if (rc != 0) {

@@ -1,6 +1,7 @@
 /* One operation in the group: what was answered under its key, the command's check, the event or the row. See engine.h, api.h. */
 #include "node/api/idem.h"
 #include "node/host/engine_private.h"
+#include "node/host/links.h"
 #include "node/host/trust.h"
 
 static void
@@ -94,35 +95,103 @@ draft_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, st
     return err_set(err, ERR_INVALID, "no such operation");
 }
 
-/* An event. op's own refusal is in op->result.err and 0 comes back; other errors are the group's. */
+/* Events of one operation, in the order in which they are written; all of them or none is committed. */
+enum { OP_DRAFTS_MAX = 4 };
+_Static_assert((int)OP_DRAFTS_MAX >= (int)MERGE_DRAFTS, "a merge fits");
+
+static int
+drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct draft ret[OP_DRAFTS_MAX],
+           size_t *ret_n, struct err *err)
+{
+    int rc = draft_for(e, ctx, op, &ret[0], err);
+    *ret_n = 1;
+    return rc;
+}
+
+/* Whether the operation may be taken up at all. */
+static int
+check_ready(struct engine *e, struct err *err)
+{
+    int rc = ownlog_clock(&e->own, e->txn, err);
+    if (rc == 0 && indexer_full(&e->indexer))
+        rc = err_set(err, ERR_FULL, "the vault cannot be written: its disk or map is full");
+    return rc;
+}
+
+static int
+write_one(struct engine *e, struct draft *d, struct position *ret, struct err *err)
+{
+    int rc = ownlog_write(&e->own, e->txn, d, ret, err);
+    if (rc == 0)
+        rc = links_stage(e->config.vault, &e->config.identity->unit, d, err);
+    e->group_events += rc == 0;
+    return rc;
+}
+
+/* Events. op's own refusal is in op->result.err and 0 comes back; other errors are the group's. */
 static int
 exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err)
 {
     struct member_world world;
     struct command_ctx ctx;
-    struct draft draft;
+    struct draft drafts[OP_DRAFTS_MAX];
+    struct position at;
+    size_t n = 0;
     apply_world(e->apply, e->txn, &world);
     make_context(e, actor, &world, &ctx);
     struct err refusal;
-    int rc = ownlog_clock(&e->own, e->txn, &refusal);
-    if (rc == 0 && indexer_full(&e->indexer))
-        rc = err_set(&refusal, ERR_FULL, "the vault cannot be written: its disk or map is full");
+    int rc = check_ready(e, &refusal);
     if (rc == 0)
-        rc = draft_for(e, &ctx, op, &draft, &refusal);
+        rc = drafts_for(e, &ctx, op, drafts, &n, &refusal);
     if (rc != 0) {
         op->result.err = refusal;
         return db_error(e->txn, err);
     }
-    rc = ownlog_write(&e->own, e->txn, &draft, &op->result.position, err);
-    if (rc == 0) {
-        op->result.has_position = true;
-        op->result.has_subject = draft.payload.common.has_subject;
-        op->result.subject = draft.payload.common.subject;
-        e->group_events++;
+    op->result.has_subject = drafts[0].payload.common.has_subject;
+    op->result.subject = drafts[0].payload.common.subject;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = write_one(e, &drafts[i], i == 0 ? &op->result.position : &at, err);
+        op->result.has_position = rc == 0;
     }
     if (rc == 0 && op->kind == OP_MEMBER)
         rc = indexer_add(&e->indexer, &op->member.request.person, &op->result.subject, &op->result.position, err);
-    draft_release(&draft);
+    for (size_t i = 0; i < n; i++)
+        draft_release(&drafts[i]);
+    return rc;
+}
+
+/* ---- counting ---- */
+
+static int
+count_mark(struct engine *e, struct slice key, bool begin, bool *ret_counted, struct err *err)
+{
+    struct slice mark;
+    if (begin)
+        return db_put(e->txn, TABLE_UNCOUNTED, key, slice_of("\1", 1), err);
+    int rc = db_get(e->txn, TABLE_UNCOUNTED, key, &mark, err);
+    if (rc != 0 || mark.len == 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    *ret_counted = true;
+    return db_del(e->txn, TABLE_UNCOUNTED, key, err);
+}
+
+static int
+exec_count(struct engine *e, struct api_op *op, struct err *err)
+{
+    uint8_t key[KEY_UNCOUNTED];
+    struct err refusal;
+    int rc = check_ready(e, &refusal);
+    be16_put(key, op->count.month);
+    op->count.counted = false;
+    if (rc != 0) {
+        op->result.err = refusal;
+        return db_error(e->txn, err);
+    }
+    if (op->count.step != COUNT_WRITE)
+        return count_mark(e, slice_of(key, sizeof(key)), op->count.step == COUNT_BEGIN, &op->count.counted, err);
+    for (size_t i = 0; i < op->count.n && rc == 0; i++)
+        rc = write_one(e, &op->count.drafts[i], &op->result.position, err);
+    op->result.has_position = op->count.n > 0;
     return rc;
 }
 
@@ -247,6 +316,7 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
     case OP_TOKEN_REVOKE: rc = exec_token(e, op, err); break;
     case OP_PEER_TRUST:
     case OP_PEER_REMOVE: rc = exec_peer(e, op, err); break;
+    case OP_COUNT: rc = exec_count(e, op, err); break;
     default: rc = exec_event(e, actor, op, err); break;
     }
     if (rc != 0 || op->result.err.code != ERR_NONE)

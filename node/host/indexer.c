@@ -6,12 +6,13 @@
 
 #include "node/command/keys.h"
 #include "node/host/engine.h"
-#include "node/host/ownlog.h"
+#include "node/host/log.h"
+#include "storage/keyslots.h"
 
 enum {
     CAPSULE_HEAD = HASH_BYTES + 8 + 1 + 4,
     CAPSULES_BYTES_MAX = 128 * 1024 * 1024,
-    CAPSULES_PER_PUT = 1024,
+    WARNINGS_MAX = 16,      /* lines in the log, of one start */
     COMPLETE_EVENTS = 4096, /* of a log, for each commit of the vault */
     ESCROW_DAYS_BACK =
         8, /* an escrow key is found by the day of the event's clock, give or take a zone and a late commit */
@@ -98,40 +99,53 @@ indexer_pending(const struct indexer *x, bool *ret_urgent)
     return x->n_kept > 0 || x->capsules.len > 0;
 }
 
+/* The key capsules that are kept, as a list that borrows from them. */
 static int
-flush_capsules(struct indexer *x, struct err *err)
+list_capsules(const struct indexer *x, struct key_capsule **ret, size_t *ret_n, struct err *err)
 {
-    static struct key_capsule list[CAPSULES_PER_PUT]; /* one writer in a process */
     struct reader r = reader_of(buf_slice(&x->capsules));
-    int rc = 0;
-    while (rc == 0 && reader_left(&r) >= CAPSULE_HEAD) {
-        size_t n = 0;
-        while (n < CAPSULES_PER_PUT && reader_left(&r) >= CAPSULE_HEAD) {
-            reader_copy(&r, list[n].at.log.b, HASH_BYTES);
-            list[n].at.seq = reader_u64(&r);
-            list[n].index = reader_u8(&r);
-            list[n].bytes = reader_bytes(&r, reader_u32(&r));
-            n++;
+    struct key_capsule *list = NULL;
+    size_t n = 0, cap = 0;
+    while (reader_left(&r) >= CAPSULE_HEAD) {
+        if (n == cap) {
+            cap = cap ? cap * 2 : 256;
+            struct key_capsule *more = reallocarray(list, cap, sizeof(*more));
+            if (!more) {
+                free(list);
+                return err_set(err, ERR_NOMEM, "key capsules: out of memory");
+            }
+            list = more;
         }
-        rc = vault_capsules_put(x->vault, list, n, err);
+        reader_copy(&r, list[n].at.log.b, HASH_BYTES);
+        list[n].at.seq = reader_u64(&r);
+        list[n].index = reader_u8(&r);
+        list[n].bytes = reader_bytes(&r, reader_u32(&r));
+        n++;
     }
-    return rc;
+    *ret = list;
+    *ret_n = n;
+    return 0;
 }
 
-/* Capsules first: the cursor that the index carries says that both are there. */
 int
 indexer_flush(struct indexer *x, struct err *err)
 {
     struct db_txn *txn = NULL;
     struct log_row row;
-    int rc = flush_capsules(x, err);
-    if (rc == 0)
-        rc = db_begin_read(x->db, &txn, err);
+    struct key_capsule *capsules = NULL;
+    struct vault_batch b = {.entries = x->entries, .n_entries = x->n_kept, .seq = x->seq_kept};
+    int rc = db_begin_read(x->db, &txn, err);
     if (rc == 0)
         rc = evlog_find(txn, &x->log, &row, err);
     db_abort(&txn);
     if (rc == 0)
-        rc = vault_index_put(x->vault, x->entries, x->n_kept, row.no, x->seq_kept, err);
+        rc = list_capsules(x, &capsules, &b.n_capsules, err);
+    if (rc == 0) {
+        b.log_no = row.no;
+        b.capsules = capsules;
+        rc = vault_put(x->vault, &b, err);
+    }
+    free(capsules);
     if (rc != 0)
         return rc;
     x->n = x->n_kept = 0;
@@ -142,70 +156,120 @@ indexer_flush(struct indexer *x, struct err *err)
 
 /* ---- at start ---- */
 
+/* What one event of a log is completed from. */
+struct event_at {
+    struct db_txn *txn;
+    const struct log_row *row;
+    const struct event_header *header;
+    struct subject_id subject; /* whom the index entries name */
+    struct subject_id keys_of; /* whose keys seal the capsules */
+};
+
+/* A start goes on without what cannot be opened: the rest of the register is worth more. */
+static void
+warn(struct indexer *x, const struct event_at *e, const struct err *err)
+{
+    if (x->warnings++ < WARNINGS_MAX)
+        log_line(LOG_WARNING, "search index: event %llu of log %02x%02x%02x%02x is not indexed: %s",
+                 (unsigned long long)e->header->seq, e->row->id.b[0], e->row->id.b[1], e->row->id.b[2], e->row->id.b[3],
+                 err->text);
+}
+
+static bool
+is_of_event(int rc)
+{
+    return rc == ERR_NOTFOUND || rc == ERR_CORRUPT || rc == ERR_FORGED || rc == ERR_INVALID;
+}
+
 static int
-reopen(struct db_txn *txn, const struct log_row *row, uint64_t seq, uint8_t index, uint8_t class,
-       const struct slot_keys *keys, struct buf *plain, struct err *err)
+read_class(struct indexer *x, const struct event_at *e, uint8_t index, struct buf *plain, struct person_input *p,
+           struct err *err)
 {
     struct slice capsule;
-    int k = vault_class_index(class);
+    uint8_t class = e->header->capsules[index].class;
     buf_clear(plain);
-    int rc = capsules_get(txn, row->no, seq, index, &capsule, err);
-    if (rc == 0 && k >= 0)
-        rc = capsule_open(&keys->keys[k], class, capsule, plain, err);
+    int rc = capsules_get(e->txn, e->row->no, e->header->seq, index, &capsule, err);
+    if (rc == 0)
+        rc = keyslots_open(e->txn, x->vault, &e->keys_of, class, capsule, plain, err);
+    if (rc == 0 && class == CLASS_IDENTITY)
+        p->has_identity = (rc = person_identity_decode(buf_slice(plain), &p->identity, err)) == 0;
+    else if (rc == 0)
+        p->has_contact = (rc = person_contact_decode(buf_slice(plain), &p->contact, err)) == 0;
     return rc;
 }
 
 static int
-read_person(struct db_txn *txn, const struct log_row *row, const struct event_header *h, const struct slot_keys *keys,
-            struct person_input *p, struct err *err)
+index_person(struct indexer *x, const struct event_at *e, struct err *err)
 {
+    struct position at = {.log = e->row->id, .seq = e->header->seq};
     struct buf plain;
     int rc = 0;
+    struct person_input *p = calloc(1, sizeof(*p));
+    if (!p)
+        return err_set(err, ERR_NOMEM, "blind index: out of memory");
     buf_init(&plain, CAPSULE_BYTES_MAX);
-    for (uint8_t i = 0; i < h->n_capsules && rc == 0; i++) {
-        uint8_t class = h->capsules[i].class;
+    for (uint8_t i = 0; i < e->header->n_capsules && rc == 0; i++) {
+        uint8_t class = e->header->capsules[i].class;
         if (class != CLASS_IDENTITY && class != CLASS_CONTACT)
             continue;
-        rc = reopen(txn, row, h->seq, i, class, keys, &plain, err);
-        if (rc == 0 && class == CLASS_IDENTITY) {
-            rc = person_identity_decode(buf_slice(&plain), &p->identity, err);
-            p->has_identity = rc == 0;
-        } else if (rc == 0) {
-            rc = person_contact_decode(buf_slice(&plain), &p->contact, err);
-            p->has_contact = rc == 0;
-        }
+        rc = read_class(x, e, i, &plain, p, err);
+        if (is_of_event(rc) && rc != ERR_NOTFOUND) /* erased is no matter */
+            warn(x, e, err);
+        rc = is_of_event(rc) ? 0 : rc;
     }
+    if (rc == 0)
+        rc = indexer_add(x, p, &e->subject, &at, err);
     buf_free(&plain);
+    person_wipe(p, sizeof(*p));
+    free(p);
     return rc;
 }
 
-/* Makes the key capsule again, byte for byte, under the escrow key of its day. */
+/* The capsule of one generation under the escrow keys of the days that it may be of. */
 static int
-remake_key_capsule(struct indexer *x, const struct log_row *row, const struct event_header *h, uint8_t index,
-                   const struct subject_id *subject, uint32_t generation, const struct slot_keys *keys, struct err *err)
+remake_with(struct indexer *x, const struct event_at *e, uint8_t index, uint32_t generation,
+            const struct slot_keys *keys, struct buf *capsule, bool *ret_done, struct err *err)
 {
-    int32_t day = (int32_t)(hlc_wall(h->clock).ms / 86400000) + 1;
-    struct buf capsule;
+    int32_t day = (int32_t)(hlc_wall(e->header->clock).ms / 86400000) + 1;
     int rc = 0;
+    for (int back = 0; back <= ESCROW_DAYS_BACK && !*ret_done && rc == 0; back++) {
+        struct data_key escrow;
+        buf_clear(capsule);
+        rc = vault_escrow_get(x->vault, (struct civil_date){day - back}, &escrow, err);
+        if (rc == 0)
+            rc = member_keys_capsule(&escrow, &x->identity->unit, &e->keys_of, generation, keys, capsule, err);
+        sodium_memzero(&escrow, sizeof(escrow));
+        struct hash hash = capsule_hash(buf_slice(capsule));
+        *ret_done = rc == 0 && TYPE_EQ(&hash, &e->header->capsules[index].hash);
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+    }
+    return rc;
+}
+
+/* Makes the key capsule again, byte for byte. Kept with the others, so that a stretch costs one commit. */
+static int
+remake_key_capsule(struct indexer *x, const struct event_at *e, uint8_t index, struct err *err)
+{
+    struct keyslot slots[KEYSLOTS_MAX];
+    struct slot_keys keys;
+    struct buf capsule;
+    size_t n = 0;
     bool done = false;
     buf_init(&capsule, CAPSULE_BYTES_MAX);
-    for (int back = 0; back <= ESCROW_DAYS_BACK && !done && rc == 0; back++) {
-        struct data_key escrow;
-        rc = vault_escrow_get(x->vault, (struct civil_date){day - back}, &escrow, err);
-        if (rc == ERR_NOTFOUND) {
-            rc = 0;
-            continue;
-        }
-        buf_clear(&capsule);
+    int rc = keyslots_of(e->txn, &e->keys_of, slots, &n, err);
+    while (rc == 0 && !done && n > 0) {
+        n--;
+        rc = vault_slot(x->vault, slots[n].slot, &keys, err);
         if (rc == 0)
-            rc = member_keys_capsule(&escrow, &x->identity->unit, subject, generation, keys, &capsule, err);
-        sodium_memzero(&escrow, sizeof(escrow));
-        struct hash hash = capsule_hash(buf_slice(&capsule));
-        done = rc == 0 && TYPE_EQ(&hash, &h->capsules[index].hash);
+            rc = remake_with(x, e, index, slots[n].generation, &keys, &capsule, &done, err);
+        if (is_of_event(rc) && rc != ERR_NOTFOUND)
+            warn(x, e, err);
+        rc = is_of_event(rc) ? 0 : rc;
     }
-    if (done) { /* kept with the others, so that a stretch costs one commit */
-        buf_put(&x->capsules, row->id.b, sizeof(row->id.b));
-        buf_put_u64(&x->capsules, h->seq);
+    sodium_memzero(&keys, sizeof(keys));
+    if (rc == 0 && done) {
+        buf_put(&x->capsules, e->row->id.b, sizeof(e->row->id.b));
+        buf_put_u64(&x->capsules, e->header->seq);
         buf_put_u8(&x->capsules, index);
         buf_put_u32(&x->capsules, (uint32_t)capsule.len);
         buf_put(&x->capsules, capsule.data, capsule.len);
@@ -215,42 +279,49 @@ remake_key_capsule(struct indexer *x, const struct log_row *row, const struct ev
     return rc;
 }
 
+/* Whose keys seal the capsules of the event (§6). False: nobody's that is known here. */
+static bool
+key_subject(struct indexer *x, uint16_t kind, uint16_t version, struct slice payload, struct event_at *e)
+{
+    struct event_payload p;
+    struct vault_link link;
+    struct err ignored;
+    e->keys_of = e->subject;
+    switch (kind) {
+    case KIND_REPRESENTATIVE_NAMED:
+        if (event_payload_decode(kind, version, payload, &p, &ignored) != 0)
+            return false;
+        e->keys_of = p.other;
+        return true;
+    case KIND_ACTIVITY_OPENED:
+    case KIND_ACTIVITY_CHANGED:
+    case KIND_INVOICE_ISSUED:
+    case KIND_INVOICE_CREDITED:
+        if (vault_link_get(x->vault, &e->subject, &link, &ignored) != 0)
+            return false;
+        e->keys_of = link.member;
+        return true;
+    default: return true;
+    }
+}
+
 static int
 complete_event(struct indexer *x, struct db_txn *txn, const struct log_row *row, const struct event_header *h,
                struct slice payload, struct err *err)
 {
     struct event_common common;
-    struct slot_keys keys;
-    struct person_input *p;
-    uint32_t generation = 0;
-    uint64_t slot = 0;
+    struct event_at e = {.txn = txn, .row = row, .header = h};
     if (h->n_capsules == 0 || payload.len == 0 || event_common_decode(payload, &common, err) != 0 ||
         !common.has_subject)
         return 0;
-    int rc = keyslot_find(txn, &common.subject, &generation, &slot, err);
-    if (rc == 0)
-        rc = vault_slot(x->vault, slot, &keys, err);
-    if (rc != 0)
-        return rc == ERR_NOTFOUND ? 0 : rc; /* erased, or of a node whose vault was lost */
-    p = calloc(1, sizeof(*p));
-    if (!p)
-        rc = err_set(err, ERR_NOMEM, "blind index: out of memory");
+    e.subject = common.subject;
+    if (!key_subject(x, h->kind, h->kind_version, payload, &e))
+        return 0;
+    int rc = 0;
     for (uint8_t i = 0; i < h->n_capsules && rc == 0; i++)
         if (h->capsules[i].class == CLASS_KEY)
-            rc = remake_key_capsule(x, row, h, i, &common.subject, generation, &keys, err);
-    if (rc == 0)
-        rc = read_person(txn, row, h, &keys, p, err);
-    if (rc == ERR_NOTFOUND || rc == ERR_DENIED)
-        rc = 0; /* a capsule under keys of another generation: indexed when it was written */
-    if (rc == 0) {
-        struct position at = {.log = row->id, .seq = h->seq};
-        rc = indexer_add(x, p, &common.subject, &at, err);
-    }
-    sodium_memzero(&keys, sizeof(keys));
-    if (p)
-        person_wipe(p, sizeof(*p));
-    free(p);
-    return rc;
+            rc = remake_key_capsule(x, &e, i, err);
+    return rc == 0 ? index_person(x, &e, err) : rc;
 }
 
 /* One stretch of a log, at most COMPLETE_EVENTS; *ret_done when its head is reached. */

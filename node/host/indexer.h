@@ -1,6 +1,9 @@
 /* What follows a commit of the main environment into the vault: entries of the blind index and key capsules. They are collected
- * while a group is written, kept when it commits, and written to the vault when there is time; a start completes what a stop left out,
- * by reading the own logs from the vault's cursor and opening the own capsules. DESIGN "Personal data", docs/STORAGE.md.
+ * while a group is written, kept when it commits, and written to the vault when there is time, in one commit; a start completes what a
+ * stop left out, by reading the own logs from the vault's cursor and opening the own capsules. What does not open (a damaged slot or
+ * capsule) is named in the log and passed over. A representative is found as the member that it stands for; whoever was found by a former
+ * name still is. What activities and invoices need is there before their commit (node/host/links.h).
+ * DESIGN "Personal data", docs/STORAGE.md.
  * Belongs to the engine and its thread. */
 #ifndef SMARTNODE_HOST_INDEXER_H
 #define SMARTNODE_HOST_INDEXER_H
@@ -19,6 +22,7 @@ struct indexer {
     struct buf capsules;    /* kept: log id ‖ seq u64 ‖ index u8 ‖ length u32 ‖ bytes */
     uint64_t seq, seq_kept; /* of the own log, followed so far */
     struct log_id log;
+    unsigned warnings; /* of this start */
 };
 
 void indexer_init(struct indexer *x, struct db *db, struct vault *vault, const struct identity *identity);
