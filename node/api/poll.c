@@ -11,11 +11,11 @@ enum { POLLERS_MAX = 64 }; /* of some 512 connections: who waits must not keep o
 
 /* The rest of a request's wait, decided under lock. True: it is on the list now, and whoever takes it off resumes it. */
 static bool
-park(struct api *a, struct request *r)
+park(struct api *a, struct request *r, struct mono_ms now)
 {
     struct poll_state *p = &r->poll;
 
-    p->over = a->stopping || a->deps.now_mono(a->deps.arg).ms >= p->until_ms;
+    p->over = a->stopping || now.ms >= p->until_ms;
     if (p->over || atomic_load(&a->told) != p->told) {
         return false;
     }
@@ -40,8 +40,9 @@ poll_park(struct request *r)
     atomic_store(&r->poll.parked, true);
     conn_deadline(r->conn, -1);
     MHD_suspend_connection(mhd);
+    struct mono_ms now = a->deps.now_mono(a->deps.arg);
     pthread_mutex_lock(&a->lock);
-    bool parked = park(a, r);
+    bool parked = park(a, r, now);
     if (!parked) {
         atomic_store(&r->poll.parked, false);
     }

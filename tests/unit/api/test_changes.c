@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "node/apply/apply.h"
@@ -69,9 +70,27 @@ unknown_event(struct test_log *log)
     buf_free(&payload);
 }
 
+/* The clock, which is asked several times on the way of a request, also between its reading and its waiting: then something is
+ * committed just there. */
+static struct mono_ms (*plain_clock)(void *arg);
+static atomic_bool commits_come;
+
+static struct mono_ms
+clock_with_a_commit(void *arg)
+{
+    struct api_server *s = arg;
+
+    if (atomic_load(&commits_come)) {
+        change(s, &own_log);
+    }
+    return plain_clock(arg);
+}
+
 static void
 prepare(struct api_server *s)
 {
+    plain_clock = s->deps.now_mono;
+    s->deps.now_mono = clock_with_a_commit;
     test_unit_make(&own, "BE", 7);
     test_unit_make(&other, "SE", 8);
     s->deps.unit = own.id;
@@ -394,15 +413,22 @@ a_roll_back_is_told_and_cursors_within_it_are_gone(void **state)
 
 /* ---- waiting ---- */
 
-static int
-poll_begin(struct api_server *s, const char *query)
+static void
+poll_send(struct api_server *s, int fd, const char *query)
 {
     char head[512];
-    int fd = client_open(s);
 
     snprintf(head, sizeof(head), "GET /v1/changes?%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n",
              query, s->integration);
     client_text(fd, head);
+}
+
+static int
+poll_begin(struct api_server *s, const char *query)
+{
+    int fd = client_open(s);
+
+    poll_send(s, fd, query);
     return fd;
 }
 
@@ -433,6 +459,21 @@ who_waits_gets_the_change_when_it_comes(void **state)
         json_decref(page);
         json_decref(now);
     }
+}
+
+static void
+a_commit_between_reading_and_waiting_is_not_missed(void **state)
+{
+    struct api_server *s = *state;
+    int fd = poll_begin(s, "after=now");
+
+    assert_true(client_answer(fd, answer, sizeof(answer)));
+    atomic_store(&commits_come, true);
+    poll_send(s, fd, "after=now&wait=30");
+    json_t *page = poll_end(fd);
+    atomic_store(&commits_come, false);
+    assert_true(n_changes(page) > 0);
+    json_decref(page);
 }
 
 static void
@@ -580,6 +621,7 @@ main(void)
         T(a_cursor_of_another_history_is_gone),
         T(a_roll_back_is_told_and_cursors_within_it_are_gone),
         T(who_waits_gets_the_change_when_it_comes),
+        T(a_commit_between_reading_and_waiting_is_not_missed),
         T(what_is_there_already_is_not_waited_for),
         T(a_bounded_number_may_wait_and_all_are_woken),
         T(who_has_waited_long_enough_is_answered_with_nothing),
