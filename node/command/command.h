@@ -97,9 +97,9 @@ struct member_request {
     struct person_input person; /* of the member; ACTION_NAME_REPRESENTATIVE: of the representative */
     bool has_amount;
     int64_t amount_minor; /* REPAY; absent = what is owed for the shares, the oldest first */
-    bool has_price;       /* ADMIT, SUBSCRIBE: paid at another price than the unit's of that day; with currency */
+    bool has_price;       /* ADMIT, SUBSCRIBE: paid at another price than the unit's of that day */
     int64_t share_price_minor;
-    char currency[CURRENCY_MAX]; /* REPAY; empty = the only one owed */
+    char currency[CURRENCY_MAX]; /* REPAY; empty = the only one owed. Of a price; empty = the unit's */
     bool has_other;
     struct subject_id other; /* representative: END; NAME of somebody known already */
     struct consent consent;
@@ -114,11 +114,15 @@ struct member_request {
     struct position if_match; /* ETag: last_change the client saw */
 };
 
-/* Share price and currency come from the unit.described in force on the effective date (ERR_CONFLICT, field "unit", if none).
+/* Share price and currency come from the unit.described in force on the effective date (ERR_CONFLICT, field "unit", if none), unless given.
  * ADMIT names the open application, if there is one, and takes from it category, person type and office that are not given.
  * Person: identity is needed of someone new; one capsule for each class given; without content, someone new gets none for
- * contact and bank, and a known member's class is emptied by it. Fields of errors: those of person_check (person.h) and action,
- * subject, effective_on, category, person_type, office, shares, person, unit, if-match.
+ * contact and bank, and a known member's class is emptied by it. A representative's name is needed unless this unit has keys of that
+ * person already; he has no bank account here, and no note goes with his naming. CHANGE_DATA may bring nothing but a note.
+ * A correction without a date keeps that of the event corrected, with its precision. An event that was corrected since cannot be
+ * corrected (its correction can); one that was cancelled can, which brings it back.
+ * Fields of errors: those of person_check (person.h) and action, subject, effective_on, category, person_type, office, shares,
+ * share_price_minor, amount_minor, currency, representative, purpose, text_version, note, corrects, person, unit, if-match.
  * Errors: ERR_INVALID (field), ERR_NOTFOUND (member, office), ERR_CONFLICT (impossible, or stale ETag: field "if-match"), and
  * those of storage, after which the transaction is to be aborted. ret is untouched on failure; else the caller's to release. */
 int command_member(const struct command_ctx *ctx, const struct member_request *req, struct draft *ret,

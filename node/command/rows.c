@@ -179,6 +179,19 @@ draft_world(const struct command_ctx *ctx, struct member_world *below, struct me
         .dag = below->dag, .arg = below, .chain_at = world_chain_at, .office_known = world_office_known};
 }
 
+int
+draft_try_member(const struct command_ctx *ctx, const struct draft *d, const struct member_row *row, struct err *err)
+{
+    struct event_header header;
+    struct member_entry entry = {0};
+    const struct position next = {0}; /* after everything in the row */
+    struct member_world below, world;
+    draft_world(ctx, &below, &world);
+    draft_header(d, &header);
+    member_entry_from_event(&next, &header, &d->payload, &entry);
+    return member_row_try(row, &entry, &world, err);
+}
+
 void
 draft_init(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const struct subject_id *subject,
            struct civil_date effective)

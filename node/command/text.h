@@ -6,7 +6,7 @@
 #include "proto/base/bytes.h"
 
 enum {
-    TEXT_INPUT_MAX = 1024,  /* bytes of one field as entered */
+    TEXT_INPUT_MAX = 4096,  /* bytes of one field as entered: a note is the longest */
     TEXT_FOLDED_MAX = 4096, /* bytes of what text_fold makes of it */
 };
 

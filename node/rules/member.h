@@ -185,6 +185,17 @@ struct member_state {
 };
 /* State on a day (effective dates ≤ as_of; DATE_MAX = all). */
 void member_state_at(const struct member_row *r, struct civil_date as_of, struct member_state *ret);
+/* What is held on a day, by currency in the order in which it came in; returns how many. */
+size_t member_held_at(const struct member_row *r, struct civil_date as_of, struct member_owed ret[CURRENCIES_OWED_MAX]);
+/* What is to be repaid on a day for so many of the shares owed in a currency: what was paid for them, the oldest first; for all that are
+ * owed, all that is left. False if fewer are owed. */
+bool member_owed_for(const struct member_row *r, struct civil_date as_of, const char *currency, uint64_t shares,
+                     int64_t *ret_minor);
+/* Index of the entry that fills the slot of entry i: i itself, its correction, or a cancellation. i must be valid (applied, replaced,
+ * conflict). */
+size_t member_slot_filler(const struct member_row *r, size_t i);
+/* Index of the entry at a position; SIZE_MAX if the row has none. */
+size_t member_entry_find(const struct member_row *r, const struct position *at);
 /* Position of the capsule of a class in force: of the last slot in the order of the fold of which an event carries one, the newest
  * (a correction that carries none leaves the one before it); false if none. */
 bool member_capsule_position(const struct member_row *r, uint8_t class, struct position *ret);

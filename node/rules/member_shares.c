@@ -59,6 +59,82 @@ member_entry_brings_shares(const struct member_entry *e)
     return e->kind == KIND_MEMBER_ADMITTED || e->kind == KIND_SHARES_SUBSCRIBED;
 }
 
+/* ---- questions of a desk ---- */
+
+size_t
+member_held_at(const struct member_row *r, struct civil_date as_of, struct member_owed ret[CURRENCIES_OWED_MAX])
+{
+    struct member_order o;
+    struct member_fold f;
+    member_order_of(r, &o);
+    member_fold_start(&f);
+    for (size_t i = 0; i < o.n && member_order_at(r, &o, i)->effective.days <= as_of.days; i++) {
+        member_order_step(r, &o, i, &f);
+    }
+    memcpy(ret, f.held, f.n_held * sizeof(f.held[0]));
+    return f.n_held;
+}
+
+/* What was paid for the first n shares that an event brought. Of an absorbed record only the sum is known. */
+static int64_t
+paid_for(const struct member_entry *e, uint64_t n)
+{
+    if (e->kind != KIND_MEMBER_ABSORBED) {
+        return (int64_t)n * e->share_price_minor;
+    }
+    int64_t shares = (int64_t)e->shares, k = (int64_t)n;
+    return e->amount_minor / shares * k + e->amount_minor % shares * k / shares;
+}
+
+/* What was paid for the shares after the first `skip` and up to the first `end` of a currency. */
+static int64_t
+paid_between(const struct member_row *r, const struct member_order *o, struct civil_date as_of, const char *currency,
+             uint64_t skip, uint64_t end)
+{
+    uint64_t seen = 0;
+    int64_t minor = 0;
+    for (size_t i = 0; i < o->n && member_order_at(r, o, i)->effective.days <= as_of.days; i++) {
+        const struct member_entry *e = member_order_at(r, o, i);
+        bool brings = member_entry_brings_shares(e) || (e->kind == KIND_MEMBER_ABSORBED && e->shares > 0);
+        if (!brings || memcmp(e->currency, currency, CURRENCY_MAX) != 0) {
+            continue;
+        }
+        uint64_t from = skip > seen ? skip - seen : 0, to = end > seen ? end - seen : 0;
+        from = from < e->shares ? from : e->shares;
+        to = to < e->shares ? to : e->shares;
+        minor += paid_for(e, to) - paid_for(e, from);
+        seen += e->shares;
+    }
+    return minor;
+}
+
+bool
+member_owed_for(const struct member_row *r, struct civil_date as_of, const char *currency, uint64_t shares,
+                int64_t *ret_minor)
+{
+    struct member_state s;
+    struct member_order o;
+    uint64_t repaid = 0;
+    member_state_at(r, as_of, &s);
+    const struct member_owed *owed = member_money_find(s.owed, s.n_owed, currency);
+    if (owed == NULL || shares > owed->shares) {
+        return false;
+    }
+    if (shares == owed->shares) {
+        *ret_minor = owed->amount_minor;
+        return true;
+    }
+    member_order_of(r, &o);
+    for (size_t i = 0; i < o.n && member_order_at(r, &o, i)->effective.days <= as_of.days; i++) {
+        const struct member_entry *e = member_order_at(r, &o, i);
+        bool same = e->kind == KIND_SHARES_REPAID && memcmp(e->currency, currency, CURRENCY_MAX) == 0;
+        repaid += same ? e->shares : 0;
+    }
+    int64_t minor = paid_between(r, &o, as_of, currency, repaid, repaid + shares);
+    *ret_minor = minor < owed->amount_minor ? minor : owed->amount_minor;
+    return true;
+}
+
 int64_t
 capital_shares(const int64_t *v)
 {

@@ -454,6 +454,33 @@ member_slot_of(const struct member_row *r, uint32_t i)
     return i;
 }
 
+/* The filler of a slot: its last valid entry in the order of the row. */
+uint32_t
+member_filler_of(const struct member_row *r, uint32_t slot)
+{
+    uint32_t found = slot;
+    for (uint32_t i = 0; i < r->n; i++) {
+        enum outcome o = r->entries[i].outcome;
+        if ((o == OUTCOME_APPLIED || o == OUTCOME_CONFLICT) && member_slot_of(r, i) == slot) {
+            found = i;
+        }
+    }
+    return found;
+}
+
+size_t
+member_slot_filler(const struct member_row *r, size_t i)
+{
+    return member_filler_of(r, member_slot_of(r, (uint32_t)i));
+}
+
+size_t
+member_entry_find(const struct member_row *r, const struct position *at)
+{
+    uint32_t i = member_index_of(r, &at->log, at->seq);
+    return i == FOLD_NONE ? SIZE_MAX : i;
+}
+
 void
 member_order_of(const struct member_row *r, struct member_order *ret)
 {

@@ -28,6 +28,8 @@ enum void_reason member_step(struct member_fold *f, const struct member_entry *e
 
 /* Index of the first event of the slot of a valid entry. */
 uint32_t member_slot_of(const struct member_row *r, uint32_t i);
+/* The filler of the slot of that first event. */
+uint32_t member_filler_of(const struct member_row *r, uint32_t slot);
 /* Index of the entry at the position; FOLD_NONE if there is none. */
 uint32_t member_index_of(const struct member_row *r, const struct log_id *log, uint64_t seq);
 bool member_entry_brings_shares(const struct member_entry *e); /* 34, 35 */

@@ -117,20 +117,6 @@ member_representative_capsule(const struct member_row *r, const struct subject_i
     return position_in_force(r, class, representative, ret);
 }
 
-/* The filler of a slot: its last valid entry in the order of the row. */
-static uint32_t
-filler_of(const struct member_row *r, uint32_t slot)
-{
-    uint32_t found = slot;
-    for (uint32_t i = 0; i < r->n; i++) {
-        enum outcome o = r->entries[i].outcome;
-        if ((o == OUTCOME_APPLIED || o == OUTCOME_CONFLICT) && member_slot_of(r, i) == slot) {
-            found = i;
-        }
-    }
-    return found;
-}
-
 size_t
 member_capsule_history(const struct member_row *r, uint8_t class, struct capsule_place *ret, size_t max)
 {
@@ -140,12 +126,12 @@ member_capsule_history(const struct member_row *r, uint8_t class, struct capsule
     for (size_t i = 0; i < all.n; i++) {
         uint32_t slot = slot_of_key(all.keys[i]);
         by_day.keys[i] =
-            fold_key(r->entries[filler_of(r, slot)].effective.days, slot, (uint32_t)(all.keys[i] & 0xffff));
+            fold_key(r->entries[member_filler_of(r, slot)].effective.days, slot, (uint32_t)(all.keys[i] & 0xffff));
     }
     fold_sort(by_day.keys, by_day.n);
     for (size_t i = 0; i < by_day.n && i < max; i++) {
         uint32_t entry = (uint32_t)(by_day.keys[i] & 0xffff), slot = slot_of_key(by_day.keys[i]);
-        uint32_t filler = filler_of(r, slot);
+        uint32_t filler = member_filler_of(r, slot);
         uint32_t holds =
             r->entries[filler].outcome == OUTCOME_APPLIED ? in_force(r, &all, fold_key(0, slot, filler)) : FOLD_NONE;
         ret[i] = (struct capsule_place){

@@ -1,0 +1,133 @@
+/* The capsules of a member's event: whose they are, and whether keys are new. See member_work.h. */
+#include "node/command/member_work.h"
+#include "node/command/person.h"
+#include "node/command/text.h"
+#include "storage/keyslots.h"
+
+/* Encoded persons, whatever class. */
+typedef int (*person_encode)(const void *p, struct buf *out, struct err *err);
+
+static int
+encode_identity(const void *p, struct buf *out, struct err *err)
+{
+    return person_identity_encode(p, out, err);
+}
+
+static int
+encode_contact(const void *p, struct buf *out, struct err *err)
+{
+    return person_contact_encode(p, out, err);
+}
+
+static int
+encode_bank(const void *p, struct buf *out, struct err *err)
+{
+    return person_bank_encode(p, out, err);
+}
+
+static int
+encode_note(const void *p, struct buf *out, struct err *err)
+{
+    return person_note_encode(p, out, err);
+}
+
+static int
+add_capsule(struct draft *d, uint8_t class, person_encode encode, const void *p, struct err *err)
+{
+    MUST(d->n_capsules < DRAFT_CAPSULES_MAX);
+    struct draft_capsule *c = &d->capsules[d->n_capsules++];
+    c->class = class;
+    buf_init(&c->plain, CAPSULE_BYTES_MAX);
+    return encode(p, &c->plain, err);
+}
+
+static int
+has_keys(const struct work *w, const struct subject_id *who, bool *ret, struct err *err)
+{
+    uint32_t generation;
+    uint64_t slot;
+    struct err none;
+    int rc = keyslot_find(w->ctx->txn, who, &generation, &slot, &none);
+    *ret = rc == 0;
+    if (rc != 0 && rc != ERR_NOTFOUND) {
+        *err = none;
+        return rc;
+    }
+    return 0;
+}
+
+/* A representative of whom this unit has no keys is somebody whose name nobody has either. */
+static int
+check_representative(const struct work *w, bool *ret_known, struct err *err)
+{
+    const struct person_input *in = &w->req->person;
+    if (in->has_bank)
+        return err_field(err, ERR_INVALID, "iban", "iban: a representative has no account here, the member has");
+    int rc = has_keys(w, &w->d.key_subject, ret_known, err);
+    if (rc == 0 && !*ret_known && !in->has_identity)
+        rc = err_field(err, ERR_INVALID, "family_name", "a representative who is new here needs a name");
+    return rc;
+}
+
+static int
+add_person(struct work *w, bool known, struct err *err)
+{
+    const struct person_input *p = &w->person;
+    int rc = 0;
+    if (p->has_identity)
+        rc = add_capsule(&w->d, CLASS_IDENTITY, encode_identity, &p->identity, err);
+    if (rc == 0 && p->has_contact && (known || !person_contact_empty(&p->contact)))
+        rc = add_capsule(&w->d, CLASS_CONTACT, encode_contact, &p->contact, err);
+    if (rc == 0 && p->has_bank && (known || !person_bank_empty(&p->bank)))
+        rc = add_capsule(&w->d, CLASS_BANK, encode_bank, &p->bank, err);
+    return rc;
+}
+
+static int
+add_note(struct work *w, struct err *err)
+{
+    if (w->req->action == ACTION_NAME_REPRESENTATIVE)
+        return err_field(err, ERR_INVALID, "note",
+                         "note: its key would be the representative's; record the note by change_data");
+    int rc = text_clean(w->req->note.s, "note", w->note.s, sizeof(w->note.s), err);
+    if (rc == 0 && w->note.s[0] == '\0')
+        rc = err_field(err, ERR_INVALID, "note", "note: is empty");
+    return rc != 0 ? rc : add_capsule(&w->d, CLASS_NOTE, encode_note, &w->note, err);
+}
+
+/* Someone new without an address gets no capsule for it; for a known person an empty class is the wish to have nothing there any
+ * more. */
+int
+work_person(struct work *w, struct err *err)
+{
+    const struct person_input *in = &w->req->person;
+    enum member_action action = w->req->action;
+    bool given = in->has_identity || in->has_contact || in->has_bank, known = w->found;
+    bool names = action == ACTION_NAME_REPRESENTATIVE;
+    uint8_t type = work_creates(action) ? w->d.payload.admission.person_type : w->latest.person_type;
+    int rc = 0;
+    if (names)
+        rc = check_representative(w, &known, err);
+    else if (given && !work_creates(action) && action != ACTION_CHANGE_DATA)
+        rc = err_field(err, ERR_INVALID, "person", "personal data is changed by change_data");
+    if (rc == 0 && given)
+        rc = person_check(in, names ? PERSON_NATURAL : type, w->ctx->today, &w->person, err);
+    if (rc == 0 && given)
+        rc = add_person(w, known, err);
+    if (rc == 0 && w->req->has_note)
+        rc = add_note(w, err);
+    return rc;
+}
+
+/* A person whose keys this node never had (it wrote no capsule about them) gets them with the first capsule. */
+int
+work_new_keys(struct work *w, struct err *err)
+{
+    bool known = true;
+    w->d.new_keys = !w->found;
+    if (!w->found || w->d.n_capsules == 0)
+        return 0;
+    int rc = has_keys(w, &w->d.key_subject, &known, err);
+    w->d.new_keys = !known;
+    return rc;
+}
