@@ -221,7 +221,7 @@ uint16_t api_port(const struct api *a);
 void api_changed(struct api *a);
 /* Closes connections whose request is over its deadline, answers who has waited long enough for changes. Any one thread, about once a second. */
 void api_tick(struct api *a, struct mono_ms now);
-/* Refuses new writes, answers who waits for changes, waits until every job in the writer's hands is done (so the writer must still run), stops, frees. */
+/* Refuses new writes, ends the waiting for changes, waits until every job in the writer's hands is done (so the writer must still run), stops, frees. */
 void api_stop(struct api **a);
 
 /* The state that an ETag of an office or unit stands for. Any thread. */

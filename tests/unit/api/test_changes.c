@@ -574,7 +574,7 @@ clients_that_went_away_while_they_waited_leave_nothing(void **state)
 }
 
 static void
-a_stop_answers_who_waits(void **state)
+a_stop_does_not_wait_for_who_waits(void **state)
 {
     struct api_server *s = *state;
     int fds[POLLERS];
@@ -626,7 +626,7 @@ main(void)
         T(a_bounded_number_may_wait_and_all_are_woken),
         T(who_has_waited_long_enough_is_answered_with_nothing),
         T(clients_that_went_away_while_they_waited_leave_nothing),
-        T(a_stop_answers_who_waits),
+        T(a_stop_does_not_wait_for_who_waits),
         T(a_token_that_is_revoked_meanwhile_gets_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
