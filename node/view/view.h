@@ -80,7 +80,7 @@ int view_activities(struct db_txn *txn, const struct unit_id *unit, const struct
                     struct activity_row *ret, size_t *ret_n, struct err *err) NODISCARD;
 int view_invoices(struct db_txn *txn, const struct unit_id *unit, uint16_t month, const struct subject_id *after,
                   size_t max, struct invoice_row *ret, size_t *ret_n, struct err *err) NODISCARD;
-/* What a unit said of a pseudonym; ERR_NOTFOUND. Released by the caller. */
+/* What units said of a pseudonym; ERR_NOTFOUND ("pseudonym"). Released by the caller after success. */
 int view_active(struct db_txn *txn, uint16_t year, const struct subject_id *pseudonym, struct active_row *ret,
                 struct err *err) NODISCARD;
 
@@ -92,15 +92,16 @@ struct activity_report_row {
     struct unit_id unit;
     struct civil_date period;  /* first day; the span's first month for SPAN_WHOLE */
     struct activity_cell cell; /* zero, empty where not asked for */
-    int64_t v[WORK_N];         /* WORK_OPEN: at the end of the period */
+    int64_t v[WORK_N];         /* WORK_OPEN, and WORK_RECORD_KEYS without a currency: at the end of the period */
     bool has_people;
     int64_t
         people; /* distinct in a period that is one month or one calendar year; unknown (has_people false) otherwise */
 };
 struct activity_report {
     size_t n;
-    struct activity_report_row *rows; /* heap; in the order unit, period, office, sector, culture, currency */
-    bool has_all_units;               /* unit NULL was asked for: `people over all units` below */
+    /* Heap; in the order unit, period, office, sector, culture, currency; none that is all zero. */
+    struct activity_report_row *rows;
+    bool has_all_units; /* unit NULL was asked for: `people over all units` below */
     size_t n_people_all;
     struct activity_report_row *people_all; /* people over all units, each once; by period and cell; unit zero */
 };
@@ -128,7 +129,8 @@ int view_share_operations(struct db_txn *txn, const struct unit_id *unit, uint64
  * FIGURES_MAX. ERR_LIMIT: more currencies than fit. */
 int report_figures(struct db_txn *txn, const struct unit_id *unit, uint16_t year, struct period_figure *ret,
                    size_t *ret_n, struct err *err) NODISCARD;
-/* The closed period, ERR_NOTFOUND; and where its figures differ from those of now: closed, now, for each figure that differs. */
+/* The closed period, released by the caller after success, ERR_NOTFOUND ("year"); and where its figures differ from those of now: closed,
+ * now, for each figure that differs. */
 struct adjustment {
     struct period_figure closed; /* value 0 if it was not there */
     int64_t now;

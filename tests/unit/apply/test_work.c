@@ -471,6 +471,7 @@ what_is_not_known_holds_up_its_own_entity_alone(void **arg)
     assert_true(test_register_member(&r, &u.id, id, &member));
     member_state_at(&member, DATE_MAX, &s);
     assert_int_equal(s.status, STATUS_MEMBER);
+    assert_int_equal(member.n, 1); /* no pseudonym is a member */
     member_row_release(&member);
     assert_int_equal(people_at(&r, &u.id, PERIOD_MONTH, month(1), 15, c), 1);
     assert_int_equal(test_register_rows(&r, TABLE_MEMBERS), 1);

@@ -329,6 +329,46 @@ write_year(struct test_log *log, struct subject_id *ret_invoice)
     test_active(log, test_subject(72), day(8, 1), &c, 1);
 }
 
+/* Of what write_year wrote. */
+static const struct period_figure EXPECTED[] = {
+    {FIGURE_MEMBERS, 0, "", 2},
+    {FIGURE_MEMBERS, CATEGORY_A, "", 1},
+    {FIGURE_MEMBERS, CATEGORY_C, "", 1},
+    {FIGURE_JOINED, 0, "", 1},
+    {FIGURE_JOINED, CATEGORY_A, "", 1},
+    {FIGURE_RESIGNED, 0, "", 1},
+    {FIGURE_RESIGNED, CATEGORY_B, "", 1},
+    {FIGURE_CHANGED_IN, 0, "", 1},
+    {FIGURE_CHANGED_OUT, CATEGORY_A, "", 1},
+    {FIGURE_DECEASED, 0, "", 0},
+    {FIGURE_SHARES, 0, "", 6},
+    {FIGURE_CAPITAL, 0, "EUR", 18000},
+    {FIGURE_SHARES_SUBSCRIBED, 0, "", 4},
+    {FIGURE_CAPITAL_SUBSCRIBED, 0, "EUR", 12000},
+    {FIGURE_SHARES_ENDED, 0, "", 1},
+    {FIGURE_CAPITAL_ENDED, 0, "EUR", 3000},
+    {FIGURE_SHARES_REPAID, 0, "", 1},
+    {FIGURE_CAPITAL_REPAID, 0, "EUR", 3000},
+    {FIGURE_INVOICES, 0, "", 2},
+    {FIGURE_TURNOVER, 0, "EUR", 20000},
+    {FIGURE_TURNOVER, 0, "SEK", 90000},
+    {FIGURE_CONTRIBUTION, 0, "SEK", 4500},
+    {FIGURE_CREDIT_NOTES, 0, "", 1},
+    {FIGURE_CREDITED, 0, "EUR", 5000},
+    {FIGURE_CONTRIBUTION_BACK, 0, "EUR", 250},
+    {FIGURE_ACTIVE_PEOPLE, 0, "", 2},
+};
+
+/* By what came after the year was closed. */
+static const struct adjustment CHANGED[] = {
+    {{FIGURE_MEMBERS, 0, "", 2}, 1},          {{FIGURE_MEMBERS, CATEGORY_A, "", 1}, 0},
+    {{FIGURE_DECEASED, 0, "", 0}, 1},         {{FIGURE_DECEASED, CATEGORY_A, "", 0}, 1},
+    {{FIGURE_SHARES, 0, "", 6}, 4},           {{FIGURE_CAPITAL, 0, "EUR", 18000}, 12000},
+    {{FIGURE_SHARES_ENDED, 0, "", 1}, 3},     {{FIGURE_CAPITAL_ENDED, 0, "EUR", 3000}, 9000},
+    {{FIGURE_INVOICES, 0, "", 2}, 3},         {{FIGURE_TURNOVER, 0, "HUF", 0}, 700},
+    {{FIGURE_CONTRIBUTION, 0, "HUF", 0}, 35},
+};
+
 static void
 a_closed_year_keeps_its_figures_and_shows_what_changed_since(void **arg)
 {
@@ -349,37 +389,9 @@ a_closed_year_keeps_its_figures_and_shows_what_changed_since(void **arg)
     test_register_deliver(&r, &runs.v[0]);
     assert_int_equal(apply_stats(r.apply).void_events, 0);
     figures_of(&r, &u, v, &n);
-    static const struct period_figure expected[] = {
-        {FIGURE_MEMBERS, 0, "", 2},
-        {FIGURE_MEMBERS, CATEGORY_A, "", 1},
-        {FIGURE_MEMBERS, CATEGORY_C, "", 1},
-        {FIGURE_JOINED, 0, "", 1},
-        {FIGURE_JOINED, CATEGORY_A, "", 1},
-        {FIGURE_RESIGNED, 0, "", 1},
-        {FIGURE_RESIGNED, CATEGORY_B, "", 1},
-        {FIGURE_CHANGED_IN, 0, "", 1},
-        {FIGURE_CHANGED_OUT, CATEGORY_A, "", 1},
-        {FIGURE_DECEASED, 0, "", 0},
-        {FIGURE_SHARES, 0, "", 6},
-        {FIGURE_CAPITAL, 0, "EUR", 18000},
-        {FIGURE_SHARES_SUBSCRIBED, 0, "", 4},
-        {FIGURE_CAPITAL_SUBSCRIBED, 0, "EUR", 12000},
-        {FIGURE_SHARES_ENDED, 0, "", 1},
-        {FIGURE_CAPITAL_ENDED, 0, "EUR", 3000},
-        {FIGURE_SHARES_REPAID, 0, "", 1},
-        {FIGURE_CAPITAL_REPAID, 0, "EUR", 3000},
-        {FIGURE_INVOICES, 0, "", 2},
-        {FIGURE_TURNOVER, 0, "EUR", 20000},
-        {FIGURE_TURNOVER, 0, "SEK", 90000},
-        {FIGURE_CONTRIBUTION, 0, "SEK", 4500},
-        {FIGURE_CREDIT_NOTES, 0, "", 1},
-        {FIGURE_CREDITED, 0, "EUR", 5000},
-        {FIGURE_CONTRIBUTION_BACK, 0, "EUR", 250},
-        {FIGURE_ACTIVE_PEOPLE, 0, "", 2},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(expected); i++)
-        assert_int_equal(figure(v, n, expected[i].number, expected[i].category, expected[i].currency),
-                         expected[i].value);
+    for (size_t i = 0; i < ARRAY_LEN(EXPECTED); i++)
+        assert_int_equal(figure(v, n, EXPECTED[i].number, EXPECTED[i].category, EXPECTED[i].currency),
+                         EXPECTED[i].value);
     for (size_t i = 1; i < n; i++)
         assert_true(v[i - 1].number < v[i].number || v[i - 1].category < v[i].category ||
                     strcmp(v[i - 1].currency, v[i].currency) < 0);
@@ -393,21 +405,13 @@ a_closed_year_keeps_its_figures_and_shows_what_changed_since(void **arg)
     test_runs_take(&runs, &log);
     test_register_deliver(&r, &runs.v[2]);
     n = adjustments_of(&r, &u, a);
-    static const struct adjustment changed[] = {
-        {{FIGURE_MEMBERS, 0, "", 2}, 1},          {{FIGURE_MEMBERS, CATEGORY_A, "", 1}, 0},
-        {{FIGURE_DECEASED, 0, "", 0}, 1},         {{FIGURE_DECEASED, CATEGORY_A, "", 0}, 1},
-        {{FIGURE_SHARES, 0, "", 6}, 4},           {{FIGURE_CAPITAL, 0, "EUR", 18000}, 12000},
-        {{FIGURE_SHARES_ENDED, 0, "", 1}, 3},     {{FIGURE_CAPITAL_ENDED, 0, "EUR", 3000}, 9000},
-        {{FIGURE_INVOICES, 0, "", 2}, 3},         {{FIGURE_TURNOVER, 0, "HUF", 0}, 700},
-        {{FIGURE_CONTRIBUTION, 0, "HUF", 0}, 35},
-    };
-    assert_int_equal(n, ARRAY_LEN(changed));
+    assert_int_equal(n, ARRAY_LEN(CHANGED));
     for (size_t i = 0; i < n; i++) {
-        assert_int_equal(a[i].closed.number, changed[i].closed.number);
-        assert_int_equal(a[i].closed.category, changed[i].closed.category);
-        assert_string_equal(a[i].closed.currency, changed[i].closed.currency);
-        assert_int_equal(a[i].closed.value, changed[i].closed.value);
-        assert_int_equal(a[i].now, changed[i].now);
+        assert_int_equal(a[i].closed.number, CHANGED[i].closed.number);
+        assert_int_equal(a[i].closed.category, CHANGED[i].closed.category);
+        assert_string_equal(a[i].closed.currency, CHANGED[i].closed.currency);
+        assert_int_equal(a[i].closed.value, CHANGED[i].closed.value);
+        assert_int_equal(a[i].now, CHANGED[i].now);
     }
     test_runs_release(&runs);
     test_log_release(&log);
