@@ -269,7 +269,7 @@ class OperationsTest(unittest.TestCase):
             rows = table(self.text, heading) if heading == "Messages" else [
                 re.split(r"\s*\|\s*", line)[1:] for line in self.text.splitlines() if re.match(r"\| `(no peer|clone|two tips|fork)", line)]
             for row in rows:
-                self.assertIn(row[0].strip("`"), sources)
+                self.assertTrue(row[0].strip("`") in sources, row[0])
 
     def test_every_chapter_that_is_referred_to_is_there(self):
         headings = {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.*)$", self.text, re.M)}
