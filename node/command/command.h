@@ -47,7 +47,7 @@ struct draft {
     struct subject_id subject;
     struct subject_id
         key_subject; /* whose keys the capsules are sealed with: the subject, a representative, the member of an invoice */
-    /* Entries of the vault that must be there before the event is (kinds 104, 108): whose it is. */
+    /* Entries of the vault that must be there before the event is: whose it is (wherever a class 4 capsule is: kinds 104, 105, 108, 109). */
     bool has_link;
     struct subject_id link_member;
     struct activity_cell *cells;   /* kind 112: heap, what payload.active points to */
@@ -173,13 +173,15 @@ struct merge_request {
 int command_merge(const struct command_ctx *ctx, const struct merge_request *req, struct draft ret[MERGE_DRAFTS],
                   struct err *err) NODISCARD;
 
-/* Activities. The member must be one of this unit's on some day of the month. Facets that are not given: the member's office; of a change,
- * what was. Fields: member, activity, sector, office, month, number, text. */
+/* Activities. The member must have been one of this unit's on some day of the month of opening. Facets that are not given: the member's
+ * office, no culture; of a change, those in force in the month; of a correction, those of the event corrected, whose date it keeps too if
+ * none is given. A capsule is written only where its content changes; a change of facets alone needs no key. The number must be new in the
+ * unit: ERR_CONFLICT, field "number". Fields: member, activity, sector, office, effective_on, number, text, corrects, if-match. */
 enum work_action { WORK_OPEN_ACTIVITY, WORK_CHANGE_ACTIVITY, WORK_CLOSE_ACTIVITY };
 struct activity_request {
     enum work_action action;
-    bool has_activity; /* OPEN may create one */
-    struct subject_id activity, member;
+    bool has_activity;                  /* OPEN may create one */
+    struct subject_id activity, member; /* member zero, but for a new activity: not said; else it must be theirs */
     struct civil_date
         effective; /* a day or the first of a month; DATE_NONE = today. The event has its month, the capsule the day */
     bool has_sector, has_culture, culture, has_office;
@@ -193,11 +195,13 @@ struct activity_request {
 int command_activity(const struct command_ctx *ctx, const struct activity_request *req, struct draft *ret,
                      struct err *err) NODISCARD;
 
-/* Invoices and credit notes. Of an invoice: the activity, open in the month; its facets where they are not given; the rate that the unit's
- * description in force says, the contribution by it, rounded half away from zero, unless given; currency of the unit. Of a credit note: the
- * contribution so that what is given back in all is in proportion, and all of it with the last. The number must be new in the unit:
- * ERR_CONFLICT, field "number". Fields: activity, invoice, day, amount_minor, currency, rate_bp, contribution_minor, sector, office, number,
- * client, client_number, text. */
+/* Invoices and credit notes. Of an invoice: an activity that is open on some day of the month, of somebody who was a member then; the
+ * activity's facets where they are not given; rate and currency of the unit's description in force on the day (or the first one of the
+ * month), the contribution by that rate, rounded half away from zero, unless given. Of a credit note: all that is left if no amount is given;
+ * the contribution so that what is given back in all is in proportion, rounded likewise, and all of it with the last. What a correction
+ * does not say stays as it was; a changed amount or rate brings the contribution along. A number must be new among the unit's invoices and
+ * credit notes, those aside that were cancelled: ERR_CONFLICT, field "number". Fields: activity, invoice, date, amount_minor, currency, rate_bp,
+ * contribution_minor, sector, office, number, client, client_number, text, unit, corrects, if-match. */
 struct invoice_request {
     bool credit; /* a credit note on `invoice` */
     bool has_invoice;
@@ -219,7 +223,9 @@ struct invoice_request {
 int command_invoice(const struct command_ctx *ctx, const struct invoice_request *req, struct draft *ret,
                     struct err *err) NODISCARD;
 
-/* Opens what a class 4 capsule says (ERR_NOTFOUND: erased, or never there); and looks up by the unit's own number. Wipe ret. */
+/* Opens what the class 4 capsule of the event at a position says (ERR_NOTFOUND: erased, or never there; wipe ret); and looks up by the
+ * unit's own number, of invoices also that of a credit note: ERR_NOTFOUND, field "number"; something cancelled only where nothing else
+ * has it. World and state of ctx are not needed, here and below. */
 int work_links_read(const struct command_ctx *ctx, const struct subject_id *entity, const struct position *at,
                     struct activity_links *ret, struct err *err) NODISCARD;
 int work_find(const struct command_ctx *ctx, enum index_field field, const char *number, struct subject_id *ret,
@@ -230,11 +236,15 @@ int work_of_member(const struct command_ctx *ctx, const struct subject_id *membe
 
 /* Counting a month (kind 112): what the invoices of the month say of each person against what was said before; drafts in the order of the
  * pseudonyms, those after `after` (NULL = the first), at most max. *ret_n < max: the month is done. Persons whose keys are gone stay as
- * they are. */
+ * they are, and invoices that are linked to nobody here speak of nobody. On a transaction with state attached it flushes. Work grows with
+ * the invoices of the month, at each call. ret: the caller's to release after success. */
 int command_count(const struct command_ctx *ctx, uint16_t month, const struct subject_id *after, size_t max,
                   struct draft *ret, size_t *ret_n, struct err *err) NODISCARD;
-/* Fixes a year's figures (kind 256). ERR_CONFLICT: the year is not over, or months are not counted yet. Field "year". */
-int command_close_period(const struct command_ctx *ctx, uint16_t year, struct draft *ret, struct err *err) NODISCARD;
+/* Fixes a year's figures (kind 256), which the caller has from the reports (report_figures of node/view; in a transaction with state
+ * attached, after state_flush). ERR_CONFLICT: the year is not over, is closed already, or has months that are not counted yet. Field
+ * "year". */
+int command_close_period(const struct command_ctx *ctx, uint16_t year, const struct period_figure *figures, size_t n,
+                         struct draft *ret, struct err *err) NODISCARD;
 
 /* Office by hex id or by name (exact, folded) among the unit's offices; of several of one name the open one. ERR_NOTFOUND,
  * ERR_INVALID, ERR_CONFLICT (ambiguous), field "office". By name it walks all offices and flushes the row cache: an import keeps
