@@ -398,8 +398,10 @@ test_active(struct test_log *log, struct subject_id pseudonym, struct civil_date
     struct activity_cell sorted[ACTIVITY_CELLS_MAX];
     size_t kept = 0;
     assert_true(n <= ACTIVITY_CELLS_MAX);
-    memcpy(sorted, cells, n * sizeof(*cells));
-    qsort(sorted, n, sizeof(*sorted), by_cell);
+    if (n > 0) {
+        memcpy(sorted, cells, n * sizeof(*cells));
+        qsort(sorted, n, sizeof(*sorted), by_cell);
+    }
     for (size_t i = 0; i < n; i++)
         if (kept == 0 || activity_cell_compare(&sorted[kept - 1], &sorted[i]) != 0)
             sorted[kept++] = sorted[i];
