@@ -84,7 +84,7 @@ struct api_op {
                 member_no[PERSON_TEXT_MAX + 1]; /* instead of request.subject, and of `into` of a merge; empty = none */
         } member;
         struct {
-            struct office_id id;
+            struct office_id id; /* OPEN: zero = a new one is drawn */
             struct office_facts facts;
             struct civil_date effective;
         } office;

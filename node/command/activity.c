@@ -62,6 +62,10 @@ find_activity(struct request *q, struct err *err)
     if (req->has_activity) {
         struct activity_row row;
         rc = rows_activity(q->ctx, &id, &row, err);
+        if (rc == ERR_NOTFOUND && req->action == WORK_OPEN_ACTIVITY && !req->has_corrects) {
+            activity_row_init(&q->row, &q->ctx->unit, &id);
+            return 0;
+        }
         if (rc != 0)
             return rc;
         q->row = row;

@@ -86,7 +86,7 @@ enum member_action {
 
 struct member_request {
     enum member_action action;
-    bool has_subject; /* APPLY and ADMIT may create one */
+    bool has_subject; /* APPLY and ADMIT may create one, also of an id given here that is new */
     struct subject_id subject;
     struct civil_date effective; /* DATE_NONE = today */
     uint8_t category, person_type;
@@ -180,7 +180,7 @@ int command_merge(const struct command_ctx *ctx, const struct merge_request *req
 enum work_action { WORK_OPEN_ACTIVITY, WORK_CHANGE_ACTIVITY, WORK_CLOSE_ACTIVITY };
 struct activity_request {
     enum work_action action;
-    bool has_activity;                  /* OPEN may create one */
+    bool has_activity;                  /* OPEN may create one, also of an id given here that is new */
     struct subject_id activity, member; /* member zero, but for a new activity: not said; else it must be theirs */
     struct civil_date
         effective; /* a day or the first of a month; DATE_NONE = today. The event has its month, the capsule the day */
@@ -203,8 +203,8 @@ int command_activity(const struct command_ctx *ctx, const struct activity_reques
  * credit notes, those aside that were cancelled: ERR_CONFLICT, field "number". Fields: activity, invoice, date, amount_minor, currency, rate_bp,
  * contribution_minor, sector, office, number, client, client_number, text, unit, corrects, if-match. */
 struct invoice_request {
-    bool credit; /* a credit note on `invoice` */
-    bool has_invoice;
+    bool credit;      /* a credit note on `invoice` */
+    bool has_invoice; /* of an issue: an id that is new; it begins with the month (invoice_id_month) */
     struct subject_id invoice, activity;
     bool has_activity;
     struct civil_date effective;
@@ -250,8 +250,10 @@ int command_close_period(const struct command_ctx *ctx, uint16_t year, const str
  * ERR_INVALID, ERR_CONFLICT (ambiguous), field "office". By name it walks all offices and flushes the row cache: an import keeps
  * what it found. */
 int office_find(const struct command_ctx *ctx, const char *text, struct office_id *ret, struct err *err) NODISCARD;
-int command_office_open(const struct command_ctx *ctx, const struct office_facts *facts, struct civil_date effective,
-                        struct draft *ret, struct err *err) NODISCARD;
+/* id: NULL = a new one is drawn; ERR_CONFLICT, field "office", if it is there. */
+int command_office_open(const struct command_ctx *ctx, const struct office_id *id_or_null,
+                        const struct office_facts *facts, struct civil_date effective, struct draft *ret,
+                        struct err *err) NODISCARD;
 int command_office_change(const struct command_ctx *ctx, const struct office_id *office,
                           const struct office_facts *facts, struct civil_date effective, struct draft *ret,
                           struct err *err) NODISCARD;

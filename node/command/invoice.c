@@ -55,6 +55,8 @@ find_invoice(struct request *q, struct err *err)
         struct invoice_row row;
         struct invoice_state s;
         int rc = rows_invoice(q->ctx, &req->invoice, &row, err);
+        if (rc == ERR_NOTFOUND && !req->credit && !req->has_corrects)
+            return 0;
         if (rc != 0)
             return rc;
         q->row = row;
@@ -90,7 +92,12 @@ take_month(struct request *q, struct err *err)
         rc = draft_check_closed(q->ctx, q->old->effective, adjusts, "date", err);
     if (rc != 0)
         return rc;
-    if (!q->found) {
+    if (!q->found && req->has_invoice && invoice_id_month(&id) != month_number(q->month))
+        return err_field(err, ERR_INVALID, "invoice",
+                         "invoice: an id that begins with another month than that of the date");
+    if (!q->found && req->has_invoice) {
+        invoice_row_init(&q->row, &q->ctx->unit, &id);
+    } else if (!q->found) {
         be16_put(id.b, month_number(q->month));
         q->ctx->random(q->ctx->random_arg, id.b + 2, sizeof(id.b) - 2);
         invoice_row_init(&q->row, &q->ctx->unit, &id);

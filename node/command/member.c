@@ -72,6 +72,11 @@ find_member(struct work *w, struct err *err)
     if (req->has_subject) {
         struct member_row row;
         int rc = rows_member(w->ctx, &subject, &row, err);
+        if (rc == ERR_NOTFOUND && work_creates(req->action) && !req->has_corrects && !req->has_if_match) {
+            member_row_init(&w->row, &w->ctx->unit, &subject);
+            draft_init(&w->d, w->ctx, member_action_kind(req->action), &subject, DATE_NONE);
+            return 0;
+        }
         if (rc != 0)
             return rc;
         member_row_release(&w->row);

@@ -123,14 +123,25 @@ init_place(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const 
 }
 
 int
-command_office_open(const struct command_ctx *ctx, const struct office_facts *facts, struct civil_date effective,
-                    struct draft *ret, struct err *err)
+command_office_open(const struct command_ctx *ctx, const struct office_id *id_or_null, const struct office_facts *facts,
+                    struct civil_date effective, struct draft *ret, struct err *err)
 {
     struct draft d;
     struct office_id id;
     struct civil_date day;
-    ctx->random(ctx->random_arg, id.b, sizeof(id.b));
-    int rc = draft_date(ctx, effective, &day, err);
+    struct place_row there;
+    int rc = id_or_null ? rows_office(ctx, id_or_null, &there, err) : ERR_NOTFOUND;
+    if (rc == 0) {
+        place_row_release(&there);
+        return err_field(err, ERR_CONFLICT, "office", "office: there is one of that id");
+    }
+    if (rc != ERR_NOTFOUND)
+        return rc;
+    if (id_or_null)
+        id = *id_or_null;
+    else
+        ctx->random(ctx->random_arg, id.b, sizeof(id.b));
+    rc = draft_date(ctx, effective, &day, err);
     if (rc != 0)
         return rc;
     init_place(&d, ctx, KIND_OFFICE_OPENED, &id, day);

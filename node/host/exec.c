@@ -71,6 +71,7 @@ check_unit_tag(struct engine *e, const struct api_op *op, struct err *err)
 static int
 draft_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct draft *ret, struct err *err)
 {
+    static const struct office_id no_office;
     int rc = 0;
     switch (op->kind) {
     case OP_MEMBER:
@@ -79,7 +80,9 @@ draft_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, st
             op->member.request.has_office = rc == 0;
         }
         return rc != 0 ? rc : command_member(ctx, &op->member.request, ret, err);
-    case OP_OFFICE_OPEN: return command_office_open(ctx, &op->office.facts, op->office.effective, ret, err);
+    case OP_OFFICE_OPEN:
+        return command_office_open(ctx, TYPE_EQ(&op->office.id, &no_office) ? NULL : &op->office.id, &op->office.facts,
+                                   op->office.effective, ret, err);
     case OP_OFFICE_CHANGE:
         rc = check_office_tag(e, op, err);
         return rc != 0 ? rc

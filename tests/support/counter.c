@@ -149,7 +149,7 @@ counter_open_office(struct counter *k, const char *name, struct civil_date on)
     struct office_id id;
     struct draft d;
     struct err err;
-    assert_int_equal(command_office_open(&k->ctx, &f, on, &d, &err), 0);
+    assert_int_equal(command_office_open(&k->ctx, NULL, &f, on, &d, &err), 0);
     memcpy(id.b, d.subject.b, sizeof(id.b));
     counter_record(k, &d);
     return id;

@@ -97,6 +97,12 @@ a_withdrawal_is_answered_by_naming_the_open_request(void **state)
 {
     struct counter *k = *state;
     struct position first, second;
+    struct member_request named = counter_someone(k, ACTION_ADMIT, 15000);
+    const struct subject_id exported = {{7, 7, 7}};
+    named.has_subject = true;
+    named.subject = exported;
+    struct subject_id made = counter_done(k, named, NULL);
+    assert_memory_equal(&made, &exported, sizeof(made));
     struct subject_id s = counter_done(k, counter_someone(k, ACTION_ADMIT, 15000), NULL);
     struct member_request grant = counter_about(s, ACTION_GRANT_WITHDRAWAL, 15100);
     counter_refused(k, &grant, ERR_CONFLICT, "effective_on");
@@ -252,7 +258,7 @@ each_part_of_an_admission_is_refused_by_its_name(void **state)
     REFUSED((r.person_type = PERSON_LEGAL, r.person.identity.birth_date = DATE_NONE,
              memcpy(r.person.identity.legal_name.s, "Atelier", 8)),
             ERR_INVALID, "category");
-    REFUSED(r.has_subject = true, ERR_NOTFOUND, "subject");
+    REFUSED((r.has_subject = true, r.has_if_match = true), ERR_NOTFOUND, "subject");
     REFUSED(r.action = ACTION_RESIGN, ERR_INVALID, "subject");
     REFUSED((r.action = ACTION_CHANGE_DATA, r.has_subject = true), ERR_NOTFOUND, "subject");
     struct subject_id s = counter_done(k, counter_someone(k, ACTION_ADMIT, 15000), NULL);
@@ -312,7 +318,7 @@ an_open_office_keeps_its_name_to_itself(void **state)
     struct office_id id, brugge = counter_open_office(k, "Brugge", (struct civil_date){10000});
     struct draft d;
     struct err err;
-    assert_int_equal(command_office_open(&k->ctx, &f, DATE_NONE, &d, &err), ERR_CONFLICT);
+    assert_int_equal(command_office_open(&k->ctx, NULL, &f, DATE_NONE, &d, &err), ERR_CONFLICT);
     assert_string_equal(err.field, "name");
     assert_int_equal(command_office_change(&k->ctx, &brugge, &f, DATE_NONE, &d, &err), ERR_CONFLICT);
     assert_string_equal(err.field, "name");
@@ -333,18 +339,18 @@ office_facts_are_refused_by_name(void **state)
     struct draft d;
     struct err err;
     struct office_facts f = counter_office_facts("");
-    assert_int_equal(command_office_open(&k->ctx, &f, DATE_NONE, &d, &err), ERR_INVALID);
+    assert_int_equal(command_office_open(&k->ctx, NULL, &f, DATE_NONE, &d, &err), ERR_INVALID);
     assert_string_equal(err.field, "name");
     f = counter_office_facts("Brugge");
     f.city.s[0] = '\x01';
-    assert_int_equal(command_office_open(&k->ctx, &f, DATE_NONE, &d, &err), ERR_INVALID);
+    assert_int_equal(command_office_open(&k->ctx, NULL, &f, DATE_NONE, &d, &err), ERR_INVALID);
     assert_string_equal(err.field, "city");
     f = counter_office_facts("Brugge");
     f.country[0] = '1';
-    assert_int_equal(command_office_open(&k->ctx, &f, DATE_NONE, &d, &err), ERR_INVALID);
+    assert_int_equal(command_office_open(&k->ctx, NULL, &f, DATE_NONE, &d, &err), ERR_INVALID);
     assert_string_equal(err.field, "country");
     f = counter_office_facts("Brugge");
-    assert_int_equal(command_office_open(&k->ctx, &f, (struct civil_date){-30000}, &d, &err), ERR_INVALID);
+    assert_int_equal(command_office_open(&k->ctx, NULL, &f, (struct civil_date){-30000}, &d, &err), ERR_INVALID);
     assert_string_equal(err.field, "effective_on");
     struct office_id nowhere = {{1}};
     assert_int_equal(command_office_change(&k->ctx, &nowhere, &f, DATE_NONE, &d, &err), ERR_NOTFOUND);
