@@ -102,6 +102,62 @@ record_place(struct counter *k, const struct draft *d, const struct event_header
     place_row_release(&row);
 }
 
+static void
+record_activity(struct counter *k, const struct draft *d, const struct event_header *h, const struct position *at)
+{
+    uint8_t key[KEY_ACTIVITY];
+    struct activity_row row;
+    struct activity_entry e;
+    struct missing missing;
+    struct buf out;
+    struct err err;
+    if (rows_activity(&k->ctx, &d->subject, &row, &err) != 0)
+        activity_row_init(&row, &k->ctx.unit, &d->subject);
+    activity_entry_from_event(at, h, &d->payload, &e);
+    assert_int_equal(activity_row_add(&row, &e, &k->world, &missing, &err), 0);
+    assert_int_equal(row.entries[row.n - 1].outcome, OUTCOME_APPLIED);
+    buf_init(&out, MEMBER_ROW_BYTES_MAX);
+    assert_int_equal(activity_row_encode(&row, &out, &err), 0);
+    key_activity(key, &k->ctx.unit, &d->subject);
+    store(k, TABLE_ACTIVITIES, slice_of(key, sizeof(key)), &out);
+    buf_free(&out);
+    activity_row_release(&row);
+}
+
+static void
+record_invoice(struct counter *k, const struct draft *d, const struct event_header *h, const struct position *at)
+{
+    uint8_t key[KEY_INVOICE];
+    struct invoice_row row;
+    struct invoice_entry e;
+    struct missing missing;
+    struct buf out;
+    struct err err;
+    if (rows_invoice(&k->ctx, &d->subject, &row, &err) != 0)
+        invoice_row_init(&row, &k->ctx.unit, &d->subject);
+    invoice_entry_from_event(at, h, &d->payload, &e);
+    assert_int_equal(invoice_row_add(&row, &e, &k->world, &missing, &err), 0);
+    assert_int_equal(row.entries[row.n - 1].outcome, OUTCOME_APPLIED);
+    buf_init(&out, MEMBER_ROW_BYTES_MAX);
+    assert_int_equal(invoice_row_encode(&row, &out, &err), 0);
+    key_invoice(key, &k->ctx.unit, &d->subject);
+    store(k, TABLE_INVOICES, slice_of(key, sizeof(key)), &out);
+    buf_free(&out);
+    invoice_row_release(&row);
+}
+
+void
+counter_close_year(struct counter *k, uint16_t year)
+{
+    uint8_t key[KEY_PERIOD_ROW];
+    struct buf row;
+    buf_init(&row, 16);
+    buf_put_u8(&row, 1); /* that it is there is what counts */
+    key_period_row(key, &k->ctx.unit, year);
+    store(k, TABLE_PERIODS, slice_of(key, sizeof(key)), &row);
+    buf_free(&row);
+}
+
 /* What the writer and apply do with a draft. Releases it. */
 struct position
 counter_record(struct counter *k, struct draft *d)
@@ -110,7 +166,11 @@ counter_record(struct counter *k, struct draft *d)
     struct event_header h;
     draft_header(d, &h);
     h.seq = at.seq;
-    if (d->kind >= KIND_APPLICATION_RECEIVED)
+    if (d->kind >= KIND_INVOICE_ISSUED)
+        record_invoice(k, d, &h, &at);
+    else if (d->kind >= KIND_ACTIVITY_OPENED)
+        record_activity(k, d, &h, &at);
+    else if (d->kind >= KIND_APPLICATION_RECEIVED)
         record_member(k, d, &h, &at);
     else
         record_place(k, d, &h, &at);

@@ -32,6 +32,9 @@ struct office_facts counter_office_facts(const char *name);
 struct office_id counter_open_office(struct counter *k, const char *name, struct civil_date on);
 void counter_describe(struct counter *k, int64_t price, struct civil_date on);
 
+/* A row of a closed year. */
+void counter_close_year(struct counter *k, uint16_t year);
+
 struct member_request counter_request(enum member_action action, int32_t on);
 /* Of somebody new, a natural person of category A. */
 struct member_request counter_someone(const struct counter *k, enum member_action action, int32_t on);
