@@ -165,14 +165,18 @@ struct event_at {
     struct subject_id keys_of; /* whose keys seal the capsules */
 };
 
-/* A start goes on without what cannot be opened: the rest of the register is worth more. */
+/* A start goes on without what cannot be opened: the rest of the register is worth more. One line for each event. */
 static void
 warn(struct indexer *x, const struct event_at *e, const struct err *err)
 {
-    if (x->warnings++ < WARNINGS_MAX)
-        log_line(LOG_WARNING, "search index: event %llu of log %02x%02x%02x%02x is not indexed: %s",
-                 (unsigned long long)e->header->seq, e->row->id.b[0], e->row->id.b[1], e->row->id.b[2], e->row->id.b[3],
-                 err->text);
+    struct log_about about = {.code = "index",
+                              .log = &e->row->id,
+                              .seq = e->header->seq,
+                              .next = "restore the vault, or correct what this event entered"};
+    if (x->warned == e->header->seq || x->warnings++ >= WARNINGS_MAX)
+        return;
+    x->warned = e->header->seq;
+    log_write(LOG_WARNING, &about, "an event's persons are not in the search index: %s", err->text);
 }
 
 static bool

@@ -23,6 +23,7 @@ struct indexer {
     uint64_t seq, seq_kept; /* of the own log, followed so far */
     struct log_id log;
     unsigned warnings; /* of this start */
+    uint64_t warned;   /* seq of the last event that a line was about */
 };
 
 void indexer_init(struct indexer *x, struct db *db, struct vault *vault, const struct identity *identity);
