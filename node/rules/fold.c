@@ -2,9 +2,7 @@
  * all others leaves their validity alone. The test fold_random holds both against a transcription of §10. */
 #include <stdlib.h>
 
-#include "node/rules/fold.h"
-
-enum { SKIPPED_NOT_FILLER = 255, PAST_WORD_BITS = 64 };
+#include "node/rules/fold_parts.h"
 
 /* ---- small parts ---- */
 
@@ -102,8 +100,8 @@ fold_sort(uint64_t *keys, size_t n)
     }
 }
 
-static bool
-valid(const struct fold_item *item)
+bool
+fold_valid(const struct fold_item *item)
 {
     return item->outcome == OUTCOME_APPLIED || item->outcome == OUTCOME_REPLACED || item->outcome == OUTCOME_CONFLICT;
 }
@@ -187,7 +185,7 @@ fold_link(struct fold *f)
     for (size_t i = 0; i < f->n; i++) {
         uint32_t at = (uint32_t)i;
         /* The targets of a valid correction or cancellation are valid and lead to the slot's first event; the bound is for rows damaged on disk. */
-        for (size_t step = 0; step < f->n && valid(&f->items[i]); step++) {
+        for (size_t step = 0; step < f->n && fold_valid(&f->items[i]); step++) {
             uint32_t next = slot_target(&f->items[at]);
             if (next == FOLD_NONE) {
                 break;
@@ -206,9 +204,8 @@ cancels(const struct fold *f, const struct fold_item *item)
     return f->rules->cancels != 0 && item->kind == f->rules->cancels;
 }
 
-/* Folds the items with in[i] set: ret[i] = 0 effective, a reason if skipped, SKIPPED_NOT_FILLER for the rest. */
-static void
-run(struct fold *f, uint8_t *ret)
+void
+fold_run(struct fold *f, uint8_t *ret)
 {
     size_t slots = 0;
     memset(f->filler, 0xff, f->n * sizeof(*f->filler));
@@ -242,8 +239,8 @@ run(struct fold *f, uint8_t *ret)
     }
 }
 
-static void
-take_outcomes(struct fold *f, const uint8_t *result)
+void
+fold_take_outcomes(struct fold *f, const uint8_t *result)
 {
     for (size_t i = 0; i < f->n; i++) {
         struct fold_item *item = &f->items[i];
@@ -263,16 +260,15 @@ take_outcomes(struct fold *f, const uint8_t *result)
 
 /* ---- judging one event ---- */
 
-static void
-set(struct fold_item *item, enum outcome outcome, enum void_reason reason)
+void
+fold_set(struct fold_item *item, enum outcome outcome, enum void_reason reason)
 {
     item->outcome = outcome;
     item->reason = reason;
 }
 
-/* Whether the row has the target and the chain value named is the one at its position. */
-static int
-target_held(const struct fold *f, const struct event_ref *ref, bool *ret_same)
+int
+fold_target_held(const struct fold *f, const struct event_ref *ref, bool *ret_same)
 {
     struct position at = {.log = ref->log, .seq = ref->seq};
     struct chain_value chain;
@@ -295,9 +291,9 @@ judge_refs(struct fold *f, uint32_t i)
         const struct event_ref *ref = &item->refs[k];
         uint32_t t = item->target[k];
         bool same = false;
-        int rc = target_held(f, ref, &same);
+        int rc = fold_target_held(f, ref, &same);
         if (rc == ERR_NOTFOUND) {
-            set(item, OUTCOME_WAITING, VOID_NONE);
+            fold_set(item, OUTCOME_WAITING, VOID_NONE);
             if (!f->missing.has) {
                 f->missing = (struct missing){.has = true, .at = {.log = ref->log, .seq = ref->seq}};
             }
@@ -314,30 +310,28 @@ judge_refs(struct fold *f, uint32_t i)
         bad = ref->role == REF_CANCELS ? cancels(f, &f->items[t]) : f->items[t].kind != kind;
     }
     if (bad) {
-        set(item, OUTCOME_VOID, VOID_REFERENCE);
+        fold_set(item, OUTCOME_VOID, VOID_REFERENCE);
     }
     return 0;
 }
 
-/* Decides the validity of item i. in[]: the valid events of its past; count: how many of any outcome; unknown, waiting:
- * whether one of its past is. before[]: the fold of in[], if has_before. Leaves in after[] the fold with the item if valid. */
-static int
-judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting, bool has_before)
+int
+fold_judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting, bool has_before)
 {
     struct fold_item *item = &f->items[i];
     f->in[i] = 0;
     item->root = i;
     if (unknown || !f->rules->known(item->kind, item->kind_version)) {
-        set(item, OUTCOME_UNKNOWN, VOID_NONE);
+        fold_set(item, OUTCOME_UNKNOWN, VOID_NONE);
         return 0;
     }
     if (waiting) {
-        set(item, OUTCOME_WAITING, VOID_NONE);
+        fold_set(item, OUTCOME_WAITING, VOID_NONE);
         return 0;
     }
-    set(item, OUTCOME_APPLIED, VOID_NONE);
+    fold_set(item, OUTCOME_APPLIED, VOID_NONE);
     if (!fold_refs_ok(f->rules, item->kind, item->refs, item->n_refs)) {
-        set(item, OUTCOME_VOID, VOID_REFERENCE);
+        fold_set(item, OUTCOME_VOID, VOID_REFERENCE);
         return 0;
     }
     int rc = judge_refs(f, i);
@@ -345,16 +339,16 @@ judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting, bool
         return rc;
     }
     if (count >= MEMBER_PAST_MAX) {
-        set(item, OUTCOME_VOID, VOID_TOO_MANY);
+        fold_set(item, OUTCOME_VOID, VOID_TOO_MANY);
         return 0;
     }
     enum void_reason outside = cancels(f, item) ? VOID_NONE : f->rules->outside(f->ctx, item, f->world);
     if (outside != VOID_NONE) {
-        set(item, OUTCOME_VOID, outside);
+        fold_set(item, OUTCOME_VOID, outside);
         return 0;
     }
     if (!has_before) {
-        run(f, f->before);
+        fold_run(f, f->before);
     }
     uint32_t target = slot_target(item);
     item->root = target == FOLD_NONE ? i : f->items[target].root;
@@ -365,13 +359,14 @@ judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting, bool
         }
     }
     f->in[i] = 1;
-    run(f, f->after);
+    fold_run(f, f->after);
     if (f->after[i] != 0) {
-        set(item, OUTCOME_VOID, f->after[i] == SKIPPED_NOT_FILLER ? VOID_REFERENCE : (enum void_reason)f->after[i]);
+        fold_set(item, OUTCOME_VOID,
+                 f->after[i] == SKIPPED_NOT_FILLER ? VOID_REFERENCE : (enum void_reason)f->after[i]);
     }
     for (uint32_t k = 0; k < f->n && item->outcome == OUTCOME_APPLIED; k++) {
         if (k != i && k != replaced && f->in[k] && f->before[k] == 0 && f->after[k] != 0) {
-            set(item, OUTCOME_VOID, VOID_MAKES_IMPOSSIBLE);
+            fold_set(item, OUTCOME_VOID, VOID_MAKES_IMPOSSIBLE);
             f->impossible = k;
         }
     }
@@ -401,8 +396,8 @@ dominates(const struct fold *f, uint32_t last)
     return true;
 }
 
-static int
-unreadable(int rc, struct err *err)
+int
+fold_unreadable(int rc, struct err *err)
 {
     return err_set(err, (enum err_code)rc, "fold: the target of a reference cannot be read");
 }
@@ -416,206 +411,18 @@ fold_append(struct fold *f, uint32_t last, bool *ret_done, struct err *err)
         if (i != last && (item->outcome == OUTCOME_WAITING || item->outcome == OUTCOME_UNKNOWN)) {
             return 0;
         }
-        f->in[i] = i != last && valid(item);
+        f->in[i] = i != last && fold_valid(item);
         f->before[i] = item->outcome == OUTCOME_APPLIED ? 0 : SKIPPED_NOT_FILLER;
     }
-    int rc = judge(f, last, f->n - 1, false, false, true);
+    int rc = fold_judge(f, last, f->n - 1, false, false, true);
     if (rc != 0) {
-        return unreadable(rc, err);
+        return fold_unreadable(rc, err);
     }
     if (f->items[last].outcome == OUTCOME_APPLIED) {
-        take_outcomes(f, f->after);
+        fold_take_outcomes(f, f->after);
     }
     *ret_done = true;
     return 0;
-}
-
-/* ---- everything ---- */
-
-/* Bit sets over items, a row of `words` for each. */
-struct pasts {
-    size_t words;
-    uint64_t *bits;  /* the past of each */
-    uint8_t *beyond; /* whether it holds more than the position alone gives */
-    uint8_t *colour; /* 0 new, 1 being visited, 2 done */
-    uint32_t *stack, *next;
-};
-
-static bool
-has_bit(const uint64_t *row, size_t i)
-{
-    return (row[i / PAST_WORD_BITS] >> (i % PAST_WORD_BITS) & 1) != 0;
-}
-
-static void
-put_bit(uint64_t *row, size_t i)
-{
-    row[i / PAST_WORD_BITS] |= (uint64_t)1 << (i % PAST_WORD_BITS);
-}
-
-/* The part of each past that position alone gives. */
-static void
-pasts_by_position(const struct fold *f, struct pasts *p)
-{
-    for (size_t from = 0; from < f->n;) {
-        uint64_t *first = p->bits + from * p->words;
-        const struct log_id *log = &f->items[from].at->log;
-        for (size_t k = 0; k < f->n;) {
-            const struct log_id *of = &f->items[k].at->log;
-            uint64_t reach = k == from ? 0 : dag_past_of(f->world->dag, log, of);
-            for (; k < f->n && TYPE_EQ(&f->items[k].at->log, of); k++) {
-                if (f->items[k].at->seq <= reach) {
-                    put_bit(first, k);
-                }
-            }
-        }
-        size_t i = from + 1;
-        for (; i < f->n && TYPE_EQ(&f->items[i].at->log, log); i++) {
-            uint64_t *row = p->bits + i * p->words;
-            memcpy(row, row - p->words, p->words * sizeof(*row));
-            put_bit(row, i - 1);
-        }
-        from = i;
-    }
-}
-
-/* The k-th event that i rests on directly: first those before it by position, then the targets of its references. FOLD_NONE if
- * that one is none; chain values that do not fit name another event, so they lead nowhere. */
-static int
-depends(const struct fold *f, const struct pasts *p, uint32_t i, uint32_t k, uint32_t *ret)
-{
-    *ret = FOLD_NONE;
-    const struct fold_item *item = &f->items[i];
-    if (k < f->n) {
-        *ret = has_bit(p->bits + i * p->words, k) ? k : FOLD_NONE;
-        return 0;
-    }
-    k -= (uint32_t)f->n;
-    if (item->target[k] == FOLD_NONE || !f->rules->known(item->kind, item->kind_version) ||
-        !fold_refs_ok(f->rules, item->kind, item->refs, item->n_refs)) {
-        return 0;
-    }
-    bool same = false;
-    int rc = target_held(f, &item->refs[k], &same);
-    if (rc == 0 && same) {
-        *ret = item->target[k];
-    }
-    return rc == ERR_NOTFOUND ? 0 : rc;
-}
-
-/* All that i rests on is done: completes its past and judges it. */
-static int
-finish(struct fold *f, struct pasts *p, uint32_t i)
-{
-    uint64_t *row = p->bits + i * p->words;
-    bool beyond = false;
-    for (uint32_t k = (uint32_t)f->n + f->items[i].n_refs; k-- > 0;) {
-        uint32_t on;
-        int rc = depends(f, p, i, k, &on);
-        if (rc != 0) {
-            return rc;
-        }
-        if (on == FOLD_NONE || p->colour[on] != 2 || (on == k && !p->beyond[on])) {
-            continue;
-        }
-        beyond = true;
-        put_bit(row, on);
-        for (size_t w = 0; w < p->words; w++) {
-            row[w] |= p->bits[on * p->words + w];
-        }
-    }
-    p->beyond[i] = beyond;
-    size_t count = 0;
-    bool unknown = false, waiting = false;
-    for (uint32_t k = 0; k < f->n; k++) {
-        bool past = k != i && has_bit(row, k);
-        f->in[k] = past && valid(&f->items[k]);
-        count += past;
-        unknown = unknown || (past && f->items[k].outcome == OUTCOME_UNKNOWN);
-        waiting = waiting || (past && f->items[k].outcome == OUTCOME_WAITING);
-    }
-    p->colour[i] = 2;
-    return judge(f, i, count, unknown, waiting, false);
-}
-
-/* Visits `start` and all it rests on, what is rested on first. Recursion by hand: its depth is a stranger's choice. */
-static int
-visit(struct fold *f, struct pasts *p, uint32_t start)
-{
-    size_t depth = 0;
-    p->stack[depth++] = start;
-    p->next[start] = 0;
-    p->colour[start] = 1;
-    while (depth > 0) {
-        uint32_t i = p->stack[depth - 1];
-        uint32_t k = p->next[i];
-        if (k == f->n + f->items[i].n_refs) {
-            int rc = finish(f, p, i);
-            if (rc != 0) {
-                return rc;
-            }
-            depth--;
-            continue;
-        }
-        p->next[i] = k + 1;
-        uint32_t on;
-        int rc = depends(f, p, i, k, &on);
-        if (rc != 0) {
-            return rc;
-        }
-        /* One being visited would be a circle of hashes: not in the past, then. */
-        if (on != FOLD_NONE && p->colour[on] == 0) {
-            p->stack[depth++] = on;
-            p->next[on] = 0;
-            p->colour[on] = 1;
-        }
-    }
-    return 0;
-}
-
-static int
-fold_all(struct fold *f, struct err *err)
-{
-    if (f->n == 0) {
-        return 0;
-    }
-    struct pasts p = {.words = (f->n + PAST_WORD_BITS - 1) / PAST_WORD_BITS};
-    uint64_t small[FOLD_SMALL * 3];
-    size_t size = f->n * (p.words * sizeof(uint64_t) + 2 * sizeof(uint32_t) + 2);
-    void *memory = size <= sizeof(small) ? (void *)small : malloc(size);
-    if (memory == NULL) {
-        return err_set(err, ERR_NOMEM, "fold: out of memory");
-    }
-    memset(memory, 0, size);
-    p.bits = memory;
-    p.stack = (uint32_t *)(void *)(p.bits + f->n * p.words);
-    p.next = p.stack + f->n;
-    p.beyond = (uint8_t *)(void *)(p.next + f->n);
-    p.colour = p.beyond + f->n;
-
-    f->missing.has = false;
-    for (uint32_t i = 0; i < f->n; i++) {
-        set(&f->items[i], OUTCOME_VOID, VOID_NONE);
-    }
-    fold_link(f);
-    pasts_by_position(f, &p);
-    int rc = 0;
-    for (uint32_t i = 0; i < f->n && rc == 0; i++) {
-        rc = p.colour[i] == 0 ? visit(f, &p, i) : 0;
-    }
-    if (rc == 0) {
-        for (size_t i = 0; i < f->n; i++) {
-            f->in[i] = valid(&f->items[i]);
-        }
-        run(f, f->after);
-        take_outcomes(f, f->after);
-    } else {
-        rc = unreadable(rc, err);
-    }
-    if (memory != (void *)small) {
-        free(memory);
-    }
-    return rc;
 }
 
 int

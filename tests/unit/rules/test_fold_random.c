@@ -560,8 +560,8 @@ draw_ref(struct test_case *c, enum ref_role role, uint16_t kind)
 static uint16_t
 draw_kind(struct test_case *c)
 {
-    static const uint16_t kinds[] = {32, 32, 33, 34, 34, 34, 35, 35, 36, 36, 37, 38, 38, 38, 39, 40, 41, 42,
-                                     43, 41, 44, 44, 44, 45, 45, 46, 47, 48, 48, 49, 49, 50, 51, 51, 51, 51};
+    static const uint16_t kinds[] = {32, 32, 33, 34, 34, 34, 35, 35, 36, 36, 37, 38, 38, 38, 39, 40, 41, 42, 43,
+                                     41, 44, 44, 44, 45, 45, 46, 47, 48, 48, 49, 49, 50, 51, 51, 51, 51, 44, 44};
     return draw(c, 40) == 0 ? 63 : kinds[draw(c, ARRAY_LEN(kinds))];
 }
 
@@ -575,6 +575,11 @@ draw_fields(struct test_case *c, struct member_entry *e)
         *(price ? &e->share_price_minor : &e->amount_minor) = price ? 3000 : (int64_t)e->shares * 1000 * draw(c, 4);
         memcpy(e->currency, currencies[draw(c, 3) > 0 ? 0 : draw(c, CURRENCIES)], 4);
         e->owed = e->kind == 48 && draw(c, 2) == 0;
+    }
+    if (e->kind == 44 && c->ev[0].e.kind == 34 && draw(c, 2) == 0) { /* all that an only admission brought */
+        e->shares = c->ev[0].e.shares;
+        e->amount_minor = (int64_t)e->shares * 1000 * draw(c, 4);
+        memcpy(e->currency, c->ev[0].e.currency, sizeof(e->currency));
     }
     e->has_other = e->kind >= 45 && e->kind <= 48;
     e->other.b[0] = e->has_other ? (uint8_t)draw(c, PEOPLE) : 0;
@@ -768,6 +773,9 @@ check_views(const struct test_case *c, const struct member_row *row)
     }
     int64_t owed = 0;
     for (uint8_t i = 0; i < s.n_owed; i++) {
+        if (s.owed[i].shares == 0) {
+            fail_case(c, "money is owed for no shares", row->n);
+        }
         owed += strcmp(s.owed[i].currency, s.currency) == 0 ? s.owed[i].amount_minor : 0;
     }
     if (s.status != STATUS_MERGED && sums.owed + owed_by_merging(row, s.currency) != owed) {
