@@ -104,6 +104,9 @@ put_path(struct request *r, struct json_out *j, const struct log_row *log, const
         snprintf(path, sizeof(path), "/v1/units/%s/offices/%s", code, id);
     } else if (h->kind >= KIND_APPLICATION_RECEIVED && h->kind <= KIND_MEMBERS_LAST && c->has_subject) {
         snprintf(path, sizeof(path), "/v1/members/%s%s%s", id, own ? "" : "?unit=", own ? "" : code);
+    } else if (h->kind >= KIND_ACTIVITY_OPENED && h->kind <= KIND_INVOICE_CANCELLED && c->has_subject) {
+        snprintf(path, sizeof(path), "/v1/%s/%s%s%s", h->kind < KIND_INVOICE_ISSUED ? "activities" : "invoices", id,
+                 own ? "" : "?unit=", own ? "" : code);
     }
     if (path[0] != '\0' && code[0] != '?') {
         json_put_text(j, "path", path);

@@ -1,8 +1,71 @@
 /* Events as they were written, with what became of them; receipts; conflicts. Nothing here is personal: capsules are named, not
  * opened. */
 #include "node/api/request.h"
+#include "node/command/names.h"
 
 enum { CURSOR_TEXT_MAX = 32 };
+
+static void
+put_amount(struct json_out *j, const struct share_amount *a)
+{
+    if (a->shares != 0) {
+        json_put_uint(j, "shares", a->shares);
+        json_put_int(j, "amount_minor", a->amount_minor);
+        json_put_text(j, "currency", a->currency);
+    }
+}
+
+static void
+put_activity(struct json_out *j, const struct activity_facets *f)
+{
+    char name[NUMBERED_NAME_MAX];
+    json_put_uint(j, "sector", f->sector);
+    json_put_text(j, "sector_name", sector_name(f->sector, name));
+    json_put_bool(j, "culture", f->culture);
+    json_put_hex(j, "office", f->office.b, ID_BYTES);
+}
+
+/* Kinds 44 and up. */
+static void
+put_work(struct json_out *j, const struct event_payload *p)
+{
+    switch (p->kind) {
+    case KIND_SHARES_REPAID: put_amount(j, &p->repaid); break;
+    case KIND_REPRESENTATIVE_NAMED:
+    case KIND_REPRESENTATIVE_ENDED:
+    case KIND_MEMBER_MERGED: json_put_hex(j, "other", p->other.b, ID_BYTES); break;
+    case KIND_MEMBER_ABSORBED:
+        json_put_hex(j, "other", p->absorbed.from.b, ID_BYTES);
+        put_amount(j, &p->absorbed.brought);
+        break;
+    case KIND_CONSENT_GIVEN:
+    case KIND_CONSENT_WITHDRAWN:
+        json_put_uint(j, "purpose", p->consent.purpose);
+        if (p->consent.text_version[0] != '\0') {
+            json_put_text(j, "text_version", p->consent.text_version);
+        }
+        break;
+    case KIND_ACTIVITY_OPENED:
+    case KIND_ACTIVITY_CHANGED: put_activity(j, &p->activity); break;
+    case KIND_INVOICE_ISSUED:
+        put_activity(j, &p->invoice.facets);
+        json_put_int(j, "amount_minor", p->invoice.amount_minor);
+        json_put_text(j, "currency", p->invoice.currency);
+        json_put_uint(j, "rate_bp", p->invoice.rate_bp);
+        json_put_int(j, "contribution_minor", p->invoice.contribution_minor);
+        break;
+    case KIND_INVOICE_CREDITED:
+        json_put_int(j, "amount_minor", p->credit.amount_minor);
+        json_put_int(j, "contribution_minor", p->credit.contribution_minor);
+        break;
+    case KIND_PERSON_ACTIVE: json_put_uint(j, "cells", p->active.n); break;
+    case KIND_PERIOD_CLOSED:
+        json_put_uint(j, "year", p->closed.year);
+        json_put_uint(j, "figures", p->closed.n);
+        break;
+    default: break;
+    }
+}
 
 static void
 put_facets(struct json_out *j, const struct event_payload *p)
@@ -38,14 +101,15 @@ put_facets(struct json_out *j, const struct event_payload *p)
             json_put_hex(j, "office", p->data.office.b, ID_BYTES);
         }
         break;
-    default: break;
+    default: put_work(j, p); break;
     }
 }
 
 static void
 put_refs(struct json_out *j, const struct event_header *h)
 {
-    static const char *const roles[] = {NULL, "predecessor", "corrects", "application", "request"};
+    static const char *const roles[] = {NULL, "predecessor", "corrects", "application", "request",
+                                        NULL, NULL,          NULL,       NULL,          "cancels"};
 
     json_key(j, "refs");
     json_open(j, '[');
@@ -79,6 +143,32 @@ static bool
 same_position(const struct position *a, const struct position *b)
 {
     return a->seq == b->seq && TYPE_EQ(&a->log, &b->log);
+}
+
+static void
+fate_of_work(struct request *r, uint16_t kind, const struct log_row *log, const struct event_common *common,
+             const struct position *at, struct fate *ret)
+{
+    struct activity_row activity;
+    struct invoice_row invoice;
+    if (!common->has_subject) {
+        return;
+    }
+    if (kind < KIND_INVOICE_ISSUED && view_activity(r->txn, &log->unit, &common->subject, &activity, NULL) == 0) {
+        for (size_t i = 0; i < activity.n; i++) {
+            if (same_position(&activity.entries[i].at, at)) {
+                *ret = (struct fate){activity.entries[i].outcome, activity.entries[i].reason};
+            }
+        }
+        activity_row_release(&activity);
+    } else if (kind >= KIND_INVOICE_ISSUED && view_invoice(r->txn, &log->unit, &common->subject, &invoice, NULL) == 0) {
+        for (size_t i = 0; i < invoice.n; i++) {
+            if (same_position(&invoice.entries[i].at, at)) {
+                *ret = (struct fate){invoice.entries[i].outcome, invoice.entries[i].reason};
+            }
+        }
+        invoice_row_release(&invoice);
+    }
 }
 
 static bool
@@ -129,7 +219,9 @@ fate_of(struct request *r, const struct log_row *log, const struct position *at,
         memcpy(office.b, common->subject.b, ID_BYTES);
         key_office(key, &log->unit, &office);
         (void)fate_in_place(r, TABLE_OFFICES, slice_of(key, sizeof(key)), log, &office, at, &fate);
-    } else if (kind >= 32 && common->has_subject &&
+    } else if (kind >= KIND_ACTIVITY_OPENED && kind <= KIND_INVOICE_CANCELLED) {
+        fate_of_work(r, kind, log, common, at, &fate);
+    } else if (kind >= 32 && kind <= KIND_ENTRY_CANCELLED && common->has_subject &&
                view_member(r->txn, &common->subject, &log->unit, &row, NULL) == 0) {
         for (size_t i = 0; i < row.n; i++) {
             if (same_position(&row.entries[i].at, at)) {

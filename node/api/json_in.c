@@ -230,6 +230,38 @@ json_in_uint(struct json_in *in, const char *key, bool required, uint64_t max, u
 }
 
 bool
+json_in_bool(struct json_in *in, const char *key, bool *out)
+{
+    json_t *v = take(in, key, false);
+
+    if (v == NULL) {
+        return false;
+    }
+    if (!json_is_boolean(v)) {
+        json_in_fail(in, key, "must be true or false");
+        return false;
+    }
+    *out = json_is_true(v);
+    return true;
+}
+
+bool
+json_in_event(struct json_in *in, const char *key, bool required, struct position *out)
+{
+    struct json_in event;
+
+    if (!json_in_object(in, key, &event)) {
+        if (required && in->rc == 0) {
+            json_in_fail(in, key, "is missing: name an event, {\"log\": …, \"seq\": …}, as the history does");
+        }
+        return false;
+    }
+    (void)json_in_hex(&event, "log", true, out->log.b, HASH_BYTES);
+    (void)json_in_uint(&event, "seq", true, INT64_MAX, &out->seq);
+    return json_in_done(&event) == 0;
+}
+
+bool
 json_in_date(struct json_in *in, const char *key, bool required, struct civil_date *out)
 {
     char text[DATE_TEXT_MAX + 1];

@@ -41,6 +41,9 @@ bool json_in_has(const struct json_in *in, const char *key);
 /* Each: false if absent or wrong (then in->rc is set). A required one that is absent is an error. Nulls are absent. */
 bool json_in_text(struct json_in *in, const char *key, bool required, char *out, size_t cap);
 bool json_in_uint(struct json_in *in, const char *key, bool required, uint64_t max, uint64_t *out);
+bool json_in_bool(struct json_in *in, const char *key, bool *out);
+/* {"log": …, "seq": …}, as answers name an event. */
+bool json_in_event(struct json_in *in, const char *key, bool required, struct position *out);
 bool json_in_date(struct json_in *in, const char *key, bool required, struct civil_date *out);
 /* One of names[0 … n−1]; out gets the index. */
 bool json_in_choice(struct json_in *in, const char *key, bool required, const char *const *names, size_t n,

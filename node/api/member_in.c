@@ -1,5 +1,6 @@
-/* Operations on members and offices as they are asked for: in a request of their own or as a line of a batch. One table for both. */
+/* Operations on members and offices (activities and invoices: work_in.c) as they are asked for: in a request of their own or as a line of a batch. One table for both. */
 #include "node/api/request.h"
+#include "node/command/names.h"
 
 enum {
     F_CATEGORY = 1,
@@ -7,6 +8,11 @@ enum {
     F_OFFICE = 4,
     F_SHARES = 8,
     F_PERSON = 16,
+    F_PRICE = 32,
+    F_AMOUNT = 64,
+    F_OTHER = 128,
+    F_PURPOSE = 256,
+    F_VERSION = 512,
     F_APPLICATION = F_CATEGORY | F_TYPE | F_OFFICE | F_PERSON
 };
 
@@ -20,8 +26,9 @@ struct member_op {
 
 static const struct member_op member_ops[] = {
     {"member.apply", NULL, ACTION_APPLY, F_APPLICATION, F_CATEGORY | F_TYPE | F_OFFICE, true},
-    {"member.admit", "/admit", ACTION_ADMIT, F_APPLICATION | F_SHARES, F_CATEGORY | F_TYPE | F_OFFICE | F_SHARES, true},
-    {"member.shares", "/shares", ACTION_SUBSCRIBE, F_SHARES, F_SHARES, false},
+    {"member.admit", "/admit", ACTION_ADMIT, F_APPLICATION | F_SHARES | F_PRICE,
+     F_CATEGORY | F_TYPE | F_OFFICE | F_SHARES, true},
+    {"member.shares", "/shares", ACTION_SUBSCRIBE, F_SHARES | F_PRICE, F_SHARES, false},
     {"member.category", NULL, ACTION_CHANGE_CATEGORY, F_CATEGORY, F_CATEGORY, false},
     {"member.data", NULL, ACTION_CHANGE_DATA, F_OFFICE | F_PERSON, 0, false},
     {"member.refuse", "{id}/refuse", ACTION_REFUSE, 0, 0, false},
@@ -31,6 +38,11 @@ static const struct member_op member_ops[] = {
     {"member.resign", "/resign", ACTION_RESIGN, 0, 0, false},
     {"member.exclude", "/exclude", ACTION_EXCLUDE, 0, 0, false},
     {"member.death", "/death", ACTION_DECEASE, 0, 0, false},
+    {"member.repay", "/repayments", ACTION_REPAY, F_SHARES | F_AMOUNT, F_SHARES, false},
+    {"member.representative", "/representatives", ACTION_NAME_REPRESENTATIVE, F_OTHER | F_PERSON, 0, false},
+    {"member.representative.end", NULL, ACTION_END_REPRESENTATIVE, F_OTHER, F_OTHER, false},
+    {"member.consent", "/consents", ACTION_GIVE_CONSENT, F_PURPOSE | F_VERSION, F_PURPOSE, false},
+    {"member.consent.withdraw", NULL, ACTION_WITHDRAW_CONSENT, F_PURPOSE, F_PURPOSE, false},
 };
 
 static const struct member_op *
@@ -110,6 +122,40 @@ person_read(struct json_in *in, struct person_input *p)
     (void)!json_in_done(&person);
 }
 
+void
+numbered_read(struct json_in *in, const char *key, bool required,
+              int (*parse)(const char *text, uint16_t *ret, struct err *err), uint16_t *ret)
+{
+    char text[64];
+    uint16_t number;
+    if (json_in_text(in, key, required, text, sizeof(text))) {
+        struct err err = {0};
+        if (parse(text, &number, &err) != 0) {
+            json_in_fail(in, key, err.text);
+        } else {
+            *ret = number;
+        }
+    }
+}
+
+/* Prices of old days, and what was paid out: only where the unit's price of the day is not the one. */
+static void
+money_read(struct json_in *in, const struct member_op *m, struct member_request *q)
+{
+    uint64_t v = 0;
+    if (m->allowed & F_PRICE && json_in_uint(in, "share_price_minor", false, SHARE_PRICE_MINOR_MAX, &v)) {
+        q->has_price = true;
+        q->share_price_minor = (int64_t)v;
+    }
+    if (m->allowed & F_AMOUNT && json_in_uint(in, "amount_minor", false, (uint64_t)REPAID_MINOR_MAX, &v)) {
+        q->has_amount = true;
+        q->amount_minor = (int64_t)v;
+    }
+    if (m->allowed & (F_PRICE | F_AMOUNT)) {
+        (void)json_in_text(in, "currency", q->has_price, q->currency, sizeof(q->currency));
+    }
+}
+
 static void
 fields_read(struct json_in *in, const struct member_op *m, struct api_op *op)
 {
@@ -133,6 +179,19 @@ fields_read(struct json_in *in, const struct member_op *m, struct api_op *op)
     if (m->allowed & F_PERSON) {
         person_read(in, &q->person);
     }
+    money_read(in, m, q);
+    if (m->allowed & F_OTHER) {
+        q->has_other = json_in_hex(in, "other", m->required & F_OTHER, q->other.b, ID_BYTES);
+    }
+    if (m->allowed & F_PURPOSE) {
+        numbered_read(in, "purpose", m->required & F_PURPOSE, purpose_parse, &q->consent.purpose);
+    }
+    if (m->allowed & F_VERSION) {
+        (void)json_in_text(in, "text_version", false, q->consent.text_version, sizeof(q->consent.text_version));
+    }
+    q->has_note = json_in_text(in, "note", false, q->note.s, sizeof(q->note.s));
+    q->has_corrects = json_in_event(in, "corrects", false, &q->corrects);
+    (void)json_in_bool(in, "adjusts_closed", &q->adjusts_closed);
 }
 
 int
@@ -202,6 +261,40 @@ post_member_action(struct request *r, struct err *err)
     return json_in_end(&in, rc);
 }
 
+/* POST …/representatives/{person}/end, …/consents/{purpose}/withdraw: what is ended stands in the path. */
+int
+post_member_end(struct request *r, struct err *err)
+{
+    bool consent = strstr(r->route->pattern, "/consents/") != NULL;
+    const struct member_op *m = op_of_action(consent ? ACTION_WITHDRAW_CONSENT : ACTION_END_REPRESENTATIVE);
+    struct member_op without = *m;
+    struct json_in in;
+    struct subject_id other;
+    uint64_t purpose = 0;
+
+    int rc = consent ? param_uint(r, 1, "purpose", &purpose, err) : param_hex(r, 1, "person", other.b, ID_BYTES, err);
+    if (rc == 0 && purpose > UINT16_MAX) {
+        rc = err_field(err, ERR_INVALID, "purpose", "is a number up to %d", UINT16_MAX);
+    }
+    if (rc == 0) {
+        rc = body_open(r, &in, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    without.allowed = without.required = 0;
+    rc = change_read(r, &in, &without, err);
+    if (rc == 0) {
+        struct member_request *q = &r->ops[0].member.request;
+        q->has_other = !consent;
+        q->consent.purpose = (uint16_t)purpose;
+        if (!consent) {
+            q->other = other;
+        }
+    }
+    return json_in_end(&in, rc);
+}
+
 /* A category is an event of its own: a request that changes more is two, each with its ETag. */
 int
 patch_member(struct request *r, struct err *err)
@@ -218,7 +311,8 @@ patch_member(struct request *r, struct err *err)
     if (rc == 0 && !category) {
         const struct api_op *op = &r->ops[0];
         const struct person_input *p = &op->member.request.person;
-        if (op->member.office_text[0] == '\0' && !p->has_identity && !p->has_contact && !p->has_bank) {
+        if (op->member.office_text[0] == '\0' && !p->has_identity && !p->has_contact && !p->has_bank &&
+            !op->member.request.has_note) {
             return err_set(err, ERR_INVALID, "nothing to change: give category, or office and person");
         }
     }
@@ -242,7 +336,10 @@ line_member_read(struct json_in *in, const struct member_op *m, struct api_op *o
 
     op_member_init(op, m->action, m->makes_member ? MHD_HTTP_CREATED : MHD_HTTP_OK);
     struct member_request *q = &op->member.request;
-    q->has_subject = json_in_hex(in, "id", !m->makes_member, q->subject.b, ID_BYTES);
+    q->has_subject = json_in_hex(in, "id", false, q->subject.b, ID_BYTES);
+    if (!q->has_subject) {
+        (void)json_in_text(in, "member_no", !m->makes_member, op->member.member_no, sizeof(op->member.member_no));
+    }
     if (q->has_subject) {
         op->status_on_success = MHD_HTTP_OK;
     }
@@ -277,6 +374,7 @@ batch_line_read(struct slice line, struct api_op *op, char key[IDEM_KEY_BYTES_MA
             line_member_read(&in, &member_ops[i], op);
         }
     }
+    found = found || line_work_read(&in, name, op);
     if (!found && strcmp(name, "office.open") == 0) {
         found = true;
         op_init(op, OP_OFFICE_OPEN, MHD_HTTP_CREATED);

@@ -1,5 +1,6 @@
 /* Reading members: one, a page of them, a search, a history. Personal data only of the own unit, only for who may see it. */
 #include "node/api/request.h"
+#include "node/command/names.h"
 
 enum { SEARCH_WALK_MAX = 20000 }; /* candidates of one search: more means the text says too little */
 
@@ -9,6 +10,43 @@ static bool
 sees_persons(const struct request *r)
 {
     return r->token.role & (ROLE_DESK | ROLE_INTEGRATION | ROLE_MEMBER);
+}
+
+static void
+put_owed(struct json_out *j, const struct member_state *s)
+{
+    if (s->n_owed == 0) {
+        return;
+    }
+    json_key(j, "owed");
+    json_open(j, '[');
+    for (uint8_t i = 0; i < s->n_owed; i++) {
+        json_open(j, '{');
+        json_put_uint(j, "shares", s->owed[i].shares);
+        json_put_int(j, "amount_minor", s->owed[i].amount_minor);
+        json_put_text(j, "currency", s->owed[i].currency);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void
+put_consents(struct json_out *j, const struct member_state *s)
+{
+    char name[NUMBERED_NAME_MAX];
+    if (s->n_consents == 0) {
+        return;
+    }
+    json_key(j, "consents");
+    json_open(j, '[');
+    for (uint8_t i = 0; i < s->n_consents; i++) {
+        json_open(j, '{');
+        json_put_uint(j, "purpose", s->consents[i].purpose);
+        json_put_text(j, "purpose_name", purpose_name(s->consents[i].purpose, name));
+        json_put_date(j, "given_on", s->consents[i].given_on);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
 }
 
 static void
@@ -36,6 +74,11 @@ put_state(struct request *r, struct json_out *j, const struct member_row *row, c
         json_put_text(j, "left_reason", left_word(s->left_reason));
     }
     json_put_bool(j, "withdrawal_requested", s->request_open);
+    if (s->status == STATUS_MERGED) {
+        json_put_hex(j, "merged_into", s->merged_into.b, ID_BYTES);
+    }
+    put_owed(j, s);
+    put_consents(j, s);
 }
 
 static int
@@ -126,8 +169,27 @@ put_entry(struct json_out *j, const struct member_entry *e)
     }
     if (e->shares != 0) {
         json_put_uint(j, "shares", e->shares);
-        json_put_int(j, "share_price_minor", e->share_price_minor);
+        bool priced = e->kind == KIND_MEMBER_ADMITTED || e->kind == KIND_SHARES_SUBSCRIBED;
+        json_put_int(j, priced ? "share_price_minor" : "amount_minor", priced ? e->share_price_minor : e->amount_minor);
         json_put_text(j, "currency", e->currency);
+    }
+    if (e->has_other) {
+        json_put_hex(j, "other", e->other.b, ID_BYTES);
+    }
+    if (e->purpose != 0) {
+        json_put_uint(j, "purpose", e->purpose);
+    }
+    if (e->text_version[0] != '\0') {
+        json_put_text(j, "text_version", e->text_version);
+    }
+    for (uint8_t i = 0; i < e->n_refs; i++) {
+        if (e->refs[i].role == REF_CORRECTS || e->refs[i].role == REF_CANCELS) {
+            const struct position target = {e->refs[i].log, e->refs[i].seq};
+            json_key(j, e->refs[i].role == REF_CORRECTS ? "corrects" : "cancels");
+            json_open(j, '{');
+            put_position(j, &target);
+            json_close(j, '}');
+        }
     }
     json_close(j, '}');
 }
@@ -322,4 +384,86 @@ get_members(struct request *r, struct err *err)
     }
     return q != NULL ? search_page(r, q, has_after ? &after : NULL, limit, err)
                      : list_page(r, &unit, has_after ? &after : NULL, limit, err);
+}
+
+/* ---- names that were, and representatives ---- */
+
+enum { NAMES_MAX = 256 };
+
+static int
+own_member(struct request *r, struct member_row *ret, struct err *err)
+{
+    struct subject_id subject;
+    int rc = param_hex(r, 0, "member", subject.b, ID_BYTES, err);
+    return rc != 0 ? rc : view_member(r->txn, &subject, &r->api->deps.unit, ret, err);
+}
+
+int
+get_member_names(struct request *r, struct err *err)
+{
+    struct member_row row;
+    int rc = own_member(r, &row, err);
+    if (rc != 0) {
+        return rc;
+    }
+    struct capsule_place places[NAMES_MAX];
+    size_t n = member_capsule_history(&row, CLASS_IDENTITY, places, NAMES_MAX);
+    struct json_out j = reply_json(r, MHD_HTTP_OK);
+    json_open(&j, '{');
+    json_key(&j, "names");
+    json_open(&j, '[');
+    for (size_t i = 0; rc == 0 && i < n && i < NAMES_MAX; i++) {
+        struct person_input p;
+        if (!places[i].in_force) {
+            continue;
+        }
+        rc = person_load_at(r, &row.subject, &places[i].at, CLASS_IDENTITY, &p, err);
+        if (rc != 0) {
+            break;
+        }
+        json_open(&j, '{');
+        json_put_date(&j, "from", places[i].effective);
+        put_position(&j, &places[i].at);
+        json_put_text(&j, "personal", p.has_identity ? "here" : "erased");
+        person_write(&j, &p);
+        person_wipe(&p, sizeof(p));
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    json_close(&j, '}');
+    member_row_release(&row);
+    return rc;
+}
+
+int
+get_member_representatives(struct request *r, struct err *err)
+{
+    struct member_row row;
+    struct member_state s;
+    int rc = own_member(r, &row, err);
+    if (rc != 0) {
+        return rc;
+    }
+    member_state_at(&row, r->api->deps.today(r->api->deps.arg), &s);
+    struct json_out j = reply_json(r, MHD_HTTP_OK);
+    json_open(&j, '{');
+    json_key(&j, "representatives");
+    json_open(&j, '[');
+    for (uint8_t i = 0; rc == 0 && i < s.n_representatives; i++) {
+        struct person_input p;
+        rc = person_load_representative(r, &row, &s.representatives[i], &p, err);
+        if (rc != 0) {
+            break;
+        }
+        json_open(&j, '{');
+        json_put_hex(&j, "id", s.representatives[i].b, ID_BYTES);
+        json_put_text(&j, "personal", p.has_identity || p.has_contact ? "here" : "erased");
+        person_write(&j, &p);
+        person_wipe(&p, sizeof(p));
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    json_close(&j, '}');
+    member_row_release(&row);
+    return rc;
 }

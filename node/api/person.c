@@ -7,7 +7,6 @@ enum { SLOTS_MAX = 16, SLOT_KEY_BYTES = ID_BYTES + 4 };
 /* What stays the same from class to class of one person. */
 struct opener {
     struct request *r;
-    const struct member_row *row;
     bool has_event;
     struct position at; /* of the event whose header is here */
     uint32_t log_no;
@@ -18,13 +17,13 @@ struct opener {
 
 /* Slots of the newest generations whose keys are still there. */
 static int
-slots_load(struct opener *o, struct err *err)
+slots_load(struct opener *o, const struct subject_id *subject, struct err *err)
 {
     uint8_t key[SLOT_KEY_BYTES] = {0};
     struct slice k, v;
     struct db_cursor *c = NULL;
 
-    memcpy(key, o->row->subject.b, ID_BYTES);
+    memcpy(key, subject->b, ID_BYTES);
     int rc = db_cursor_open(o->r->txn, TABLE_KEYSLOTS, &c, err);
     if (rc == 0) {
         rc = db_cursor_seek(c, slice_of(key, sizeof(key)), &k, &v, err);
@@ -69,17 +68,12 @@ event_load(struct opener *o, const struct position *at, struct err *err)
 }
 
 static int
-capsule_find(struct opener *o, uint8_t class, struct slice *ret, struct err *err)
+capsule_at(struct opener *o, const struct position *at, uint8_t class, struct slice *ret, struct err *err)
 {
-    struct position at;
-
-    if (!member_capsule_position(o->row, class, &at)) {
-        return ERR_NOTFOUND;
-    }
-    int rc = event_load(o, &at, err);
+    int rc = event_load(o, at, err);
     for (uint8_t i = 0; rc == 0 && i < o->header.n_capsules; i++) {
         if (o->header.capsules[i].class == class) {
-            return capsules_get(o->r->txn, o->log_no, at.seq, i, ret, err);
+            return capsules_get(o->r->txn, o->log_no, at->seq, i, ret, err);
         }
     }
     return rc != 0 ? rc : ERR_NOTFOUND;
@@ -87,11 +81,11 @@ capsule_find(struct opener *o, uint8_t class, struct slice *ret, struct err *err
 
 /* Newest keys first; ERR_NOTFOUND if none fits, which is what an erasure leaves. */
 static int
-class_open(struct opener *o, uint8_t class, struct buf *plain, struct err *err)
+class_open(struct opener *o, const struct position *at, uint8_t class, struct buf *plain, struct err *err)
 {
     struct slice capsule;
     int index = vault_class_index(class);
-    int rc = capsule_find(o, class, &capsule, err);
+    int rc = capsule_at(o, at, class, &capsule, err);
 
     if (rc != 0) {
         return rc;
@@ -107,9 +101,10 @@ class_open(struct opener *o, uint8_t class, struct buf *plain, struct err *err)
 }
 
 static int
-part_load(struct opener *o, uint8_t class, struct buf *plain, struct person_input *p, struct err *err)
+part_load(struct opener *o, const struct position *at, uint8_t class, struct buf *plain, struct person_input *p,
+          struct err *err)
 {
-    int rc = class_open(o, class, plain, err);
+    int rc = class_open(o, at, class, plain, err);
 
     if (rc == ERR_NOTFOUND) {
         return 0;
@@ -134,16 +129,18 @@ part_load(struct opener *o, uint8_t class, struct buf *plain, struct person_inpu
     return rc;
 }
 
-int
-person_load(struct request *r, const struct member_row *row, unsigned class_mask, struct person_input *ret,
-            struct err *err)
+/* Opens, for the classes of the mask, the capsules at the positions that `place` gives, with the keys of subject. */
+static int
+load(struct request *r, const struct subject_id *subject, unsigned class_mask,
+     bool (*place)(const void *arg, uint8_t class, struct position *ret), const void *arg, struct person_input *ret,
+     struct err *err)
 {
     uint8_t room[4096];
     struct opener o;
     struct buf plain;
+    struct position at;
 
     o.r = r;
-    o.row = row;
     o.has_event = false;
     o.n_slots = 0;
     ret->has_identity = ret->has_contact = ret->has_bank = false;
@@ -151,10 +148,10 @@ person_load(struct request *r, const struct member_row *row, unsigned class_mask
         return 0;
     }
     buf_fixed(&plain, room, sizeof(room));
-    int rc = slots_load(&o, err);
+    int rc = slots_load(&o, subject, err);
     for (uint8_t class = CLASS_IDENTITY; rc == 0 && class <= CLASS_BANK; class ++) {
-        if (class_mask & 1U << class) {
-            rc = part_load(&o, class, &plain, ret, err);
+        if (class_mask & 1U << class && place(arg, class, &at)) {
+            rc = part_load(&o, &at, class, &plain, ret, err);
         }
     }
     buf_free(&plain);
@@ -165,6 +162,54 @@ person_load(struct request *r, const struct member_row *row, unsigned class_mask
     }
     r->personal = true;
     return rc;
+}
+
+static bool
+place_in_force(const void *arg, uint8_t class, struct position *ret)
+{
+    return member_capsule_position(arg, class, ret);
+}
+
+int
+person_load(struct request *r, const struct member_row *row, unsigned class_mask, struct person_input *ret,
+            struct err *err)
+{
+    return load(r, &row->subject, class_mask, place_in_force, row, ret, err);
+}
+
+static bool
+place_given(const void *arg, uint8_t class, struct position *ret)
+{
+    (void)class;
+    memcpy(ret, arg, sizeof(*ret));
+    return true;
+}
+
+int
+person_load_at(struct request *r, const struct subject_id *subject, const struct position *at, uint8_t class,
+               struct person_input *ret, struct err *err)
+{
+    return load(r, subject, 1U << class, place_given, at, ret, err);
+}
+
+struct representative {
+    const struct member_row *row;
+    const struct subject_id *person;
+};
+
+static bool
+place_of_representative(const void *arg, uint8_t class, struct position *ret)
+{
+    const struct representative *p = arg;
+    return member_representative_capsule(p->row, p->person, class, ret);
+}
+
+int
+person_load_representative(struct request *r, const struct member_row *row, const struct subject_id *person,
+                           struct person_input *ret, struct err *err)
+{
+    struct representative p = {row, person};
+    return load(r, person, 1U << CLASS_IDENTITY | 1U << CLASS_CONTACT, place_of_representative, &p, ret, err);
 }
 
 static void

@@ -158,7 +158,9 @@ reply_op(struct request *r)
     json_close(&j, '}');
     r->replayed = res->replayed;
     /* Of a replay the ETag could be an old one. */
-    if (op->kind == OP_MEMBER && res->has_position && !res->replayed) {
+    bool entity = op->kind == OP_MEMBER || op->kind == OP_ACTIVITY || op->kind == OP_INVOICE || op->kind == OP_CANCEL ||
+                  op->kind == OP_MERGE;
+    if (entity && res->has_position && !res->replayed) {
         etag_position(&res->position, r->etag);
     }
     location_of(r, op);

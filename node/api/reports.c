@@ -1,6 +1,6 @@
 /* Reports in JSON or CSV. Every one says from which log heads it was computed and how old the knowledge of each unit is, so that two
  * people with different figures can find out why. */
-#include "node/api/request.h"
+#include "node/api/report_sources.h"
 
 struct figure {
     const char *name;
@@ -18,6 +18,9 @@ static const struct figure flow_figures[] = {
     {"moved_out", COUNT_MOVED_OUT},
     {"changed_in", COUNT_CHANGED_IN},
     {"changed_out", COUNT_CHANGED_OUT},
+    {"relocated_in", COUNT_RELOCATED_IN},
+    {"relocated_out", COUNT_RELOCATED_OUT},
+    {"merged", COUNT_MERGED},
     {"applied", COUNT_APPLIED},
     {"refused", COUNT_REFUSED},
     {"withdrawal_requested", COUNT_REQUESTED},
@@ -34,132 +37,8 @@ struct asked {
     size_t n_figures;
 };
 
-/* Which unit, from where. */
-struct source {
-    struct unit_id unit;
-    char code[UNIT_CODE_MAX];
-    bool known;
-    struct wall_ms known_at;
-    struct head *heads;
-    size_t n_heads;
-};
-
-static const struct {
-    const char *name;
-    unsigned bit;
-} by_words[] = {{"category", BY_CATEGORY}, {"office", BY_OFFICE}, {"person_type", BY_PERSON_TYPE}};
-
-static int
-by_parse(struct request *r, unsigned *ret, struct err *err)
-{
-    const char *p = query_text(r, "by");
-
-    *ret = BY_NOTHING;
-    while (p != NULL && *p != '\0') {
-        size_t n = strcspn(p, ","), i = 0;
-        while (i < ARRAY_LEN(by_words) && (strlen(by_words[i].name) != n || memcmp(by_words[i].name, p, n) != 0)) {
-            i++;
-        }
-        if (i == ARRAY_LEN(by_words)) {
-            return err_field(err, ERR_INVALID, "by", "is a list of category, office, person_type");
-        }
-        *ret |= by_words[i].bit;
-        p += n + (p[n] == ',');
-    }
-    return 0;
-}
-
-static void
-sources_free(struct source *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        free(s[i].heads);
-    }
-    free(s);
-}
-
-/* Once for all units: the tips come unordered by unit. */
-static int
-source_heads(struct request *r, struct source *s, struct err *err)
-{
-    const struct api_deps *d = &r->api->deps;
-
-    if (unit_is_own(r, &s->unit)) {
-        s->known = true;
-        s->known_at = d->now_wall(d->arg);
-    } else {
-        s->known = d->unit_known_at(d->arg, &s->unit, &s->known_at);
-    }
-    return evlog_tips(r->txn, &s->unit, &s->heads, &s->n_heads, err);
-}
-
-static int
-sources_load(struct request *r, const struct asked *q, struct source **ret, size_t *ret_n, struct err *err)
-{
-    struct unit_info *units = malloc(API_UNITS_MAX * sizeof(*units));
-    struct source *s = calloc(API_UNITS_MAX, sizeof(*s));
-    size_t n_units = 0, n = 0;
-    int rc = units == NULL || s == NULL ? err_set(err, ERR_NOMEM, "report") : 0;
-
-    if (rc == 0) {
-        rc = view_units(r->txn, q->to, units, API_UNITS_MAX, &n_units, err);
-    }
-    for (size_t i = 0; rc == 0 && i < n_units && i < API_UNITS_MAX; i++) {
-        if (q->has_unit && !TYPE_EQ(&units[i].unit, &q->unit)) {
-            continue;
-        }
-        s[n].unit = units[i].unit;
-        memcpy(s[n].code, units[i].code, UNIT_CODE_MAX);
-        rc = source_heads(r, &s[n], err);
-        n++;
-    }
-    free(units);
-    if (rc != 0) {
-        sources_free(s, s != NULL ? n : 0);
-        return rc;
-    }
-    *ret = s;
-    *ret_n = n;
-    return 0;
-}
-
-static int64_t
-age_s(struct request *r, const struct source *s)
-{
-    int64_t ms = r->api->deps.now_wall(r->api->deps.arg).ms - s->known_at.ms;
-
-    return ms > 0 ? ms / 1000 : 0;
-}
-
-static void
-json_sources(struct request *r, struct json_out *j, const struct source *s, size_t n)
-{
-    json_key(j, "computed_from");
-    json_open(j, '[');
-    for (size_t i = 0; i < n; i++) {
-        json_open(j, '{');
-        json_put_text(j, "unit", s[i].code);
-        json_key(j, "known_at");
-        if (s[i].known) {
-            json_time(j, s[i].known_at);
-            json_put_int(j, "age_s", age_s(r, &s[i]));
-        } else {
-            json_none(j);
-        }
-        json_key(j, "heads");
-        json_open(j, '[');
-        for (size_t h = 0; h < s[i].n_heads; h++) {
-            const struct position at = {s[i].heads[h].log, s[i].heads[h].seq};
-            json_open(j, '{');
-            put_position(j, &at);
-            json_put_hex(j, "chain", s[i].heads[h].chain.b, HASH_BYTES);
-            json_close(j, '}');
-        }
-        json_close(j, ']');
-        json_close(j, '}');
-    }
-    json_close(j, ']');
-}
+static const struct by_word by_words[] = {
+    {"category", BY_CATEGORY}, {"office", BY_OFFICE}, {"person_type", BY_PERSON_TYPE}};
 
 static void
 json_rows(struct request *r, struct json_out *j, const struct asked *q, const struct report *rep)
@@ -190,6 +69,31 @@ json_rows(struct request *r, struct json_out *j, const struct asked *q, const st
     json_close(j, ']');
 }
 
+/* Names of what came and went, and of what there is on a day as sums of these. docs/openapi.yaml. */
+static const char *const capital_flows[CAPITAL_N] = {
+    [CAPITAL_SHARES_IN] = "shares_in",
+    [CAPITAL_SHARES_OUT] = "shares_out",
+    [CAPITAL_MINOR_IN] = "minor_in",
+    [CAPITAL_MINOR_OUT] = "minor_out",
+    [CAPITAL_SHARES_MERGED_IN] = "shares_merged_in",
+    [CAPITAL_SHARES_MERGED_OUT] = "shares_merged_out",
+    [CAPITAL_MINOR_MERGED_IN] = "minor_merged_in",
+    [CAPITAL_MINOR_MERGED_OUT] = "minor_merged_out",
+    [CAPITAL_SHARES_REPAID] = "shares_repaid",
+    [CAPITAL_MINOR_REPAID] = "minor_repaid",
+    [CAPITAL_MINOR_FORGONE] = "minor_forgone",
+};
+enum { CAPITAL_STANDS = 3 };
+static const char *const capital_stands[CAPITAL_STANDS] = {"shares", "minor", "owed_minor"};
+
+static void
+capital_standing(const int64_t v[CAPITAL_N], int64_t ret[CAPITAL_STANDS])
+{
+    ret[0] = capital_shares(v);
+    ret[1] = capital_minor(v);
+    ret[2] = v[CAPITAL_MINOR_OUT] - v[CAPITAL_MINOR_REPAID] - v[CAPITAL_MINOR_FORGONE];
+}
+
 static void
 json_capital(struct request *r, struct json_out *j, const struct asked *q, const struct report *rep)
 {
@@ -199,18 +103,17 @@ json_capital(struct request *r, struct json_out *j, const struct asked *q, const
     json_open(j, '[');
     for (size_t i = 0; i < rep->n_capital; i++) {
         const struct report_capital *c = &rep->capital[i];
+        int64_t stands[CAPITAL_STANDS];
         json_open(j, '{');
         unit_code_of(r, &c->unit, code);
         json_put_text(j, "unit", code);
         json_put_text(j, "currency", c->currency);
-        if (q->flows) {
-            json_put_int(j, "shares_in", c->v[CAPITAL_SHARES_IN]);
-            json_put_int(j, "shares_out", c->v[CAPITAL_SHARES_OUT]);
-            json_put_int(j, "minor_in", c->v[CAPITAL_MINOR_IN]);
-            json_put_int(j, "minor_out", c->v[CAPITAL_MINOR_OUT]);
-        } else {
-            json_put_int(j, "shares", capital_shares(c->v));
-            json_put_int(j, "minor", capital_minor(c->v));
+        capital_standing(c->v, stands);
+        for (size_t k = 0; q->flows && k < CAPITAL_N; k++) {
+            json_put_int(j, capital_flows[k], c->v[k]);
+        }
+        for (size_t k = 0; !q->flows && k < CAPITAL_STANDS; k++) {
+            json_put_int(j, capital_stands[k], stands[k]);
         }
         json_close(j, '}');
     }
@@ -271,42 +174,23 @@ csv_int(struct buf *b, const struct csv_line *l, int64_t v)
 }
 
 static void
-csv_sources(struct request *r, const struct source *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (s[i].known) {
-            csv_int(r->out, &(struct csv_line){.record = "source", .unit = s[i].code, .figure = "age_s"},
-                    age_s(r, &s[i]));
-        }
-        for (size_t h = 0; h < s[i].n_heads; h++) {
-            csv_begin(r->out, &(struct csv_line){.record = "source", .unit = s[i].code, .figure = "head"});
-            text_put_hex(r->out, s[i].heads[h].log.b, HASH_BYTES);
-            buf_put_u8(r->out, '.');
-            text_put_uint(r->out, s[i].heads[h].seq);
-            text_put(r->out, "\r\n");
-        }
-    }
-}
-
-static void
 csv_capital(struct request *r, const struct asked *q, const struct report_capital *c)
 {
     char code[UNIT_CODE_MAX];
     struct csv_line l = {.record = "capital", .unit = code, .currency = c->currency};
 
+    int64_t stands[CAPITAL_STANDS];
+
     unit_code_of(r, &c->unit, code);
-    if (q->flows) {
-        static const char *const names[] = {"shares_in", "shares_out", "minor_in", "minor_out"};
-        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-            l.figure = names[i];
-            csv_int(r->out, &l, c->v[i]);
-        }
-        return;
+    capital_standing(c->v, stands);
+    for (size_t i = 0; q->flows && i < CAPITAL_N; i++) {
+        l.figure = capital_flows[i];
+        csv_int(r->out, &l, c->v[i]);
     }
-    l.figure = "shares";
-    csv_int(r->out, &l, capital_shares(c->v));
-    l.figure = "minor";
-    csv_int(r->out, &l, capital_minor(c->v));
+    for (size_t i = 0; !q->flows && i < CAPITAL_STANDS; i++) {
+        l.figure = capital_stands[i];
+        csv_int(r->out, &l, stands[i]);
+    }
 }
 
 static void
@@ -318,7 +202,7 @@ write_csv(struct request *r, const struct asked *q, const struct report *rep, co
     r->status = MHD_HTTP_OK;
     r->content_type = "text/csv; charset=utf-8; header=present";
     text_put(r->out, "record,unit,category,office,person_type,currency,figure,value\r\n");
-    csv_sources(r, s, n);
+    csv_sources(r, s, n, 5);
     for (size_t i = 0; i < rep->n; i++) {
         const struct report_row *row = &rep->rows[i];
         unit_code_of(r, &row->unit, code);
@@ -346,7 +230,7 @@ report_answer(struct request *r, struct asked *q, struct err *err)
 
     int rc = query_unit(r, &q->unit, &q->has_unit, err);
     if (rc == 0) {
-        rc = by_parse(r, &q->by, err);
+        rc = by_parse(r, by_words, ARRAY_LEN(by_words), &q->by, err);
     }
     if (rc != 0) {
         return rc;
@@ -357,7 +241,7 @@ report_answer(struct request *r, struct asked *q, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    rc = sources_load(r, q, &s, &n, err);
+    rc = sources_load(r, q->to, unit, &s, &n, err);
     if (rc == 0) {
         if (wants_csv(r)) {
             write_csv(r, q, &rep, s, n);

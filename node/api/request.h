@@ -218,13 +218,25 @@ struct person_found {
  * those of storage. Wipe ret. */
 int person_load(struct request *r, const struct member_row *row, unsigned class_mask, struct person_input *ret,
                 struct err *err) NODISCARD;
+/* One class as an event of some time said it, and a representative of a legal person. As person_load. */
+int person_load_at(struct request *r, const struct subject_id *subject, const struct position *at, uint8_t class,
+                   struct person_input *ret, struct err *err) NODISCARD;
+int person_load_representative(struct request *r, const struct member_row *row, const struct subject_id *person,
+                               struct person_input *ret, struct err *err) NODISCARD;
 void person_write(struct json_out *j, const struct person_input *p);
 
 /* ---- member_in.c */
 void op_member_init(struct api_op *op, enum member_action action, uint16_t status);
 void office_fields_read(struct json_in *in, bool required, struct office_facts *facts, struct civil_date *effective);
+/* A text that one of the registries of names.h reads. */
+void numbered_read(struct json_in *in, const char *key, bool required,
+                   int (*parse)(const char *text, uint16_t *ret, struct err *err), uint16_t *ret);
 /* One line of a batch: an operation with its name in the field "op". key: the line's own, or empty. */
 int batch_line_read(struct slice line, struct api_op *op, char key[IDEM_KEY_BYTES_MAX + 1], struct err *err) NODISCARD;
+
+/* ---- work_in.c */
+/* Activities, invoices, merges, cancellations in a batch; false: no such operation. */
+bool line_work_read(struct json_in *in, const char *name, struct api_op *op);
 
 /* ---- batch.c */
 int batch_new(struct request *r, struct err *err) NODISCARD;
@@ -250,6 +262,27 @@ int get_member_history(struct request *r, struct err *err);
 int post_members(struct request *r, struct err *err);
 int patch_member(struct request *r, struct err *err);
 int post_member_action(struct request *r, struct err *err);
+int post_member_end(struct request *r, struct err *err);
+int post_member_cancel(struct request *r, struct err *err);
+int post_member_merge(struct request *r, struct err *err);
+int get_member_names(struct request *r, struct err *err);
+int get_member_representatives(struct request *r, struct err *err);
+int get_activities(struct request *r, struct err *err);
+int get_activity(struct request *r, struct err *err);
+int post_activities(struct request *r, struct err *err);
+int patch_activity(struct request *r, struct err *err);
+int post_activity_close(struct request *r, struct err *err);
+int post_work_cancel(struct request *r, struct err *err);
+int get_invoices(struct request *r, struct err *err);
+int get_invoice(struct request *r, struct err *err);
+int post_invoices(struct request *r, struct err *err);
+int patch_invoice(struct request *r, struct err *err);
+int post_credit_notes(struct request *r, struct err *err);
+int get_periods(struct request *r, struct err *err);
+int get_period(struct request *r, struct err *err);
+int post_periods(struct request *r, struct err *err);
+int get_report_activity(struct request *r, struct err *err);
+int get_report_shares(struct request *r, struct err *err);
 int get_units(struct request *r, struct err *err);
 int get_unit(struct request *r, struct err *err);
 int put_unit(struct request *r, struct err *err);
