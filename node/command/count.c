@@ -62,7 +62,8 @@ pseudonym_of(struct tally *t, const struct subject_id *member, bool *ret_known, 
 {
     int rc = member_pseudonym(t->ctx->txn, t->ctx->vault, member, t->year, ret, err);
     *ret_known = rc == 0;
-    if (rc == ERR_NOTFOUND)
+    if (rc == ERR_NOTFOUND ||
+        rc == ERR_CORRUPT) /* a slot of the vault that is damaged is no reason not to count the others */
         return 0;
     return rc == 0 ? push(t, ret, NULL, err) : rc;
 }
@@ -169,7 +170,7 @@ load_keyed(struct tally *t, struct err *err)
         rc = member_pseudonym(t->ctx->txn, t->ctx->vault, &subject, t->year, &pseudonym, err);
         if (rc == 0 && map_put(&t->keyed, &pseudonym, NULL) == NULL)
             rc = err_set(err, ERR_NOMEM, "counting: out of memory");
-        if (rc != 0 && rc != ERR_NOTFOUND)
+        if (rc != 0 && rc != ERR_NOTFOUND && rc != ERR_CORRUPT)
             break;
     }
     db_cursor_close(&c);

@@ -28,6 +28,7 @@ int cmd_report(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_receipt(int argc, char **argv);
 int cmd_rebuild(int argc, char **argv);
+int cmd_count(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_rekey(int argc, char **argv);
 

@@ -17,6 +17,7 @@
 #include "node/host/log.h"
 #include "node/host/netloop.h"
 #include "node/host/notify.h"
+#include "node/host/upkeep.h"
 #include "node/host/writer.h"
 
 enum { TURN_MS = 1000, READER_CHECK_MS = 60000, WARNING_KEPT_MS = 3600000, WARNING_REPEAT_MS = 60000 };
@@ -31,6 +32,7 @@ struct daemon {
     struct datadir dir;
     struct engine *engine;
     struct writer *writer;
+    struct upkeep *upkeep;
     struct netloop *net;
     pthread_mutex_t api_lock; /* the writer may look at api while it starts and stops */
     struct api *api;
@@ -380,6 +382,9 @@ start(struct daemon *d, struct err *err)
         rc = start_api(d, err);
     if (rc == 0)
         rc = netloop_start(d->net, d->writer, err);
+    struct upkeep_config uc = {.dir = &d->dir, .writer = d->writer, .alarm = on_alarm, .arg = d};
+    if (rc == 0)
+        rc = upkeep_start(&uc, &d->upkeep, err);
     return rc;
 }
 
@@ -393,6 +398,7 @@ stop(struct daemon *d)
     struct api *api = api_swap(d, NULL);
     api_stop(&api);
     netloop_stop(d->net);
+    upkeep_stop(&d->upkeep);
     writer_stop(&d->writer);
     netloop_free(&d->net);
     engine_free(&d->engine);

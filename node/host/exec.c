@@ -2,6 +2,7 @@
 #include "node/api/idem.h"
 #include "node/host/engine_private.h"
 #include "node/host/links.h"
+#include "node/host/person_read.h"
 #include "node/host/trust.h"
 
 static void
@@ -69,33 +70,81 @@ check_unit_tag(struct engine *e, const struct api_op *op, struct err *err)
 }
 
 static int
-draft_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct draft *ret, struct err *err)
+find_office(const struct command_ctx *ctx, const char *text, struct office_id *ret, bool *ret_has, struct err *err)
 {
-    static const struct office_id no_office;
-    int rc = 0;
-    switch (op->kind) {
-    case OP_MEMBER:
-        if (op->member.office_text[0] != '\0') {
-            rc = office_find(ctx, op->member.office_text, &op->member.request.office, err);
-            op->member.request.has_office = rc == 0;
+    if (text[0] == '\0')
+        return 0;
+    int rc = office_find(ctx, text, ret, err);
+    *ret_has |= rc == 0;
+    return rc;
+}
+
+static int
+find_work(const struct command_ctx *ctx, enum index_field field, const char *number, const char *name,
+          struct subject_id *ret, bool *ret_has, struct err *err)
+{
+    if (number[0] == '\0')
+        return 0;
+    int rc = work_find(ctx, field, number, ret, err);
+    *ret_has |= rc == 0;
+    return rc == ERR_NOTFOUND ? err_field(err, ERR_NOTFOUND, name, "%s: there is none of that number", name) : rc;
+}
+
+static int
+activity_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *ret, struct err *err)
+{
+    struct activity_request *r = &op->activity.request;
+    struct member_row row;
+    bool found = false;
+    int rc = find_office(ctx, op->activity.office_text, &r->office, &r->has_office, err);
+    if (rc == 0 && op->activity.member_no[0] != '\0') {
+        rc = member_by_number(ctx->txn, ctx->vault, &ctx->unit, op->activity.member_no, &found, &row, err);
+        if (rc == 0 && !found)
+            rc = err_field(err, ERR_NOTFOUND, "member_no", "member_no: no member has this number");
+        if (rc == 0) {
+            r->member = row.subject;
+            member_row_release(&row);
         }
-        return rc != 0 ? rc : command_member(ctx, &op->member.request, ret, err);
-    case OP_OFFICE_OPEN:
-        return command_office_open(ctx, TYPE_EQ(&op->office.id, &no_office) ? NULL : &op->office.id, &op->office.facts,
-                                   op->office.effective, ret, err);
-    case OP_OFFICE_CHANGE:
-        rc = check_office_tag(e, op, err);
-        return rc != 0 ? rc
-                       : command_office_change(ctx, &op->office.id, &op->office.facts, op->office.effective, ret, err);
-    case OP_OFFICE_CLOSE:
-        rc = check_office_tag(e, op, err);
-        return rc != 0 ? rc : command_office_close(ctx, &op->office.id, op->office.effective, ret, err);
-    case OP_UNIT_DESCRIBE:
-        rc = check_unit_tag(e, op, err);
-        return rc != 0 ? rc : command_unit_describe(ctx, &op->unit.facts, op->unit.effective, ret, err);
-    default: break;
     }
-    return err_set(err, ERR_INVALID, "no such operation");
+    return rc == 0 ? command_activity(ctx, r, ret, err) : rc;
+}
+
+static int
+invoice_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *ret, struct err *err)
+{
+    struct invoice_request *r = &op->invoice.request;
+    int rc = find_office(ctx, op->invoice.office_text, &r->office, &r->has_office, err);
+    if (rc == 0)
+        rc = find_work(ctx, INDEX_ACTIVITY_NO, op->invoice.activity_no, "activity_no", &r->activity, &r->has_activity,
+                       err);
+    if (rc == 0)
+        rc = find_work(ctx, INDEX_INVOICE_NO, op->invoice.invoice_no, "credits_no", &r->invoice, &r->has_invoice, err);
+    return rc == 0 ? command_invoice(ctx, r, ret, err) : rc;
+}
+
+/* The figures are read from the tables: what the group changed before must be there. */
+static int
+period_draft(const struct command_ctx *ctx, uint16_t year, struct draft *ret, struct err *err)
+{
+    struct period_figure figures[FIGURES_MAX];
+    size_t n = 0;
+    int rc = state_flush(ctx->state, err);
+    if (rc == 0)
+        rc = report_figures(ctx->txn, &ctx->unit, year, figures, &n, err);
+    return rc == 0 ? command_close_period(ctx, year, figures, n, ret, err) : rc;
+}
+
+static int
+place_draft(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct draft *ret, struct err *err)
+{
+    int rc = op->kind == OP_UNIT_DESCRIBE ? check_unit_tag(e, op, err) : check_office_tag(e, op, err);
+    if (rc != 0)
+        return rc;
+    if (op->kind == OP_UNIT_DESCRIBE)
+        return command_unit_describe(ctx, &op->unit.facts, op->unit.effective, ret, err);
+    if (op->kind == OP_OFFICE_CHANGE)
+        return command_office_change(ctx, &op->office.id, &op->office.facts, op->office.effective, ret, err);
+    return command_office_close(ctx, &op->office.id, op->office.effective, ret, err);
 }
 
 /* Events of one operation, in the order in which they are written; all of them or none is committed. */
@@ -106,9 +155,27 @@ static int
 drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct draft ret[OP_DRAFTS_MAX],
            size_t *ret_n, struct err *err)
 {
-    int rc = draft_for(e, ctx, op, &ret[0], err);
-    *ret_n = 1;
-    return rc;
+    static const struct office_id no_office;
+    int rc = 0;
+    *ret_n = op->kind == OP_MERGE ? MERGE_DRAFTS : 1;
+    switch (op->kind) {
+    case OP_MEMBER:
+        rc = find_office(ctx, op->member.office_text, &op->member.request.office, &op->member.request.has_office, err);
+        return rc != 0 ? rc : command_member(ctx, &op->member.request, ret, err);
+    case OP_OFFICE_OPEN:
+        return command_office_open(ctx, TYPE_EQ(&op->office.id, &no_office) ? NULL : &op->office.id, &op->office.facts,
+                                   op->office.effective, ret, err);
+    case OP_OFFICE_CHANGE:
+    case OP_OFFICE_CLOSE:
+    case OP_UNIT_DESCRIBE: return place_draft(e, ctx, op, ret, err);
+    case OP_ACTIVITY: return activity_draft(ctx, op, ret, err);
+    case OP_INVOICE: return invoice_draft(ctx, op, ret, err);
+    case OP_CANCEL: return command_cancel(ctx, &op->cancel, ret, err);
+    case OP_MERGE: return command_merge(ctx, &op->merge, ret, err);
+    case OP_CLOSE_PERIOD: return period_draft(ctx, op->close_year, ret, err);
+    default: break;
+    }
+    return err_set(err, ERR_INVALID, "no such operation");
 }
 
 /* Whether the operation may be taken up at all. */

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "node/host/counting.h"
 #include "node/host/person_read.h"
 
 /* Who wrote imported events: no token stands behind them, so it is one for the program's import in each unit. */
@@ -193,5 +194,14 @@ int
 import_dir_finish(struct import_dir *i, struct err *err)
 {
     bool urgent;
-    return i->engine && engine_vault_pending(i->engine, &urgent) ? engine_vault_flush(i->engine, err) : 0;
+    uint64_t counted;
+    struct err failed = {0}; /* err may hold what ended the import, and keeps it */
+    if (!i->engine)
+        return 0;
+    int rc = engine_vault_pending(i->engine, &urgent) ? engine_vault_flush(i->engine, &failed) : 0;
+    if (rc == 0)
+        rc = counting_offline(i->d, i->engine, 0, NULL, NULL, &counted, &failed);
+    if (rc != 0)
+        *err = failed;
+    return rc;
 }

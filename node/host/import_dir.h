@@ -20,7 +20,7 @@ struct import_dir {
 int import_dir_init(struct import_dir *i, struct datadir *d, struct engine *engine, struct err *err) NODISCARD;
 /* Target over it; run is NULL without an engine: the caller puts its own. */
 void import_dir_target(struct import_dir *i, struct import_target *ret);
-/* Writes what the vault still lacks. */
+/* Writes what the vault still lacks; then counts the people of the months whose invoices came. */
 int import_dir_finish(struct import_dir *i, struct err *err) NODISCARD;
 void import_dir_release(struct import_dir *i);
 

@@ -25,6 +25,7 @@ static const struct command commands[] = {
     {"receipt", cmd_receipt, "prove one event to somebody else, or check such a proof"},
     {"verify", cmd_verify, "check everything that is stored"},
     {"rebuild", cmd_rebuild, "make the state anew from the logs"},
+    {"count", cmd_count, "count the people active in months that are over"},
     {"diff", cmd_diff, "compare two nodes' states"},
     {"rekey", cmd_rekey, "new keys by the root key; revoke lost ones, resume a frozen log"},
     {"config", cmd_config, "check the configuration"},

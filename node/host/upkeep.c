@@ -1,0 +1,163 @@
+/* See upkeep.h. */
+#include "node/host/upkeep.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "node/host/counting.h"
+#include "node/host/links.h"
+
+enum { TURN_S = 3600, RETRY_S = 60 };
+
+struct upkeep {
+    struct upkeep_config config;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping;
+    bool done; /* the job that was submitted */
+};
+
+static bool
+is_stopping(void *arg)
+{
+    struct upkeep *u = arg;
+    pthread_mutex_lock(&u->lock);
+    bool is = u->stopping;
+    pthread_mutex_unlock(&u->lock);
+    return is;
+}
+
+/* ---- one operation, by the writer ---- */
+
+struct waiting_job {
+    struct api_job job; /* first */
+    struct upkeep *upkeep;
+};
+
+static void
+job_done(struct api_job *job)
+{
+    struct upkeep *u = ((struct waiting_job *)job)->upkeep;
+    pthread_mutex_lock(&u->lock);
+    u->done = true;
+    pthread_cond_signal(&u->wake);
+    pthread_mutex_unlock(&u->lock);
+}
+
+static int
+run_by_writer(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err)
+{
+    struct upkeep *u = arg;
+    struct waiting_job w = {.job = {.actor = *actor, .n = 1, .ops = op, .done = job_done}, .upkeep = u};
+    u->done = false; /* nobody else looks at it before the job is submitted */
+    int rc = writer_submit(u->config.writer, &w.job, err);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&u->lock);
+    while (!u->done)
+        pthread_cond_wait(&u->wake, &u->lock);
+    pthread_mutex_unlock(&u->lock);
+    return 0;
+}
+
+/* ---- a turn ---- */
+
+static void
+on_links(void *arg UNUSED, uint64_t linked, uint64_t missing)
+{
+    log_line(LOG_NOTICE, "activities and invoices without a link to their member: %llu found again, %llu without a key",
+             (unsigned long long)linked, (unsigned long long)missing);
+}
+
+static void
+on_counted(void *arg UNUSED, uint16_t month, uint64_t events)
+{
+    char text[DATE_TEXT_MAX];
+    date_format(month_first(month), text);
+    log_line(LOG_NOTICE, "counted the people active in %.7s: %llu changed", text, (unsigned long long)events);
+}
+
+static int
+turn(struct upkeep *u, struct err *err)
+{
+    struct datadir *d = u->config.dir;
+    struct links_found found;
+    uint64_t events;
+    struct links_search search = {
+        .db = d->db, .vault = d->vault, .unit = d->identity.unit, .stop = is_stopping, .progress = on_links, .arg = u};
+    struct counting counting = {.db = d->db,
+                                .vault = d->vault,
+                                .identity = &d->identity,
+                                .today = datadir_today(d),
+                                .run = run_by_writer,
+                                .stop = is_stopping,
+                                .counted = on_counted,
+                                .arg = u};
+    int rc = links_restore(&search, &found, err);
+    return rc == 0 ? counting_run(&counting, 0, &events, err) : rc;
+}
+
+static void *
+upkeep_main(void *arg)
+{
+    struct upkeep *u = arg;
+    while (!is_stopping(u)) {
+        struct timespec until;
+        struct err err = {0};
+        int rc = turn(u, &err);
+        if (rc != 0 && !is_stopping(u)) {
+            struct log_about about = log_about_err(&err);
+            err_wrap(&err, "counting people; tried again in a minute");
+            u->config.alarm(u->config.arg, &about, err.text);
+        }
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += rc == 0 ? TURN_S : RETRY_S;
+        pthread_mutex_lock(&u->lock);
+        while (!u->stopping && pthread_cond_timedwait(&u->wake, &u->lock, &until) == 0)
+            continue;
+        pthread_mutex_unlock(&u->lock);
+    }
+    return NULL;
+}
+
+int
+upkeep_start(const struct upkeep_config *config, struct upkeep **ret, struct err *err)
+{
+    pthread_condattr_t clock;
+    struct upkeep *u = calloc(1, sizeof(*u));
+    if (!u)
+        return err_set(err, ERR_NOMEM, "upkeep: out of memory");
+    u->config = *config;
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_mutex_init(&u->lock, NULL);
+    pthread_cond_init(&u->wake, &clock);
+    pthread_condattr_destroy(&clock);
+    if (pthread_create(&u->thread, NULL, upkeep_main, u) != 0) {
+        pthread_cond_destroy(&u->wake);
+        pthread_mutex_destroy(&u->lock);
+        free(u);
+        return err_set(err, ERR_UNAVAILABLE, "the upkeep's thread cannot start");
+    }
+    *ret = u;
+    return 0;
+}
+
+void
+upkeep_stop(struct upkeep **upkeep)
+{
+    struct upkeep *u = *upkeep;
+    if (!u)
+        return;
+    pthread_mutex_lock(&u->lock);
+    u->stopping = true;
+    pthread_cond_broadcast(&u->wake);
+    pthread_mutex_unlock(&u->lock);
+    pthread_join(u->thread, NULL);
+    pthread_cond_destroy(&u->wake);
+    pthread_mutex_destroy(&u->lock);
+    free(u);
+    *upkeep = NULL;
+}

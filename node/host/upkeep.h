@@ -1,0 +1,24 @@
+/* What a running node does by itself, beside requests and peers, in a thread of its own: finds links again that a restore lost (links.h), and
+ * counts the people of months that are over (counting.h). At its start and every hour; what fails is tried again after a minute. Not sooner
+ * than that, so that a late invoice and the new count of its month do not stand side by side in the log. docs/ARCHITECTURE.md "Threads". */
+#ifndef SMARTNODE_HOST_UPKEEP_H
+#define SMARTNODE_HOST_UPKEEP_H
+
+#include "node/host/datadir.h"
+#include "node/host/log.h"
+#include "node/host/writer.h"
+
+struct upkeep;
+
+struct upkeep_config {
+    struct datadir *dir; /* borrowed, as the writer is; both outlive it */
+    struct writer *writer;
+    void (*alarm)(void *arg, const struct log_about *about, const char *text); /* in its thread */
+    void *arg;
+};
+
+int upkeep_start(const struct upkeep_config *config, struct upkeep **ret, struct err *err) NODISCARD;
+/* Ends what it does at the next group and waits for it; the writer must still run. NULL inside is fine. */
+void upkeep_stop(struct upkeep **u);
+
+#endif
