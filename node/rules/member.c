@@ -253,7 +253,7 @@ static int
 say_more(const struct member_entry *e, struct member_state *s, enum void_reason reason, const char *day,
          struct err *err)
 {
-    char into[2 * ID_BYTES + 1], since[DATE_TEXT_MAX];
+    char into[2 * ID_BYTES + 1];
     switch (reason) {
     case VOID_MERGED:
         return err_field(err, ERR_CONFLICT, "subject", "subject: this record was merged into %s; use that one",
@@ -269,13 +269,6 @@ say_more(const struct member_entry *e, struct member_state *s, enum void_reason 
     case VOID_REPRESENTS_NOT:
         return err_field(err, ERR_CONFLICT, "representative", "representative: is not named on %s", day);
     case VOID_CONSENT_GIVEN:
-        for (uint8_t i = 0; i < s->n_consents; i++) {
-            if (s->consents[i].purpose == e->purpose) {
-                return err_field(err, ERR_CONFLICT, "purpose",
-                                 "purpose: the consent is given already, since %s; withdraw it first to renew it",
-                                 date_format(s->consents[i].given_on, since));
-            }
-        }
         return err_field(err, ERR_CONFLICT, "purpose", "purpose: there are %d consents; withdraw one first",
                          CONSENTS_MAX);
     case VOID_CONSENT_NOT_GIVEN:

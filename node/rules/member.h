@@ -52,7 +52,7 @@ enum void_reason {
     VOID_NOT_LEGAL = 23,
     VOID_REPRESENTS = 24, /* is a representative already, or one too many */
     VOID_REPRESENTS_NOT = 25,
-    VOID_CONSENT_GIVEN = 26, /* already, or one too many */
+    VOID_CONSENT_GIVEN = 26, /* one too many */
     VOID_CONSENT_NOT_GIVEN = 27,
     VOID_EXISTS = 28, /* activities, invoices */
     VOID_EXISTS_NOT = 29,

@@ -5,7 +5,7 @@
  *   member ── subscribed, category, data ──▶ member                           on_shares, on_category, on_data
  *   member ── requested ──▶ (open) ── granted ──▶ left; refused ──▶ member    on_request, on_decision
  *   member ── resigned, excluded, deceased ──▶ left                           leave
- *   left ── repaid ──▶ left                                                   on_repaid
+ *   all but none ── repaid ──▶ unchanged                                      on_repaid
  *   all but none ── merged ──▶ merged; absorbed ──▶ unchanged                 on_merged, on_absorbed
  *   all but none ── representatives, consents ──▶ unchanged                   on_named, on_ended, on_consent */
 #include "node/rules/member_step.h"
@@ -258,8 +258,8 @@ static enum void_reason
 on_repaid(struct member_fold *f, const struct member_entry *e)
 {
     struct member_state *s = &f->s;
-    if (s->status != STATUS_LEFT) {
-        return s->status == STATUS_MEMBER ? VOID_ALREADY_MEMBER : VOID_NOT_MEMBER;
+    if (s->status == STATUS_NONE) {
+        return VOID_NOT_MEMBER;
     }
     struct member_owed *owed = member_money_find(s->owed, s->n_owed, e->currency);
     if (owed == NULL || e->shares > owed->shares || e->amount_minor > owed->amount_minor) {
@@ -374,10 +374,11 @@ on_consent(struct member_fold *f, const struct member_entry *e)
         i++;
     }
     if (e->kind == KIND_CONSENT_GIVEN) {
-        if (i < s->n_consents || s->n_consents == CONSENTS_MAX) {
+        if (i == CONSENTS_MAX) {
             return VOID_CONSENT_GIVEN;
         }
-        s->consents[s->n_consents++] = (struct member_consent){.purpose = e->purpose, .given_on = e->effective};
+        s->n_consents = i == s->n_consents ? (uint8_t)(i + 1) : s->n_consents; /* given again: renewed */
+        s->consents[i] = (struct member_consent){.purpose = e->purpose, .given_on = e->effective};
         return VOID_NONE;
     }
     if (i == s->n_consents) {

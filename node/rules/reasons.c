@@ -31,7 +31,7 @@ void_reason_text(enum void_reason r)
     case VOID_NOT_LEGAL: return "is a natural person; only legal persons have representatives";
     case VOID_REPRESENTS: return "has that representative already, or as many as there may be";
     case VOID_REPRESENTS_NOT: return "has no such representative";
-    case VOID_CONSENT_GIVEN: return "has given that consent already, or as many as there may be";
+    case VOID_CONSENT_GIVEN: return "has given as many consents as there may be";
     case VOID_CONSENT_NOT_GIVEN: return "has not given that consent";
     case VOID_EXISTS: return "exists already";
     case VOID_EXISTS_NOT: return "does not exist, or not yet on that date";

@@ -246,8 +246,8 @@ consents_are_on_record_with_the_text_agreed_to(void **state)
     assert_string_equal(d.payload.consent.text_version, "2011-1");
     counter_record(k, &d);
     r.effective.days++;
-    told(k, &r, ERR_CONFLICT, "purpose",
-         "purpose: the consent is given already, since 2011-01-27; withdraw it first to renew it");
+    memcpy(r.consent.text_version, "2012-1", 7);
+    counter_done(k, r, NULL); /* renewed */
     r = counter_about(s, ACTION_WITHDRAW_CONSENT, JOINED + 2);
     r.consent.purpose = 4;
     memcpy(r.consent.text_version, "2", 2);

@@ -239,8 +239,8 @@ ref_step_more(struct ref_state *s, const struct member_entry *e, int not_member)
 {
     if (e->kind == 44) {
         struct ref_money *owed = &s->owed[ref_currency(e)];
-        if (s->at != 'l' && s->at != 'd') {
-            return s->at == 'm' ? VOID_ALREADY_MEMBER : VOID_NOT_MEMBER;
+        if (s->at == 'n') {
+            return VOID_NOT_MEMBER;
         }
         if (e->shares > owed->shares || e->amount_minor > owed->minor) {
             return VOID_OWED;
@@ -277,11 +277,8 @@ ref_step_more(struct ref_state *s, const struct member_entry *e, int not_member)
         return VOID_NOT_LEGAL;
     }
     bool begins = e->kind == 45 || e->kind == 49;
-    if (*has == begins) {
-        return e->kind == 45   ? VOID_REPRESENTS
-               : e->kind == 46 ? VOID_REPRESENTS_NOT
-               : e->kind == 49 ? VOID_CONSENT_GIVEN
-                               : VOID_CONSENT_NOT_GIVEN;
+    if (*has == begins && e->kind != 49) {
+        return e->kind == 45 ? VOID_REPRESENTS : e->kind == 46 ? VOID_REPRESENTS_NOT : VOID_CONSENT_NOT_GIVEN;
     }
     *has = begins;
     return 0;

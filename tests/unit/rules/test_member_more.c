@@ -310,14 +310,15 @@ natural_persons_have_no_representatives(void **state)
 }
 
 static void
-a_consent_is_given_once_until_it_is_withdrawn(void **state)
+a_consent_stands_until_it_is_withdrawn_and_can_be_renewed(void **state)
 {
     struct member_desk f;
     desk_setup(&f);
     is_void(&f, consent(&f, KIND_CONSENT_GIVEN, 1, 1), VOID_NOT_MEMBER);
     desk_put(&f, MAIN, KIND_APPLICATION_RECEIVED, 1);
     fine(&f, consent(&f, KIND_CONSENT_GIVEN, 2, 1));
-    is_void(&f, consent(&f, KIND_CONSENT_GIVEN, 3, 1), VOID_CONSENT_GIVEN);
+    fine(&f, consent(&f, KIND_CONSENT_GIVEN, 3, 1));
+    assert_int_equal(desk_state_on(&f, 3).consents[0].given_on.days, 3);
     is_void(&f, consent(&f, KIND_CONSENT_WITHDRAWN, 3, 2), VOID_CONSENT_NOT_GIVEN);
     for (uint16_t p = 2; p <= CONSENTS_MAX; p++) {
         fine(&f, consent(&f, KIND_CONSENT_GIVEN, 3, p));
@@ -768,7 +769,7 @@ main(void)
         cmocka_unit_test(an_absorbed_record_brings_shares_to_hold_or_to_be_repaid),
         cmocka_unit_test(legal_persons_have_representatives_each_named_once),
         cmocka_unit_test(natural_persons_have_no_representatives),
-        cmocka_unit_test(a_consent_is_given_once_until_it_is_withdrawn),
+        cmocka_unit_test(a_consent_stands_until_it_is_withdrawn_and_can_be_renewed),
         cmocka_unit_test(what_is_cancelled_has_no_effect_until_a_correction_fills_its_place_again),
         cmocka_unit_test(a_cancellation_must_leave_what_was_recorded_possible),
         cmocka_unit_test(only_a_valid_event_that_is_no_cancellation_can_be_cancelled),
