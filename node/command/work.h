@@ -56,8 +56,4 @@ int work_capsule(struct draft *d, const struct activity_links *links, struct err
  * back. ERR_CONFLICT, field "corrects". */
 int work_correctable(enum outcome outcome, bool slot_empty, struct err *err) NODISCARD;
 
-/* command_cancel of an activity or invoice. */
-int cancel_work(const struct command_ctx *ctx, const struct cancel_request *req, struct draft *ret,
-                struct err *err) NODISCARD;
-
 #endif

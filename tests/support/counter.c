@@ -36,8 +36,8 @@ office_known(void *arg, const struct unit_id *unit, const struct office_id *offi
     return at->seq != 0;
 }
 
-static void
-store(struct counter *k, enum table t, struct slice key, const struct buf *row)
+void
+counter_store(struct counter *k, enum table t, struct slice key, const struct buf *row)
 {
     struct err err;
     if (k->state)
@@ -63,8 +63,10 @@ record_member(struct counter *k, const struct draft *d, const struct event_heade
     buf_init(&out, MEMBER_ROW_BYTES_MAX);
     assert_int_equal(member_row_encode(&row, &out, &err), 0);
     key_member(key, &d->subject, &k->ctx.unit);
-    store(k, TABLE_MEMBERS, slice_of(key, sizeof(key)), &out);
-    if (d->new_keys) {
+    counter_store(k, TABLE_MEMBERS, slice_of(key, sizeof(key)), &out);
+    if (d->new_keys && k->vault != NULL) {
+        counter_give_keys(k, &d->key_subject);
+    } else if (d->new_keys) {
         memcpy(slot_key, d->key_subject.b, ID_BYTES);
         assert_int_equal(
             db_put(k->txn, TABLE_KEYSLOTS, slice_of(slot_key, sizeof(slot_key)), slice_of(slot, sizeof(slot)), &err),
@@ -95,55 +97,11 @@ record_place(struct counter *k, const struct draft *d, const struct event_header
     assert_int_equal(place_row_encode(&row, &out, &err), 0);
     key_office(key, &k->ctx.unit, &office);
     if (is_unit)
-        store(k, TABLE_UNITS, slice_of(k->ctx.unit.b, sizeof(k->ctx.unit.b)), &out);
+        counter_store(k, TABLE_UNITS, slice_of(k->ctx.unit.b, sizeof(k->ctx.unit.b)), &out);
     else
-        store(k, TABLE_OFFICES, slice_of(key, sizeof(key)), &out);
+        counter_store(k, TABLE_OFFICES, slice_of(key, sizeof(key)), &out);
     buf_free(&out);
     place_row_release(&row);
-}
-
-static void
-record_activity(struct counter *k, const struct draft *d, const struct event_header *h, const struct position *at)
-{
-    uint8_t key[KEY_ACTIVITY];
-    struct activity_row row;
-    struct activity_entry e;
-    struct missing missing;
-    struct buf out;
-    struct err err;
-    if (rows_activity(&k->ctx, &d->subject, &row, &err) != 0)
-        activity_row_init(&row, &k->ctx.unit, &d->subject);
-    activity_entry_from_event(at, h, &d->payload, &e);
-    assert_int_equal(activity_row_add(&row, &e, &k->world, &missing, &err), 0);
-    assert_int_equal(row.entries[row.n - 1].outcome, OUTCOME_APPLIED);
-    buf_init(&out, MEMBER_ROW_BYTES_MAX);
-    assert_int_equal(activity_row_encode(&row, &out, &err), 0);
-    key_activity(key, &k->ctx.unit, &d->subject);
-    store(k, TABLE_ACTIVITIES, slice_of(key, sizeof(key)), &out);
-    buf_free(&out);
-    activity_row_release(&row);
-}
-
-static void
-record_invoice(struct counter *k, const struct draft *d, const struct event_header *h, const struct position *at)
-{
-    uint8_t key[KEY_INVOICE];
-    struct invoice_row row;
-    struct invoice_entry e;
-    struct missing missing;
-    struct buf out;
-    struct err err;
-    if (rows_invoice(&k->ctx, &d->subject, &row, &err) != 0)
-        invoice_row_init(&row, &k->ctx.unit, &d->subject);
-    invoice_entry_from_event(at, h, &d->payload, &e);
-    assert_int_equal(invoice_row_add(&row, &e, &k->world, &missing, &err), 0);
-    assert_int_equal(row.entries[row.n - 1].outcome, OUTCOME_APPLIED);
-    buf_init(&out, MEMBER_ROW_BYTES_MAX);
-    assert_int_equal(invoice_row_encode(&row, &out, &err), 0);
-    key_invoice(key, &k->ctx.unit, &d->subject);
-    store(k, TABLE_INVOICES, slice_of(key, sizeof(key)), &out);
-    buf_free(&out);
-    invoice_row_release(&row);
 }
 
 void
@@ -154,7 +112,7 @@ counter_close_year(struct counter *k, uint16_t year)
     buf_init(&row, 16);
     buf_put_u8(&row, 1); /* that it is there is what counts */
     key_period_row(key, &k->ctx.unit, year);
-    store(k, TABLE_PERIODS, slice_of(key, sizeof(key)), &row);
+    counter_store(k, TABLE_PERIODS, slice_of(key, sizeof(key)), &row);
     buf_free(&row);
 }
 
@@ -166,10 +124,8 @@ counter_record(struct counter *k, struct draft *d)
     struct event_header h;
     draft_header(d, &h);
     h.seq = at.seq;
-    if (d->kind >= KIND_INVOICE_ISSUED)
-        record_invoice(k, d, &h, &at);
-    else if (d->kind >= KIND_ACTIVITY_OPENED)
-        record_activity(k, d, &h, &at);
+    if (d->kind >= KIND_ACTIVITY_OPENED)
+        counter_record_work(k, d, &h, &at);
     else if (d->kind >= KIND_APPLICATION_RECEIVED)
         record_member(k, d, &h, &at);
     else
@@ -281,6 +237,10 @@ counter_teardown(void **state)
     state_free(&k->state);
     db_abort(&k->txn);
     dag_free(&k->dag);
+    if (k->vault != NULL) {
+        vault_close(&k->vault);
+        test_dir_remove(k->vault_dir);
+    }
     db_close(&k->db);
     test_dir_remove(k->dir);
     free(k);

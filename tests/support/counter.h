@@ -7,7 +7,7 @@
 #include "tests/support/storage.h"
 
 struct counter {
-    char dir[TEST_PATH_MAX];
+    char dir[TEST_PATH_MAX], vault_dir[TEST_PATH_MAX];
     struct db *db;
     struct db_txn *txn;
     struct state *state; /* NULL: rows straight from the tables */
@@ -18,6 +18,8 @@ struct counter {
     uint64_t seq;
     uint8_t drawn;
     struct office_id office;
+    struct vault *vault; /* of counter_with_vault */
+    uint32_t log_no;
 };
 
 extern const struct civil_date COUNTER_TODAY;
@@ -26,6 +28,16 @@ extern const struct civil_date COUNTER_TODAY;
 int counter_setup(void **state);
 int counter_setup_with_state(void **state); /* rows by way of the row cache */
 int counter_teardown(void **state);
+
+/* From now on members get keys, and activities and invoices capsules and links, as the writer gives them. Before the first member. */
+void counter_with_vault(struct counter *k);
+/* Keys of a member, who has none any more after forget. */
+void counter_give_keys(struct counter *k, const struct subject_id *member);
+void counter_forget_keys(struct counter *k, const struct subject_id *member);
+/* Capsules and link of a draft about work, then its row; the kinds from 104 on. */
+void counter_record_work(struct counter *k, const struct draft *d, const struct event_header *h,
+                         const struct position *at);
+void counter_store(struct counter *k, enum table t, struct slice key, const struct buf *row);
 
 struct unit_described counter_unit_facts(int64_t price);
 struct office_facts counter_office_facts(const char *name);
