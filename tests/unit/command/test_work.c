@@ -433,9 +433,24 @@ each_part_of_an_invoice_is_refused_by_its_name(void **state)
     REFUSED((r.has_office = true, r.office.b[0] = 0x77), ERR_NOTFOUND, "office", "no such office");
     REFUSED((r.has_client = true, text(&r.client, "a\tb")), ERR_INVALID, "client", "");
     REFUSED(r.effective.days = DATE_MIN.days - 1, ERR_INVALID, "date", "1900");
-    REFUSED((r.has_invoice = true, r.invoice = nothing), ERR_NOTFOUND, "invoice", "no such invoice");
+    REFUSED((r.has_invoice = true, r.invoice = nothing), ERR_INVALID, "invoice", "begins with another month");
+    REFUSED((r.has_invoice = r.has_corrects = true, r.invoice = nothing), ERR_NOTFOUND, "invoice", "no such invoice");
     REFUSED(r.has_corrects = true, ERR_INVALID, "invoice", "missing");
 #undef REFUSED
+    /* An id of an export is taken over, once. */
+    r = invoicing(a, day(3, 1), 1000);
+    r.has_invoice = true;
+    r.invoice = (struct subject_id){{1, 2, 3}};
+    be16_put(r.invoice.b, month_number(day(3, 1)));
+    struct subject_id made = invoice_done(k, r, NULL);
+    assert_memory_equal(&made, &r.invoice, sizeof(made));
+    invoice_refused(k, r, ERR_CONFLICT, "invoice", "issued already");
+    struct activity_request named = opening(m, day(3, 1), 1);
+    named.has_activity = true;
+    named.activity = nothing;
+    made = activity_done(k, named, NULL);
+    assert_memory_equal(&made, &nothing, sizeof(made));
+    activity_refused(k, named, ERR_CONFLICT, "activity", "open already");
     counter_done(k, counter_about(m, ACTION_RESIGN, day(5, 1).days), NULL);
     invoice_refused(k, invoicing(a, day(5, 2), 1), ERR_CONFLICT, "activity", "was no member");
     invoice_done(k, invoicing(a, day(4, 2), 1), NULL);
