@@ -491,6 +491,83 @@ a_damaged_slot_does_not_stop_a_start(void **state)
     assert_true(linked(&w->n, 7, &w->member));
 }
 
+static void
+assert_search_finds(struct test_node *n, const char *text, struct subject_id who)
+{
+    struct index_token tokens[INDEX_TOKENS_MAX];
+    struct subject_id found[4];
+    size_t count = 0;
+    struct err err;
+    assert_int_equal(index_query(n->vault, text, tokens, &count, &err), 0);
+    assert_int_equal(vault_index_find(n->vault, tokens[0].token, NULL, 4, found, &count, &err), 0);
+    assert_int_equal(count, 1);
+    assert_memory_equal(&found[0], &who, sizeof(who));
+}
+
+static struct subject_id
+admit_legal(struct test_node *n, struct api_op *op)
+{
+    struct err err = {0};
+    test_node_admission(op, 3);
+    struct member_request *r = &op->member.request;
+    r->person_type = PERSON_LEGAL;
+    r->category = CATEGORY_C;
+    r->person.identity = (struct person_identity){.birth_date = DATE_NONE};
+    snprintf(r->person.identity.legal_name.s, sizeof(r->person.identity.legal_name.s), "Denkbeeldig Atelier");
+    assert_int_equal(test_node_exec(n, op, &err), 0);
+    if (op->result.err.code != ERR_NONE)
+        fail_msg("%s: %s", op->result.err.field, op->result.err.text);
+    return op->result.subject;
+}
+
+/* The representative's own keys seal what is known of him, and his name finds whom he represents: also where only a start indexed it. */
+static void
+a_representative_is_found_as_the_member_that_it_stands_for(void **state)
+{
+    struct work_node *w = *state;
+    struct api_op *op = calloc(1, sizeof(*op));
+    struct db_txn *txn = NULL;
+    struct stored_event ev;
+    struct event_header h;
+    struct event_payload payload;
+    struct keyslot slots[KEYSLOTS_MAX];
+    struct err err = {0};
+    assert_non_null(op);
+    struct subject_id legal = admit_legal(&w->n, op);
+    test_node_admission(op, 5);
+    op->member.office_text[0] = '\0';
+    struct member_request *r = &op->member.request;
+    struct person_input person = r->person;
+    *r = (struct member_request){.action = ACTION_NAME_REPRESENTATIVE,
+                                 .has_subject = true,
+                                 .subject = legal,
+                                 .effective = {TEST_NODE_TODAY},
+                                 .person = person};
+    r->person.identity.member_no.s[0] = '\0';
+    snprintf(r->person.identity.family_name.s, sizeof(r->person.identity.family_name.s), "Fabelachtig");
+    assert_int_equal(test_node_exec(&w->n, op, &err), 0);
+    if (op->result.err.code != ERR_NONE)
+        fail_msg("%s: %s", op->result.err.field, op->result.err.text);
+    struct position at = op->result.position;
+    struct log_row log = test_node_log(&w->n);
+    assert_int_equal(db_begin_read(w->n.db, &txn, &err), 0);
+    assert_int_equal(evlog_event(txn, log.no, at.seq, &ev, &err), 0);
+    assert_int_equal(event_header_decode(ev.header, &h, &err), 0);
+    assert_int_equal(event_payload_decode(h.kind, h.kind_version, ev.payload, &payload, &err), 0);
+    db_abort(&txn);
+    assert_int_equal(h.kind, KIND_REPRESENTATIVE_NAMED);
+    assert_int_equal(generations(&w->n, payload.other, slots), 1);
+    test_node_close(&w->n); /* a crash before the vault followed */
+    test_node_open(&w->n);
+    assert_search_finds(&w->n, "fabelachtig", legal);
+    struct buf out;
+    buf_init(&out, CAPSULE_BYTES_MAX);
+    assert_int_equal(h.capsules[h.n_capsules - 1].class, CLASS_KEY);
+    assert_int_equal(vault_capsule_get(w->n.vault, &at, (uint8_t)(h.n_capsules - 1), &out, &err), 0);
+    buf_free(&out);
+    free(op);
+}
+
 /* ---- the mark of a month ---- */
 
 static bool
@@ -561,6 +638,7 @@ main(void)
         WORK_TEST(lost_links_are_found_again_by_trying_keys),
         WORK_TEST(a_capsule_that_no_key_opens_is_counted_and_one_that_is_not_held_is_awaited),
         WORK_TEST(a_damaged_slot_does_not_stop_a_start),
+        WORK_TEST(a_representative_is_found_as_the_member_that_it_stands_for),
         WORK_TEST(a_month_stays_marked_if_an_invoice_comes_while_it_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
