@@ -49,6 +49,11 @@ static const struct field_rule LINKS[] = {
     TEXT_OF(activity_links, client),
     TEXT_OF(activity_links, client_number),
     TEXT_OF(activity_links, text),
+    {.as = FIELD_FIXED,
+     FIELD_OFFSET(struct activity_links, actor),
+     .has = offsetof(struct activity_links, has_actor),
+     .min = ID_BYTES,
+     .max = ID_BYTES},
 };
 static const struct fields LINKS_FIELDS = {&smartnode__activity_links__descriptor, LINKS};
 static const struct field_path LINKS_PATH = {NULL, "activity_links"};

@@ -33,6 +33,8 @@ struct activity_links {
     struct subject_id activity;
     struct civil_date day; /* DATE_NONE if unknown */
     struct person_text number, client, client_number, text;
+    bool has_actor;
+    struct actor_id actor; /* who did it: the event's own actor is the unit (§9) */
 };
 
 struct person_note {

@@ -77,6 +77,9 @@ put_links(struct request *r, struct json_out *j, const struct unit_id *unit, con
     put_filled(j, "client", &links.client);
     put_filled(j, "client_number", &links.client_number);
     put_filled(j, "text", &links.text);
+    if (links.has_actor) {
+        json_put_hex(j, "actor", links.actor.b, ID_BYTES);
+    }
     person_wipe(&links, sizeof(links));
     return 0;
 }

@@ -1,6 +1,6 @@
 /* Emptying the slot of an event (docs/PROTOCOL.md §8 role 9): members, activities, invoices. What the rules refuse they say themselves; here
  * stands what they cannot know: that the event named is the one that counts, and that half a merge is not undone. */
-#include "node/command/rows.h"
+#include "node/command/work.h"
 
 /* The event to be cancelled, of whatever row. */
 struct target {
@@ -10,6 +10,8 @@ struct target {
     enum outcome outcome;
     enum void_reason reason;
     bool emptied; /* a cancellation fills its slot */
+    bool has_links;
+    struct position links; /* of the capsule of its slot (activities, invoices) */
 };
 
 static int
@@ -32,6 +34,27 @@ check_target(const struct target *t, struct err *err)
     return 0;
 }
 
+/* Who cancelled, beside what was recorded before: nothing is added where that cannot be read any more. */
+static int
+take_links(const struct command_ctx *ctx, const struct cancel_request *req, const struct target *t, struct draft *d,
+           struct err *err)
+{
+    struct activity_links links;
+    struct err unread = {0};
+    if (!t->has_links)
+        return 0;
+    int rc = work_links_before(ctx, &req->subject, true, &t->links, "event", &links, &unread);
+    if (rc == ERR_CONFLICT)
+        return 0;
+    if (rc != 0) {
+        *err = unread;
+        return rc;
+    }
+    rc = work_capsule(d, &links, err);
+    person_wipe(&links, sizeof(links));
+    return rc;
+}
+
 /* Everything but the rules. The cancellation has the date of what it cancels: it has no effect on another. */
 static int
 start(const struct command_ctx *ctx, const struct cancel_request *req, uint16_t kind, const struct target *t,
@@ -40,9 +63,14 @@ start(const struct command_ctx *ctx, const struct cancel_request *req, uint16_t 
     int rc = check_target(t, err);
     if (rc != 0)
         return rc;
-    draft_init(d, ctx, kind, &req->subject, t->effective);
+    if (kind == KIND_ENTRY_CANCELLED)
+        draft_init(d, ctx, kind, &req->subject, t->effective);
+    else
+        work_draft(d, ctx, kind, &req->subject, t->effective);
     d->payload.common.precision = t->precision;
     rc = draft_refer(d, ctx, REF_CANCELS, &req->event, err);
+    if (rc == 0)
+        rc = take_links(ctx, req, t, d, err);
     return rc != 0 ? rc : draft_check_payload(d, err);
 }
 
@@ -68,7 +96,7 @@ cancel_member(const struct command_ctx *ctx, const struct cancel_request *req, s
         rc = no_such_event("member", err);
     if (rc == 0) {
         const struct member_entry *e = &row.entries[i];
-        struct target t = {e->kind, e->effective, e->precision, e->outcome, e->reason, false};
+        struct target t = {e->kind, e->effective, e->precision, e->outcome, e->reason, false, false, {{{0}}, 0}};
         t.emptied =
             e->outcome == OUTCOME_REPLACED && row.entries[member_slot_filler(&row, i)].kind == KIND_ENTRY_CANCELLED;
         rc = start(ctx, req, KIND_ENTRY_CANCELLED, &t, d, err);
@@ -97,8 +125,9 @@ cancel_activity(const struct command_ctx *ctx, const struct cancel_request *req,
         rc = no_such_event("activity", err);
     if (rc == 0) {
         const struct activity_entry *e = &row.entries[i];
-        struct target t = {e->kind, e->effective, PRECISION_MONTH, e->outcome, e->reason, false};
+        struct target t = {e->kind, e->effective, PRECISION_MONTH, e->outcome, e->reason, false, false, {{{0}}, 0}};
         t.emptied = e->outcome == OUTCOME_REPLACED && activity_slot_empty(&row, i);
+        t.has_links = activity_slot_links(&row, i, &t.links);
         rc = start(ctx, req, KIND_ACTIVITY_CANCELLED, &t, d, err);
     }
     if (rc == 0) {
@@ -133,8 +162,9 @@ cancel_invoice(const struct command_ctx *ctx, const struct cancel_request *req, 
         rc = no_such_event("invoice", err);
     if (rc == 0) {
         const struct invoice_entry *e = &row.entries[i];
-        struct target t = {e->kind, e->effective, PRECISION_MONTH, e->outcome, e->reason, false};
+        struct target t = {e->kind, e->effective, PRECISION_MONTH, e->outcome, e->reason, false, false, {{{0}}, 0}};
         t.emptied = e->outcome == OUTCOME_REPLACED && invoice_slot_empty(&row, i);
+        t.has_links = invoice_links_position(&row, i, &t.links);
         rc = start(ctx, req, KIND_INVOICE_CANCELLED, &t, d, err);
     }
     if (rc == 0) {
@@ -156,6 +186,7 @@ command_cancel(const struct command_ctx *ctx, const struct cancel_request *req, 
 {
     struct draft d;
     int rc = 0;
+    memset(&d, 0, sizeof(d));
     switch (req->what) {
     case CANCEL_MEMBER: rc = cancel_member(ctx, req, &d, err); break;
     case CANCEL_ACTIVITY: rc = cancel_activity(ctx, req, &d, err); break;
@@ -165,5 +196,7 @@ command_cancel(const struct command_ctx *ctx, const struct cancel_request *req, 
         rc = draft_check_closed(ctx, d.payload.common.effective, req->adjusts_closed, "effective_on", err);
     if (rc == 0)
         *ret = d;
+    else
+        draft_release(&d);
     return rc;
 }

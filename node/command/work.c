@@ -19,6 +19,8 @@ work_draft(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const 
 {
     draft_init(d, ctx, kind, subject, month);
     d->payload.common.precision = PRECISION_MONTH;
+    /* Who sat at the desk would part a cell; it is in the capsule (docs/PROTOCOL.md §9). */
+    memcpy(d->payload.common.actor.b, ctx->unit.b, ID_BYTES);
 }
 
 /* ---- whose it is ---- */
@@ -293,6 +295,10 @@ work_links_before(const struct command_ctx *ctx, const struct subject_id *entity
     if (rc == 0 && !has) {
         memset(ret, 0, sizeof(*ret));
         ret->day = DATE_NONE;
+    }
+    if (rc == 0) {
+        ret->has_actor = true;
+        ret->actor = ctx->actor;
     }
     return rc;
 }
