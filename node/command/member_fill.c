@@ -153,11 +153,9 @@ repaid_currency(struct work *w, char currency[CURRENCY_MAX], struct err *err)
             return err_field(err, ERR_INVALID, "currency", "currency: three capital letters such as EUR");
         return 0;
     }
-    if (s->status == STATUS_MEMBER)
-        return err_field(err, ERR_CONFLICT, "effective_on",
-                         "effective_on: is a member on %s; shares are repaid to those who left", day);
     if (s->n_owed == 0)
-        return err_field(err, ERR_CONFLICT, "shares", "shares: nothing is owed on %s", day);
+        return err_field(err, ERR_CONFLICT, "shares", "shares: nothing is owed on %s%s", day,
+                         s->status == STATUS_MEMBER ? ": shares are repaid to those who left" : "");
     if (s->n_owed > 1)
         return err_field(err, ERR_INVALID, "currency", "currency: shares in %s and in %s are owed; say which to repay",
                          s->owed[0].currency, s->owed[1].currency);

@@ -239,7 +239,8 @@ say_owed(const struct member_entry *e, struct member_state *s, const char *day, 
 {
     const struct member_owed *o = member_money_find(s->owed, s->n_owed, e->currency);
     if (o == NULL) {
-        return err_field(err, ERR_CONFLICT, "shares", "shares: nothing in %s is owed on %s", e->currency, day);
+        return err_field(err, ERR_CONFLICT, "shares", "shares: nothing in %s is owed on %s%s", e->currency, day,
+                         s->status == STATUS_MEMBER ? ": shares are repaid to those who left" : "");
     }
     bool shares = e->shares > o->shares;
     return err_field(err, ERR_CONFLICT, shares ? "shares" : "amount_minor",
@@ -290,10 +291,6 @@ say(const struct member_row *r, const struct member_entry *e, const struct fold 
     case VOID_ALREADY_APPLIED:
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: an application is open already on %s", day);
     case VOID_ALREADY_MEMBER:
-        if (e->kind == KIND_SHARES_REPAID) {
-            return err_field(err, ERR_CONFLICT, "effective_on",
-                             "effective_on: is a member on %s; shares are repaid to those who left", day);
-        }
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: is a member already, since %s",
                          date_format(s.joined_on, other));
     case VOID_NOT_MEMBER:

@@ -78,6 +78,37 @@ periods(struct slice bytes, struct buf *out)
     return true;
 }
 
+static int
+ignore_member(void *arg, const struct contribution *c)
+{
+    (void)arg;
+    (void)c;
+    return 0;
+}
+
+static bool
+members(struct slice bytes, struct buf *out)
+{
+    struct member_row r;
+    struct member_state s;
+    struct position at;
+    struct capsule_place history[2];
+    struct share_line lines[CURRENCIES_OWED_MAX];
+    if (member_row_decode(bytes, &unit, &id, &r, NULL) != 0)
+        return false;
+    MUST(member_row_encode(&r, out, NULL) == 0 && member_contributions(&r, ignore_member, NULL) == 0);
+    member_state_at(&r, DATE_MAX, &s);
+    (void)member_capsule_position(&r, CLASS_IDENTITY, &at);
+    (void)member_representative_capsule(&r, &id, CLASS_IDENTITY, &at);
+    (void)member_capsule_history(&r, CLASS_NOTE, history, ARRAY_LEN(history));
+    for (size_t i = 0; i < r.n && i < 16; i++) {
+        (void)member_share_operation(&r, &r.entries[i]);
+        MUST(member_share_lines(&r, i, lines, ARRAY_LEN(lines)) > 0);
+    }
+    member_row_release(&r);
+    return true;
+}
+
 static bool
 places(struct slice bytes, struct buf *out)
 {
@@ -94,8 +125,8 @@ places(struct slice bytes, struct buf *out)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static bool (*const tables[])(struct slice bytes, struct buf * out) = {activities, invoices, people, periods,
-                                                                           places};
+    static bool (*const tables[])(struct slice bytes, struct buf * out) = {activities, invoices, people,
+                                                                           periods,    places,   members};
     struct buf out;
     if (size == 0)
         return 0;

@@ -93,8 +93,7 @@ the_desk_is_told_why_nothing_can_be_repaid(void **state)
     struct counter *k = *state;
     struct subject_id s = admitted(k, NULL);
     struct member_request r = repay(s, JOINED + 1, 1);
-    told(k, &r, ERR_CONFLICT, "effective_on",
-         "effective_on: is a member on 2011-01-27; shares are repaid to those who left");
+    told(k, &r, ERR_CONFLICT, "shares", "shares: nothing is owed on 2011-01-27: shares are repaid to those who left");
     counter_done(k, counter_about(s, ACTION_RESIGN, JOINED + 10), NULL);
     r = repay(s, JOINED + 20, 3);
     told(k, &r, ERR_CONFLICT, "shares",
