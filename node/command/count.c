@@ -207,7 +207,7 @@ said_before(const struct tally *t, const struct subject_id *pseudonym, struct sl
         return rc;
     for (size_t i = 0; i < row.n; i++) {
         const struct active_entry *e = &row.entries[i];
-        if (e->month == t->month && TYPE_EQ(&e->unit, &t->ctx->unit)) {
+        if (e->n > 0 && e->month == t->month && TYPE_EQ(&e->unit, &t->ctx->unit)) {
             memcpy(ret->v, e->cells, e->n * sizeof(*e->cells));
             ret->n = e->n;
         }
