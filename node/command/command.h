@@ -101,7 +101,7 @@ struct member_request {
     int64_t share_price_minor;
     char currency[CURRENCY_MAX]; /* REPAY; empty = the only one owed. Of a price; empty = the unit's */
     bool has_other;
-    struct subject_id other; /* representative: END; NAME of somebody known already */
+    struct subject_id other; /* representative: END; NAME of one of this member's before, or an id that is new here */
     struct consent consent;
     bool has_corrects;
     struct position
@@ -117,8 +117,8 @@ struct member_request {
 /* Share price and currency come from the unit.described in force on the effective date (ERR_CONFLICT, field "unit", if none), unless given.
  * ADMIT names the open application, if there is one, and takes from it category, person type and office that are not given.
  * Person: identity is needed of someone new; one capsule for each class given; without content, someone new gets none for
- * contact and bank, and a known member's class is emptied by it. A representative's name is needed unless this unit has keys of that
- * person already; he has no bank account here, and no note goes with his naming. CHANGE_DATA may bring nothing but a note.
+ * contact and bank, and a known member's class is emptied by it. A representative's name is needed unless the member had that one
+ * before; he has no bank account here, and no note goes with his naming. CHANGE_DATA may bring nothing but a note.
  * A correction without a date keeps that of the event corrected, with its precision. An event that was corrected since cannot be
  * corrected (its correction can); one that was cancelled can, which brings it back.
  * Fields of errors: those of person_check (person.h) and action, subject, effective_on, category, person_type, office, shares,

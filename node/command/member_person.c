@@ -56,7 +56,18 @@ has_keys(const struct work *w, const struct subject_id *who, bool *ret, struct e
     return 0;
 }
 
-/* A representative of whom this unit has no keys is somebody whose name nobody has either. */
+static bool
+named_before(const struct work *w)
+{
+    for (size_t i = 0; i < w->row.n; i++) {
+        const struct member_entry *e = &w->row.entries[i];
+        if (e->kind == KIND_REPRESENTATIVE_NAMED && TYPE_EQ(&e->other, &w->d.key_subject))
+            return true;
+    }
+    return false;
+}
+
+/* An id that stands for somebody in another record would link the two for everybody who reads the log (§10). */
 static int
 check_representative(const struct work *w, bool *ret_known, struct err *err)
 {
@@ -64,6 +75,9 @@ check_representative(const struct work *w, bool *ret_known, struct err *err)
     if (in->has_bank)
         return err_field(err, ERR_INVALID, "iban", "iban: a representative has no account here, the member has");
     int rc = has_keys(w, &w->d.key_subject, ret_known, err);
+    if (rc == 0 && *ret_known && !named_before(w))
+        return err_field(err, ERR_CONFLICT, "representative",
+                         "representative: the id is of another record; leave it out, and a new one is drawn");
     if (rc == 0 && !*ret_known && !in->has_identity)
         rc = err_field(err, ERR_INVALID, "family_name", "a representative who is new here needs a name");
     return rc;

@@ -184,20 +184,25 @@ a_representative_gets_keys_and_capsules_of_their_own(void **state)
     counter_record(k, &d);
     struct member_state now = state_of(k, &firm, JOINED + 1);
     assert_memory_equal(&now.representatives[0], &who, sizeof(who));
-    /* Known by now: another firm can name the same person without saying the name again. */
     struct subject_id other_firm = counter_done(k, firm_request(k, JOINED), NULL);
-    r = counter_about(other_firm, ACTION_NAME_REPRESENTATIVE, JOINED + 2);
+    r = name_someone(other_firm, JOINED + 2);
+    r.has_other = true;
+    r.other = who;
+    told(k, &r, ERR_CONFLICT, "representative",
+         "representative: the id is of another record; leave it out, and a new one is drawn");
+    r = counter_about(firm, ACTION_END_REPRESENTATIVE, JOINED + 3);
+    r.has_other = true;
+    r.other = who;
+    counter_done(k, r, NULL);
+    assert_int_equal(state_of(k, &firm, JOINED + 3).n_representatives, 0);
+    /* Once more, by the name that is known. */
+    r = counter_about(firm, ACTION_NAME_REPRESENTATIVE, JOINED + 4);
     r.has_other = true;
     r.other = who;
     d = counter_accepted(k, &r);
     assert_false(d.new_keys);
     assert_int_equal(d.n_capsules, 0);
     draft_release(&d);
-    r = counter_about(firm, ACTION_END_REPRESENTATIVE, JOINED + 3);
-    r.has_other = true;
-    r.other = who;
-    counter_done(k, r, NULL);
-    assert_int_equal(state_of(k, &firm, JOINED + 3).n_representatives, 0);
 }
 
 static void
