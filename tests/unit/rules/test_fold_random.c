@@ -90,7 +90,7 @@ draw_fields(struct ref_case *c, struct member_entry *e)
     e->other.b[0] = e->has_other ? (uint8_t)draw(c, REF_PEOPLE) : 0;
     if (e->kind == 49 || e->kind == 50) {
         e->purpose = (uint16_t)(1 + draw(c, REF_PURPOSES));
-        memcpy(e->text_version, e->kind == 49 && draw(c, 2) == 0 ? "v2" : "", 2);
+        memcpy(e->text_version, e->kind == 49 && draw(c, 2) == 0 ? "v2" : "\0", 2);
     }
 }
 
