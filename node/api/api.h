@@ -6,10 +6,11 @@
  * the job's done from its own thread. An operation that fails leaves the others alone (a request has one, a batch group up to
  * API_JOB_OPS_MAX). If the commit fails every result gets that error before done.
  *
- * What the writer does for one operation (all its events in one commit or none; a merge has two, of which result names the first):
+ * What the writer does for one operation (all its events in one commit or none; a merge has two, of which result names the one of the
+ * record that is given up):
  *   1. if `idempotent`: TABLE_IDEMPOTENCY by idem_key (node/api/idem.h). Same request hash: result from the row, replayed = true,
  *      nothing written. Another request hash: ERR_EXISTS, field "idempotency-key".
- *   2. OP_MEMBER with office_text: office_find → request.has_office, request.office. Office and unit operations with has_if_match:
+ *   2. OP_MEMBER with office_text: office_find → request.has_office, request.office; with member_no: its member → request.subject. Office and unit operations with has_if_match:
  *      ERR_CONFLICT, field "if-match", unless api_office_tag / api_unit_tag of the state as of today is if_match.
  *   3. command_…, append, apply; or the row of TABLE_TOKENS or TABLE_PEERS.
  *   4. result.status = status_on_success; if idempotent also the rows of TABLE_IDEMPOTENCY and TABLE_IDEM_TIME.
@@ -80,8 +81,7 @@ struct api_op {
         struct {
             struct member_request request;        /* personal data: api wipes it */
             char office_text[NAME_BYTES_MAX + 1]; /* id or name as entered; empty = none */
-            char
-                member_no[PERSON_TEXT_MAX + 1]; /* instead of request.subject, and of `into` of a merge; empty = none */
+            char member_no[PERSON_TEXT_MAX + 1];  /* instead of request.subject; empty = none */
         } member;
         struct {
             struct office_id id; /* OPEN: zero = a new one is drawn */

@@ -97,6 +97,9 @@ answer_problem(struct request *r, uint64_t no, const struct err *err)
 static void
 answer_line(struct request *r, const struct batch_line *l)
 {
+    if (l->op != NULL) {
+        op_field_name(l->op);
+    }
     if (l->op == NULL || l->op->result.err.code != ERR_NONE) {
         answer_problem(r, l->no, l->op == NULL ? &l->err : &l->op->result.err);
         return;

@@ -1,4 +1,5 @@
-/* Operations on members and offices (activities and invoices: work_in.c) as they are asked for: in a request of their own or as a line of a batch. One table for both. */
+/* Operations on members and offices (activities and invoices: work_in.c) as they are asked for: in a request of their own or as a line of
+ * a batch. One table for both. */
 #include "node/api/request.h"
 #include "node/command/names.h"
 
@@ -337,10 +338,12 @@ line_member_read(struct json_in *in, const struct member_op *m, struct api_op *o
     op_member_init(op, m->action, m->makes_member ? MHD_HTTP_CREATED : MHD_HTTP_OK);
     struct member_request *q = &op->member.request;
     q->has_subject = json_in_hex(in, "id", false, q->subject.b, ID_BYTES);
-    if (!q->has_subject) {
-        (void)json_in_text(in, "member_no", !m->makes_member, op->member.member_no, sizeof(op->member.member_no));
+    bool named =
+        q->has_subject || json_in_text(in, "member_no", false, op->member.member_no, sizeof(op->member.member_no));
+    if (!named && !m->makes_member) {
+        json_in_fail(in, "id", "is missing: give the member's id, or member_no");
     }
-    if (q->has_subject) {
+    if (named) {
         op->status_on_success = MHD_HTTP_OK;
     }
     if (json_in_text(in, "if_match", false, etag, sizeof(etag))) {

@@ -395,6 +395,9 @@ own_member(struct request *r, struct member_row *ret, struct err *err)
 {
     struct subject_id subject;
     int rc = param_hex(r, 0, "member", subject.b, ID_BYTES, err);
+    if (rc == 0 && r->api->deps.vault == NULL) {
+        rc = err_set(err, ERR_UNAVAILABLE, "this node holds no personal data");
+    }
     return rc != 0 ? rc : view_member(r->txn, &subject, &r->api->deps.unit, ret, err);
 }
 

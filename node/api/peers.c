@@ -68,7 +68,7 @@ get_peers(struct request *r, struct err *err)
 /* The fingerprint is what was heard on the telephone: a card that somebody swapped on its way does not pass. It is not told what
  * it should have been. */
 static int
-card_check(const struct slice card, const char *fingerprint, struct err *err)
+card_check(const struct slice card, const char *fingerprint, char ret_code[UNIT_CODE_MAX], struct err *err)
 {
     struct unit_card parsed;
     char words[FINGERPRINT_WORDS_MAX];
@@ -83,13 +83,14 @@ card_check(const struct slice card, const char *fingerprint, struct err *err)
         return err_field(err, ERR_CONFLICT, "fingerprint",
                          "is not that of the card: compare again, by another way than the card came");
     }
+    snprintf(ret_code, UNIT_CODE_MAX, "%s", parsed.unit_code);
     return 0;
 }
 
 int
 post_peers(struct request *r, struct err *err)
 {
-    char fingerprint[FINGERPRINT_WORDS_MAX] = "";
+    char fingerprint[FINGERPRINT_WORDS_MAX] = "", code[UNIT_CODE_MAX];
     struct slice card = {0};
     struct json_in in;
     struct api_op *op;
@@ -108,13 +109,14 @@ post_peers(struct request *r, struct err *err)
         rc = buf_check(r->out, "card", err);
     }
     if (rc == 0) {
-        rc = card_check(buf_slice(r->out), fingerprint, err);
+        rc = card_check(buf_slice(r->out), fingerprint, code, err);
     }
     if (rc == 0) {
         rc = request_op(r, OP_PEER_TRUST, MHD_HTTP_CREATED, &op, err);
     }
     if (rc == 0) {
         op->peer_trust.card = buf_slice(r->out);
+        snprintf(r->location, sizeof(r->location), "/v1/peers/%s", code);
     }
     return rc;
 }

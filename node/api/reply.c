@@ -120,6 +120,25 @@ result_write(struct json_out *j, const struct api_op *op)
     }
 }
 
+/* Commands have one word for the unit's own number of whatever they write; a request has a field of its own for each. */
+void
+op_field_name(struct api_op *op)
+{
+    static const struct {
+        enum api_op_kind kind;
+        const char *theirs, *ours;
+    } names[] = {{OP_ACTIVITY, "number", "activity_no"},
+                 {OP_INVOICE, "number", "invoice_no"},
+                 {OP_MEMBER, "representative", "other"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (names[i].kind == op->kind && strcmp(op->result.err.field, names[i].theirs) == 0) {
+            snprintf(op->result.err.field, sizeof(op->result.err.field), "%s", names[i].ours);
+            return;
+        }
+    }
+}
+
 static void
 location_of(struct request *r, const struct api_op *op)
 {
@@ -141,10 +160,11 @@ location_of(struct request *r, const struct api_op *op)
 void
 reply_op(struct request *r)
 {
-    const struct api_op *op = &r->ops[0];
+    struct api_op *op = &r->ops[0];
     const struct api_result *res = &op->result;
 
     if (res->err.code != ERR_NONE) {
+        op_field_name(op);
         reply_problem(r, http_status(&res->err), &res->err);
         return;
     }

@@ -160,6 +160,8 @@ void count_rejected(struct api *a, const struct err *err);
 /* The answer to one operation of the writer. */
 void reply_op(struct request *r);
 void result_write(struct json_out *j, const struct api_op *op);
+/* Where a refusal names a field by the command's word, that of the request instead. */
+void op_field_name(struct api_op *op);
 /* Sends what is in r. */
 enum MHD_Result reply_send(struct request *r);
 /* Starts a JSON answer of status. */
@@ -210,15 +212,9 @@ const char *peer_state_word(enum api_peer_state s);
 void put_office_facts(struct json_out *j, const struct office_facts *f);
 void put_position(struct json_out *j, const struct position *p); /* keys log and seq */
 
-/* ---- person.c */
-struct person_found {
-    bool identity, contact, bank;
-};
-/* Opens what is held of a person of the own unit. A class that was erased, never entered or whose key is gone is absent. Errors are
- * those of storage. Wipe ret. */
-int person_load(struct request *r, const struct member_row *row, unsigned class_mask, struct person_input *ret,
+/* ---- person.c: node/command/person_open.h in a request; the vault must be there. Wipe ret. */
+int person_load(struct request *r, const struct member_row *row, unsigned classes, struct person_input *ret,
                 struct err *err) NODISCARD;
-/* One class as an event of some time said it, and a representative of a legal person. As person_load. */
 int person_load_at(struct request *r, const struct subject_id *subject, const struct position *at, uint8_t class,
                    struct person_input *ret, struct err *err) NODISCARD;
 int person_load_representative(struct request *r, const struct member_row *row, const struct subject_id *person,

@@ -93,9 +93,9 @@ op_activity_init(struct api_op *op, enum work_action action, uint16_t status)
 }
 
 static void
-op_invoice_init(struct api_op *op, bool credit)
+op_invoice_init(struct api_op *op, bool credit, uint16_t status)
 {
-    op_init(op, OP_INVOICE, MHD_HTTP_CREATED);
+    op_init(op, OP_INVOICE, status);
     op->invoice.request.credit = credit;
     op->invoice.request.effective = DATE_NONE;
 }
@@ -166,7 +166,7 @@ post_invoices(struct request *r, struct err *err)
     }
     rc = request_op(r, OP_INVOICE, MHD_HTTP_CREATED, &op, err);
     if (rc == 0) {
-        op_invoice_init(op, false);
+        op_invoice_init(op, false, MHD_HTTP_CREATED);
         invoice_activity(&in, op);
         invoice_fields(&in, op);
     }
@@ -213,8 +213,7 @@ invoice_change(struct request *r, bool credit, struct err *err)
     }
     rc = request_op(r, OP_INVOICE, MHD_HTTP_OK, &op, err);
     if (rc == 0) {
-        op_invoice_init(op, credit);
-        op->status_on_success = MHD_HTTP_OK;
+        op_invoice_init(op, credit, MHD_HTTP_OK);
         rc = existing_invoice(r, &op->invoice.request, err);
     }
     if (rc == 0 && !credit) {
@@ -335,6 +334,7 @@ post_periods(struct request *r, struct err *err)
     rc = request_op(r, OP_CLOSE_PERIOD, MHD_HTTP_CREATED, &op, err);
     if (rc == 0 && json_in_uint(&in, "year", true, 2199, &year)) {
         op->close_year = (uint16_t)year;
+        snprintf(r->location, sizeof(r->location), "/v1/periods/%s/%u", r->api->deps.unit_code, op->close_year);
     }
     return json_in_end(&in, rc);
 }
@@ -370,7 +370,7 @@ line_activity(struct json_in *in, enum work_action action, struct api_op *op)
 static void
 line_invoice(struct json_in *in, bool credit, struct api_op *op)
 {
-    op_invoice_init(op, credit);
+    op_invoice_init(op, credit, credit ? MHD_HTTP_OK : MHD_HTTP_CREATED);
     struct invoice_request *q = &op->invoice.request;
     q->has_invoice = json_in_hex(in, "invoice", false, q->invoice.b, ID_BYTES);
     if (credit && !q->has_invoice) {

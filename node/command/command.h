@@ -162,7 +162,7 @@ int command_cancel(const struct command_ctx *ctx, const struct cancel_request *r
 
 /* Two records of one person: `from` is given up, `into` kept. Two drafts, for one commit: member.merged, then member.absorbed. Shares held
  * or owed in more than one currency: ERR_CONFLICT (repay first). Undo: the two cancellations, in the order in which they are to be
- * written. Fields: from, into, effective_on. */
+ * written; `into` zero: whatever record it was merged into. Fields: from, into, effective_on. */
 enum { MERGE_DRAFTS = 2 };
 struct merge_request {
     struct subject_id from, into;

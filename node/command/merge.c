@@ -147,14 +147,21 @@ unmerge(struct merge *m, struct draft d[MERGE_DRAFTS], struct err *err)
     return rc != 0 ? rc : check_drafts(m, d, rows, names, err);
 }
 
+/* Both rows; of an undoing that does not say from what, the record that the merge named. */
 static int
-rows_of(struct merge *m, struct err *err)
+rows_of(struct merge *m, struct merge_request *q, struct err *err)
 {
+    static const struct subject_id nobody;
     const char *field = "from";
-    int rc = rows_member(m->ctx, &m->req->from, &m->from, err);
+    int rc = rows_member(m->ctx, &q->from, &m->from, err);
     if (rc == 0) {
         field = "into";
-        rc = rows_member(m->ctx, &m->req->into, &m->into, err);
+        member_state_at(&m->from, DATE_MAX, &m->from_state);
+        if (q->undo && TYPE_EQ(&q->into, &nobody))
+            q->into = m->from_state.merged_into;
+        rc = q->undo && TYPE_EQ(&q->into, &nobody)
+                 ? err_field(err, ERR_CONFLICT, "from", "from: is not merged into any record")
+                 : rows_member(m->ctx, &q->into, &m->into, err);
         if (rc != 0)
             member_row_release(&m->from);
     }
@@ -165,14 +172,14 @@ int
 command_merge(const struct command_ctx *ctx, const struct merge_request *req, struct draft ret[MERGE_DRAFTS],
               struct err *err)
 {
-    struct merge m = {.ctx = ctx, .req = req};
+    struct merge_request q = *req;
+    struct merge m = {.ctx = ctx, .req = &q};
     struct draft d[MERGE_DRAFTS];
     if (TYPE_EQ(&req->from, &req->into))
         return err_field(err, ERR_INVALID, "into", "into: is the very record that is to be given up");
-    int rc = rows_of(&m, err);
+    int rc = rows_of(&m, &q, err);
     if (rc != 0)
         return rc;
-    member_state_at(&m.from, DATE_MAX, &m.from_state);
     if (req->has_if_match)
         rc = draft_check_match(&req->if_match, &m.from_state.last_change, "member", err);
     if (rc == 0)

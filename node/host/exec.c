@@ -90,22 +90,43 @@ find_work(const struct command_ctx *ctx, enum index_field field, const char *num
     return rc == ERR_NOTFOUND ? err_field(err, ERR_NOTFOUND, name, "%s: there is none of that number", name) : rc;
 }
 
+/* A member by the register's own number, where that was given instead of an id. */
+static int
+find_member(const struct command_ctx *ctx, const char *number, struct subject_id *ret, bool *ret_has, struct err *err)
+{
+    struct member_row row;
+    bool found = false;
+    if (number[0] == '\0')
+        return 0;
+    int rc = member_by_number(ctx->txn, ctx->vault, &ctx->unit, number, &found, &row, err);
+    if (rc == 0 && !found)
+        rc = err_field(err, ERR_NOTFOUND, "member_no", "member_no: no member has this number");
+    if (rc != 0)
+        return rc;
+    *ret = row.subject;
+    *ret_has = true;
+    member_row_release(&row);
+    return 0;
+}
+
+static int
+member_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *ret, struct err *err)
+{
+    struct member_request *r = &op->member.request;
+    int rc = find_office(ctx, op->member.office_text, &r->office, &r->has_office, err);
+    if (rc == 0)
+        rc = find_member(ctx, op->member.member_no, &r->subject, &r->has_subject, err);
+    return rc == 0 ? command_member(ctx, r, ret, err) : rc;
+}
+
 static int
 activity_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *ret, struct err *err)
 {
     struct activity_request *r = &op->activity.request;
-    struct member_row row;
-    bool found = false;
+    bool has_member = false;
     int rc = find_office(ctx, op->activity.office_text, &r->office, &r->has_office, err);
-    if (rc == 0 && op->activity.member_no[0] != '\0') {
-        rc = member_by_number(ctx->txn, ctx->vault, &ctx->unit, op->activity.member_no, &found, &row, err);
-        if (rc == 0 && !found)
-            rc = err_field(err, ERR_NOTFOUND, "member_no", "member_no: no member has this number");
-        if (rc == 0) {
-            r->member = row.subject;
-            member_row_release(&row);
-        }
-    }
+    if (rc == 0)
+        rc = find_member(ctx, op->activity.member_no, &r->member, &has_member, err);
     return rc == 0 ? command_activity(ctx, r, ret, err) : rc;
 }
 
@@ -156,12 +177,9 @@ drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, s
            size_t *ret_n, struct err *err)
 {
     static const struct office_id no_office;
-    int rc = 0;
     *ret_n = op->kind == OP_MERGE ? MERGE_DRAFTS : 1;
     switch (op->kind) {
-    case OP_MEMBER:
-        rc = find_office(ctx, op->member.office_text, &op->member.request.office, &op->member.request.has_office, err);
-        return rc != 0 ? rc : command_member(ctx, &op->member.request, ret, err);
+    case OP_MEMBER: return member_draft(ctx, op, ret, err);
     case OP_OFFICE_OPEN:
         return command_office_open(ctx, TYPE_EQ(&op->office.id, &no_office) ? NULL : &op->office.id, &op->office.facts,
                                    op->office.effective, ret, err);
@@ -206,7 +224,7 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     struct command_ctx ctx;
     struct draft drafts[OP_DRAFTS_MAX];
     struct position at;
-    size_t n = 0;
+    size_t n = 0, answer;
     apply_world(e->apply, e->txn, &world);
     make_context(e, actor, &world, &ctx);
     struct err refusal;
@@ -217,10 +235,12 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
         op->result.err = refusal;
         return db_error(e->txn, err);
     }
-    op->result.has_subject = drafts[0].payload.common.has_subject;
-    op->result.subject = drafts[0].payload.common.subject;
+    /* Of a merge and its undoing, what was written of the record that was given up. */
+    answer = op->kind == OP_MERGE && op->merge.undo ? n - 1 : 0;
+    op->result.has_subject = drafts[answer].payload.common.has_subject;
+    op->result.subject = drafts[answer].payload.common.subject;
     for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = write_one(e, &drafts[i], i == 0 ? &op->result.position : &at, err);
+        rc = write_one(e, &drafts[i], i == answer ? &op->result.position : &at, err);
         op->result.has_position = rc == 0;
     }
     if (rc == 0 && op->kind == OP_MEMBER)

@@ -5,6 +5,7 @@
 
 #include "node/api/json_out.h"
 #include "node/command/names.h"
+#include "node/command/person_open.h"
 #include "node/host/import.h"
 #include "node/host/person_read.h"
 #include "node/view/view.h"
@@ -195,7 +196,7 @@ write_member(struct exporter *x, const struct member_row *row, struct err *err)
     member_state_at(row, DATE_MAX, &now);
     if (now.status == STATUS_NONE)
         return 0;
-    int rc = person_read(x->txn, x->d->vault, row, ALL_CLASSES, &p, err);
+    int rc = person_open(x->txn, x->d->vault, row, ALL_CLASSES, &p, err);
     if (rc != 0)
         return rc;
     x->result.members++;

@@ -1,4 +1,4 @@
-/* Members of the own unit as they stand in the data directory, with their persons in clear. Any thread, each with its own read
+/* Members of the own unit by id and by number. Their persons in clear: node/command/person_open.h. Any thread, each with its own read
  * transaction. */
 #ifndef SMARTNODE_HOST_PERSON_READ_H
 #define SMARTNODE_HOST_PERSON_READ_H
@@ -8,10 +8,6 @@
 /* Row of a member. ERR_NOTFOUND. The caller releases it. */
 int member_read(struct db_txn *txn, const struct unit_id *unit, const struct subject_id *subject,
                 struct member_row *ret, struct err *err) NODISCARD;
-/* Opens the classes in force of bits (1 << class). A class without a capsule, or whose key was destroyed, is left out (has_… false).
- * ERR_CORRUPT and errors of storage. Wipe *ret. */
-int person_read(struct db_txn *txn, struct vault *vault, const struct member_row *row, unsigned classes,
-                struct person_input *ret, struct err *err) NODISCARD;
 /* The member of that number, in any spelling that the index takes for the same: found by the blind index, and its own number
  * compared, for words of names are indexed too. *ret_found false if none. `ret` is set and to be released only if found. */
 int member_by_number(struct db_txn *txn, struct vault *vault, const struct unit_id *unit, const char *number,

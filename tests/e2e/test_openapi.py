@@ -109,6 +109,12 @@ class OpenApiTest(unittest.TestCase):
             cls.card = file.read()
         cls.cluster.nodes.pop("FR")
         cls.event = cls.node.get("/v1/events")["events"][0]
+        cls.year = 2019
+        cls.node.post("/v1/periods", {"year": cls.year}, role="operator")
+        cls.activity = cls.node.post("/v1/activities", {"member": cls.someone, "sector": "music", "activity_no": "P-1",
+                                                        "effective_on": "2024-03-01"}).json["id"]
+        cls.invoice = cls.node.post("/v1/invoices", {"activity": cls.activity, "amount_minor": 12345, "invoice_no": "2024-1",
+                                                     "date": "2024-03-02"}).json["id"]
 
     # ---- checks of an answer ----
 
@@ -149,6 +155,100 @@ class OpenApiTest(unittest.TestCase):
         member, headers = self.fresh()
         answer = self.node.post("/v1/members/%s/withdrawal" % member, {"effective_on": "2024-04-01"}, 200, headers=headers)
         return member, {"If-Match": answer.headers["ETag"]}
+
+    def etag(self, path):
+        return {"If-Match": self.node.call("GET", path).headers["ETag"]}
+
+    def company(self):
+        return self.fresh(person_type="legal", category="C", person={"identity": {"legal_name": "Verzonnen BV"}})
+
+    def after(self, member, headers, action, body):
+        """The member's ETag after one more change."""
+        answer = self.node.post("/v1/members/%s/%s" % (member, action), body, 200, headers=headers)
+        return {"If-Match": answer.headers["ETag"]}
+
+    def fresh_activity(self):
+        member, _ = self.fresh()
+        activity = self.node.post("/v1/activities", {"member": member, "sector": "design and fashion", "effective_on": "2024-04-01"})
+        return activity.json["id"], {"If-Match": activity.headers["ETag"]}
+
+    def fresh_invoice(self):
+        activity, _ = self.fresh_activity()
+        invoice = self.node.post("/v1/invoices", {"activity": activity, "amount_minor": 20000, "date": "2024-05-06"})
+        return invoice.json["id"], {"If-Match": invoice.headers["ETag"]}
+
+    def last_event(self, path):
+        event = self.node.get(path, role="desk")["events"][-1]
+        return {"log": event["log"], "seq": event["seq"]}
+
+    def add_register_examples(self, found):
+        m, dated = "/v1/members/{id}", {"effective_on": "2024-06-01"}
+        for name in ("names", "representatives"):
+            found["GET", m + "/" + name] = ("/v1/members/%s/%s" % (self.someone, name), None, None, "desk")
+        member, headers = self.fresh()
+        headers = self.after(member, headers, "resign", {"effective_on": "2024-05-01"})
+        found["POST", m + "/repayments"] = ("/v1/members/%s/repayments" % member, {
+            "shares": 1, "amount_minor": 3000, "currency": "EUR", "note": "by transfer", **dated}, headers, "desk")
+        member, headers = self.company()
+        named = {"person": {"identity": {"given_name": "Ilse", "family_name": "Vandermeersch"}, "contact": {"email": "i@post.example"}}}
+        found["POST", m + "/representatives"] = ("/v1/members/%s/representatives" % member, dict(named, **dated), headers, "desk")
+        member, headers = self.company()
+        headers = self.after(member, headers, "representatives", dict(named, effective_on="2024-05-01"))
+        person = self.node.get("/v1/members/%s/representatives" % member, role="desk")["representatives"][0]["id"]
+        found["POST", m + "/representatives/{person}/end"] = ("/v1/members/%s/representatives/%s/end" % (member, person), dated, headers,
+                                                              "desk")
+        member, headers = self.fresh()
+        found["POST", m + "/consents"] = ("/v1/members/%s/consents" % member, {
+            "purpose": "newsletter", "text_version": "2024-1", **dated}, headers, "desk")
+        member, headers = self.fresh()
+        headers = self.after(member, headers, "consents", {"purpose": "3", "effective_on": "2024-05-01"})
+        found["POST", m + "/consents/{purpose}/withdraw"] = ("/v1/members/%s/consents/3/withdraw" % member, dated, headers, "desk")
+        member, headers = self.fresh()
+        headers = self.after(member, headers, "shares", {"shares": 3, "effective_on": "2024-05-01"})
+        found["POST", m + "/cancellations"] = ("/v1/members/%s/cancellations" % member, {
+            "event": self.last_event("/v1/members/%s/history" % member)}, headers, "desk")
+        member, headers = self.fresh()
+        found["POST", m + "/merge"] = ("/v1/members/%s/merge" % member, {"into": self.fresh()[0], **dated}, headers, "desk")
+        member, headers = self.fresh()
+        headers = self.after(member, headers, "merge", {"into": self.fresh()[0], "effective_on": "2024-05-01"})
+        found["POST", m + "/unmerge"] = ("/v1/members/%s/unmerge" % member, {"adjusts_closed": True}, headers, "desk")
+
+    def add_work_examples(self, found):
+        a, i = "/v1/activities/{id}", "/v1/invoices/{id}"
+        found["GET", "/v1/activities"] = ("/v1/activities?member=%s&limit=3" % self.someone, None, None, "desk")
+        found["POST", "/v1/activities"] = ("/v1/activities", {
+            "member": self.someone, "sector": "2", "culture": True, "office": "Brussel", "activity_no": "P-%s" % self.fresh()[0][:8],
+            "text": "Concerts", "effective_on": "2024-04-03"}, None, "integration")
+        found["GET", a] = ("/v1/activities/" + self.activity, None, None, "desk")
+        activity, headers = self.fresh_activity()
+        found["PATCH", a] = ("/v1/activities/" + activity, {"sector": "music", "culture": True, "effective_on": "2024-06-01"}, headers,
+                             "desk")
+        activity, headers = self.fresh_activity()
+        found["POST", a + "/close"] = ("/v1/activities/%s/close" % activity, {"effective_on": "2024-06-01"}, headers, "desk")
+        activity, headers = self.fresh_activity()
+        found["POST", a + "/cancellations"] = ("/v1/activities/%s/cancellations" % activity, {
+            "event": self.last_event("/v1/activities/" + activity)}, headers, "desk")
+        found["GET", "/v1/invoices"] = ("/v1/invoices?month=2024-03", None, None, "desk")
+        found["POST", "/v1/invoices"] = ("/v1/invoices", {
+            "activity": self.activity, "date": "2024-04-05", "amount_minor": 125050, "currency": "EUR", "rate_bp": 650,
+            "contribution_minor": 8128, "sector": "music", "culture": True, "office": "Brussel", "invoice_no": self.fresh()[0][:12],
+            "client": "Verzonnen VZW", "client_number": "BE0123", "text": "Concert"}, None, "integration")
+        found["GET", i] = ("/v1/invoices/" + self.invoice, None, None, "desk")
+        invoice, headers = self.fresh_invoice()
+        found["PATCH", i] = ("/v1/invoices/" + invoice, {"amount_minor": 21000, "client": "Verzonnen BV"}, headers, "desk")
+        invoice, headers = self.fresh_invoice()
+        found["POST", i + "/credit-notes"] = ("/v1/invoices/%s/credit-notes" % invoice, {
+            "amount_minor": 5000, "date": "2024-06-01", "text": "Discount"}, headers, "desk")
+        invoice, headers = self.fresh_invoice()
+        found["POST", i + "/cancellations"] = ("/v1/invoices/%s/cancellations" % invoice, {}, headers, "desk")
+
+    def add_year_examples(self, found):
+        found["GET", "/v1/periods"] = ("/v1/periods?unit=BE", None, None, "reports")
+        found["POST", "/v1/periods"] = ("/v1/periods", {"year": 2020}, None, "operator")
+        found["GET", "/v1/periods/{code}/{year}"] = ("/v1/periods/BE/%d" % self.year, None, None, "reports")
+        found["GET", "/v1/reports/activity"] = ("/v1/reports/activity?from=2024-01-01&to=2024-12-31&by=sector,office&each=month", None,
+                                                None, "reports")
+        found["GET", "/v1/reports/shares"] = ("/v1/reports/shares?limit=3", None, None, "operator")
 
     def office_etag(self, office):
         return {"If-Match": self.node.get("/v1/units/BE/offices/" + office)["etag"]}
@@ -221,6 +321,9 @@ class OpenApiTest(unittest.TestCase):
         at = "/v1/units/{code}/offices/{id}"
         found["PATCH", at] = ("/v1/units/BE/offices/" + opened, {"city": "Gent-Zuid"}, self.office_etag(opened), "operator")
         found["POST", at + "/close"] = ("/v1/units/BE/offices/%s/close" % opened, {}, None, "operator")
+        self.add_register_examples(found)
+        self.add_work_examples(found)
+        self.add_year_examples(found)
         return found
 
     def words_of(self, card):
@@ -235,7 +338,7 @@ class OpenApiTest(unittest.TestCase):
         self.assertEqual(set(examples), set(self.routes))
         for (method, template), (path, body, headers, role) in examples.items():
             with self.subTest(route=method + " " + template):
-                if template.endswith("/close"):
+                if template.endswith("offices/{id}/close"):
                     headers = self.office_etag(path.split("/")[-2])
                 if (method, template) == ("DELETE", "/v1/peers/{code}"):
                     wait_until("the new peer is listed", lambda: self.node.peer("FR"))
@@ -244,8 +347,11 @@ class OpenApiTest(unittest.TestCase):
                 self.assertIn(str(answer.status), self.routes[method, template]["responses"], "%s %s: %r" % (method, path, answer))
                 self.check_answer(method, template, answer)
                 self.check_request(method, template, body)
+                self.assertEqual("Location" in answer.headers, answer.status == 201, answer.headers)
                 if answer.headers.get("Location"):
                     self.assertTrue(answer.headers["Location"].startswith(path), answer.headers)
+                    where = self.node.call("GET", answer.headers["Location"], role=role)
+                    self.assertIn(where.status, (200, 405), "%s: %r" % (answer.headers, where))
 
     def check_request(self, method, template, body):
         described = self.routes[method, template].get("requestBody")
@@ -254,15 +360,17 @@ class OpenApiTest(unittest.TestCase):
             self.schemas.check(body, described["content"]["application/json"]["schema"], "request of %s %s" % (method, template))
 
     def test_reports_come_as_csv_too(self):
-        for path in ("/v1/reports/members", "/v1/reports/flows"):
-            answer = self.node.call("GET", path, role="reports", headers={"Accept": "text/csv"})
+        for path in ("/v1/reports/members", "/v1/reports/flows", "/v1/reports/activity", "/v1/reports/shares"):
+            role = "operator" if path.endswith("shares") else "reports"
+            answer = self.node.call("GET", path, role=role, headers={"Accept": "text/csv"})
             self.assertEqual((answer.status, answer.type), (200, "text/csv"))
             header = answer.body.decode().splitlines()[0]
             described = self.routes["GET", path]["responses"]["200"]["content"]["text/csv"]["schema"]["description"]
             self.assertEqual([word.strip() for word in header.split(",")], [word.strip() for word in described.split(",")])
 
     def concrete(self, template):
-        for name, value in (("{id}", ID), ("{code}", "BE"), ("{log}", HASH), ("{seq}", "1")):
+        for name, value in (("{id}", ID), ("{code}", "BE"), ("{log}", HASH), ("{seq}", "1"), ("{person}", ID), ("{purpose}", "1"),
+                            ("{year}", str(self.year))):
             template = template.replace(name, value)
         return template
 
@@ -301,7 +409,7 @@ class OpenApiTest(unittest.TestCase):
             if not isinstance(body, dict):
                 continue
             with self.subTest(route=method + " " + template):
-                if template.endswith("/close"):
+                if template.endswith("offices/{id}/close"):
                     headers = self.office_etag(path.split("/")[-2])
                 body = dict(copy.deepcopy(body), surprise=1)
                 with self.assertRaises(AssertionError):
@@ -326,9 +434,13 @@ class OpenApiTest(unittest.TestCase):
         for (method, template), op in self.routes.items():
             params = [p["name"] for p in map(self.schemas.resolve, op.get("parameters", ())) if p["in"] == "query"]
             values = {"q": "someone", "unit": "BE", "as_of": "2024-12-31", "from": "2024-01-01", "to": "2024-12-31", "by": "category",
-                      "limit": "5", "log": self.event["log"], "wait": "1"}
+                      "limit": "5", "log": self.event["log"], "wait": "1", "member": self.someone, "month": "2024-03",
+                      "activity_no": "P-1", "invoice_no": "2024-1", "each": "year"}
             with self.subTest(route=method + " " + template):
-                path = self.concrete(template).replace(ID, self.someone if "members" in template else self.office)
+                some = {"members": self.someone, "activities": self.activity, "invoices": self.invoice}
+                path = self.concrete(template).replace(ID, next((some[word] for word in template.split("/") if word in some), self.office))
+                if template == "/v1/reports/activity":
+                    values["by"] = "sector,culture,office,currency"
                 path = path.replace(HASH, self.event["log"])
                 for name in params:
                     if name != "after":
