@@ -90,9 +90,9 @@ take_month(struct request *q, struct err *err)
     if (rc != 0)
         return rc;
     q->month = q->old != NULL && date_is_none(q->req->effective) ? q->old->effective : date_month_start(day);
-    rc = draft_check_closed(q->ctx, q->month, q->req->adjusts_closed, "effective_on", err);
+    rc = draft_check_closed(q->ctx, q->month, CLOSED_YEAR, q->req->adjusts_closed, "effective_on", err);
     if (rc == 0 && q->old != NULL)
-        rc = draft_check_closed(q->ctx, q->old->effective, q->req->adjusts_closed, "effective_on", err);
+        rc = draft_check_closed(q->ctx, q->old->effective, CLOSED_YEAR, q->req->adjusts_closed, "effective_on", err);
     if (rc == 0)
         work_draft(&q->d, q->ctx, kind_of(q->req->action), &q->row.activity, q->month);
     return rc;

@@ -193,7 +193,9 @@ command_cancel(const struct command_ctx *ctx, const struct cancel_request *req, 
     case CANCEL_INVOICE: rc = cancel_invoice(ctx, req, &d, err); break;
     }
     if (rc == 0)
-        rc = draft_check_closed(ctx, d.payload.common.effective, req->adjusts_closed, "effective_on", err);
+        rc =
+            draft_check_closed(ctx, d.payload.common.effective, req->what == CANCEL_MEMBER ? CLOSED_SINCE : CLOSED_YEAR,
+                               req->adjusts_closed, "effective_on", err);
     if (rc == 0)
         *ret = d;
     else

@@ -87,9 +87,9 @@ take_month(struct request *q, struct err *err)
     if (q->old != NULL && !req->credit && q->month.days != q->old->effective.days)
         return err_field(err, ERR_INVALID, "date",
                          "date: an invoice keeps its month: cancel it, and issue it anew in the other one");
-    rc = draft_check_closed(q->ctx, q->month, adjusts, "date", err);
+    rc = draft_check_closed(q->ctx, q->month, CLOSED_YEAR, adjusts, "date", err);
     if (rc == 0 && q->old != NULL)
-        rc = draft_check_closed(q->ctx, q->old->effective, adjusts, "date", err);
+        rc = draft_check_closed(q->ctx, q->old->effective, CLOSED_YEAR, adjusts, "date", err);
     if (rc != 0)
         return rc;
     if (!q->found && req->has_invoice && invoice_id_month(&id) != month_number(q->month))

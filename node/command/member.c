@@ -143,9 +143,9 @@ check_match(const struct work *w, struct err *err)
 static int
 check_closed(const struct work *w, struct err *err)
 {
-    int rc = draft_check_closed(w->ctx, w->effective, w->req->adjusts_closed, "effective_on", err);
+    int rc = draft_check_closed(w->ctx, w->effective, CLOSED_SINCE, w->req->adjusts_closed, "effective_on", err);
     if (rc == 0 && w->base)
-        rc = draft_check_closed(w->ctx, w->base->effective, w->req->adjusts_closed, "effective_on", err);
+        rc = draft_check_closed(w->ctx, w->base->effective, CLOSED_SINCE, w->req->adjusts_closed, "effective_on", err);
     return rc;
 }
 

@@ -103,7 +103,9 @@ merge(struct merge *m, struct draft d[MERGE_DRAFTS], struct err *err)
     d[1].payload.absorbed.from = m->req->from;
     d[1].payload.absorbed.brought = b;
     rc = check_drafts(m, d, rows, names, err);
-    return rc != 0 ? rc : draft_check_closed(m->ctx, m->effective, m->req->adjusts_closed, "effective_on", err);
+    return rc != 0
+               ? rc
+               : draft_check_closed(m->ctx, m->effective, CLOSED_SINCE, m->req->adjusts_closed, "effective_on", err);
 }
 
 /* ---- and back ---- */
@@ -128,7 +130,9 @@ cancel_half(const struct merge *m, const struct member_entry *e, const struct su
     draft_init(d, m->ctx, KIND_ENTRY_CANCELLED, subject, e->effective);
     d->payload.common.precision = e->precision;
     int rc = draft_refer(d, m->ctx, REF_CANCELS, &e->at, err);
-    return rc != 0 ? rc : draft_check_closed(m->ctx, e->effective, m->req->adjusts_closed, "effective_on", err);
+    return rc != 0
+               ? rc
+               : draft_check_closed(m->ctx, e->effective, CLOSED_SINCE, m->req->adjusts_closed, "effective_on", err);
 }
 
 /* The record kept first: if it has used since what it was given, that is where the undoing fails. */

@@ -127,26 +127,30 @@ draft_date(const struct command_ctx *ctx, struct civil_date given, struct civil_
 }
 
 int
-draft_check_closed(const struct command_ctx *ctx, struct civil_date date, bool meant, const char *field,
-                   struct err *err)
+draft_check_closed(const struct command_ctx *ctx, struct civil_date date, enum closed_reach reach, bool meant,
+                   const char *field, struct err *err)
 {
     uint8_t key[KEY_PERIOD_ROW];
     struct slice ignored;
     char day[DATE_TEXT_MAX];
-    int year, month, day_of_month;
+    int year, last, month, day_of_month;
     if (meant)
         return 0;
     date_to_ymd(date, &year, &month, &day_of_month);
-    key_period_row(key, &ctx->unit, (uint16_t)year);
-    int rc = rows_get(ctx, TABLE_PERIODS, slice_of(key, sizeof(key)), &ignored, err);
-    if (rc == ERR_NOTFOUND)
+    date_to_ymd(ctx->today, &last, &month, &day_of_month);
+    for (int y = year; y == year || (reach == CLOSED_SINCE && y <= last); y++) {
+        key_period_row(key, &ctx->unit, (uint16_t)y);
+        int rc = rows_get(ctx, TABLE_PERIODS, slice_of(key, sizeof(key)), &ignored, err);
+        if (rc == 0)
+            return err_field(err, ERR_CONFLICT, field,
+                             "%s: %s lies in%s a closed year (%d); its published figures stay and the change will show "
+                             "as an adjustment. Say that this is meant, or choose another date",
+                             field, date_format(date, day), y == year ? "" : " or before", y);
+        if (rc != ERR_NOTFOUND)
+            return rc;
         err_clear(err);
-    if (rc != 0)
-        return rc == ERR_NOTFOUND ? 0 : rc;
-    return err_field(err, ERR_CONFLICT, field,
-                     "%s: %s lies in a closed year; its published figures stay and the change will show as an "
-                     "adjustment. Say that this is meant, or choose another date",
-                     field, date_format(date, day));
+    }
+    return 0;
 }
 
 int

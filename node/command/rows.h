@@ -26,9 +26,11 @@ int rows_offices(const struct command_ctx *ctx, int (*one)(void *arg, const stru
 /* Date or today, checked. ERR_INVALID, field "effective_on". */
 int draft_date(const struct command_ctx *ctx, struct civil_date given, struct civil_date *ret,
                struct err *err) NODISCARD;
-/* A date in a year whose figures the unit has closed must be meant: ERR_CONFLICT naming `field` otherwise. */
-int draft_check_closed(const struct command_ctx *ctx, struct civil_date date, bool meant, const char *field,
-                       struct err *err) NODISCARD;
+/* A date in a year whose figures the unit has closed must be meant: ERR_CONFLICT naming `field` otherwise. CLOSED_SINCE: a year before a
+ * closed one likewise, for what is in force from a day on (membership, shares) is in the figures of every later year. */
+enum closed_reach { CLOSED_YEAR, CLOSED_SINCE };
+int draft_check_closed(const struct command_ctx *ctx, struct civil_date date, enum closed_reach reach, bool meant,
+                       const char *field, struct err *err) NODISCARD;
 /* Whether a client saw the row as it is (last: its newest event). ERR_CONFLICT, field "if-match"; what: "member", … */
 int draft_check_match(const struct position *seen, const struct position *last, const char *what,
                       struct err *err) NODISCARD;

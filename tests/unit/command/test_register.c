@@ -414,15 +414,20 @@ a_change_in_a_closed_year_must_be_meant(void **state)
     struct subject_id s = admitted(k, &admission);
     counter_close_year(k, 2011);
     struct member_request r = counter_about(s, ACTION_RESIGN, JOINED + 1);
-    told(k, &r, ERR_CONFLICT, "effective_on",
-         "effective_on: 2011-01-27 lies in a closed year; its published figures stay and the change will show as an "
-         "adjustment. Say that this is meant, or choose another date");
+    told(
+        k, &r, ERR_CONFLICT, "effective_on",
+        "effective_on: 2011-01-27 lies in a closed year (2011); its published figures stay and the change will show as "
+        "an adjustment. Say that this is meant, or choose another date");
     r.adjusts_closed = true;
     struct draft d = counter_accepted(k, &r);
     draft_release(&d);
     r = counter_about(s, ACTION_RESIGN, JOINED + 400);
     d = counter_accepted(k, &r);
     draft_release(&d);
+    /* Who leaves before a closed year is not in its figures either. */
+    r = counter_about(s, ACTION_RESIGN, JOINED + 400);
+    counter_close_year(k, 2013);
+    counter_refused(k, &r, ERR_CONFLICT, "effective_on");
     /* Out of a closed year is as much a change of it as into one. */
     r = correct(s, ACTION_ADMIT, admission);
     r.effective.days = JOINED + 400;
@@ -654,9 +659,10 @@ the_desk_is_told_why_two_records_cannot_be_one(void **state)
     m.effective.days = JOINED + 300;
     m.from = into;
     m.into = from;
-    merge_told(k, &m, ERR_CONFLICT, "effective_on",
-               "effective_on: 2011-11-22 lies in a closed year; its published figures stay and the change will show as "
-               "an adjustment. Say that this is meant, or choose another date");
+    merge_told(
+        k, &m, ERR_CONFLICT, "effective_on",
+        "effective_on: 2011-11-22 lies in a closed year (2011); its published figures stay and the change will show as "
+        "an adjustment. Say that this is meant, or choose another date");
 }
 
 #define COUNTER_TEST(f) cmocka_unit_test_setup_teardown(f, counter_setup, counter_teardown)
