@@ -29,6 +29,8 @@ struct asked {
     struct unit_id unit;
     unsigned by;
     enum report_span span;
+    size_t n_closed;
+    struct closed_year *closed; /* heap */
 };
 
 static bool
@@ -92,6 +94,7 @@ write_json(struct request *r, const struct asked *q, const struct activity_repor
     json_put_date(&j, "from", q->from);
     json_put_date(&j, "to", q->to);
     json_sources(r, &j, s, n);
+    json_closed(r, &j, q->closed, q->n_closed);
     json_key(&j, "rows");
     json_open(&j, '[');
     for (size_t i = 0; i < rep->n; i++) {
@@ -152,6 +155,7 @@ write_csv(struct request *r, const struct asked *q, const struct activity_report
     r->content_type = "text/csv; charset=utf-8; header=present";
     text_put(r->out, "record,unit,period,office,sector,culture,currency,figure,value\r\n");
     csv_sources(r, s, n, 6);
+    csv_closed(r, q->closed, q->n_closed, 6);
     for (size_t i = 0; i < rep->n; i++) {
         const struct activity_report_row *row = &rep->rows[i];
         unit_code_of(r, &row->unit, code);
@@ -205,7 +209,8 @@ get_report_activity(struct request *r, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    rc = sources_load(r, q.to, unit, &s, &n, err);
+    rc = view_closed_years(r->txn, unit, q.from, q.to, &q.closed, &q.n_closed, err);
+    rc = rc != 0 ? rc : sources_load(r, q.to, unit, &s, &n, err);
     if (rc == 0) {
         if (wants_csv(r)) {
             write_csv(r, &q, &rep, s, n);
@@ -214,6 +219,7 @@ get_report_activity(struct request *r, struct err *err)
         }
         sources_free(s, n);
     }
+    free(q.closed);
     activity_report_release(&rep);
     return rc;
 }

@@ -120,13 +120,20 @@ json_sources(struct request *r, struct json_out *j, const struct source *s, size
 }
 
 static void
-csv_source(struct request *r, const struct source *s, unsigned commas, const char *figure)
+csv_record(struct request *r, const char *record, const char *code, unsigned commas)
 {
-    text_put(r->out, "source,");
-    text_put_csv(r->out, s->code);
+    text_put(r->out, record);
+    buf_put_u8(r->out, ',');
+    text_put_csv(r->out, code);
     for (unsigned i = 0; i < commas; i++) {
         buf_put_u8(r->out, ',');
     }
+}
+
+static void
+csv_source(struct request *r, const struct source *s, unsigned commas, const char *figure)
+{
+    csv_record(r, "source", s->code, commas);
     text_put(r->out, figure);
     buf_put_u8(r->out, ',');
 }
@@ -145,6 +152,47 @@ csv_sources(struct request *r, const struct source *s, size_t n, unsigned commas
             text_put_hex(r->out, s[i].heads[h].log.b, HASH_BYTES);
             buf_put_u8(r->out, '.');
             text_put_uint(r->out, s[i].heads[h].seq);
+            text_put(r->out, "\r\n");
+        }
+    }
+}
+
+void
+json_closed(struct request *r, struct json_out *j, const struct closed_year *years, size_t n)
+{
+    char code[UNIT_CODE_MAX];
+
+    json_key(j, "closed_years");
+    json_open(j, '[');
+    for (size_t i = 0; i < n; i++) {
+        json_open(j, '{');
+        unit_code_of(r, &years[i].unit, code);
+        json_put_text(j, "unit", code);
+        json_put_uint(j, "year", years[i].year);
+        json_put_date(j, "closed_on", years[i].closed_on);
+        json_put_bool(j, "adjusted", years[i].n_adjusted > 0);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+void
+csv_closed(struct request *r, const struct closed_year *years, size_t n, unsigned commas)
+{
+    char code[UNIT_CODE_MAX], day[DATE_TEXT_MAX + 1];
+
+    for (size_t i = 0; i < n; i++) {
+        unit_code_of(r, &years[i].unit, code);
+        csv_record(r, "closed", code, commas);
+        text_put_uint(r->out, years[i].year);
+        buf_put_u8(r->out, ',');
+        text_put(r->out, date_format(years[i].closed_on, day));
+        text_put(r->out, "\r\n");
+        if (years[i].n_adjusted > 0) {
+            csv_record(r, "adjusted", code, commas);
+            text_put_uint(r->out, years[i].year);
+            buf_put_u8(r->out, ',');
+            text_put_uint(r->out, years[i].n_adjusted);
             text_put(r->out, "\r\n");
         }
     }

@@ -1,4 +1,5 @@
-/* What every report says of itself: from which log heads it was computed and how old the knowledge of each unit is. Private to node/api. */
+/* What every report says of itself: from which log heads it was computed, how old the knowledge of each unit is, and which years it touches
+ * that are closed. Private to node/api. */
 #ifndef SMARTNODE_API_REPORT_SOURCES_H
 #define SMARTNODE_API_REPORT_SOURCES_H
 
@@ -22,6 +23,10 @@ void sources_free(struct source *s, size_t n);
 void json_sources(struct request *r, struct json_out *j, const struct source *s, size_t n);
 /* Lines "source,UNIT,…,age_s,…" and "source,UNIT,…,head,LOG.SEQ" with `commas` between unit and figure. */
 void csv_sources(struct request *r, const struct source *s, size_t n, unsigned commas);
+/* Closed years that the days from … to lie in: key "closed_years"; lines "closed,UNIT,…,YEAR,DATE" and, where figures are no longer what
+ * was fixed, "adjusted,UNIT,…,YEAR,HOW MANY". */
+void json_closed(struct request *r, struct json_out *j, const struct closed_year *years, size_t n);
+void csv_closed(struct request *r, const struct closed_year *years, size_t n, unsigned commas);
 /* ?by=: a list of the words given. ERR_INVALID, field "by". */
 struct by_word {
     const char *name;

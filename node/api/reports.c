@@ -34,7 +34,8 @@ struct asked {
     struct unit_id unit;
     unsigned by;
     const struct figure *figures;
-    size_t n_figures;
+    size_t n_figures, n_closed;
+    struct closed_year *closed; /* heap */
 };
 
 static const struct by_word by_words[] = {
@@ -133,6 +134,7 @@ write_json(struct request *r, const struct asked *q, const struct report *rep, c
         json_put_date(&j, "as_of", q->to);
     }
     json_sources(r, &j, s, n);
+    json_closed(r, &j, q->closed, q->n_closed);
     json_rows(r, &j, q, rep);
     json_capital(r, &j, q, rep);
     json_close(&j, '}');
@@ -203,6 +205,7 @@ write_csv(struct request *r, const struct asked *q, const struct report *rep, co
     r->content_type = "text/csv; charset=utf-8; header=present";
     text_put(r->out, "record,unit,category,office,person_type,currency,figure,value\r\n");
     csv_sources(r, s, n, 5);
+    csv_closed(r, q->closed, q->n_closed, 5);
     for (size_t i = 0; i < rep->n; i++) {
         const struct report_row *row = &rep->rows[i];
         unit_code_of(r, &row->unit, code);
@@ -241,7 +244,8 @@ report_answer(struct request *r, struct asked *q, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    rc = sources_load(r, q->to, unit, &s, &n, err);
+    rc = view_closed_years(r->txn, unit, q->flows ? q->from : q->to, q->to, &q->closed, &q->n_closed, err);
+    rc = rc != 0 ? rc : sources_load(r, q->to, unit, &s, &n, err);
     if (rc == 0) {
         if (wants_csv(r)) {
             write_csv(r, q, &rep, s, n);
@@ -250,6 +254,7 @@ report_answer(struct request *r, struct asked *q, struct err *err)
         }
         sources_free(s, n);
     }
+    free(q->closed);
     report_release(&rep);
     return rc;
 }

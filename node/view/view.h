@@ -140,4 +140,16 @@ int view_period(struct db_txn *txn, const struct unit_id *unit, uint16_t year, s
 int report_adjustments(struct db_txn *txn, const struct period_row *closed,
                        struct adjustment *ret /* 2 × FIGURES_MAX */, size_t *ret_n, struct err *err) NODISCARD;
 
+/* Closed years that a day from … to lies in, of one unit or of all (NULL), in the order unit, year. *ret: heap, the caller's to free after
+ * success. ERR_NOMEM and errors of storage. Costs the figures of each year. */
+struct closed_year {
+    struct unit_id unit;
+    uint16_t year;
+    struct civil_date closed_on;
+    struct position at;
+    size_t n_adjusted; /* figures that are no longer what was fixed */
+};
+int view_closed_years(struct db_txn *txn, const struct unit_id *unit, struct civil_date from, struct civil_date to,
+                      struct closed_year **ret, size_t *ret_n, struct err *err) NODISCARD;
+
 #endif

@@ -368,6 +368,31 @@ class OpenApiTest(unittest.TestCase):
             described = self.routes["GET", path]["responses"]["200"]["content"]["text/csv"]["schema"]["description"]
             self.assertEqual([word.strip() for word in header.split(",")], [word.strip() for word in described.split(",")])
 
+    def test_a_report_names_the_closed_years_it_touches_and_whether_they_still_say_what_was_published(self):
+        reports = {"members": "as_of=2019-12-31", "flows": "from=2018-05-01&to=2019-01-01", "activity": "from=2019-12-01&to=2020-01-31"}
+
+        def told(name, role="reports"):
+            found = self.node.get("/v1/reports/%s?%s&unit=BE" % (name, reports[name]), role=role)["closed_years"]
+            return {year["year"]: year["adjusted"] for year in found}
+
+        for name in reports:
+            self.assertIs(told(name)[self.year], False)
+        body = cluster.admission("late", self.office, day="2019-02-03")
+        refused = self.node.post("/v1/members", body, 409)
+        self.assertEqual(refused.json["field"], "effective_on")
+        self.node.post("/v1/members", dict(body, adjusts_closed=True))
+        for name in reports:
+            self.assertIs(told(name)[self.year], True)
+        self.assertEqual(self.node.get("/v1/reports/members?as_of=2018-12-31")["closed_years"], [])
+        lines = self.node.call("GET", "/v1/reports/flows?" + reports["flows"], headers={"Accept": "text/csv"}).body.decode().split("\r\n")
+        today = self.node.get("/v1/periods/BE/%d" % self.year)["closed_on"]
+        self.assertIn("closed,BE,,,,,%d,%s" % (self.year, today), lines)
+        differ = [line.split(",")[-1] for line in lines if line.startswith("adjusted,BE,,,,,%d," % self.year)]
+        period = self.node.get("/v1/periods/BE/%d" % self.year)
+        self.assertEqual(differ, [str(len(period["adjustments"]))])
+        joined = next(a for a in period["adjustments"] if a["figure"] == "joined" and "category" not in a)
+        self.assertEqual((joined["closed"], joined["now"]), (0, 1))
+
     def concrete(self, template):
         for name, value in (("{id}", ID), ("{code}", "BE"), ("{log}", HASH), ("{seq}", "1"), ("{person}", ID), ("{purpose}", "1"),
                             ("{year}", str(self.year))):
