@@ -117,7 +117,7 @@ struct api_op {
         } invoice;
         struct cancel_request cancel;
         struct merge_request merge;
-        uint16_t close_year;
+        struct close_request close;
         struct {
             enum count_step step;
             uint16_t month;       /* month_number */

@@ -333,8 +333,9 @@ post_periods(struct request *r, struct err *err)
     }
     rc = request_op(r, OP_CLOSE_PERIOD, MHD_HTTP_CREATED, &op, err);
     if (rc == 0 && json_in_uint(&in, "year", true, 2199, &year)) {
-        op->close_year = (uint16_t)year;
-        snprintf(r->location, sizeof(r->location), "/v1/periods/%s/%u", r->api->deps.unit_code, op->close_year);
+        op->close.year = (uint16_t)year;
+        (void)json_in_bool(&in, "again", &op->close.again);
+        snprintf(r->location, sizeof(r->location), "/v1/periods/%s/%u", r->api->deps.unit_code, op->close.year);
     }
     return json_in_end(&in, rc);
 }

@@ -241,10 +241,14 @@ int work_of_member(const struct command_ctx *ctx, const struct subject_id *membe
 int command_count(const struct command_ctx *ctx, uint16_t month, const struct subject_id *after, size_t max,
                   struct draft *ret, size_t *ret_n, struct err *err) NODISCARD;
 /* Fixes a year's figures (kind 256), which the caller has from the reports (report_figures of node/view; in a transaction with state
- * attached, after state_flush). ERR_CONFLICT: the year is not over, is closed already, or has months that are not counted yet. Field
- * "year". */
-int command_close_period(const struct command_ctx *ctx, uint16_t year, const struct period_figure *figures, size_t n,
-                         struct draft *ret, struct err *err) NODISCARD;
+ * attached, after state_flush). ERR_CONFLICT: the year is not over, is closed already and not meant to be closed again, or has months that
+ * are not counted yet. ERR_INVALID. Field "year". */
+struct close_request {
+    uint16_t year;
+    bool again; /* a year that is closed: the new figures take the place of those published before */
+};
+int command_close_period(const struct command_ctx *ctx, const struct close_request *req,
+                         const struct period_figure *figures, size_t n, struct draft *ret, struct err *err) NODISCARD;
 
 /* Office by hex id or by name (exact, folded) among the unit's offices; of several of one name the open one. ERR_NOTFOUND,
  * ERR_INVALID, ERR_CONFLICT (ambiguous), field "office". By name it walks all offices and flushes the row cache: an import keeps

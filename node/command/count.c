@@ -376,9 +376,10 @@ check_counted(const struct command_ctx *ctx, uint16_t year, struct err *err)
 }
 
 int
-command_close_period(const struct command_ctx *ctx, uint16_t year, const struct period_figure *figures, size_t n,
-                     struct draft *ret, struct err *err)
+command_close_period(const struct command_ctx *ctx, const struct close_request *req,
+                     const struct period_figure *figures, size_t n, struct draft *ret, struct err *err)
 {
+    const uint16_t year = req->year;
     uint8_t key[KEY_PERIOD_ROW];
     struct slice value;
     struct draft d;
@@ -388,10 +389,11 @@ command_close_period(const struct command_ctx *ctx, uint16_t year, const struct 
         return err_field(err, ERR_CONFLICT, "year", "year: it is not over");
     key_period_row(key, &ctx->unit, year);
     int rc = rows_get(ctx, TABLE_PERIODS, slice_of(key, sizeof(key)), &value, err);
-    if (rc == 0)
+    if (rc == 0 && !req->again)
         return err_field(err, ERR_CONFLICT, "year",
-                         "year: it is closed; what changes afterwards is shown as an adjustment");
-    if (rc == ERR_NOTFOUND)
+                         "year: it is closed; what changes afterwards is shown as an adjustment, unless it is closed "
+                         "again (\"again\": true)");
+    if (rc == 0 || rc == ERR_NOTFOUND)
         rc = check_counted(ctx, year, err);
     if (rc != 0)
         return rc;

@@ -145,14 +145,14 @@ invoice_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *re
 
 /* The figures are read from the tables: what the group changed before must be there. */
 static int
-period_draft(const struct command_ctx *ctx, uint16_t year, struct draft *ret, struct err *err)
+period_draft(const struct command_ctx *ctx, const struct close_request *req, struct draft *ret, struct err *err)
 {
     struct period_figure figures[FIGURES_MAX];
     size_t n = 0;
     int rc = state_flush(ctx->state, err);
     if (rc == 0)
-        rc = report_figures(ctx->txn, &ctx->unit, year, figures, &n, err);
-    return rc == 0 ? command_close_period(ctx, year, figures, n, ret, err) : rc;
+        rc = report_figures(ctx->txn, &ctx->unit, req->year, figures, &n, err);
+    return rc == 0 ? command_close_period(ctx, req, figures, n, ret, err) : rc;
 }
 
 static int
@@ -190,7 +190,7 @@ drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, s
     case OP_INVOICE: return invoice_draft(ctx, op, ret, err);
     case OP_CANCEL: return command_cancel(ctx, &op->cancel, ret, err);
     case OP_MERGE: return command_merge(ctx, &op->merge, ret, err);
-    case OP_CLOSE_PERIOD: return period_draft(ctx, op->close_year, ret, err);
+    case OP_CLOSE_PERIOD: return period_draft(ctx, &op->close, ret, err);
     default: break;
     }
     return err_set(err, ERR_INVALID, "no such operation");
@@ -203,6 +203,34 @@ check_ready(struct engine *e, struct err *err)
     int rc = ownlog_clock(&e->own, e->txn, err);
     if (rc == 0 && indexer_full(&e->indexer))
         rc = err_set(err, ERR_FULL, "the vault cannot be written: its disk or map is full");
+    return rc;
+}
+
+/* A merge and its undoing say anew whose the invoices of the record given up are: the months of these are counted again. */
+static int
+mark_months(struct engine *e, const struct command_ctx *ctx, const struct subject_id *member, struct err *err)
+{
+    enum { STEP = 256 };
+    struct subject_id found[STEP];
+    struct subject_id after;
+    uint32_t last = UINT32_MAX; /* ids of invoices begin with their month, and come in order */
+    size_t n = STEP;
+    int rc = 0;
+    for (bool first = true; rc == 0 && n == STEP; first = false) {
+        rc = work_of_member(ctx, member, first ? NULL : &after, STEP, found, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            struct vault_link link;
+            uint8_t key[KEY_UNCOUNTED];
+            uint16_t month = invoice_id_month(&found[i]);
+            rc = vault_link_get(ctx->vault, &found[i], &link, err);
+            if (rc != 0 || (link.flags & LINK_INVOICE) == 0 || month == last)
+                continue;
+            last = month;
+            be16_put(key, month);
+            rc = db_put(e->txn, TABLE_UNCOUNTED, slice_of(key, sizeof(key)), slice_of(NULL, 0), err);
+        }
+        after = n > 0 ? found[n - 1] : after;
+    }
     return rc;
 }
 
@@ -235,6 +263,8 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
         op->result.err = refusal;
         return db_error(e->txn, err);
     }
+    if (op->kind == OP_MERGE)
+        rc = mark_months(e, &ctx, &op->merge.from, err);
     /* Of a merge and its undoing, what was written of the record that was given up. */
     answer = op->kind == OP_MERGE && op->merge.undo ? n - 1 : 0;
     op->result.has_subject = drafts[answer].payload.common.has_subject;

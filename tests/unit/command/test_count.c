@@ -379,10 +379,27 @@ closing_refused(struct counter *k, uint16_t year, int code, const char *words)
     struct period_figure figure = {.number = FIGURE_MEMBERS, .value = 3};
     struct draft d;
     struct err err = {0};
-    assert_int_equal(command_close_period(&k->ctx, year, &figure, 1, &d, &err), code);
+    assert_int_equal(command_close_period(&k->ctx, &(struct close_request){.year = year}, &figure, 1, &d, &err), code);
     assert_string_equal(err.field, "year");
     if (strstr(err.text, words) == NULL)
         fail_msg("said: %s", err.text);
+}
+
+static int64_t
+closed_turnover(struct counter *k, uint16_t year)
+{
+    uint8_t key[KEY_PERIOD_ROW];
+    struct period_row row;
+    struct slice value;
+    struct err err = {0};
+    key_period_row(key, &k->ctx.unit, year);
+    int rc = k->ctx.state != NULL ? state_get(k->ctx.state, TABLE_PERIODS, slice_of(key, sizeof(key)), &value, &err)
+                                  : db_get(k->txn, TABLE_PERIODS, slice_of(key, sizeof(key)), &value, &err);
+    assert_int_equal(rc, 0);
+    assert_int_equal(period_row_decode(value, &k->ctx.unit, year, &row, &err), 0);
+    int64_t turnover = row.figures[row.n - 1].value;
+    period_row_release(&row);
+    return turnover;
 }
 
 static void
@@ -391,6 +408,7 @@ a_year_is_closed_once_it_is_over_and_counted(void **state)
     struct counter *k = *state;
     struct period_figure figures[2] = {{.number = FIGURE_MEMBERS, .value = 3},
                                        {.number = FIGURE_TURNOVER, .currency = "EUR", .value = 100}};
+    struct close_request req = {.year = 2024};
     struct draft d;
     struct err err = {0};
     uint8_t key[KEY_UNCOUNTED];
@@ -405,7 +423,7 @@ a_year_is_closed_once_it_is_over_and_counted(void **state)
     assert_int_equal(db_del(k->txn, TABLE_UNCOUNTED, slice_of(key, sizeof(key)), &err), 0);
     be16_put(key, (uint16_t)(month(12) + 1));
     assert_int_equal(db_put(k->txn, TABLE_UNCOUNTED, slice_of(key, sizeof(key)), slice_of(NULL, 0), &err), 0);
-    assert_int_equal(command_close_period(&k->ctx, 2024, figures, 2, &d, &err), 0);
+    assert_int_equal(command_close_period(&k->ctx, &req, figures, 2, &d, &err), 0);
     assert_int_equal(d.payload.closed.year, 2024);
     assert_int_equal(d.payload.closed.n, 2);
     assert_false(d.payload.common.has_subject);
@@ -414,6 +432,13 @@ a_year_is_closed_once_it_is_over_and_counted(void **state)
     assert_int_equal(d.payload.closed.figures[1].value, 100);
     counter_record(k, &d);
     closing_refused(k, 2024, ERR_CONFLICT, "closed; what changes afterwards");
+    req.again = true;
+    assert_int_equal(command_close_period(&k->ctx, &req, figures, 2, &d, &err), 0);
+    counter_record(k, &d);
+    assert_int_equal(closed_turnover(k, 2024), 7);
+    be16_put(key, month(12));
+    assert_int_equal(db_put(k->txn, TABLE_UNCOUNTED, slice_of(key, sizeof(key)), slice_of(NULL, 0), &err), 0);
+    assert_int_equal(command_close_period(&k->ctx, &req, figures, 2, &d, &err), ERR_CONFLICT);
 }
 
 #define TEST(f)                                                        \

@@ -643,7 +643,7 @@ a_closed_year_is_changed_only_if_that_is_meant(void **state)
     struct period_figure figure = {.number = FIGURE_TURNOVER, .currency = "EUR", .value = 500};
     struct draft d;
     struct err err;
-    assert_int_equal(command_close_period(&k->ctx, 2022, &figure, 1, &d, &err), 0);
+    assert_int_equal(command_close_period(&k->ctx, &(struct close_request){.year = 2022}, &figure, 1, &d, &err), 0);
     assert_int_equal(d.kind, KIND_PERIOD_CLOSED);
     assert_int_equal(d.payload.common.effective.days, COUNTER_TODAY.days);
     counter_record(k, &d);

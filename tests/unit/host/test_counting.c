@@ -359,13 +359,41 @@ a_year_is_closed_once_its_months_are_counted(void **state)
     int year, m, d;
     date_to_ymd((struct civil_date){TEST_NODE_TODAY}, &year, &m, &d);
     c->n.today = date_from_ymd(year + 1, 2, 1).days;
-    *c->op = (struct api_op){.kind = OP_CLOSE_PERIOD, .close_year = (uint16_t)year};
+    *c->op = (struct api_op){.kind = OP_CLOSE_PERIOD, .close.year = (uint16_t)year};
     assert_int_equal(exec_one(c), ERR_CONFLICT);
     must_count(c);
-    *c->op = (struct api_op){.kind = OP_CLOSE_PERIOD, .close_year = (uint16_t)year};
+    *c->op = (struct api_op){.kind = OP_CLOSE_PERIOD, .close.year = (uint16_t)year};
     must_exec(c);
     assert_int_equal(rows(c->n.db, TABLE_PERIODS), 1);
     assert_int_equal(exec_one(c), ERR_CONFLICT);
+    c->op->close.again = true;
+    must_exec(c);
+    assert_int_equal(rows(c->n.db, TABLE_PERIODS), 1);
+    test_node_check(&c->n);
+}
+
+/* What was said of the two is said of one person, and of two again. */
+static void
+a_merge_and_its_undoing_count_the_months_of_both_records_again(void **state)
+{
+    struct counted_node *c = *state;
+    assert_int_equal(must_count(c), PEOPLE - 1);
+    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 0);
+    *c->op = (struct api_op){.kind = OP_MERGE};
+    c->op->merge =
+        (struct merge_request){.from = c->members[0], .into = c->members[299], .effective = {TEST_NODE_TODAY + 1}};
+    must_exec(c);
+    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(must_count(c), 2);
+    assert_int_equal(cells_of(c, &c->members[0]), 0);
+    assert_int_equal(cells_of(c, &c->members[299]), 1);
+    *c->op = (struct api_op){.kind = OP_MERGE};
+    c->op->merge = (struct merge_request){.undo = true, .from = c->members[0]};
+    must_exec(c);
+    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(must_count(c), 2);
+    assert_int_equal(cells_of(c, &c->members[0]), 1);
+    assert_int_equal(cells_of(c, &c->members[299]), 0);
     test_node_check(&c->n);
 }
 
@@ -404,6 +432,7 @@ main(void)
         COUNT_TEST(a_cancelled_invoice_takes_its_person_out_of_the_month),
         COUNT_TEST(merged_records_are_one_person_and_a_merge_is_two_events_of_one_commit),
         COUNT_TEST(a_merge_whose_commit_fails_leaves_neither_event),
+        COUNT_TEST(a_merge_and_its_undoing_count_the_months_of_both_records_again),
         COUNT_TEST(a_year_is_closed_once_its_months_are_counted),
         COUNT_TEST(numbers_that_are_not_there_are_refused_by_name),
     };
