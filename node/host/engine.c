@@ -169,6 +169,26 @@ engine_commit(struct engine *e, struct err *err)
     return 0;
 }
 
+int
+engine_rehearse(struct engine *e, struct err *err)
+{
+    int rc = ownlog_seal(&e->own, e->txn, err);
+    if (rc == 0 && e->own.open)
+        rc = apply_log(e->apply, e->txn, e->own.row.no, APPLY_EVENTS_PER_STEP, &e->more, err);
+    if (rc == 0)
+        rc = state_flush(e->state, err);
+    if (rc != 0) {
+        forget_group(e);
+        return rc;
+    }
+    state_begin(e->state, e->txn);
+    ownlog_begin(&e->own);
+    indexer_rollback(&e->indexer);
+    indexer_begin(&e->indexer);
+    e->group_events = 0;
+    return 0;
+}
+
 /* ---- runs from peers ---- */
 
 /* A statement may have cut the log being written. The row that the group's seal stores must say so too; if its history was on another

@@ -52,6 +52,12 @@ int engine_append(struct engine *e, const struct run *run, const struct chain_va
  * has written nothing yet. */
 int engine_open_log(struct engine *e, const struct root_statement *st_or_null, const struct sign_secret *root,
                     struct err *err) NODISCARD;
+/* What commands look at, as the open group sees it. Borrowed, with world, until it ends. */
+void engine_context(struct engine *e, const struct actor_id *actor, struct member_world *world,
+                    struct command_ctx *ret);
+/* As engine_commit, but nothing becomes durable and the transaction stays open: what follows sees what was done, and engine_abort takes
+ * all of it back. Afterwards the engine is only to be freed. */
+int engine_rehearse(struct engine *e, struct err *err) NODISCARD;
 /* Events in the group so far. */
 uint64_t engine_group_events(const struct engine *e);
 /* Seals, flushes, commits. ERR_FULL: nothing changed, room is needed. */

@@ -20,6 +20,13 @@ make_context(struct engine *e, const struct actor_id *actor, const struct member
     memcpy(ret->unit_code, e->config.identity->unit_code, sizeof(ret->unit_code));
 }
 
+void
+engine_context(struct engine *e, const struct actor_id *actor, struct member_world *world, struct command_ctx *ret)
+{
+    apply_world(e->apply, e->txn, world);
+    make_context(e, actor, world, ret);
+}
+
 static int
 check_office_tag(struct engine *e, const struct api_op *op, struct err *err)
 {

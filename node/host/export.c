@@ -30,7 +30,7 @@ struct cells {
     char applied[DATE_TEXT_MAX], admitted[DATE_TEXT_MAX], refused[DATE_TEXT_MAX], left[DATE_TEXT_MAX],
         birth[DATE_TEXT_MAX];
     char shares[24], office[NAME_BYTES_MAX + OFFICE_HEX];
-    const char *columns[IMPORT_COLUMNS];
+    const char *columns[IMPORT_MEMBER_COLUMNS];
 };
 
 static void
@@ -125,7 +125,7 @@ fill(const struct exporter *x, const struct member_row *row, const struct person
     fill_dates(c, row, &now);
     office_text(x, &now.office, c->office, sizeof(c->office));
     put_date(c->birth, p->identity.birth_date);
-    const char *const texts[IMPORT_COLUMNS] = {
+    const char *const texts[IMPORT_MEMBER_COLUMNS] = {
         [COLUMN_MEMBER_NO] = p->identity.member_no.s,
         [COLUMN_TYPE] = now.person_type ? person_type_name(now.person_type) : "",
         [COLUMN_CATEGORY] = now.category ? category_name(now.category) : "",
@@ -155,7 +155,7 @@ fill(const struct exporter *x, const struct member_row *row, const struct person
 static void
 put_csv(struct exporter *x, const struct cells *c)
 {
-    for (int i = 0; i < IMPORT_COLUMNS; i++) {
+    for (int i = 0; i < IMPORT_MEMBER_COLUMNS; i++) {
         if (i > 0)
             buf_put_u8(&x->line, ',');
         text_put_csv(&x->line, c->columns[i]);
@@ -169,7 +169,7 @@ put_object(struct exporter *x, const struct member_row *row, const struct cells 
     struct json_out j = json_out_of(&x->line);
     json_open(&j, '{');
     json_put_hex(&j, "id", row->subject.b, ID_BYTES);
-    for (int i = 0; i < IMPORT_COLUMNS; i++)
+    for (int i = 0; i < IMPORT_MEMBER_COLUMNS; i++)
         if (c->columns[i][0] != '\0')
             json_put_text(&j, import_column_names[i], c->columns[i]);
     json_close(&j, '}');
@@ -245,7 +245,7 @@ export_members(struct datadir *d, enum export_form form, FILE *to, struct export
     int rc = x.offices ? db_begin_read(d->db, &x.txn, err) : err_set(err, ERR_NOMEM, "export: out of memory");
     if (rc == 0)
         rc = view_offices(x.txn, &d->identity.unit, DATE_MAX, x.offices, OFFICES_MAX, &x.n_offices, err);
-    for (int i = 0; rc == 0 && form == EXPORT_CSV && i < IMPORT_COLUMNS; i++) {
+    for (int i = 0; rc == 0 && form == EXPORT_CSV && i < IMPORT_MEMBER_COLUMNS; i++) {
         text_put(&x.line, i > 0 ? "," : "");
         text_put(&x.line, import_column_names[i]);
     }

@@ -1,23 +1,8 @@
-/* What a row of a members file says. See import.h. */
+/* Rows of a members file: one for each, with all that happened to the member. See import.h. */
 #include "node/host/import.h"
 
 #include "node/command/names.h"
 #include "node/command/person.h"
-
-const char *const import_column_names[IMPORT_COLUMNS] = {
-    "member_no",  "type",        "category",   "given_name", "family_name", "legal_name",  "birth_date", "language",
-    "email",      "phone",       "street",     "postcode",   "city",        "country",     "iban",       "office",
-    "applied_on", "admitted_on", "refused_on", "shares",     "left_on",     "left_reason",
-};
-
-/* Without the required ones no row could be right; the others may be left out of a file whose rows do not use them. */
-const struct table_column import_columns[IMPORT_COLUMNS] = {
-    {"member_no", true},   {"type", true},         {"category", true},    {"given_name", false}, {"family_name", false},
-    {"legal_name", false}, {"birth_date", false},  {"language", false},   {"email", false},      {"phone", false},
-    {"street", false},     {"postcode", false},    {"city", false},       {"country", false},    {"iban", false},
-    {"office", true},      {"applied_on", false},  {"admitted_on", true}, {"refused_on", false}, {"shares", true},
-    {"left_on", false},    {"left_reason", false},
-};
 
 static const struct {
     const char *name;
@@ -32,57 +17,21 @@ static const struct {
 /* ---- fields ---- */
 
 static int
-check_texts(const struct table_record *r, struct err *err)
+check_texts(const struct import_cells *c, struct err *err)
 {
-    for (int c = 0; c < IMPORT_COLUMNS; c++)
-        if (strlen(r->text[c]) > PERSON_TEXT_MAX)
-            return err_field(err, ERR_LIMIT, import_column_names[c], "longer than %d bytes", PERSON_TEXT_MAX);
+    for (int i = 0; i < IMPORT_MEMBER_COLUMNS; i++)
+        if (strlen(cell(c, i)) > PERSON_TEXT_MAX)
+            return err_field(err, ERR_LIMIT, import_column_names[i], "longer than %d bytes", PERSON_TEXT_MAX);
     return 0;
 }
 
 static int
-date_field(const struct table_reader *t, const struct table_record *r, enum import_column c, struct civil_date *ret,
-           struct err *err)
+shares_field(const struct import_cells *c, bool needed, uint64_t *ret, struct err *err)
 {
-    *ret = DATE_NONE;
-    return r->text[c][0] == '\0' ? 0 : table_date(t, c, ret, err);
-}
-
-static void
-person_fields(const struct table_record *r, struct person_input *p)
-{
-    struct {
-        struct person_text *to;
-        enum import_column column;
-    } texts[] = {
-        {&p->identity.member_no, COLUMN_MEMBER_NO},
-        {&p->identity.given_name, COLUMN_GIVEN_NAME},
-        {&p->identity.family_name, COLUMN_FAMILY_NAME},
-        {&p->identity.legal_name, COLUMN_LEGAL_NAME},
-        {&p->identity.language, COLUMN_LANGUAGE},
-        {&p->contact.email, COLUMN_EMAIL},
-        {&p->contact.phone, COLUMN_PHONE},
-        {&p->contact.street, COLUMN_STREET},
-        {&p->contact.postcode, COLUMN_POSTCODE},
-        {&p->contact.city, COLUMN_CITY},
-        {&p->contact.country, COLUMN_COUNTRY},
-        {&p->bank.iban, COLUMN_IBAN},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        snprintf(texts[i].to->s, sizeof(texts[i].to->s), "%s", r->text[texts[i].column]);
-    p->has_identity = p->has_contact = p->has_bank = true;
-}
-
-static int
-shares_field(const struct table_reader *t, const struct table_record *r, bool needed, uint64_t *ret, struct err *err)
-{
-    const char *text = r->text[COLUMN_SHARES];
-    *ret = 0;
-    if (text[0] == '\0' && !needed)
-        return 0;
-    if (text[0] == '\0')
+    bool has = false;
+    int rc = cell_uint(c, COLUMN_SHARES, &has, ret, err);
+    if (rc == 0 && !has && needed)
         return err_field(err, ERR_INVALID, "shares", "missing for a member");
-    int rc = table_uint(t, COLUMN_SHARES, ret, err);
     if (rc == 0 && *ret == 0 && needed)
         rc = err_field(err, ERR_INVALID, "shares", "a member holds at least one share");
     if (rc == 0 && *ret > SHARES_MAX)
@@ -101,7 +50,7 @@ static void
 add_step(struct import_row *row, enum member_action action, struct civil_date on)
 {
     MUST(row->n_steps < IMPORT_STEPS_MAX);
-    row->steps[row->n_steps++] = (struct import_step){action, on};
+    row->steps[row->n_steps++] = (struct import_step){(unsigned)action, on};
 }
 
 static bool
@@ -160,73 +109,49 @@ plan(const struct dates *d, struct import_row *row, struct err *err)
 }
 
 static int
-read_dates(const struct table_reader *t, const struct table_record *r, struct import_row *row, struct err *err)
+read_dates(const struct import_cells *c, struct import_row *row, struct err *err)
 {
-    struct dates d = {.reason = r->text[COLUMN_LEFT_REASON]};
-    int rc = date_field(t, r, COLUMN_APPLIED_ON, &d.applied, err);
+    struct dates d = {.reason = cell(c, COLUMN_LEFT_REASON)};
+    int rc = cell_date(c, COLUMN_APPLIED_ON, &d.applied, err);
     if (rc == 0)
-        rc = date_field(t, r, COLUMN_ADMITTED_ON, &d.admitted, err);
+        rc = cell_date(c, COLUMN_ADMITTED_ON, &d.admitted, err);
     if (rc == 0)
-        rc = date_field(t, r, COLUMN_REFUSED_ON, &d.refused, err);
+        rc = cell_date(c, COLUMN_REFUSED_ON, &d.refused, err);
     if (rc == 0)
-        rc = date_field(t, r, COLUMN_LEFT_ON, &d.left, err);
+        rc = cell_date(c, COLUMN_LEFT_ON, &d.left, err);
     if (rc == 0)
-        rc = shares_field(t, r, !date_is_none(d.admitted), &row->shares, err);
+        rc = shares_field(c, !date_is_none(d.admitted), &row->shares, err);
     return rc != 0 ? rc : plan(&d, row, err);
 }
 
-const char *
-import_field(const char *name)
-{
-    if (strcmp(name, "person_type") == 0)
-        return "type";
-    if (strcmp(name, "unit") == 0)
-        return "admitted_on";
-    return name;
-}
-
-/* The text of an error names its field at the front for those who have no column of it. */
 static int
-reject(struct err *err)
+read_member(const struct import_cells *c, struct import_row *ret, struct err *err)
 {
-    char name[ERR_FIELD_MAX];
-    snprintf(name, sizeof(name), "%s", import_field(err->field));
-    memcpy(err->field, name, sizeof(name));
-    return err->code;
-}
-
-int
-import_row_read(const struct table_reader *t, const struct table_record *r, struct civil_date today,
-                struct import_row *ret, struct err *err)
-{
-    memset(ret, 0, sizeof(*ret));
-    if (r->err.code != ERR_NONE)
-        return err_field(err, r->err.code, r->err.field, "%s", r->err.text);
-    int rc = check_texts(r, err);
+    int rc = check_texts(c, err);
+    if (rc == 0)
+        rc = cell_id(c, COLUMN_ID, &ret->has_id, &ret->id, err);
     if (rc != 0)
         return rc;
-    snprintf(ret->member_no, sizeof(ret->member_no), "%s", r->text[COLUMN_MEMBER_NO]);
+    snprintf(ret->member_no, sizeof(ret->member_no), "%s", cell(c, COLUMN_MEMBER_NO));
     if (ret->member_no[0] == '\0')
         return err_field(err, ERR_INVALID, "member_no", "missing");
-    if (strlen(r->text[COLUMN_OFFICE]) > NAME_BYTES_MAX)
-        return err_field(err, ERR_LIMIT, "office", "longer than %d bytes", NAME_BYTES_MAX);
-    snprintf(ret->office, sizeof(ret->office), "%.*s", NAME_BYTES_MAX, r->text[COLUMN_OFFICE]);
-    if (ret->office[0] == '\0')
-        return err_field(err, ERR_INVALID, "office", "missing");
-    ret->person.identity.birth_date = DATE_NONE;
-    person_fields(r, &ret->person);
-    rc = person_type_parse(r->text[COLUMN_TYPE], &ret->type, err);
+    rc = cell_office(c, ret->office, err);
+    if (rc == 0 && ret->office[0] == '\0')
+        rc = err_field(err, ERR_INVALID, "office", "missing");
     if (rc == 0)
-        rc = category_parse(r->text[COLUMN_CATEGORY], &ret->category, err);
+        rc = person_type_parse(cell(c, COLUMN_TYPE), &ret->person_type, err);
     if (rc == 0)
-        rc = date_field(t, r, COLUMN_BIRTH_DATE, &ret->person.identity.birth_date, err);
+        rc = category_parse(cell(c, COLUMN_CATEGORY), &ret->category, err);
     if (rc == 0)
-        rc = read_dates(t, r, ret, err);
+        rc = cell_person(c, &ret->person, err);
+    ret->person.has_identity = ret->person.has_contact = ret->person.has_bank = true;
     if (rc == 0)
-        rc = person_check(&ret->person, ret->type, today, &ret->person, err);
-    if (rc == 0 && ret->type == PERSON_LEGAL && ret->category != CATEGORY_C)
+        rc = read_dates(c, ret, err);
+    if (rc == 0)
+        rc = person_check(&ret->person, ret->person_type, c->target->today, &ret->person, err);
+    if (rc == 0 && ret->person_type == PERSON_LEGAL && ret->category != CATEGORY_C)
         rc = err_field(err, ERR_INVALID, "category", "%s", void_reason_text(VOID_CATEGORY_PERSON));
-    return rc == 0 ? 0 : reject(err);
+    return rc;
 }
 
 /* ---- a member who is there ---- */
@@ -238,7 +163,7 @@ find_entry(const struct member_row *have, const struct import_step *s)
     const struct member_entry *any = NULL;
     for (size_t i = 0; i < have->n; i++) {
         const struct member_entry *e = &have->entries[i];
-        if (e->kind != member_action_kind(s->action) || e->outcome != OUTCOME_APPLIED)
+        if (e->kind != member_action_kind((enum member_action)s->verb) || e->outcome != OUTCOME_APPLIED)
             continue;
         if (e->effective.days == s->on.days)
             return e;
@@ -248,9 +173,9 @@ find_entry(const struct member_row *have, const struct import_step *s)
 }
 
 static const char *
-date_column(enum member_action action)
+date_column(unsigned verb)
 {
-    switch (action) {
+    switch (verb) {
     case ACTION_APPLY: return "applied_on";
     case ACTION_ADMIT: return "admitted_on";
     case ACTION_REFUSE: return "refused_on";
@@ -269,7 +194,7 @@ static int
 compare_facts(const struct import_row *row, const struct office_id *office, const struct member_entry *e,
               const struct member_state *now, struct err *err)
 {
-    if (e->person_type != row->type)
+    if (e->person_type != row->person_type)
         return contradicts("type", err);
     if (e->category != row->category && now->category != row->category)
         return contradicts("category", err);
@@ -296,11 +221,11 @@ import_compare(const struct import_row *row, const struct office_id *office, con
             continue;
         }
         if (e->effective.days != s->on.days)
-            return contradicts(date_column(s->action), err);
+            return contradicts(date_column(s->verb), err);
         if (next < i)
-            return err_field(err, ERR_CONFLICT, date_column(row->steps[next].action),
-                             "the member of this number is there without %s", date_column(row->steps[next].action));
-        int rc = s->action == ACTION_APPLY || s->action == ACTION_ADMIT ? compare_facts(row, office, e, &now, err) : 0;
+            return err_field(err, ERR_CONFLICT, date_column(row->steps[next].verb),
+                             "the member of this number is there without %s", date_column(row->steps[next].verb));
+        int rc = s->verb == ACTION_APPLY || s->verb == ACTION_ADMIT ? compare_facts(row, office, e, &now, err) : 0;
         if (rc != 0)
             return rc;
     }
@@ -310,29 +235,92 @@ import_compare(const struct import_row *row, const struct office_id *office, con
     return 0;
 }
 
-void
-import_op(const struct import_row *row, size_t step, const struct office_id *office, const struct subject_id *subject,
-          struct api_op *ret)
+/* What an admission needs and only the state can say, before anything of the row is written. */
+static int
+check_steps(const struct import_match *m, const struct import_job *job, struct err *err)
 {
-    const struct import_step *s = &row->steps[step];
+    struct unit_described unit;
+    for (size_t i = job->next; i < job->row.n_steps; i++) {
+        const struct import_step *s = &job->row.steps[i];
+        if (s->verb != ACTION_APPLY && s->verb != ACTION_ADMIT)
+            continue;
+        if (!job->office->open && s->on.days >= job->office->closed_on.days)
+            return err_field(err, ERR_CONFLICT, "office", "the office is closed on that day");
+        if (s->verb == ACTION_ADMIT && !m->target->unit(m->target->arg, s->on, &unit))
+            return err_field(err, ERR_CONFLICT, "admitted_on", "the unit has no share price on that day");
+    }
+    return 0;
+}
+
+static int
+match_member(struct import_match *m, struct import_job *job, struct err *err)
+{
+    struct member_row have;
+    bool found = false;
+    int rc = 0;
+    if (!m->ctx) {
+        rc = m->target->find(m->target->arg, job->row.member_no, &found, &have, err);
+    } else {
+        rc = import_find_member(m, &job->row, &found, &job->subject, err);
+        if (rc == 0 && found)
+            rc = import_member_row(m, &job->subject, &have, err);
+    }
+    if (rc != 0)
+        return rc;
+    if (found) {
+        job->has_subject = true;
+        job->subject = have.subject;
+        rc = import_compare(&job->row, &job->office->id, &have, &job->next, err);
+        member_row_release(&have);
+    }
+    return rc != 0 ? rc : check_steps(m, job, err);
+}
+
+void
+import_member_op(const struct import_job *job, struct api_op *ret)
+{
+    const struct import_step *s = &job->row.steps[job->next];
     struct member_request *q = &ret->member.request;
-    memset(ret, 0, sizeof(*ret));
     ret->kind = OP_MEMBER;
     ret->status_on_success = 200;
-    q->action = s->action;
+    q->action = (enum member_action)s->verb;
     q->effective = s->on;
     q->person.identity.birth_date = DATE_NONE;
-    q->has_subject = subject != NULL;
-    if (subject)
-        q->subject = *subject;
-    else
-        q->person = row->person;
-    if (s->action != ACTION_APPLY && s->action != ACTION_ADMIT)
-        return;
-    q->category = row->category;
-    q->person_type = row->type;
-    q->has_office = true;
-    q->office = *office;
-    q->has_shares = s->action == ACTION_ADMIT;
-    q->shares = row->shares;
+    q->has_subject = job->has_subject || job->row.has_id;
+    q->subject = job->has_subject ? job->subject : job->row.id;
 }
+
+static void
+member_op(const struct import_job *job, struct api_op *ret)
+{
+    struct member_request *q = &ret->member.request;
+    import_member_op(job, ret);
+    if (!job->has_subject)
+        q->person = job->row.person;
+    if (q->action != ACTION_APPLY && q->action != ACTION_ADMIT)
+        return;
+    q->category = job->row.category;
+    q->person_type = job->row.person_type;
+    q->has_office = true;
+    q->office = job->office->id;
+    q->has_shares = q->action == ACTION_ADMIT;
+    q->shares = job->row.shares;
+}
+
+/* Without the required ones no row could be right; the others may be left out of a file whose rows do not use them. */
+const struct import_type import_members = {
+    .type = TABLE_OF_MEMBERS,
+    .needs_unit = true,
+    .n_columns = IMPORT_MEMBER_COLUMNS + 1,
+    .columns = {{COLUMN_MEMBER_NO, true},    {COLUMN_TYPE, true},         {COLUMN_CATEGORY, true},
+                {COLUMN_GIVEN_NAME, false},  {COLUMN_FAMILY_NAME, false}, {COLUMN_LEGAL_NAME, false},
+                {COLUMN_BIRTH_DATE, false},  {COLUMN_LANGUAGE, false},    {COLUMN_EMAIL, false},
+                {COLUMN_PHONE, false},       {COLUMN_STREET, false},      {COLUMN_POSTCODE, false},
+                {COLUMN_CITY, false},        {COLUMN_COUNTRY, false},     {COLUMN_IBAN, false},
+                {COLUMN_OFFICE, true},       {COLUMN_APPLIED_ON, false},  {COLUMN_ADMITTED_ON, true},
+                {COLUMN_REFUSED_ON, false},  {COLUMN_SHARES, true},       {COLUMN_LEFT_ON, false},
+                {COLUMN_LEFT_REASON, false}, {COLUMN_ID, false}},
+    .read = read_member,
+    .match = match_member,
+    .op = member_op,
+};

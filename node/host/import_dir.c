@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "node/command/rows.h"
 #include "node/host/counting.h"
 #include "node/host/person_read.h"
 
@@ -20,87 +21,128 @@ import_actor(const struct unit_id *unit)
 int
 import_dir_init(struct import_dir *i, struct datadir *d, struct engine *engine, struct err *err)
 {
-    struct db_txn *txn = NULL;
-    struct slice value;
     memset(i, 0, sizeof(*i));
     i->d = d;
     i->engine = engine;
+    i->group_events = ENGINE_GROUP_EVENTS;
     i->actor = import_actor(&d->identity.unit);
-    i->op = calloc(1, sizeof(*i->op));
     place_row_init(&i->unit, &d->identity.unit, NULL);
-    int rc = i->op ? db_begin_read(d->db, &txn, err) : err_set(err, ERR_NOMEM, "import: out of memory");
-    if (rc == 0)
-        rc = db_get(txn, TABLE_UNITS, slice_of(d->identity.unit.b, HASH_BYTES), &value, err);
-    if (rc == 0)
-        rc = place_row_decode(value, &d->identity.unit, NULL, &i->unit, err);
-    db_abort(&txn);
-    if (rc == ERR_NOTFOUND)
-        rc = err_set(
-            err, ERR_CONFLICT,
-            "the unit is not described yet: it has no share price and no offices. Describe it first (PUT /v1/units/%s)",
-            d->identity.unit_code);
-    if (rc != 0)
-        import_dir_release(i);
-    return rc;
+    i->op = calloc(1, sizeof(*i->op));
+    return i->op ? 0 : err_set(err, ERR_NOMEM, "import: out of memory");
+}
+
+static void
+close_view(struct import_dir *i)
+{
+    if (i->open && i->engine)
+        engine_abort(i->engine);
+    else if (i->open)
+        db_abort(&i->ctx.txn);
+    i->open = false;
 }
 
 void
 import_dir_release(struct import_dir *i)
 {
+    if (!i->op)
+        return;
+    close_view(i);
     place_row_release(&i->unit);
-    if (i->op)
-        person_wipe(i->op, sizeof(*i->op));
+    person_wipe(i->op, sizeof(*i->op));
     free(i->op);
     i->op = NULL;
 }
 
+/* ---- looking up ---- */
+
 static int
-dir_find(void *arg, const char *number, bool *ret_found, struct member_row *ret, struct err *err)
+dir_view(void *arg, const struct command_ctx **ret, struct err *err)
 {
     struct import_dir *i = arg;
-    struct db_txn *txn = NULL;
-    int rc = db_begin_read(i->d->db, &txn, err);
+    if (i->open) {
+        *ret = &i->ctx;
+        return 0;
+    }
+    int rc;
+    if (i->engine) {
+        rc = engine_begin(i->engine, err);
+        if (rc == 0)
+            engine_context(i->engine, &i->actor, &i->world, &i->ctx);
+    } else {
+        i->ctx = (struct command_ctx){.vault = i->d->vault,
+                                      .unit = i->d->identity.unit,
+                                      .actor = i->actor,
+                                      .today = datadir_today(i->d),
+                                      .random = random_fill};
+        rc = db_begin_read(i->d->db, &i->ctx.txn, err);
+    }
+    i->open = rc == 0;
     if (rc == 0)
-        rc = member_by_number(txn, i->d->vault, &i->d->identity.unit, number, ret_found, ret, err);
-    db_abort(&txn);
+        *ret = &i->ctx;
     return rc;
+}
+
+/* A group stays open from row to row, so that each sees what those before it wrote; a reader sees what the node has written since. */
+static void
+dir_release(void *arg)
+{
+    struct import_dir *i = arg;
+    if (!i->engine)
+        close_view(i);
 }
 
 static int
 dir_office(void *arg, const char *text, struct import_office *ret, struct err *err)
 {
     struct import_dir *i = arg;
-    const struct unit_id *unit = &i->d->identity.unit;
-    struct command_ctx ctx = {.vault = i->d->vault, .unit = *unit, .random = random_fill};
+    const struct command_ctx *ctx;
     struct place_row row;
     struct office_state state = {.open = true};
-    struct slice value;
-    uint8_t key[KEY_OFFICE];
-    int rc = db_begin_read(i->d->db, &ctx.txn, err);
+    int rc = dir_view(i, &ctx, err);
     if (rc == 0)
-        rc = office_find(&ctx, text, &ret->id, err);
-    if (rc == 0) {
-        key_office(key, unit, &ret->id);
-        rc = db_get(ctx.txn, TABLE_OFFICES, slice_of(key, sizeof(key)), &value, err);
-    }
+        rc = office_find(ctx, text, &ret->id, err);
     if (rc == 0)
-        rc = place_row_decode(value, unit, &ret->id, &row, err);
+        rc = rows_office(ctx, &ret->id, &row, err);
     if (rc == 0) {
         ret->open = !office_state_at(&row, DATE_MAX, &state) || state.open;
         ret->closed_on = state.closed_on;
         place_row_release(&row);
     }
-    db_abort(&ctx.txn);
+    dir_release(i);
     return rc;
 }
 
-static bool
-dir_priced(void *arg, struct civil_date on)
+static int
+dir_begin(void *arg, bool needs_unit, struct err *err)
 {
     struct import_dir *i = arg;
-    struct unit_described facts;
-    return unit_state_at(&i->unit, on, &facts);
+    const struct command_ctx *ctx;
+    struct place_row row;
+    int rc = dir_view(i, &ctx, err);
+    if (rc == 0)
+        rc = rows_unit(ctx, &row, err);
+    if (rc == 0) {
+        place_row_release(&i->unit);
+        i->unit = row;
+    }
+    dir_release(i);
+    if (rc == ERR_NOTFOUND && needs_unit)
+        return err_set(
+            err, ERR_CONFLICT,
+            "the unit is not described yet: it has no share price and no offices. Describe it first (PUT /v1/units/%s, "
+            "or a file of type unit)",
+            i->d->identity.unit_code);
+    return rc == ERR_NOTFOUND ? 0 : rc;
 }
+
+static bool
+dir_unit(void *arg, struct civil_date on, struct unit_described *ret)
+{
+    struct import_dir *i = arg;
+    return unit_state_at(&i->unit, on, ret);
+}
+
+/* ---- carrying out ---- */
 
 /* What refuses an operation for what it says; anything else is of the node, and the import stops. */
 static bool
@@ -112,9 +154,10 @@ is_of_row(int rc)
 static int
 run_job(struct import_dir *i, struct import_job *job, struct err *err)
 {
+    const struct import_type *type = import_type_of(job->row.type);
     while (job->next < job->row.n_steps) {
-        import_op(&job->row, job->next, &job->office->id, job->has_subject ? &job->subject : NULL, i->op);
-        bool had = job->has_subject;
+        memset(i->op, 0, sizeof(*i->op));
+        type->op(job, i->op);
         int rc = engine_exec(i->engine, &i->actor, i->op, err);
         if (rc != 0)
             return rc;
@@ -127,11 +170,12 @@ run_job(struct import_dir *i, struct import_job *job, struct err *err)
             job->err = result->err;
             return 0;
         }
-        if (!had)
+        if (!job->has_subject)
             job->subject = result->subject;
         job->has_subject = true;
+        job->at = result->position;
         job->next++;
-        i->events++;
+        job->events++;
     }
     return 0;
 }
@@ -140,6 +184,12 @@ static int
 end_group(struct import_dir *i, struct err *err)
 {
     bool urgent = false;
+    if (i->rehearse) {
+        int rehearsed = engine_rehearse(i->engine, err);
+        i->open = rehearsed == 0;
+        return rehearsed;
+    }
+    i->open = false;
     int rc = engine_commit(i->engine, err);
     if (rc == ERR_FULL)
         return err_wrap(
@@ -157,50 +207,61 @@ static int
 dir_run(void *arg, struct import_job *jobs, size_t n, struct err *err)
 {
     struct import_dir *i = arg;
-    int rc = engine_begin(i->engine, err);
-    if (rc != 0)
-        return rc;
+    const struct command_ctx *ctx;
+    int rc = 0;
     for (size_t j = 0; j < n && rc == 0; j++) {
-        if (jobs[j].err.code == ERR_NONE) {
-            bool had = jobs[j].has_subject;
+        if (jobs[j].err.code != ERR_NONE)
+            continue;
+        rc = dir_view(i, &ctx, err);
+        if (rc == 0)
             rc = run_job(i, &jobs[j], err);
-            jobs[j].has_subject = had;
-        }
-        if (rc == 0 && engine_group_events(i->engine) >= ENGINE_GROUP_EVENTS) {
+        if (rc == 0 && engine_group_events(i->engine) >= i->group_events)
             rc = end_group(i, err);
-            if (rc == 0)
-                rc = engine_begin(i->engine, err);
-            if (rc != 0)
-                return rc;
-        }
     }
-    if (rc != 0) {
-        engine_abort(i->engine);
+    if (rc != 0)
+        close_view(i);
+    return rc;
+}
+
+static int
+dir_end(void *arg, struct err *err)
+{
+    struct import_dir *i = arg;
+    bool urgent;
+    int rc = 0;
+    if (i->open)
+        rc = end_group(i, err);
+    if (i->rehearse)
         return rc;
-    }
-    return end_group(i, err);
+    return rc == 0 && engine_vault_pending(i->engine, &urgent) ? engine_vault_flush(i->engine, err) : rc;
 }
 
 void
 import_dir_target(struct import_dir *i, struct import_target *ret)
 {
-    *ret = (struct import_target){
-        .arg = i, .today = datadir_today(i->d), .find = dir_find, .office = dir_office, .priced = dir_priced};
-    if (i->engine)
+    *ret = (struct import_target){.arg = i,
+                                  .today = datadir_today(i->d),
+                                  .begin = dir_begin,
+                                  .view = dir_view,
+                                  .release = dir_release,
+                                  .office = dir_office,
+                                  .unit = dir_unit,
+                                  .group_rows = i->engine ? 1 : 0};
+    if (i->engine) {
         ret->run = dir_run;
+        ret->end = dir_end;
+    }
 }
 
 int
 import_dir_finish(struct import_dir *i, struct err *err)
 {
-    bool urgent;
     uint64_t counted;
     struct err failed = {0}; /* err may hold what ended the import, and keeps it */
-    if (!i->engine)
+    if (!i->engine || i->rehearse)
         return 0;
-    int rc = engine_vault_pending(i->engine, &urgent) ? engine_vault_flush(i->engine, &failed) : 0;
-    if (rc == 0)
-        rc = counting_offline(i->d, i->engine, 0, NULL, NULL, &counted, &failed);
+    close_view(i); /* what an import left behind that could not go on */
+    int rc = counting_offline(i->d, i->engine, 0, NULL, NULL, &counted, &failed);
     if (rc != 0)
         *err = failed;
     return rc;

@@ -9,7 +9,7 @@
 #include "node/command/text.h"
 #include "node/host/person_read.h"
 
-enum { PATH_MAX_HTTP = 1024, FOUND_LIMIT = 50, BATCH_ROWS = 512, KEY_HEX = 33 };
+enum { PATH_MAX_HTTP = 1024, BATCH_ROWS = 512 };
 
 static int
 get_json(struct import_http *i, const char *path, json_t **ret, struct err *err)
@@ -47,6 +47,9 @@ import_http_init(struct import_http *i, struct http *http, struct err *err)
     snprintf(path, sizeof(path), "/v1/units/%s/offices", i->unit);
     if (rc == 0)
         rc = get_json(i, path, &i->offices, err);
+    snprintf(path, sizeof(path), "/v1/units/%s", i->unit);
+    if (rc == 0)
+        rc = get_json(i, path, &i->unit_doc, err);
     return rc;
 }
 
@@ -54,7 +57,8 @@ void
 import_http_release(struct import_http *i)
 {
     json_decref(i->offices);
-    i->offices = NULL;
+    json_decref(i->unit_doc);
+    i->offices = i->unit_doc = NULL;
 }
 
 /* ---- looking up ---- */
@@ -174,6 +178,24 @@ http_office(void *arg, const char *text, struct import_office *ret, struct err *
     return 0;
 }
 
+/* The description of today stands for every day; of older days the node says what is wrong. */
+static bool
+http_unit(void *arg, struct civil_date on, struct unit_described *ret)
+{
+    struct import_http *i = arg;
+    (void)on;
+    memset(ret, 0, sizeof(*ret));
+    snprintf(ret->currency, sizeof(ret->currency), "%s", text_of(i->unit_doc, "currency"));
+    return true;
+}
+
+static int
+http_begin(void *arg, bool needs_unit, struct err *err)
+{
+    (void)arg, (void)needs_unit, (void)err;
+    return 0;
+}
+
 /* ---- carrying out ---- */
 
 static bool
@@ -183,7 +205,7 @@ of_row(enum err_code code)
 }
 
 static int
-take_line(const json_t *line, struct import_job *job, bool *known, struct err *err)
+take_line(const json_t *line, struct import_job *job, struct err *err)
 {
     long status = (long)json_integer_value(json_object_get(line, "status"));
     if (status >= 400) {
@@ -194,43 +216,21 @@ take_line(const json_t *line, struct import_job *job, bool *known, struct err *e
         err_clear(&job->err);
         return rc;
     }
-    if (!hex_decode(text_of(line, "id"), job->subject.b, ID_BYTES))
-        return err_set(err, ERR_CORRUPT, "the node's answer to a line of the batch names no member");
-    *known = true;
+    if (!job->has_subject && !hex_decode(text_of(line, "id"), job->subject.b, ID_BYTES))
+        return err_set(err, ERR_CORRUPT, "the node's answer to a line of the batch names no record");
+    job->has_subject = true;
+    if (hex_decode(text_of(line, "log"), job->at.log.b, HASH_BYTES))
+        job->at.seq = (uint64_t)json_integer_value(json_object_get(line, "seq"));
     job->next++;
+    job->events += !json_is_true(json_object_get(line, "replay"));
     return 0;
 }
 
-/* One step of every job that has one left. The same bytes have the same key, so a run that lost the answer is answered again. */
 static int
-run_round(struct import_http *i, struct import_job *jobs, size_t n, bool *known, bool *ret_more, struct err *err)
+take_answer(const char *at, struct import_job *jobs, const size_t *order, size_t lines, struct err *err)
 {
-    size_t order[BATCH_ROWS], lines = 0, answered = 0;
-    uint8_t digest[16];
-    char key[KEY_HEX];
-    struct buf body;
-    struct http_answer a;
-    buf_init(&body, HTTP_ANSWER_BYTES_MAX);
-    for (size_t k = 0; k < n; k++) {
-        if (jobs[k].err.code != ERR_NONE || jobs[k].next >= jobs[k].row.n_steps)
-            continue;
-        order[lines++] = k;
-        import_http_line(&body, &jobs[k], known[k]);
-    }
-    *ret_more = lines > 0;
-    int rc = lines == 0 ? 0 : buf_check(&body, "batch", err);
-    if (rc != 0 || lines == 0) {
-        buf_free(&body);
-        return rc;
-    }
-    crypto_generichash(digest, sizeof(digest), body.data, body.len, NULL, 0);
-    struct http_request q = {.method = "POST",
-                             .path = "/v1/batch",
-                             .type = "application/x-ndjson",
-                             .body = buf_slice(&body),
-                             .key = hex_encode(digest, sizeof(digest), key)};
-    rc = http_call(i->http, &q, &a, err);
-    const char *at = rc == 0 ? (const char *)a.body.data : NULL;
+    size_t answered = 0;
+    int rc = 0;
     while (rc == 0 && *at != '\0') {
         const char *end = strchrnul(at, '\n');
         json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
@@ -238,29 +238,54 @@ run_round(struct import_http *i, struct import_job *jobs, size_t n, bool *known,
         if (!line || no < 1 || no > lines)
             rc = err_set(err, ERR_CORRUPT, "the node's answer to the batch cannot be read");
         else
-            rc = take_line(line, &jobs[order[no - 1]], &known[order[no - 1]], err);
+            rc = take_line(line, &jobs[order[no - 1]], err);
         json_decref(line);
         answered++;
         at = *end == '\0' ? end : end + 1;
     }
-    buf_free(&body);
     if (rc == 0 && answered != lines)
         rc = err_set(err, ERR_CORRUPT, "the node answered %zu of %zu lines of a batch", answered, lines);
     return rc;
 }
 
-int
-import_http_run(void *arg, struct import_job *jobs, size_t n, struct err *err)
+/* One step of every job that has one left. */
+static int
+run_round(struct import_http *i, struct import_job *jobs, size_t n, bool *ret_more, struct err *err)
+{
+    size_t order[BATCH_ROWS], lines = 0;
+    struct buf body;
+    struct http_answer a;
+    buf_init(&body, HTTP_ANSWER_BYTES_MAX);
+    for (size_t k = 0; k < n; k++) {
+        if (jobs[k].err.code != ERR_NONE || jobs[k].next >= jobs[k].row.n_steps)
+            continue;
+        if (import_http_line(&body, &jobs[k]))
+            order[lines++] = k;
+        else
+            (void)!err_set(&jobs[k].err, ERR_CONFLICT,
+                           "goes into a data directory that no node holds, or by a request of its own to the node");
+    }
+    *ret_more = lines > 0;
+    int rc = lines == 0 ? 0 : buf_check(&body, "batch", err);
+    struct http_request q = {
+        .method = "POST", .path = "/v1/batch", .type = "application/x-ndjson", .body = buf_slice(&body)};
+    if (rc == 0 && lines > 0)
+        rc = http_call(i->http, &q, &a, err);
+    if (rc == 0 && lines > 0)
+        rc = take_answer((const char *)a.body.data, jobs, order, lines, err);
+    buf_free(&body);
+    return rc;
+}
+
+static int
+http_run(void *arg, struct import_job *jobs, size_t n, struct err *err)
 {
     struct import_http *i = arg;
     int rc = 0;
     for (size_t from = 0; from < n && rc == 0; from += BATCH_ROWS) {
-        size_t count = n - from < BATCH_ROWS ? n - from : BATCH_ROWS;
-        bool known[BATCH_ROWS], more = true;
-        for (size_t k = 0; k < count; k++)
-            known[k] = jobs[from + k].has_subject;
+        bool more = true;
         while (rc == 0 && more)
-            rc = run_round(i, jobs + from, count, known, &more, err);
+            rc = run_round(i, jobs + from, n - from < BATCH_ROWS ? n - from : BATCH_ROWS, &more, err);
     }
     return rc;
 }
@@ -268,6 +293,70 @@ import_http_run(void *arg, struct import_job *jobs, size_t n, struct err *err)
 void
 import_http_target(struct import_http *i, struct import_target *ret)
 {
-    *ret = (struct import_target){
-        .arg = i, .today = i->today, .find = http_find, .office = http_office, .run = import_http_run};
+    *ret = (struct import_target){.arg = i,
+                                  .today = i->today,
+                                  .begin = http_begin,
+                                  .find = http_find,
+                                  .office = http_office,
+                                  .unit = http_unit,
+                                  .run = http_run,
+                                  .group_rows = BATCH_ROWS};
+}
+
+/* ---- beside a node ---- */
+
+static int
+beside_begin(void *arg, bool needs_unit, struct err *err)
+{
+    struct import_beside *b = arg;
+    return b->dir.begin(b->dir.arg, needs_unit, err);
+}
+
+static int
+beside_view(void *arg, const struct command_ctx **ret, struct err *err)
+{
+    struct import_beside *b = arg;
+    return b->dir.view(b->dir.arg, ret, err);
+}
+
+static void
+beside_release(void *arg)
+{
+    struct import_beside *b = arg;
+    b->dir.release(b->dir.arg);
+}
+
+static int
+beside_office(void *arg, const char *text, struct import_office *ret, struct err *err)
+{
+    struct import_beside *b = arg;
+    return b->dir.office(b->dir.arg, text, ret, err);
+}
+
+static bool
+beside_unit(void *arg, struct civil_date on, struct unit_described *ret)
+{
+    struct import_beside *b = arg;
+    return b->dir.unit(b->dir.arg, on, ret);
+}
+
+static int
+beside_run(void *arg, struct import_job *jobs, size_t n, struct err *err)
+{
+    struct import_beside *b = arg;
+    return http_run(b->http, jobs, n, err);
+}
+
+void
+import_beside_target(struct import_beside *b, struct import_target *ret)
+{
+    *ret = (struct import_target){.arg = b,
+                                  .today = b->dir.today,
+                                  .begin = beside_begin,
+                                  .view = beside_view,
+                                  .release = beside_release,
+                                  .office = beside_office,
+                                  .unit = beside_unit,
+                                  .run = b->http ? beside_run : NULL,
+                                  .group_rows = BATCH_ROWS};
 }

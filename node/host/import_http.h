@@ -4,23 +4,30 @@
 #define SMARTNODE_HOST_IMPORT_HTTP_H
 
 #include "node/host/http_client.h"
-#include "node/host/import.h"
+#include "node/host/import_dir.h"
 
 struct import_http {
     struct http *http;
     char unit[UNIT_CODE_MAX]; /* filled by init */
     struct civil_date today;
     struct json_t *offices;
+    struct json_t *unit_doc;
 };
 
 /* Asks the node for its unit and offices. http is borrowed. Errors of http_call; ERR_CORRUPT: not the answer of a node. */
 int import_http_init(struct import_http *i, struct http *http, struct err *err) NODISCARD;
 void import_http_release(struct import_http *i);
-/* Looks up and carries out over HTTP alone. */
+/* Looks up and carries out over HTTP alone: members by their number; other rows are sent as they stand and the node says what is wrong
+ * with them. */
 void import_http_target(struct import_http *i, struct import_target *ret);
-/* The way to carry out; arg is struct import_http. */
-int import_http_run(void *arg, struct import_job *jobs, size_t n, struct err *err) NODISCARD;
-/* Appends the line of the next step of a job; known: the member is there, its subject is in the job. */
-void import_http_line(struct buf *b, const struct import_job *job, bool known);
+/* Looks up in the directory of the node, which runs, and carries out over HTTP. dir: a target without an engine. http: NULL = looks
+ * only. */
+struct import_beside {
+    struct import_target dir;
+    struct import_http *http;
+};
+void import_beside_target(struct import_beside *b, struct import_target *ret);
+/* Appends the line of the next step of a job; false: a batch has no such operation. */
+bool import_http_line(struct buf *b, const struct import_job *job);
 
 #endif

@@ -1,21 +1,25 @@
-/* The run over a file of members: rows are read, checked, compared with the register, carried out in groups; what is wrong with a row
- * goes, with the row, into the file of rejected ones. See import.h. */
+/* The run over a file: rows are read, checked, compared with the register, carried out in groups; what is wrong with a row goes, with the
+ * row, into the file of rejected ones. See import.h. */
+#include <errno.h>
+#include <sodium.h>
 #include <stdlib.h>
 
 #include "node/host/import.h"
 #include "node/host/person_read.h"
 #include "node/host/rejects.h"
-#include "proto/base/map.h"
 
-enum { JOBS_MAX = 2048, OFFICES_MAX = 1024, NUMBERS_MAX = 16777216 };
+enum { OFFICES_MAX = 1024, HEAD_BYTES = 8192, GROUP_ROWS_MAX = 1024 };
 
 struct import_pass {
     const struct import_options *o;
     const struct import_target *t;
+    const struct import_type *type;
     struct import_result *result;
     struct mapping *mapping;
     struct table_reader *table;
-    struct map numbers; /* key of a member number → row */
+    struct table_column columns[TABLE_COLUMNS_MAX];
+    struct import_cells cells;
+    struct import_memory own, *memory;
     struct import_office *offices[OFFICES_MAX];
     size_t n_offices;
     struct import_job *jobs;
@@ -23,14 +27,14 @@ struct import_pass {
     struct rejects rejects;
 };
 
-/* ---- one row ---- */
-
 /* What is wrong with a row goes on with the next one; anything else ends the import. */
 static bool
 is_of_row(int rc)
 {
     return rc == ERR_INVALID || rc == ERR_LIMIT || rc == ERR_NOTFOUND || rc == ERR_EXISTS || rc == ERR_CONFLICT;
 }
+
+/* ---- names ---- */
 
 static int
 find_office(struct import_pass *r, const char *text, const struct import_office **ret, struct err *err)
@@ -57,66 +61,123 @@ find_office(struct import_pass *r, const char *text, const struct import_office 
     return 0;
 }
 
+/* The column with a register's own number of what a row brings; IMPORT_COLUMNS: none. */
+static enum import_column
+number_column(const struct import_cells *c, enum table_type type)
+{
+    bool opens = cell(c, COLUMN_OP)[0] == '\0' || strcmp(cell(c, COLUMN_OP), import_verb_name(VERB_ACTIVITY_OPEN)) == 0;
+    switch (type) {
+    case TABLE_OF_MEMBERS: return COLUMN_MEMBER_NO;
+    case TABLE_OF_ACTIVITIES: return opens ? COLUMN_ACTIVITY_NO : IMPORT_COLUMNS;
+    case TABLE_OF_INVOICES: return COLUMN_INVOICE_NO;
+    default: return IMPORT_COLUMNS;
+    }
+}
+
 /* The same number twice in one file is a mistake in the file, whatever the register has. */
 static int
-check_number(struct import_pass *r, const char *number, uint64_t row, struct err *err)
+check_number(struct import_pass *r, uint64_t row, struct err *err)
 {
-    uint8_t key[NUMBER_KEY_BYTES];
-    bool fresh = false;
-    int rc = number_key(number, key, err);
-    if (rc != 0)
-        return rc;
-    uint64_t *first = map_put(&r->numbers, key, &fresh);
-    if (!first)
-        return err_set(err, ERR_NOMEM, "import: out of memory");
-    if (!fresh)
-        return err_field(err, ERR_EXISTS, "member_no", "the same as in row %llu", (unsigned long long)*first);
-    *first = row;
+    enum import_column column = number_column(&r->cells, r->type->type);
+    if (column == IMPORT_COLUMNS || cell(&r->cells, column)[0] == '\0')
+        return 0;
+    const char *name = import_column_names[column], *text = cell(&r->cells, column);
+    struct import_seen *seen = import_memory_find(r->memory, column, text, true);
+    if (!seen)
+        return err_field(err, ERR_INVALID, name, "%s: has no letter or digit", name);
+    if (seen->file == r->memory->files)
+        return err_field(err, ERR_EXISTS, name, "the same as in row %llu", (unsigned long long)seen->row);
+    seen->file = r->memory->files;
+    seen->row = row;
     return 0;
 }
 
-/* What an admission needs and only the state can say, before anything of the row is written. */
-static int
-check_steps(struct import_pass *r, const struct import_job *job, struct err *err)
+/* The names that a row gives: first those of what it is about, then those that it refers to. */
+struct names {
+    size_t n, n_own;
+    struct {
+        enum import_column kind;
+        char text[PERSON_TEXT_MAX + 1];
+    } all[8];
+};
+
+static void
+add_name(struct names *s, bool own, enum import_column kind, const char *text)
 {
-    for (size_t i = job->next; i < job->row.n_steps; i++) {
-        const struct import_step *s = &job->row.steps[i];
-        if (s->action != ACTION_APPLY && s->action != ACTION_ADMIT)
-            continue;
-        if (!job->office->open && s->on.days >= job->office->closed_on.days)
-            return err_field(err, ERR_CONFLICT, "office", "the office is closed on that day");
-        if (s->action == ACTION_ADMIT && r->t->priced && !r->t->priced(r->t->arg, s->on))
-            return err_field(err, ERR_CONFLICT, "admitted_on", "the unit has no share price on that day");
-    }
-    return 0;
+    if (text[0] == '\0')
+        return;
+    s->all[s->n].kind = kind;
+    snprintf(s->all[s->n].text, sizeof(s->all[s->n].text), "%s", text);
+    s->n++;
+    s->n_own += own;
 }
 
-static int
-prepare(struct import_pass *r, const struct table_record *rec, struct import_job *job, struct err *err)
+static void
+add_id(struct names *s, bool own, bool has, const struct subject_id *id)
 {
-    struct member_row have;
-    bool found = false;
-    int rc = import_row_read(r->table, rec, r->t->today, &job->row, err);
-    struct err twice;
-    if (job->row.member_no[0] != '\0') {
-        int again = check_number(r, job->row.member_no, rec->number, &twice);
-        if (rc == 0 && again != 0) {
-            *err = twice;
-            rc = again;
-        }
-    }
-    if (rc == 0)
-        rc = find_office(r, job->row.office, &job->office, err);
-    if (rc == 0)
-        rc = r->t->find(r->t->arg, job->row.member_no, &found, &have, err);
-    if (rc == 0 && found) {
-        job->has_subject = true;
-        job->subject = have.subject;
-        rc = import_compare(&job->row, &job->office->id, &have, &job->next, err);
-        member_row_release(&have);
-    }
-    return rc != 0 ? rc : check_steps(r, job, err);
+    char hex[HEX16_MAX];
+    if (has)
+        add_name(s, own, COLUMN_ID, hex_encode(id->b, ID_BYTES, hex));
 }
+
+static void
+names_of(const struct import_row *row, struct names *ret)
+{
+    bool work = row->type == TABLE_OF_ACTIVITIES || row->type == TABLE_OF_INVOICES;
+    *ret = (struct names){0};
+    if (work) {
+        add_name(ret, true, row->type == TABLE_OF_ACTIVITIES ? COLUMN_ACTIVITY_NO : COLUMN_INVOICE_NO, row->number.s);
+        add_id(ret, true, row->has_entity, &row->entity);
+    } else {
+        add_name(ret, true, COLUMN_MEMBER_NO, row->member_no);
+        add_id(ret, true, row->has_id, &row->id);
+        add_id(ret, true, row->has_other, &row->other);
+    }
+    add_name(ret, false, COLUMN_ACTIVITY_NO, row->activity_no.s);
+    add_name(ret, false, COLUMN_INVOICE_NO, row->credits_no.s);
+}
+
+/* Whether a row names something that a row of the group that is not carried out yet is about. */
+static bool
+waits(struct import_pass *r, const struct names *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct import_seen *seen = import_memory_find(r->memory, s->all[i].kind, s->all[i].text, false);
+        if (seen && seen->group == r->memory->groups)
+            return true;
+    }
+    return false;
+}
+
+static void
+mark_waiting(struct import_pass *r, const struct names *s)
+{
+    for (size_t i = 0; i < s->n_own; i++) {
+        struct import_seen *seen = import_memory_find(r->memory, s->all[i].kind, s->all[i].text, true);
+        if (seen)
+            seen->group = r->memory->groups;
+    }
+}
+
+/* What a row made is found by its number from now on: the index follows later. */
+static void
+remember(struct import_pass *r, const struct import_job *job)
+{
+    const struct import_row *row = &job->row;
+    bool work = row->type == TABLE_OF_ACTIVITIES || row->type == TABLE_OF_INVOICES;
+    enum import_column kind = row->type == TABLE_OF_ACTIVITIES ? COLUMN_ACTIVITY_NO
+                              : work                           ? COLUMN_INVOICE_NO
+                                                               : COLUMN_MEMBER_NO;
+    const char *number = work ? row->number.s : row->member_no;
+    struct import_seen *seen =
+        job->has_subject && number[0] != '\0' ? import_memory_find(r->memory, kind, number, true) : NULL;
+    if (seen && !seen->made) {
+        seen->made = true;
+        seen->subject = job->subject;
+    }
+}
+
+/* ---- groups ---- */
 
 static void
 job_release(struct import_job *job)
@@ -129,40 +190,147 @@ job_release(struct import_job *job)
 }
 
 static int
+count(struct import_pass *r, struct import_job *job, struct err *err)
+{
+    if (job->err.code == ERR_NONE) {
+        bool sent_before = r->t->run && job->events == 0;
+        r->result->there += sent_before;
+        r->result->completed += !sent_before && job->found;
+        r->result->imported += !sent_before && !job->found;
+        remember(r, job);
+        return 0;
+    }
+    struct err why = job->err;
+    snprintf(why.field, sizeof(why.field), "%s", import_field(&r->cells, job, job->err.field));
+    r->result->rejected++;
+    return rejects_put(&r->rejects, job->raw, job->number, &why, err);
+}
+
+static int
 flush(struct import_pass *r, struct err *err)
 {
     int rc = 0;
     size_t todo = 0;
     for (size_t i = 0; i < r->n_jobs; i++)
         todo += r->jobs[i].err.code == ERR_NONE;
-    if (todo > 0 && !r->o->dry_run)
+    if (todo > 0 && r->t->run)
         rc = r->t->run(r->t->arg, r->jobs, r->n_jobs, err);
     for (size_t i = 0; i < r->n_jobs; i++) {
-        struct import_job *job = &r->jobs[i];
-        if (rc == 0 && job->err.code != ERR_NONE) {
-            struct err why = job->err;
-            snprintf(why.field, sizeof(why.field), "%s", import_field(job->err.field));
-            r->result->rejected++;
-            rc = rejects_put(&r->rejects, job->raw, job->number, &why, err);
-        } else if (rc == 0) {
-            r->result->imported += !job->has_subject || r->o->dry_run;
-        }
-        job_release(job);
+        r->result->events += r->jobs[i].events;
+        if (rc == 0)
+            rc = count(r, &r->jobs[i], err);
+        job_release(&r->jobs[i]);
     }
     r->n_jobs = 0;
+    r->memory->groups++;
     return rc;
+}
+
+/* ---- one row ---- */
+
+/* All that the row says, in our words: equal rows are told apart by which one of them it is. */
+static int
+count_equal(struct import_pass *r, struct import_job *job, uint64_t *ret_nth, struct err *err)
+{
+    crypto_generichash_state h;
+    uint8_t hash[32], type = (uint8_t)r->type->type;
+    crypto_generichash_init(&h, NULL, 0, sizeof(hash));
+    crypto_generichash_update(&h, &type, 1);
+    for (size_t c = 0; c < r->type->n_columns; c++) {
+        const char *text = r->cells.record->text[c];
+        crypto_generichash_update(&h, (const uint8_t *)text, strlen(text) + 1);
+    }
+    crypto_generichash_final(&h, hash, sizeof(hash));
+    uint64_t *met = map_put(&r->memory->equals, hash, NULL);
+    if (!met)
+        return err_set(err, ERR_NOMEM, "import: out of memory");
+    *ret_nth = ++*met;
+    uint8_t nth[8];
+    be64_put(nth, *ret_nth);
+    return crypto_generichash(job->key, sizeof(job->key), nth, sizeof(nth), hash, sizeof(hash)) == 0
+               ? 0
+               : err_set(err, ERR_NOMEM, "import: hash");
+}
+
+static int
+read_row(struct import_pass *r, const struct table_record *rec, struct import_job *job, struct err *err)
+{
+    struct err twice;
+    int rc = rec->err.code == ERR_NONE ? r->type->read(&r->cells, &job->row, err)
+                                       : err_field(err, rec->err.code, rec->err.field, "%s", rec->err.text);
+    job->row.type = r->type->type;
+    int again = check_number(r, rec->number, &twice);
+    if (rc == 0 && again != 0) {
+        *err = twice;
+        rc = again;
+    }
+    if (rc == 0 && job->row.office[0] != '\0')
+        rc = find_office(r, job->row.office, &job->office, err);
+    return rc;
+}
+
+static int
+match(struct import_pass *r, struct import_job *job, struct err *err)
+{
+    struct import_match m = {.target = r->t, .memory = r->memory};
+    int rc = count_equal(r, job, &m.nth, err);
+    if (rc == 0 && r->t->view)
+        rc = r->t->view(r->t->arg, &m.ctx, err);
+    if (rc == 0 && (m.ctx || job->row.type == TABLE_OF_MEMBERS))
+        rc = r->type->match(&m, job, err);
+    job->found = job->has_subject && job->next > 0;
+    if (m.ctx && r->t->release)
+        r->t->release(r->t->arg);
+    return rc;
+}
+
+static int
+prepare(struct import_pass *r, const struct table_record *rec, struct import_job *job, struct err *err)
+{
+    struct names names;
+    int rc = read_row(r, rec, job, err);
+    if (rc != 0)
+        return rc;
+    names_of(&job->row, &names);
+    bool blind = r->n_jobs > 0 && waits(r, &names);
+    if (!blind || r->t->run)
+        rc = match(r, job, err);
+    if (rc == 0)
+        mark_waiting(r, &names);
+    return rc;
+}
+
+/* A row that speaks of what the group before it is about comes after it. */
+static int
+flush_before(struct import_pass *r, const struct table_record *rec, struct err *err)
+{
+    struct import_row *row = r->t->run && r->n_jobs > 0 ? calloc(1, sizeof(*row)) : NULL;
+    struct names names;
+    struct err ignored;
+    if (!row)
+        return 0;
+    bool ok = rec->err.code == ERR_NONE && r->type->read(&r->cells, row, &ignored) == 0;
+    row->type = r->type->type;
+    names_of(row, &names);
+    person_wipe(row, sizeof(*row));
+    free(row);
+    return ok && waits(r, &names) ? flush(r, err) : 0;
 }
 
 static int
 take(struct import_pass *r, const struct table_record *rec, struct err *err)
 {
-    struct import_job *job = &r->jobs[r->n_jobs];
     struct err why = {0};
+    r->cells.record = rec;
+    int rc = flush_before(r, rec, err);
+    if (rc != 0)
+        return rc;
+    struct import_job *job = &r->jobs[r->n_jobs];
     memset(job, 0, sizeof(*job));
     job->number = rec->number;
     r->result->rows++;
     job->raw = table_raw(r->table);
-    int rc = job->raw ? prepare(r, rec, job, &why) : err_set(&why, ERR_NOMEM, "import: out of memory");
+    rc = job->raw ? prepare(r, rec, job, &why) : err_set(&why, ERR_NOMEM, "import: out of memory");
     if (rc != 0 && !is_of_row(rc)) {
         *err = why;
         job_release(job);
@@ -170,11 +338,10 @@ take(struct import_pass *r, const struct table_record *rec, struct err *err)
     }
     if (rc == 0 && job->next == job->row.n_steps) {
         r->result->there++;
+        remember(r, job);
         job_release(job);
         return 0;
     }
-    if (rc == 0 && job->has_subject)
-        r->result->completed++;
     job->err = why;
     if (rc == 0)
         err_clear(&job->err);
@@ -182,25 +349,62 @@ take(struct import_pass *r, const struct table_record *rec, struct err *err)
     return r->n_jobs == r->group_rows ? flush(r, err) : 0;
 }
 
+/* ---- the file ---- */
+
+/* The type that the first line tells of; of standard input, and of names that the mapping translates, it is not asked. */
+static enum table_type
+guess(const char *file)
+{
+    uint8_t head[HEAD_BYTES];
+    FILE *f = strcmp(file, "-") == 0 ? NULL : fopen(file, "r");
+    if (!f)
+        return TABLE_OF_ANYTHING;
+    size_t n = fread(head, 1, sizeof(head), f);
+    fclose(f);
+    return import_type_guess(slice_of(head, n));
+}
+
+static int
+find_type(struct import_pass *r, struct err *err)
+{
+    const struct import_options *o = r->o;
+    enum table_type said = mapping_file(r->mapping)->type, type = o->type;
+    if (type != TABLE_OF_ANYTHING && said != TABLE_OF_ANYTHING && type != said)
+        return err_field(err, ERR_INVALID, "type", "%s: is for %s, not for %s", o->mapping, table_type_name(said),
+                         table_type_name(type));
+    if (type == TABLE_OF_ANYTHING)
+        type = said != TABLE_OF_ANYTHING || r->mapping ? said : guess(o->file);
+    r->type = import_type_of(type == TABLE_OF_ANYTHING ? TABLE_OF_MEMBERS : type);
+    if (!r->type)
+        return err_field(err, ERR_INVALID, "type", "%s: %s are not imported", o->file, table_type_name(type));
+    r->result->type = r->type->type;
+    return 0;
+}
+
 static int
 open_table(struct import_pass *r, struct err *err)
 {
     const struct import_options *o = r->o;
     int rc = o->mapping ? mapping_load(o->mapping, &r->mapping, err) : 0;
+    if (rc == 0)
+        rc = find_type(r, err);
     if (rc != 0)
         return rc;
-    enum table_type type = mapping_file(r->mapping)->type;
-    if (type != TABLE_OF_ANYTHING && type != TABLE_OF_MEMBERS)
-        return err_field(err, ERR_INVALID, "type", "%s: is for %s; only members are imported", o->mapping,
-                         table_type_name(type));
+    memset(r->cells.local, 255, sizeof(r->cells.local));
+    for (size_t i = 0; i < r->type->n_columns; i++) {
+        uint8_t column = r->type->columns[i].column;
+        r->columns[i] = (struct table_column){import_column_names[column], r->type->columns[i].required};
+        r->cells.local[column] = (uint8_t)i;
+    }
     struct table_options table = {.file = o->file,
-                                  .columns = import_columns,
-                                  .n_columns = IMPORT_COLUMNS,
+                                  .columns = r->columns,
+                                  .n_columns = r->type->n_columns,
                                   .mapping = r->mapping,
                                   .encoding = o->encoding,
                                   .format = o->format,
                                   .delimiter = o->delimiter};
     rc = table_open(&table, &r->table, err);
+    r->cells.table = r->table;
     if (rc == 0)
         rejects_init(&r->rejects, r->table, o->file, o->rejected);
     return rc;
@@ -223,31 +427,46 @@ run_rows(struct import_pass *r, struct err *err)
     return rc;
 }
 
+static void
+pass_release(struct import_pass *r)
+{
+    for (size_t i = 0; i < r->n_jobs; i++)
+        job_release(&r->jobs[i]);
+    for (size_t i = 0; i < r->n_offices; i++)
+        free(r->offices[i]);
+    free(r->jobs);
+    import_memory_release(&r->own);
+    table_free(&r->table);
+    mapping_free(&r->mapping);
+}
+
 int
 import_run(const struct import_options *o, const struct import_target *t, struct import_result *ret, struct err *err)
 {
-    struct import_pass r = {.o = o, .t = t, .result = ret};
-    r.group_rows = o->group_rows > 0 && o->group_rows < JOBS_MAX ? o->group_rows : JOBS_MAX;
+    struct import_pass r = {.o = o, .t = t, .result = ret, .cells = {.target = t}};
+    struct err end_err;
+    size_t rows = o->group_rows > 0 ? o->group_rows : t->group_rows;
+    r.group_rows = rows > 0 && rows < GROUP_ROWS_MAX ? rows : GROUP_ROWS_MAX;
     memset(ret, 0, sizeof(*ret));
-    map_init(&r.numbers, NUMBER_KEY_BYTES, sizeof(uint64_t), NUMBERS_MAX, NULL);
-    r.jobs = calloc(JOBS_MAX, sizeof(*r.jobs));
+    import_memory_init(&r.own);
+    r.memory = o->memory ? o->memory : &r.own;
+    r.memory->files++;
+    r.memory->groups++;
+    map_clear(&r.memory->equals);
+    r.jobs = calloc(r.group_rows, sizeof(*r.jobs));
     int rc = r.jobs ? open_table(&r, err) : err_set(err, ERR_NOMEM, "import: out of memory");
     if (rc == 0)
+        rc = t->begin(t->arg, r.type->needs_unit, err);
+    if (rc == 0)
         rc = run_rows(&r, err);
-    for (size_t i = 0; i < r.n_jobs; i++)
-        job_release(&r.jobs[i]);
-    struct err close_err;
-    int close_rc = rejects_close(&r.rejects, &close_err);
+    if (rc == 0)
+        rc = t->end ? t->end(t->arg, err) : 0;
+    int close_rc = rejects_close(&r.rejects, &end_err);
     if (rc == 0 && close_rc != 0) {
-        *err = close_err;
+        *err = end_err;
         rc = close_rc;
     }
     snprintf(ret->rejected_file, sizeof(ret->rejected_file), "%s", r.rejects.made);
-    for (size_t i = 0; i < r.n_offices; i++)
-        free(r.offices[i]);
-    free(r.jobs);
-    map_free(&r.numbers);
-    table_free(&r.table);
-    mapping_free(&r.mapping);
+    pass_release(&r);
     return rc;
 }

@@ -33,7 +33,8 @@ struct loading {
 
 /* ---- words ---- */
 
-static const char *const TYPES[] = {"any", "members", "shares", "activities", "invoices", "operations"};
+static const char *const TYPES[] = {"any",        "members", "shares",  "activities", "invoices",
+                                    "operations", "unit",    "offices", "periods"};
 
 int
 table_type_parse(const char *text, enum table_type *ret, struct err *err)
@@ -44,7 +45,8 @@ table_type_parse(const char *text, enum table_type *ret, struct err *err)
             return 0;
         }
     }
-    return err_field(err, ERR_INVALID, "type", "a file is of members, shares, activities, invoices or operations");
+    return err_field(err, ERR_INVALID, "type",
+                     "a file is of members, shares, activities, invoices, operations, unit, offices or periods");
 }
 
 const char *

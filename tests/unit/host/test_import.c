@@ -22,28 +22,28 @@ static const char HEADER[] =
     "member_no,type,category,given_name,family_name,legal_name,birth_date,language,email,phone,street,postcode,city,"
     "country,iban,office,applied_on,admitted_on,refused_on,shares,left_on,left_reason\n";
 /* A right row to be spoilt, column by column. */
-static const char *const RIGHT[IMPORT_COLUMNS] = {"BE-1",
-                                                  "natural",
-                                                  "A",
-                                                  "Ann",
-                                                  "Maes",
-                                                  "",
-                                                  "1980-02-29",
-                                                  "nl",
-                                                  "ann@example.be",
-                                                  "+32 470 12 34 56",
-                                                  "Hoogstraat 1",
-                                                  "9000",
-                                                  "Gent",
-                                                  "BE",
-                                                  "BE71 0961 2345 6769",
-                                                  "Gent",
-                                                  "",
-                                                  "2024-03-01",
-                                                  "",
-                                                  "1",
-                                                  "",
-                                                  ""};
+static const char *const RIGHT[IMPORT_MEMBER_COLUMNS] = {"BE-1",
+                                                         "natural",
+                                                         "A",
+                                                         "Ann",
+                                                         "Maes",
+                                                         "",
+                                                         "1980-02-29",
+                                                         "nl",
+                                                         "ann@example.be",
+                                                         "+32 470 12 34 56",
+                                                         "Hoogstraat 1",
+                                                         "9000",
+                                                         "Gent",
+                                                         "BE",
+                                                         "BE71 0961 2345 6769",
+                                                         "Gent",
+                                                         "",
+                                                         "2024-03-01",
+                                                         "",
+                                                         "1",
+                                                         "",
+                                                         ""};
 
 struct place {
     char dir[TEST_PATH_MAX], data[FILE_MAX_TEST], file[FILE_MAX_TEST], rejected[FILE_MAX_TEST];
@@ -199,10 +199,10 @@ read_file(const char *path)
 }
 
 static void
-put_row(char *out, size_t cap, const char *const columns[IMPORT_COLUMNS])
+put_row(char *out, size_t cap, const char *const columns[IMPORT_MEMBER_COLUMNS])
 {
     size_t n = strlen(out);
-    for (int i = 0; i < IMPORT_COLUMNS; i++)
+    for (int i = 0; i < IMPORT_MEMBER_COLUMNS; i++)
         n += (size_t)snprintf(out + n, cap - n, "%s%s", i > 0 ? "," : "", columns[i]);
     snprintf(out + n, cap - n, "\n");
 }
@@ -216,7 +216,7 @@ static void
 changed_file(const struct place *p, const struct change *changes, size_t n)
 {
     char text[16384];
-    const char *columns[IMPORT_COLUMNS];
+    const char *columns[IMPORT_MEMBER_COLUMNS];
     memcpy(columns, RIGHT, sizeof(columns));
     for (size_t i = 0; i < n; i++)
         columns[changes[i].column] = changes[i].value;
@@ -234,12 +234,12 @@ run_with(struct place *p, bool dry, void (*after_group)(void), struct import_res
     struct import_options o = {.file = p->file,
                                .rejected = p->rejected,
                                .mapping = p->mapping[0] != '\0' ? p->mapping : NULL,
-                               .encoding = p->encoding,
-                               .dry_run = dry,
-                               .group_rows = 64};
+                               .encoding = p->encoding};
     assert_int_equal(datadir_engine(&p->d, &e, err), 0);
     assert_int_equal(import_dir_init(&dir, &p->d, e, err), 0);
     dir.test_after_group = after_group;
+    dir.rehearse = dry;
+    dir.group_events = 64;
     import_dir_target(&dir, &target);
     unlink(p->rejected);
     int rc = import_run(&o, &target, ret, err);
@@ -495,21 +495,21 @@ a_mapping_for_something_else_is_refused(void **state)
 {
     struct import_result r;
     struct err err = {0};
-    write_file(&shared, "[file]\ntype = invoices\n");
+    write_file(&shared, "[file]\ntype = periods\n");
     snprintf(shared.mapping, sizeof(shared.mapping), "%s.mapping", shared.file);
     assert_int_equal(rename(shared.file, shared.mapping), 0);
     changed_file(&shared, NULL, 0);
     int rc = run_with(&shared, true, NULL, &r, &err);
     shared.mapping[0] = '\0';
     assert_int_equal(rc, ERR_INVALID);
-    assert_non_null(strstr(err.text, "invoices"));
+    assert_non_null(strstr(err.text, "periods"));
 }
 
 static void
 a_number_that_stands_twice_is_rejected_the_second_time(void **state)
 {
     char text[16384];
-    const char *columns[IMPORT_COLUMNS];
+    const char *columns[IMPORT_MEMBER_COLUMNS];
     struct place p;
     place_make(&p);
     memcpy(columns, RIGHT, sizeof(columns));
