@@ -107,6 +107,18 @@ cancel_member(const struct command_ctx *ctx, const struct cancel_request *req, s
     return rc;
 }
 
+/* An activity that never was has no invoices. */
+static int
+check_invoices(const struct command_ctx *ctx, const struct subject_id *activity, struct err *err)
+{
+    bool invoiced;
+    int rc = work_is_invoiced(ctx, activity, &invoiced, err);
+    if (rc == 0 && invoiced)
+        rc = err_field(err, ERR_CONFLICT, "event",
+                       "event: there are invoices of the activity; cancel them first, or close it instead");
+    return rc;
+}
+
 static int
 cancel_activity(const struct command_ctx *ctx, const struct cancel_request *req, struct draft *d, struct err *err)
 {
@@ -129,6 +141,8 @@ cancel_activity(const struct command_ctx *ctx, const struct cancel_request *req,
         t.emptied = e->outcome == OUTCOME_REPLACED && activity_slot_empty(&row, i);
         t.has_links = activity_slot_links(&row, i, &t.links);
         rc = start(ctx, req, KIND_ACTIVITY_CANCELLED, &t, d, err);
+        if (rc == 0 && t.kind == KIND_ACTIVITY_OPENED && t.has_links)
+            rc = check_invoices(ctx, &req->subject, err);
     }
     if (rc == 0) {
         struct member_world below, world;

@@ -193,7 +193,8 @@ draft_try_member(const struct command_ctx *ctx, const struct draft *d, const str
     draft_world(ctx, &below, &world);
     draft_header(d, &header);
     member_entry_from_event(&next, &header, &d->payload, &entry);
-    return member_row_try(row, &entry, &world, err);
+    int rc = member_row_try(row, &entry, &world, err);
+    return rc != 0 ? rc : member_row_try_passed(row, &entry, &world, err);
 }
 
 void

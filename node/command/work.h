@@ -52,6 +52,10 @@ int work_links_before(const struct command_ctx *ctx, const struct subject_id *en
 /* The class 4 capsule under the member's keys, and the link. */
 int work_capsule(struct draft *d, const struct activity_links *links, struct err *err) NODISCARD;
 
+/* Whether an invoice that counts is of the activity, as far as links and keys here tell. */
+int work_is_invoiced(const struct command_ctx *ctx, const struct subject_id *activity, bool *ret,
+                     struct err *err) NODISCARD;
+
 /* Whether an entry can be corrected: it has an effect, and was not corrected since; one that was cancelled can, which brings it
  * back. ERR_CONFLICT, field "corrects". */
 int work_correctable(enum outcome outcome, bool slot_empty, struct err *err) NODISCARD;

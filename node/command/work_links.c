@@ -141,3 +141,58 @@ work_of_member(const struct command_ctx *ctx, const struct subject_id *member, c
     free(v);
     return rc;
 }
+
+/* Whether the entity is an invoice of the activity that was not cancelled. */
+static int
+is_invoice_of(const struct command_ctx *ctx, const struct subject_id *entity, const struct subject_id *activity,
+              bool *ret, struct err *err)
+{
+    struct invoice_row row;
+    struct invoice_state s;
+    struct activity_links links;
+    struct position at;
+    int rc = rows_invoice(ctx, entity, &row, err);
+    if (rc != 0)
+        return rc;
+    invoice_state_at(&row, DATE_MAX, &s);
+    bool has = s.exists && !s.cancelled;
+    for (size_t i = 0; i < row.n && has; i++)
+        if (row.entries[i].kind == KIND_INVOICE_ISSUED && row.entries[i].outcome == OUTCOME_APPLIED) {
+            has = invoice_links_position(&row, i, &at);
+            break;
+        }
+    invoice_row_release(&row);
+    if (!has)
+        return 0;
+    rc = work_links_read(ctx, entity, &at, &links, err);
+    if (rc == 0)
+        *ret = TYPE_EQ(&links.activity, activity);
+    person_wipe(&links, sizeof(links));
+    return rc;
+}
+
+int
+work_is_invoiced(const struct command_ctx *ctx, const struct subject_id *activity, bool *ret, struct err *err)
+{
+    struct subject_id page[64], member, after;
+    size_t n = ARRAY_LEN(page);
+    bool found = false;
+    struct vault_link link;
+    int rc = vault_link_get(ctx->vault, activity, &link, err);
+    if (rc == 0)
+        rc = work_kept(ctx, &link.member, &member, err);
+    for (const struct subject_id *from = NULL; rc == 0 && !found && n == ARRAY_LEN(page); from = &after) {
+        rc = work_of_member(ctx, &member, from, ARRAY_LEN(page), page, &n, err);
+        for (size_t i = 0; i < n && rc == 0 && !found; i++) {
+            rc = is_invoice_of(ctx, &page[i], activity, &found, err);
+            if (rc == ERR_NOTFOUND)
+                rc = 0; /* an activity, or of a key that is gone */
+            after = page[i];
+        }
+    }
+    if (rc != 0 && rc != ERR_NOTFOUND)
+        return rc;
+    err_clear(err);
+    *ret = found;
+    return 0;
+}

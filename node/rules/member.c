@@ -332,8 +332,29 @@ say(const struct member_row *r, const struct member_entry *e, const struct fold 
     }
 }
 
-int
-member_row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w, struct err *err)
+/* The row with e in it, outcomes and all. */
+static int
+row_after(const struct member_row *r, const struct member_entry *e, const struct fold *f, struct member_row *ret,
+          struct err *err)
+{
+    struct member_entry *entries = malloc((r->n + 1) * sizeof(*entries));
+    if (entries == NULL) {
+        return err_set(err, ERR_NOMEM, "row of a member: out of memory");
+    }
+    for (size_t i = 0; i <= r->n; i++) {
+        entries[i] = i < r->n ? r->entries[i] : *e;
+        entries[i].outcome = f->items[i].outcome;
+        entries[i].reason = f->items[i].reason;
+    }
+    *ret =
+        (struct member_row){.unit = r->unit, .subject = r->subject, .n = r->n + 1, .cap = r->n + 1, .entries = entries};
+    return 0;
+}
+
+/* ret_after: NULL, or released by the caller after success. */
+static int
+row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
+        struct member_row *ret_after, struct err *err)
 {
     if (!member_rules.known(e->kind, e->kind_version)) {
         return err_field(err, ERR_INVALID, "kind", "kind: %u in version %u is not of the register", e->kind,
@@ -362,6 +383,40 @@ member_row_try(const struct member_row *r, const struct member_entry *e, const s
     } else if (rc == 0 && f.items[r->n].outcome != OUTCOME_APPLIED) {
         rc = say(r, e, &f, err);
     }
+    if (rc == 0 && ret_after != NULL) {
+        rc = row_after(r, e, &f, ret_after, err);
+    }
     fold_release(&f);
+    return rc;
+}
+
+int
+member_row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w, struct err *err)
+{
+    return row_try(r, e, w, NULL, err);
+}
+
+int
+member_row_try_passed(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
+                      struct err *err)
+{
+    struct member_row after;
+    struct member_passed was, is;
+    char into[2 * ID_BYTES + 1];
+    if (!member_passed_on(r, &was)) {
+        return 0;
+    }
+    int rc = row_try(r, e, w, &after, err);
+    if (rc != 0) {
+        return rc;
+    }
+    if (member_passed_on(&after, &is) && !member_passed_equal(&was, &is)) {
+        rc = err_field(
+            err, ERR_CONFLICT, "subject",
+            "subject: the shares that passed on when this record was merged into %s would become others; undo "
+            "the merge first",
+            hex_encode(was.into.b, sizeof(was.into.b), into));
+    }
+    member_row_release(&after);
     return rc;
 }

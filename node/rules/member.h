@@ -135,6 +135,11 @@ int member_row_refold(struct member_row *r, const struct member_world *w, struct
  * ERR_NOTFOUND (office) with a text for the desk and the field at fault, or ERR_NOMEM. Nothing changes. */
 int member_row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
                    struct err *err) NODISCARD;
+/* Beside member_row_try, of which it has the errors too: a record that was merged has passed on what it held and was owed, and no rule
+ * compares the two halves (§10). An entry of before that would change what passed on is refused, or shares would come from nowhere:
+ * ERR_CONFLICT, field "subject". */
+int member_row_try_passed(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
+                          struct err *err) NODISCARD;
 
 enum member_status {
     STATUS_NONE = 0,

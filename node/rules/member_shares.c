@@ -135,6 +135,57 @@ member_owed_for(const struct member_row *r, struct civil_date as_of, const char 
     return true;
 }
 
+/* ---- what passes on by a merge ---- */
+
+bool
+member_passed_on(const struct member_row *r, struct member_passed *ret)
+{
+    struct member_order o;
+    struct member_fold f;
+    bool merged = false; /* hardly any is, and every change asks */
+    for (size_t i = 0; i < r->n && !merged; i++) {
+        merged = r->entries[i].kind == KIND_MEMBER_MERGED && r->entries[i].outcome == OUTCOME_APPLIED;
+    }
+    if (!merged) {
+        return false;
+    }
+    member_order_of(r, &o);
+    member_fold_start(&f);
+    for (size_t i = 0; i < o.n; i++) {
+        const struct member_entry *e = member_order_at(r, &o, i);
+        if (e->kind == KIND_MEMBER_MERGED) {
+            *ret = (struct member_passed){.into = e->other, .n_held = f.n_held, .n_owed = f.s.n_owed};
+            memcpy(ret->held, f.held, sizeof(ret->held));
+            memcpy(ret->owed, f.s.owed, sizeof(ret->owed));
+            return true;
+        }
+        member_order_step(r, &o, i, &f);
+    }
+    return false;
+}
+
+/* Whatever the order. */
+static bool
+money_equal(const struct member_owed *a, size_t n_a, const struct member_owed *b, size_t n_b)
+{
+    for (size_t i = 0; i < n_a && n_a == n_b; i++) {
+        const struct member_owed *m = NULL;
+        for (size_t k = 0; k < n_b && m == NULL; k++) {
+            m = memcmp(a[i].currency, b[k].currency, CURRENCY_MAX) == 0 ? &b[k] : NULL;
+        }
+        if (m == NULL || m->shares != a[i].shares || m->amount_minor != a[i].amount_minor) {
+            return false;
+        }
+    }
+    return n_a == n_b;
+}
+
+bool
+member_passed_equal(const struct member_passed *a, const struct member_passed *b)
+{
+    return money_equal(a->held, a->n_held, b->held, b->n_held) && money_equal(a->owed, a->n_owed, b->owed, b->n_owed);
+}
+
 int64_t
 capital_shares(const int64_t *v)
 {

@@ -43,4 +43,13 @@ const struct member_entry *member_order_at(const struct member_row *r, const str
 /* Steps f by the i-th of the order. */
 void member_order_step(const struct member_row *r, const struct member_order *o, size_t i, struct member_fold *f);
 
+/* What a record passed on when it was merged into another one (member_shares.c). */
+struct member_passed {
+    struct subject_id into;
+    size_t n_held, n_owed;
+    struct member_owed held[CURRENCIES_OWED_MAX], owed[CURRENCIES_OWED_MAX];
+};
+bool member_passed_on(const struct member_row *r, struct member_passed *ret); /* false: it was not merged */
+bool member_passed_equal(const struct member_passed *a, const struct member_passed *b);
+
 #endif

@@ -617,6 +617,42 @@ what_is_owed_passes_on_and_a_record_without_shares_brings_none(void **state)
 }
 
 static void
+what_a_record_passed_on_stays_as_it_was_until_the_merge_is_undone(void **state)
+{
+    struct counter *k = *state;
+    struct draft d[MERGE_DRAFTS], refused;
+    struct position admission, shares;
+    struct subject_id from = admitted(k, &admission), into = admitted(k, NULL);
+    struct member_request r = counter_about(from, ACTION_SUBSCRIBE, JOINED + 10);
+    r.has_shares = true;
+    r.shares = 3;
+    counter_done(k, r, &shares);
+    struct merge_request m = {.from = from, .into = into, .effective = {JOINED + 30}};
+    merged(k, &m, d);
+    char text[200], hex[2 * ID_BYTES + 1];
+    (void)snprintf(text, sizeof(text),
+                   "subject: the shares that passed on when this record was merged into %s would become others; undo "
+                   "the merge first",
+                   hex_encode(into.b, sizeof(into.b), hex));
+    struct cancel_request c = {.what = CANCEL_MEMBER, .subject = from, .event = shares};
+    cancel_told(k, &c, ERR_CONFLICT, "subject", text);
+    struct err err = {0};
+    r.effective.days = JOINED + 20;
+    assert_int_equal(command_member(&k->ctx, &r, &refused, &err), ERR_CONFLICT);
+    assert_string_equal(err.text, text);
+    r = counter_about(from, ACTION_RESIGN, JOINED + 20);
+    assert_int_equal(command_member(&k->ctx, &r, &refused, &err), ERR_CONFLICT);
+    r = correct(from, ACTION_SUBSCRIBE, shares);
+    r.effective.days = JOINED + 11;
+    counter_done(k, r, &shares); /* another day, the same shares */
+    m.undo = true;
+    merged(k, &m, d);
+    c.event = shares;
+    cancelled(k, &c);
+    assert_int_equal(state_of(k, &from, JOINED + 30).shares, 2);
+}
+
+static void
 the_desk_is_told_why_two_records_cannot_be_one(void **state)
 {
     struct counter *k = *state;
@@ -687,6 +723,7 @@ main(void)
         COUNTER_TEST(activities_and_invoices_are_cancelled_likewise),
         COUNTER_TEST(two_records_become_one_and_two_again),
         COUNTER_TEST(what_is_owed_passes_on_and_a_record_without_shares_brings_none),
+        COUNTER_TEST(what_a_record_passed_on_stays_as_it_was_until_the_merge_is_undone),
         COUNTER_TEST(the_desk_is_told_why_two_records_cannot_be_one),
     };
     return cmocka_run_group_tests_name("register", tests, NULL, NULL);

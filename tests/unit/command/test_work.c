@@ -576,6 +576,30 @@ each_part_of_a_credit_note_is_refused_by_its_name(void **state)
 }
 
 static void
+an_opening_with_invoices_is_not_cancelled_until_they_are(void **state)
+{
+    struct counter *k = *state;
+    struct subject_id member = member_since(k, day(1, 1));
+    struct draft d = activity_draft(k, opening(member, day(1, 5), 2));
+    struct subject_id activity = d.subject;
+    struct position opened = counter_record(k, &d);
+    d = activity_draft(k, opening(member, day(1, 5), 3));
+    struct subject_id other = d.subject;
+    struct position other_opened = counter_record(k, &d);
+    d = invoice_draft(k, invoicing(activity, day(2, 1), 5000));
+    struct subject_id invoice = d.subject;
+    struct position issued = counter_record(k, &d);
+    struct cancel_request c = {.what = CANCEL_ACTIVITY, .subject = activity, .event = opened};
+    struct err err = {0};
+    assert_int_equal(command_cancel(&k->ctx, &c, &d, &err), ERR_CONFLICT);
+    assert_string_equal(err.field, "event");
+    assert_non_null(strstr(err.text, "there are invoices of the activity"));
+    cancelled(k, 1, other, other_opened);
+    cancelled(k, 2, invoice, issued);
+    cancelled(k, 1, activity, opened);
+}
+
+static void
 an_invoice_is_corrected_within_its_month_and_brought_back_after_a_cancellation(void **state)
 {
     struct counter *k = *state;
@@ -721,6 +745,7 @@ main(void)
         TEST(a_number_is_used_once_among_invoices_and_credit_notes),
         TEST(credit_notes_give_back_in_proportion_and_all_with_the_last),
         TEST(each_part_of_a_credit_note_is_refused_by_its_name),
+        TEST(an_opening_with_invoices_is_not_cancelled_until_they_are),
         TEST(an_invoice_is_corrected_within_its_month_and_brought_back_after_a_cancellation),
         TEST(a_closed_year_is_changed_only_if_that_is_meant),
         TEST(the_work_of_a_member_comes_in_pages_with_that_of_records_merged_into_it),
