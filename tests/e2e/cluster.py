@@ -38,7 +38,8 @@ DAY = "2024-12-31"
 
 UNITS = {"BE": ("Brussel", "Europe/Brussels", "EUR"), "SE": ("Stockholm", "Europe/Stockholm", "SEK"),
          "FR": ("Paris", "Europe/Paris", "EUR"), "DE": ("Berlin", "Europe/Berlin", "EUR"),
-         "AT": ("Wien", "Europe/Vienna", "EUR"), "ES": ("Madrid", "Europe/Madrid", "EUR")}
+         "AT": ("Wien", "Europe/Vienna", "EUR"), "ES": ("Madrid", "Europe/Madrid", "EUR"),
+         "HU": ("Budapest", "Europe/Budapest", "HUF")}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -164,11 +165,13 @@ def csv_row(number, office, day="2024-03-01", left_on=""):
 
 
 class Node:
-    def __init__(self, folder, code, listens=True, advertise=None, production=False, federation=FEDERATION, offices=None):
+    def __init__(self, folder, code, listens=True, advertise=None, production=False, federation=FEDERATION, offices=None,
+                 contribution_bp=650, share_price=3000):
         self.folder, self.code, self.listens = folder, code, listens
         self.production, self.federation = production, federation
         self.city, self.zone, self.currency = UNITS.get(code, (code.title(), "Europe/Brussels", "EUR"))
         self.offices = offices or [self.city]
+        self.contribution_bp, self.share_price = contribution_bp, share_price
         self.data = os.path.join(folder, code)
         self.log_path = os.path.join(folder, code + ".log")
         self.http_port, self.sync_port = free_port(), free_port()
@@ -188,8 +191,8 @@ class Node:
         self.init_output = run(
             "init", "--data", self.data, "--unit", self.code, "--name", "Smart " + self.code, "--federation", self.federation,
             "--production" if self.production else "--test", "--keys-out", os.path.join(self.folder, "keys"), "--country",
-            self.code[:2], "--currency", self.currency, "--language", "fr", "--time-zone", self.zone, "--contribution-bp", 650,
-            "--share-price", 3000, "--since", SINCE, "--http-port", self.http_port, "--map-gib", 2, *options).stdout
+            self.code[:2], "--currency", self.currency, "--language", "fr", "--time-zone", self.zone, "--contribution-bp", self.contribution_bp,
+            "--share-price", self.share_price, "--since", SINCE, "--http-port", self.http_port, "--map-gib", 2, *options).stdout
         return self
 
     def token(self, role="desk"):
