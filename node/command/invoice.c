@@ -140,11 +140,30 @@ wants_capsule(const struct request *q)
            req->has_text || !date_is_none(req->effective);
 }
 
+/* Whose an invoice is never changes: its capsules are under that person's keys, those of its credit notes too. The record that it is linked
+ * to stays, be it merged meanwhile. */
+static int
+keep_owner(struct request *q, struct err *err)
+{
+    struct subject_id owner, kept;
+    int rc = work_owner(q->ctx, &q->row.invoice, "invoice", &owner, err);
+    if (rc == 0)
+        rc = work_kept(q->ctx, &owner, &kept, err);
+    if (rc == 0 && !TYPE_EQ(&kept, &q->member))
+        return err_field(err, ERR_CONFLICT, "activity",
+                         "activity: is another member's; cancel the invoice, and issue it anew for that activity");
+    if (rc == 0)
+        q->member = owner;
+    return rc;
+}
+
 static int
 take_owner(struct request *q, struct err *err)
 {
-    if (!q->req->credit && q->req->has_activity)
-        return take_activity(q, err);
+    if (!q->req->credit && q->req->has_activity) {
+        int rc = take_activity(q, err);
+        return rc == 0 && q->found ? keep_owner(q, err) : rc;
+    }
     if (!q->found)
         return err_field(err, ERR_INVALID, "activity", "activity: missing");
     return wants_capsule(q) ? work_owner(q->ctx, &q->row.invoice, "invoice", &q->member, err) : 0;
