@@ -39,6 +39,7 @@ struct state {
     struct db *db;
     struct db_txn *txn;
     size_t bytes;
+    int64_t rows_added;
     struct table_cache tables[TABLE_COUNT_ALL]; /* only the replicated ones are used */
 };
 
@@ -141,6 +142,12 @@ state_discard(struct state *s)
 {
     empty_cache(s);
     s->txn = NULL;
+}
+
+int64_t
+state_rows_added(const struct state *s)
+{
+    return s->rows_added;
 }
 
 size_t
@@ -348,6 +355,7 @@ state_add(struct state *s, enum table t, struct slice key, const int64_t *deltas
         any = any || row->counters[i] != 0;
     }
     row->decoded = true;
+    s->rows_added += (int)any - (int)row->present;
     row->present = any;
     return 0;
 }

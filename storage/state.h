@@ -28,6 +28,8 @@ int state_del(struct state *s, enum table t, struct slice key, struct err *err) 
  * table all have the same n, at most STATE_COUNTERS_MAX (MUST). */
 int state_add(struct state *s, enum table t, struct slice key, const int64_t *deltas, size_t n,
               struct err *err) NODISCARD;
+/* Rows that state_add made, less those that it let disappear, since state_new: what one call adds is the difference. */
+int64_t state_rows_added(const struct state *s);
 /* Bytes held in the cache: the caller flushes and goes on when it nears STATE_CACHE_BYTES_MAX. */
 size_t state_cached_bytes(const struct state *s);
 /* Writes changed rows in key order and the fingerprints; the cache is empty afterwards. */

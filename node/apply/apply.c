@@ -161,6 +161,13 @@ apply_own_unit(struct apply *a, const struct unit_id *unit)
 }
 
 void
+apply_on_growth(struct apply *a, apply_grew *grew, void *arg)
+{
+    a->grew = grew;
+    a->grew_arg = arg;
+}
+
+void
 apply_world(struct apply *a, struct db_txn *txn, struct member_world *ret)
 {
     a->txn = txn;

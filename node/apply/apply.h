@@ -29,6 +29,12 @@ void apply_free(struct apply **a);
  * empties as it counts their people (docs/STORAGE.md). Without it nothing goes there. A rebuild adds nothing. */
 void apply_own_unit(struct apply *a, const struct unit_id *unit);
 
+/* Rows of counted people take far more room than the event that makes them (each cell stands in 15 sets, of its month and of the year).
+ * grew is told of each event that made some, in the transaction of the call; its error is the call's. A rebuild tells nobody. */
+typedef int apply_grew(void *arg, struct db_txn *txn, const struct unit_id *unit, uint64_t people_rows,
+                       struct err *err);
+void apply_on_growth(struct apply *a, apply_grew *grew, void *arg);
+
 /* In a write transaction to which `state` is attached: applies log_no as far as it can, and every log that waited for it.
  * log_no 0: only what is due, as after a start or *ret_more. Stops after max_events (0 = no limit) with *ret_more = true: what is
  * left goes first in the next call, whatever log it names. Any error is one of storage or memory and names unit, log and seq:

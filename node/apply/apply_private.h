@@ -97,6 +97,8 @@ struct apply {
 
     bool has_own; /* see apply_own_unit */
     struct unit_id own;
+    apply_grew *grew; /* see apply_on_growth; NULL = nobody is told */
+    void *grew_arg;
 };
 
 /* event.c: one event into the rows that it is about. */

@@ -251,6 +251,7 @@ entity_active(struct apply *a, const struct event *e, const struct event_payload
     uint8_t raw[KEY_ACTIVE];
     struct slice bytes, key = slice_of(raw, sizeof(raw));
     struct active_row row;
+    int64_t rows = state_rows_added(a->state);
     int year, month, day;
     date_to_ymd(p->common.effective, &year, &month, &day);
     key_active(raw, (uint16_t)year, &p->common.subject);
@@ -263,6 +264,9 @@ entity_active(struct apply *a, const struct event *e, const struct event_payload
     if (rc == 0)
         rc = active_change(a, e, p, key, &row, err);
     active_row_release(&row);
+    rows = state_rows_added(a->state) - rows;
+    if (rc == 0 && rows > 0 && a->grew != NULL)
+        rc = a->grew(a->grew_arg, a->txn, e->unit, (uint64_t)rows, err);
     return rc;
 }
 

@@ -33,6 +33,23 @@ list_changes(struct db *db, struct err *err)
     return rc;
 }
 
+/* What a peer's unit makes of few bytes is on its account too (quota.h). */
+static int
+on_growth(void *arg, struct db_txn *txn, const struct unit_id *unit, uint64_t people_rows, struct err *err)
+{
+    struct engine *e = arg;
+    if (TYPE_EQ(unit, &e->config.identity->unit))
+        return 0;
+    return quota_add(&e->quota, txn, unit, people_rows * QUOTA_PEOPLE_ROW_BYTES, err);
+}
+
+static void
+connect_apply(struct engine *e, struct apply *a)
+{
+    apply_own_unit(a, &e->config.identity->unit);
+    apply_on_growth(a, on_growth, e);
+}
+
 int
 engine_new(const struct engine_config *config, struct engine **ret, struct err *err)
 {
@@ -53,7 +70,7 @@ engine_new(const struct engine_config *config, struct engine **ret, struct err *
     if (rc == 0)
         rc = apply_new(config->db, e->state, &e->apply, err);
     if (rc == 0)
-        apply_own_unit(e->apply, &config->identity->unit);
+        connect_apply(e, e->apply);
     e->more = true; /* a stop may have come between storing and applying */
     ownlog_init(&e->own, &e->config, e->apply);
     indexer_init(&e->indexer, config->db, config->vault, config->identity);
@@ -375,7 +392,7 @@ engine_reload(struct engine *e, struct err *err)
     if (rc == 0)
         rc = apply_new(e->config.db, state, &apply, err);
     if (rc == 0)
-        apply_own_unit(apply, &e->config.identity->unit);
+        connect_apply(e, apply);
     if (rc == 0 && e->own.open)
         rc = reload_own_row(e, err);
     if (rc != 0) {

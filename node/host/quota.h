@@ -1,4 +1,5 @@
-/* How many bytes of runs each peer's unit has stored here, against the operator's bound (unit_gib_max): a pinned unit cannot fill this
+/* How many bytes of runs each peer's unit has stored here, and of rows that its words on counted people made (a 2 KB event can make 2,000),
+ * against the operator's bound (unit_gib_max): a pinned unit cannot fill this
  * node's disk. docs/PROTOCOL.md §14. Counted in the transaction that stores the runs, in TABLE_META ("bytes-" ‖ unit id → u64). What was
  * rolled back to a fork stays counted. */
 #ifndef SMARTNODE_HOST_QUOTA_H
@@ -6,6 +7,10 @@
 
 #include "storage/db.h"
 
+enum {
+    QUOTA_PEOPLE_ROW_BYTES =
+        128, /* key, two sums, the tree around them at two thirds full; one time: a row that goes stays counted */
+};
 enum { QUOTA_UNITS_MAX = 64 }; /* units with runs in one group; a group of 4,096 events hardly has as many */
 
 struct quota {

@@ -7,6 +7,7 @@
 
 #include "node/host/quota.h"
 #include "tests/support/node.h"
+#include "tests/support/register.h"
 
 static uint64_t
 bytes_of(struct db *db, const struct unit_id *unit)
@@ -69,6 +70,42 @@ runs_of_a_peer_are_counted_with_their_commit_and_own_events_are_not(void **state
     test_node_remove(&n);
 }
 
+/* 64 cells in 1.5 KB stand in 15 sets, of a month and of a year: what that takes is counted, once. */
+static void
+rows_that_few_bytes_make_are_counted_too(void **state)
+{
+    enum { CELLS = 64, SETS = 16 };
+    struct test_node n;
+    struct test_unit u;
+    struct test_log log;
+    struct activity_cell cells[CELLS];
+    struct subject_id who = {{7}};
+    (void)state;
+    memset(cells, 0, sizeof(cells));
+    for (size_t i = 0; i < CELLS; i++) {
+        cells[i].facets.office.b[0] = (uint8_t)(i + 1);
+        cells[i].facets.sector = (uint16_t)(CELLS - i);
+        memcpy(cells[i].currency, "SEK", 4);
+    }
+    test_node_make(&n);
+    test_unit_make(&u, "SE", 7);
+    test_log_start(&log, &u, 1, NULL, 0);
+    size_t sent = deliver(&n, &log, true);
+    assert_int_equal(bytes_of(n.db, &u.id), sent);
+    test_active(&log, who, date_from_ymd(2024, 5, 1), cells, CELLS);
+    sent += deliver(&n, &log, true);
+    uint64_t bytes = bytes_of(n.db, &u.id);
+    assert_true(bytes > sent + 2 * (SETS - 4) * CELLS * QUOTA_PEOPLE_ROW_BYTES);
+    assert_true(bytes < sent + 2 * SETS * CELLS * QUOTA_PEOPLE_ROW_BYTES);
+    /* The same again, and less, makes no rows. */
+    test_active(&log, who, date_from_ymd(2024, 5, 1), cells, CELLS);
+    test_active(&log, who, date_from_ymd(2024, 5, 1), cells, 3);
+    size_t more = deliver(&n, &log, true);
+    assert_int_equal(bytes_of(n.db, &u.id), bytes + more);
+    test_log_release(&log);
+    test_node_remove(&n);
+}
+
 static void
 more_units_in_a_group_than_the_list_holds_are_all_counted(void **state)
 {
@@ -99,6 +136,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_of_a_peer_are_counted_with_their_commit_and_own_events_are_not),
+        cmocka_unit_test(rows_that_few_bytes_make_are_counted_too),
         cmocka_unit_test(more_units_in_a_group_than_the_list_holds_are_all_counted),
     };
     return cmocka_run_group_tests_name("quota", tests, NULL, NULL);
