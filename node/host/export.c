@@ -1,45 +1,52 @@
-/* See export.h. */
+/* An export's files, each whole or not at all, and the members' file. See export.h. */
 #include "node/host/export.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "node/api/json_out.h"
 #include "node/command/names.h"
 #include "node/command/person_open.h"
-#include "node/host/import.h"
-#include "node/host/person_read.h"
+#include "node/command/rows.h"
+#include "node/host/export_private.h"
 #include "node/view/view.h"
 
-enum { PAGE = 64, OFFICES_MAX = 1024, LINE_BYTES_MAX = 65536, OFFICE_HEX = 33 };
+enum { PAGE = 64 };
 
 static const unsigned ALL_CLASSES = 1U << CLASS_IDENTITY | 1U << CLASS_CONTACT | 1U << CLASS_BANK;
 
-struct exporter {
-    struct datadir *d;
-    struct db_txn *txn;
-    enum export_form form;
-    FILE *to;
-    struct office_info *offices;
-    size_t n_offices;
-    struct buf line;
-    struct export_result result;
-};
-
-/* A member in the words of the columns; empty texts are left empty. */
-struct cells {
-    char applied[DATE_TEXT_MAX], admitted[DATE_TEXT_MAX], refused[DATE_TEXT_MAX], left[DATE_TEXT_MAX],
-        birth[DATE_TEXT_MAX];
-    char shares[24], office[NAME_BYTES_MAX + OFFICE_HEX];
-    const char *columns[IMPORT_MEMBER_COLUMNS];
-};
-
-static void
-put_date(char out[DATE_TEXT_MAX], struct civil_date d)
+int
+export_row(struct exporter *x, struct err *err)
 {
-    if (date_is_none(d))
-        out[0] = '\0';
-    else
-        date_format(d, out);
+    int rc = sheet_row(&x->sheet, err);
+    if (rc == 0 && x->o && x->o->progress)
+        x->o->progress(x->o->progress_arg, x->file, x->sheet.rows);
+    return rc;
+}
+
+void
+export_person(struct exporter *x, const struct person_input *p)
+{
+    struct sheet *s = &x->sheet;
+    if (p->has_identity) {
+        sheet_text(s, COLUMN_MEMBER_NO, p->identity.member_no.s);
+        sheet_text(s, COLUMN_GIVEN_NAME, p->identity.given_name.s);
+        sheet_text(s, COLUMN_FAMILY_NAME, p->identity.family_name.s);
+        sheet_text(s, COLUMN_LEGAL_NAME, p->identity.legal_name.s);
+        sheet_text(s, COLUMN_LANGUAGE, p->identity.language.s);
+        sheet_date(s, COLUMN_BIRTH_DATE, p->identity.birth_date);
+    }
+    if (p->has_contact) {
+        sheet_text(s, COLUMN_EMAIL, p->contact.email.s);
+        sheet_text(s, COLUMN_PHONE, p->contact.phone.s);
+        sheet_text(s, COLUMN_STREET, p->contact.street.s);
+        sheet_text(s, COLUMN_POSTCODE, p->contact.postcode.s);
+        sheet_text(s, COLUMN_CITY, p->contact.city.s);
+        sheet_text(s, COLUMN_COUNTRY, p->contact.country.s);
+    }
+    if (p->has_bank)
+        sheet_text(s, COLUMN_IBAN, p->bank.iban.s);
 }
 
 /* The last applied entry of a kind up to a day. */
@@ -91,99 +98,37 @@ shares_taken(const struct member_row *row, struct civil_date joined)
 }
 
 static void
-office_text(const struct exporter *x, const struct office_id *id, char *out, size_t cap)
+put_office(struct exporter *x, const struct office_id *id)
 {
-    char hex[HEX16_MAX];
-    for (size_t i = 0; i < x->n_offices; i++) {
-        if (TYPE_EQ(&x->offices[i].id, id)) {
-            snprintf(out, cap, "%s", x->offices[i].state.facts.name.s);
-            return;
-        }
+    struct place_row row;
+    struct office_state state;
+    struct err ignored;
+    bool named = false;
+    if (rows_office(&x->ctx, id, &row, &ignored) == 0) {
+        named = office_state_at(&row, DATE_MAX, &state);
+        place_row_release(&row);
     }
-    snprintf(out, cap, "%s", hex_encode(id->b, ID_BYTES, hex));
+    if (named)
+        sheet_text(&x->sheet, COLUMN_OFFICE, state.facts.name.s);
+    else
+        sheet_id(&x->sheet, COLUMN_OFFICE, id->b);
 }
 
 static void
-fill_dates(struct cells *c, const struct member_row *row, const struct member_state *now)
+put_dates(struct sheet *s, const struct member_row *row, const struct member_state *now)
 {
     bool was_member = !date_is_none(now->joined_on);
     const struct member_entry *refusal = last_entry(row, KIND_APPLICATION_REFUSED, DATE_MAX);
-    put_date(c->applied, applied_on(row, was_member ? now->joined_on : DATE_MAX));
-    put_date(c->admitted, now->joined_on);
-    put_date(c->refused, !was_member && now->status == STATUS_REFUSED && refusal ? refusal->effective : DATE_NONE);
-    put_date(c->left, now->status == STATUS_LEFT ? now->left_on : DATE_NONE);
+    sheet_date(s, COLUMN_APPLIED_ON, applied_on(row, was_member ? now->joined_on : DATE_MAX));
+    sheet_date(s, COLUMN_ADMITTED_ON, now->joined_on);
+    if (!was_member && now->status == STATUS_REFUSED && refusal)
+        sheet_date(s, COLUMN_REFUSED_ON, refusal->effective);
     if (was_member)
-        snprintf(c->shares, sizeof(c->shares), "%llu", (unsigned long long)shares_taken(row, now->joined_on));
-}
-
-static void
-fill(const struct exporter *x, const struct member_row *row, const struct person_input *p, struct cells *c)
-{
-    struct member_state now;
-    memset(c, 0, sizeof(*c));
-    member_state_at(row, DATE_MAX, &now);
-    fill_dates(c, row, &now);
-    office_text(x, &now.office, c->office, sizeof(c->office));
-    put_date(c->birth, p->identity.birth_date);
-    const char *const texts[IMPORT_MEMBER_COLUMNS] = {
-        [COLUMN_MEMBER_NO] = p->identity.member_no.s,
-        [COLUMN_TYPE] = now.person_type ? person_type_name(now.person_type) : "",
-        [COLUMN_CATEGORY] = now.category ? category_name(now.category) : "",
-        [COLUMN_GIVEN_NAME] = p->identity.given_name.s,
-        [COLUMN_FAMILY_NAME] = p->identity.family_name.s,
-        [COLUMN_LEGAL_NAME] = p->identity.legal_name.s,
-        [COLUMN_BIRTH_DATE] = c->birth,
-        [COLUMN_LANGUAGE] = p->identity.language.s,
-        [COLUMN_EMAIL] = p->contact.email.s,
-        [COLUMN_PHONE] = p->contact.phone.s,
-        [COLUMN_STREET] = p->contact.street.s,
-        [COLUMN_POSTCODE] = p->contact.postcode.s,
-        [COLUMN_CITY] = p->contact.city.s,
-        [COLUMN_COUNTRY] = p->contact.country.s,
-        [COLUMN_IBAN] = p->bank.iban.s,
-        [COLUMN_OFFICE] = c->office,
-        [COLUMN_APPLIED_ON] = c->applied,
-        [COLUMN_ADMITTED_ON] = c->admitted,
-        [COLUMN_REFUSED_ON] = c->refused,
-        [COLUMN_SHARES] = c->shares,
-        [COLUMN_LEFT_ON] = c->left,
-        [COLUMN_LEFT_REASON] = now.status == STATUS_LEFT ? left_reason_name(now.left_reason) : "",
-    };
-    memcpy(c->columns, texts, sizeof(texts));
-}
-
-static void
-put_csv(struct exporter *x, const struct cells *c)
-{
-    for (int i = 0; i < IMPORT_MEMBER_COLUMNS; i++) {
-        if (i > 0)
-            buf_put_u8(&x->line, ',');
-        text_put_csv(&x->line, c->columns[i]);
-    }
-    buf_put_u8(&x->line, '\n');
-}
-
-static void
-put_object(struct exporter *x, const struct member_row *row, const struct cells *c)
-{
-    struct json_out j = json_out_of(&x->line);
-    json_open(&j, '{');
-    json_put_hex(&j, "id", row->subject.b, ID_BYTES);
-    for (int i = 0; i < IMPORT_MEMBER_COLUMNS; i++)
-        if (c->columns[i][0] != '\0')
-            json_put_text(&j, import_column_names[i], c->columns[i]);
-    json_close(&j, '}');
-    buf_put_u8(&x->line, '\n');
-}
-
-static int
-write_line(struct exporter *x, struct err *err)
-{
-    int rc = buf_check(&x->line, "export", err);
-    if (rc == 0 && x->line.len > 0 && fwrite(x->line.data, 1, x->line.len, x->to) != x->line.len)
-        rc = err_errno(err, "export");
-    buf_clear(&x->line);
-    return rc;
+        sheet_int(s, COLUMN_SHARES, (int64_t)shares_taken(row, now->joined_on));
+    if (now->status != STATUS_LEFT)
+        return;
+    sheet_date(s, COLUMN_LEFT_ON, now->left_on);
+    sheet_text(s, COLUMN_LEFT_REASON, left_reason_name(now->left_reason));
 }
 
 /* Somebody of whom there is only what went wrong (a void event) is no member to anyone. */
@@ -191,7 +136,6 @@ static int
 write_member(struct exporter *x, const struct member_row *row, struct err *err)
 {
     struct person_input p;
-    struct cells c;
     struct member_state now;
     member_state_at(row, DATE_MAX, &now);
     if (now.status == STATUS_NONE)
@@ -199,29 +143,29 @@ write_member(struct exporter *x, const struct member_row *row, struct err *err)
     int rc = person_open(x->txn, x->d->vault, row, ALL_CLASSES, &p, err);
     if (rc != 0)
         return rc;
-    x->result.members++;
-    x->result.nameless += !p.has_identity;
-    fill(x, row, &p, &c);
-    if (x->form == EXPORT_CSV)
-        put_csv(x, &c);
-    else
-        put_object(x, row, &c);
+    x->nameless += !p.has_identity;
+    sheet_id(&x->sheet, COLUMN_ID, row->subject.b);
+    export_person(x, &p);
     person_wipe(&p, sizeof(p));
-    person_wipe(&c, sizeof(c));
-    return write_line(x, err);
+    if (now.person_type != 0)
+        sheet_text(&x->sheet, COLUMN_TYPE, person_type_name(now.person_type));
+    if (now.category != 0)
+        sheet_text(&x->sheet, COLUMN_CATEGORY, category_name(now.category));
+    put_office(x, &now.office);
+    put_dates(&x->sheet, row, &now);
+    return export_row(x, err);
 }
 
 static int
-write_all(struct exporter *x, struct err *err)
+write_members(struct exporter *x, struct err *err)
 {
-    const struct unit_id *unit = &x->d->identity.unit;
     struct member_row *rows = calloc(PAGE, sizeof(*rows));
     struct subject_id after;
     bool started = false;
     size_t n = PAGE;
     int rc = rows ? 0 : err_set(err, ERR_NOMEM, "export: out of memory");
     while (rc == 0 && n == PAGE) {
-        rc = view_members(x->txn, unit, started ? &after : NULL, PAGE, rows, &n, err);
+        rc = view_members(x->txn, &x->ctx.unit, started ? &after : NULL, PAGE, rows, &n, err);
         if (rc != 0)
             break;
         for (size_t i = 0; i < n; i++) {
@@ -236,29 +180,104 @@ write_all(struct exporter *x, struct err *err)
     return rc;
 }
 
+/* The id is the last column, so that its absence in a CSV file (that people look at) leaves the others as they are. */
+const struct export_file export_members_file = {
+    "members",
+    TABLE_OF_MEMBERS,
+    IMPORT_MEMBER_COLUMNS + 1,
+    {COLUMN_MEMBER_NO,  COLUMN_TYPE,     COLUMN_CATEGORY, COLUMN_GIVEN_NAME,  COLUMN_FAMILY_NAME, COLUMN_LEGAL_NAME,
+     COLUMN_BIRTH_DATE, COLUMN_LANGUAGE, COLUMN_EMAIL,    COLUMN_PHONE,       COLUMN_STREET,      COLUMN_POSTCODE,
+     COLUMN_CITY,       COLUMN_COUNTRY,  COLUMN_IBAN,     COLUMN_OFFICE,      COLUMN_APPLIED_ON,  COLUMN_ADMITTED_ON,
+     COLUMN_REFUSED_ON, COLUMN_SHARES,   COLUMN_LEFT_ON,  COLUMN_LEFT_REASON, COLUMN_ID},
+    write_members,
+};
+
+/* ---- files ---- */
+
+static void
+exporter_init(struct exporter *x, struct datadir *d)
+{
+    *x = (struct exporter){
+        .d = d, .ctx = {.vault = d->vault, .unit = d->identity.unit, .today = datadir_today(d), .random = random_fill}};
+}
+
+static int
+write_file(struct exporter *x, const struct export_file *f, enum export_form form, size_t n_columns, FILE *to,
+           struct err *err)
+{
+    x->nameless = 0;
+    int rc = sheet_open(&x->sheet, to, form, f->columns, n_columns, err);
+    if (rc == 0)
+        rc = f->write(x, err);
+    return rc;
+}
+
 int
 export_members(struct datadir *d, enum export_form form, FILE *to, struct export_result *ret, struct err *err)
 {
-    struct exporter x = {.d = d, .form = form, .to = to};
-    buf_init(&x.line, LINE_BYTES_MAX);
-    x.offices = calloc(OFFICES_MAX, sizeof(*x.offices));
-    int rc = x.offices ? db_begin_read(d->db, &x.txn, err) : err_set(err, ERR_NOMEM, "export: out of memory");
+    const struct export_file *f = &export_members_file;
+    struct exporter x;
+    exporter_init(&x, d);
+    int rc = db_begin_read(d->db, &x.txn, err);
+    x.ctx.txn = x.txn;
     if (rc == 0)
-        rc = view_offices(x.txn, &d->identity.unit, DATE_MAX, x.offices, OFFICES_MAX, &x.n_offices, err);
-    for (int i = 0; rc == 0 && form == EXPORT_CSV && i < IMPORT_MEMBER_COLUMNS; i++) {
-        text_put(&x.line, i > 0 ? "," : "");
-        text_put(&x.line, import_column_names[i]);
-    }
-    if (rc == 0 && form == EXPORT_CSV)
-        buf_put_u8(&x.line, '\n');
-    if (rc == 0)
-        rc = write_line(&x, err);
-    if (rc == 0)
-        rc = write_all(&x, err);
+        rc = write_file(&x, f, form, form == EXPORT_CSV ? IMPORT_MEMBER_COLUMNS : f->n_columns, to, err);
     db_abort(&x.txn);
-    buf_free(&x.line);
-    free(x.offices);
     if (rc == 0)
-        *ret = x.result;
+        *ret = (struct export_result){.members = x.sheet.rows, .nameless = x.nameless};
+    sheet_close(&x.sheet);
+    return rc;
+}
+
+static const struct export_file *const FILES[EXPORT_FILES] = {
+    &export_units_file,  &export_offices_file,    &export_members_file,  &export_operations_file,
+    &export_shares_file, &export_activities_file, &export_invoices_file, &export_periods_file,
+};
+
+/* Written beside its place, then moved there. */
+static int
+write_to_dir(struct exporter *x, const struct export_file *f, const char *end, struct err *err)
+{
+    char path[PATH_BYTES_MAX], part[PATH_BYTES_MAX + 8];
+    int n = snprintf(path, sizeof(path), "%s/%s.%s", x->o->dir, f->name, end);
+    if (n < 0 || n >= (int)sizeof(path))
+        return err_set(err, ERR_LIMIT, "%.100s…: path too long", x->o->dir);
+    snprintf(part, sizeof(part), "%s.part", path);
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *to = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (!to)
+        return err_errno(err, "%s", part);
+    x->file = f->name;
+    int rc = write_file(x, f, x->o->form, f->n_columns, to, err);
+    if (rc == 0 && (fflush(to) != 0 || fsync(fd) != 0))
+        rc = err_errno(err, "%s", part);
+    fclose(to);
+    if (rc == 0 && rename(part, path) != 0)
+        rc = err_errno(err, "%s", path);
+    if (rc != 0)
+        unlink(part);
+    return rc;
+}
+
+int
+export_register(struct datadir *d, const struct export_options *o, struct export_written *ret, struct err *err)
+{
+    struct exporter x;
+    exporter_init(&x, d);
+    x.o = o;
+    memset(ret, 0, sizeof(*ret));
+    int rc = db_begin_read(d->db, &x.txn, err);
+    x.ctx.txn = x.txn;
+    for (size_t i = 0; rc == 0 && i < EXPORT_FILES; i++) {
+        if (o->only != TABLE_OF_ANYTHING && FILES[i]->type != o->only)
+            continue;
+        rc = write_to_dir(&x, FILES[i], o->form == EXPORT_CSV ? "csv" : "ndjson", err);
+        ret->files[ret->n].name = FILES[i]->name;
+        ret->files[ret->n].rows = x.sheet.rows;
+        ret->files[ret->n].nameless = x.nameless;
+        ret->n++;
+        sheet_close(&x.sheet);
+    }
+    db_abort(&x.txn);
     return rc;
 }
