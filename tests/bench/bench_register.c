@@ -1,8 +1,9 @@
 /* The node's own work without a network: import, admissions in groups, catch-up from one directory into another, reports.
  *   bench_register import DIR MEMBERS LIGHT TRACE IDS   MEMBERS admissions, LIGHT lighter events for each
+ *   bench_register work DIR MEMBERS INVOICES TRACE IDS  MEMBERS admissions, each with an activity, INVOICES invoices for each
  *   bench_register admit DIR GROUP COUNT TRACE          admissions with idempotency keys, GROUP in a commit
  *   bench_register catchup FROM TO TRACE                all runs of FROM, verified, into the new node TO
- *   bench_register report DIR
+ *   bench_register report DIR members|activity
  * DIR is a directory made by `smartnode init` with offices O01 … O12. TRACE and IDS are files to write, or - for none. The result is
  * one line of JSON. */
 #include <sodium.h>
@@ -16,7 +17,7 @@
 #include "node/view/view.h"
 #include "tests/bench/bench.h"
 
-enum { OFFICES = 12, REPORT_TIMES = 201, VERIFY_TIMES = 4000, TRACE_BUFFER = 1 << 20 };
+enum { OFFICES = 12, SECTORS = 8, REPORT_TIMES = 201, VERIFY_TIMES = 4000, TRACE_BUFFER = 1 << 20 };
 
 struct bench {
     struct datadir dir;
@@ -148,8 +149,8 @@ admission(struct bench *b, uint64_t n, struct civil_date day)
 }
 
 struct known {
-    struct subject_id subject;
-    struct civil_date last;
+    struct subject_id subject, activity;
+    struct civil_date last; /* lighter events: of the last one; work: of joining */
     uint8_t category, office;
 };
 
@@ -187,6 +188,36 @@ light(struct bench *b, struct known *m, uint64_t random)
     }
 }
 
+/* The activity that a new member begins in the month of joining. */
+static void
+begin_activity(struct bench *b, struct known *m, uint64_t n)
+{
+    struct activity_request *r = &b->op->activity.request;
+    *b->op = (struct api_op){.kind = OP_ACTIVITY, .status_on_success = 201};
+    r->action = WORK_OPEN_ACTIVITY;
+    r->member = m->subject;
+    r->effective = m->last;
+    r->has_sector = r->has_culture = r->has_number = r->has_text = true;
+    r->sector = (uint16_t)(1 + (n % OFFICES + n / OFFICES % 3) % SECTORS);
+    r->culture = n % 3 == 0;
+    fill(&r->number, "A%llu", (unsigned long long)n);
+    fill(&r->text, "Activity %llu", (unsigned long long)(n % 100));
+}
+
+/* An invoice of an activity of any member so far, in any month of the six years from joining. */
+static void
+invoice(struct bench *b, const struct known *m, uint64_t number, uint64_t random)
+{
+    struct invoice_request *r = &b->op->invoice.request;
+    *b->op = (struct api_op){.kind = OP_INVOICE, .status_on_success = 201};
+    r->activity = m->activity;
+    r->has_activity = r->has_amount = r->has_number = r->has_client = true;
+    r->effective.days = m->last.days + (int32_t)(random % (6 * 365));
+    r->amount_minor = 10000 + (int64_t)(random >> 12) % 500000;
+    fill(&r->number, "I%llu", (unsigned long long)number);
+    fill(&r->client, "Client %llu", (unsigned long long)(random >> 16) % 5000);
+}
+
 static void
 write_ids(const char *path, const struct known *members, uint64_t n)
 {
@@ -208,8 +239,32 @@ next_in_group(struct bench *b)
     bench_must(engine_begin(b->engine, &err), "begin", &err);
 }
 
+enum mix { LIGHTER_EVENTS, INVOICES };
+
+/* What comes with the nth member, and may follow about any of the members so far. */
 static void
-import(const char *dir, uint64_t n, uint64_t per_member, const char *trace, const char *ids)
+follow(struct bench *b, enum mix mix, struct known *members, uint64_t n, uint64_t per_member, uint64_t *random)
+{
+    if (mix == INVOICES) {
+        begin_activity(b, &members[n], n);
+        exec(b);
+        members[n].activity = b->op->result.subject;
+        next_in_group(b);
+    }
+    for (uint64_t k = 0; k < per_member; k++) {
+        uint64_t r = bench_random(random);
+        struct known *m = &members[(r >> 16) % (n + 1)];
+        if (mix == INVOICES)
+            invoice(b, m, n * per_member + k, bench_random(random));
+        else
+            light(b, m, r);
+        exec(b);
+        next_in_group(b);
+    }
+}
+
+static void
+import(const char *dir, enum mix mix, uint64_t n, uint64_t per_member, const char *trace, const char *ids)
 {
     struct bench b = {0};
     struct err err = {0};
@@ -228,20 +283,15 @@ import(const char *dir, uint64_t n, uint64_t per_member, const char *trace, cons
         members[i] = (struct known){
             .subject = b.op->result.subject, .last = day, .category = CATEGORY_A, .office = (uint8_t)(i % OFFICES)};
         next_in_group(&b);
-        for (uint64_t k = 0; k < per_member; k++) {
-            uint64_t r = bench_random(&random);
-            light(&b, &members[(r >> 16) % (i + 1)], r);
-            exec(&b);
-            next_in_group(&b);
-        }
+        follow(&b, mix, members, i, per_member, &random);
     }
     commit(&b, true);
     double seconds = (double)(bench_ns() - begun) / 1e9;
     cpu = bench_cpu_seconds() - cpu;
     trace_end(&b);
     write_ids(ids, members, n);
-    printf("{\"events\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f}\n", (unsigned long long)(n * (per_member + 1)),
-           seconds, cpu);
+    printf("{\"events\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f}\n",
+           (unsigned long long)(n * (per_member + (mix == INVOICES ? 2 : 1))), seconds, cpu);
     free(members);
     close_node(&b);
 }
@@ -389,8 +439,28 @@ catch_up(const char *from_dir, const char *to_dir, const char *trace)
 
 /* ---- reports ---- */
 
+/* Members by category on a day, or work by sector in a month. */
+static size_t
+one_report(struct db_txn *txn, bool work, struct civil_date day)
+{
+    struct err err = {0};
+    struct activity_report activity;
+    struct report members;
+    size_t rows;
+    if (work) {
+        bench_must(report_activity(txn, NULL, day, day, SPAN_WHOLE, PEOPLE_BY_SECTOR, &activity, &err), "report", &err);
+        rows = activity.n;
+        activity_report_release(&activity);
+    } else {
+        bench_must(report_members(txn, NULL, day, BY_CATEGORY, &members, &err), "report", &err);
+        rows = members.n;
+        report_release(&members);
+    }
+    return rows;
+}
+
 static void
-report(const char *dir)
+report(const char *dir, bool work)
 {
     struct datadir d;
     struct err err = {0};
@@ -400,13 +470,10 @@ report(const char *dir)
     bench_must(datadir_open(dir, DATADIR_READER, &d, &err), dir, &err);
     for (unsigned i = 0; i < REPORT_TIMES; i++) {
         struct db_txn *txn = NULL;
-        struct report r;
         struct civil_date day = {date_from_ymd(2018, 1, 1).days + (int32_t)(bench_random(&random) % 2000)};
         uint64_t begun = bench_ns();
         bench_must(db_begin_read(d.db, &txn, &err), "read", &err);
-        bench_must(report_members(txn, NULL, day, BY_CATEGORY, &r, &err), "report", &err);
-        rows = r.n;
-        report_release(&r);
+        rows = one_report(txn, work, day);
         db_abort(&txn);
         bench_times_add(&times, bench_ns() - begun);
     }
@@ -422,14 +489,18 @@ main(int argc, char **argv)
     if (sodium_init() < 0)
         bench_die("libsodium does not start");
     if (argc == 7 && strcmp(argv[1], "import") == 0)
-        import(argv[2], bench_number(argv[3], "MEMBERS"), bench_number(argv[4], "LIGHT"), argv[5], argv[6]);
+        import(argv[2], LIGHTER_EVENTS, bench_number(argv[3], "MEMBERS"), bench_number(argv[4], "LIGHT"), argv[5],
+               argv[6]);
+    else if (argc == 7 && strcmp(argv[1], "work") == 0)
+        import(argv[2], INVOICES, bench_number(argv[3], "MEMBERS"), bench_number(argv[4], "INVOICES"), argv[5],
+               argv[6]);
     else if (argc == 6 && strcmp(argv[1], "admit") == 0)
         admit(argv[2], bench_number(argv[3], "GROUP"), bench_number(argv[4], "COUNT"), argv[5]);
     else if (argc == 5 && strcmp(argv[1], "catchup") == 0)
         catch_up(argv[2], argv[3], argv[4]);
-    else if (argc == 3 && strcmp(argv[1], "report") == 0)
-        report(argv[2]);
+    else if (argc == 4 && strcmp(argv[1], "report") == 0)
+        report(argv[2], strcmp(argv[3], "activity") == 0);
     else
-        bench_die("usage: bench_register import|admit|catchup|report …");
+        bench_die("usage: bench_register import|work|admit|catchup|report …");
     return EXIT_SUCCESS;
 }
