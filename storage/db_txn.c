@@ -183,6 +183,8 @@ static int
 step_failed(struct db_txn *txn, int rc, enum table t, const char *what, struct err *err)
 {
     struct err failed;
+    if (rc == MDB_NOTFOUND && !err)
+        return ERR_NOTFOUND;
     db_fault(rc, &failed, "%s in table %s", what, table_name(t));
     if (rc != MDB_NOTFOUND)
         db_stick(txn, &failed);

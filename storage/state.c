@@ -11,8 +11,14 @@
 #include "storage/db_private.h"
 #include "storage/state_private.h"
 
-/* A map whose table has grown beyond this is released at a flush instead of being swept. */
-enum { MAP_SLOTS_KEPT = 1024, MAP_ROWS_MAX = 1 << 22, ROW_VALUE_MAX = 1 << 30 };
+/* A flush sweeps the table of a map, or releases it: one that is large for what it held, or larger than the next group needs. */
+enum {
+    MAP_SLOTS_SWEPT = 1024,
+    MAP_SLOTS_KEPT = 16384,
+    MAP_SPARSE = 8,
+    MAP_ROWS_MAX = 1 << 22,
+    ROW_VALUE_MAX = 1 << 30
+};
 
 struct row {
     bool stored;  /* in the table, with the hash below once dirty */
@@ -105,9 +111,10 @@ empty_cache(struct state *s)
         void *value;
         if (c->rows.count == 0)
             continue;
+        bool sparse = c->rows.capacity > MAP_SLOTS_SWEPT && c->rows.count < c->rows.capacity / MAP_SPARSE;
         while (map_next(&c->rows, &cursor, &key, &value))
             row_free(*(struct row **)value);
-        if (c->rows.capacity > MAP_SLOTS_KEPT) {
+        if (sparse || c->rows.capacity > MAP_SLOTS_KEPT) {
             map_free(&c->rows);
             cache_init(c);
         } else {
@@ -193,9 +200,9 @@ static int
 load_row(struct state *s, enum table t, struct slice key, struct row **ret, struct err *err)
 {
     struct slice stored;
-    int rc = db_get(s->txn, t, key, &stored, err);
+    int rc = db_get(s->txn, t, key, &stored, NULL); /* most rows of bulk work are new: no text for that */
     if (rc != 0 && rc != ERR_NOTFOUND)
-        return rc;
+        return db_error(s->txn, err);
     struct row *row = calloc(1, sizeof(*row) + key.len);
     if (!row)
         return out_of_memory(s, err);
@@ -224,22 +231,18 @@ find_row(struct state *s, enum table t, struct slice key, struct row **ret, stru
         return rc;
     padded[0] = (uint8_t)key.len;
     memcpy(padded + 1, key.data, key.len);
-    struct row **slot = map_get(&c->rows, padded);
-    if (slot) {
-        *ret = *slot;
-        return 0;
-    }
-    struct row *row = NULL;
-    rc = load_row(s, t, key, &row, err);
-    if (rc != 0)
-        return rc;
-    slot = map_put(&c->rows, padded, NULL);
-    if (!slot) {
-        row_free(row);
+    bool is_new = false;
+    struct row **slot = map_put(&c->rows, padded, &is_new);
+    if (!slot)
         return out_of_memory(s, err);
+    if (is_new) {
+        rc = load_row(s, t, key, slot, err);
+        if (rc != 0) {
+            map_remove(&c->rows, padded);
+            return rc;
+        }
     }
-    *slot = row;
-    *ret = row;
+    *ret = *slot;
     return 0;
 }
 

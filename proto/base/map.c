@@ -7,7 +7,7 @@
 
 #include "proto/base/check.h"
 
-enum { SLOT_FREE = 0, SLOT_USED = 1, SLOT_DELETED = 2, SLOT_HEAD = 8, CAPACITY_FIRST = 16 };
+enum { SLOT_FREE = 0, SLOT_USED = 1, SLOT_DELETED = 2, SLOT_HASH = 4, SLOT_HEAD = 8, CAPACITY_FIRST = 16 };
 
 static size_t
 round8(size_t n)
@@ -47,21 +47,29 @@ map_clear(struct map *m)
     m->count = m->used = 0;
 }
 
-static size_t
+static uint32_t
 hash_of(const struct map *m, const void *key)
 {
     uint8_t out[crypto_shorthash_BYTES];
-    uint64_t v;
+    uint32_t v;
     crypto_shorthash(out, key, m->key_bytes, m->hash_key);
     memcpy(&v, out, sizeof(v));
-    return (size_t)v;
+    return v;
+}
+
+static uint32_t
+slot_hash(const uint8_t *slot)
+{
+    uint32_t v;
+    memcpy(&v, slot + SLOT_HASH, sizeof(v));
+    return v;
 }
 
 /* The slot of key, or the first free one on its way; *ret_reuse is a deleted one before it, if any. */
 static uint8_t *
-probe(const struct map *m, const void *key, uint8_t **ret_reuse)
+probe(const struct map *m, const void *key, uint32_t hash, uint8_t **ret_reuse)
 {
-    size_t i = hash_of(m, key) & (m->capacity - 1);
+    size_t i = hash & (m->capacity - 1);
     *ret_reuse = NULL;
     for (;; i = (i + 1) & (m->capacity - 1)) {
         uint8_t *s = slot_at(m, i);
@@ -70,7 +78,7 @@ probe(const struct map *m, const void *key, uint8_t **ret_reuse)
         if (s[0] == SLOT_DELETED) {
             if (!*ret_reuse)
                 *ret_reuse = s;
-        } else if (memcmp(s + SLOT_HEAD, key, m->key_bytes) == 0) {
+        } else if (slot_hash(s) == hash && memcmp(s + SLOT_HEAD, key, m->key_bytes) == 0) {
             return s;
         }
     }
@@ -82,7 +90,7 @@ map_get(const struct map *m, const void *key)
     uint8_t *reuse;
     if (m->count == 0)
         return NULL;
-    uint8_t *s = probe(m, key, &reuse);
+    uint8_t *s = probe(m, key, hash_of(m, key), &reuse);
     return s[0] == SLOT_USED ? s + m->value_offset : NULL;
 }
 
@@ -90,7 +98,7 @@ static bool
 rehash(struct map *m, size_t capacity)
 {
     struct map old = *m;
-    if (capacity > SIZE_MAX / m->slot_bytes)
+    if (capacity > SIZE_MAX / m->slot_bytes || capacity > UINT32_MAX)
         return false;
     m->slots = calloc(capacity, m->slot_bytes);
     if (!m->slots) {
@@ -100,10 +108,14 @@ rehash(struct map *m, size_t capacity)
     m->capacity = capacity;
     m->used = m->count;
     for (size_t i = 0; i < old.capacity; i++) {
-        uint8_t *from = slot_at(&old, i);
-        uint8_t *reuse;
-        if (from[0] == SLOT_USED)
-            memcpy(probe(m, from + SLOT_HEAD, &reuse), from, m->slot_bytes);
+        const uint8_t *from = slot_at(&old, i);
+        if (from[0] != SLOT_USED)
+            continue;
+        /* All keys differ, and nothing was deleted yet. */
+        size_t at = slot_hash(from) & (capacity - 1);
+        while (slot_at(m, at)[0] != SLOT_FREE)
+            at = (at + 1) & (capacity - 1);
+        memcpy(slot_at(m, at), from, m->slot_bytes);
     }
     free(old.slots);
     return true;
@@ -112,9 +124,10 @@ rehash(struct map *m, size_t capacity)
 void *
 map_put(struct map *m, const void *key, bool *ret_new)
 {
-    uint8_t *reuse = NULL;
+    uint8_t *reuse = NULL, *s = NULL;
+    uint32_t hash = hash_of(m, key);
     if (m->capacity > 0) {
-        uint8_t *s = probe(m, key, &reuse);
+        s = probe(m, key, hash, &reuse);
         if (s[0] == SLOT_USED) {
             if (ret_new)
                 *ret_new = false;
@@ -127,14 +140,15 @@ map_put(struct map *m, const void *key, bool *ret_new)
         size_t want = m->capacity == 0 ? CAPACITY_FIRST : m->count * 2 >= m->capacity ? m->capacity * 2 : m->capacity;
         if (!rehash(m, want))
             return NULL;
+        s = probe(m, key, hash, &reuse);
     }
-    uint8_t *s = probe(m, key, &reuse);
     if (reuse)
         s = reuse;
     else
         m->used++;
     memset(s, 0, m->slot_bytes);
     s[0] = SLOT_USED;
+    memcpy(s + SLOT_HASH, &hash, sizeof(hash));
     memcpy(s + SLOT_HEAD, key, m->key_bytes);
     m->count++;
     if (ret_new)
@@ -148,7 +162,7 @@ map_remove(struct map *m, const void *key)
     uint8_t *reuse;
     if (m->count == 0)
         return false;
-    uint8_t *s = probe(m, key, &reuse);
+    uint8_t *s = probe(m, key, hash_of(m, key), &reuse);
     if (s[0] != SLOT_USED)
         return false;
     s[0] = SLOT_DELETED;
