@@ -55,14 +55,29 @@ on_counted(void *arg UNUSED, uint16_t month, uint64_t events)
     printf("%.7s: %s\n", text, cli_number((int64_t)events, number));
 }
 
+struct marking {
+    struct datadir *d;
+    struct engine *engine;
+};
+
+static int
+on_relinked(void *arg, uint16_t month, struct err *err)
+{
+    struct marking *m = arg;
+    return counting_mark_offline(m->d, m->engine, month, err);
+}
+
 static int
 count(struct count_args *a, struct datadir *d, struct err *err)
 {
     struct engine *engine = NULL;
-    struct links_search search = {.db = d->db, .vault = d->vault, .unit = d->identity.unit};
+    struct marking marking = {.d = d};
+    struct links_search search = {
+        .db = d->db, .vault = d->vault, .unit = d->identity.unit, .mark = on_relinked, .arg = &marking};
     struct links_found found;
     uint64_t events = 0;
     int rc = datadir_engine(d, &engine, err);
+    marking.engine = engine;
     if (rc == 0)
         rc = links_restore(&search, &found, err);
     if (rc == 0 && found.missing > 0)

@@ -143,6 +143,20 @@ done:
     return rc;
 }
 
+int
+counting_mark(const struct counting *c, uint16_t month, struct err *err)
+{
+    struct api_op *op = calloc(1, sizeof(*op));
+    if (!op)
+        return err_set(err, ERR_NOMEM, "counting: out of memory");
+    op->kind = OP_COUNT;
+    op->count.step = COUNT_BEGIN;
+    op->count.month = month;
+    int rc = run_op(c, op, err);
+    free(op);
+    return rc;
+}
+
 /* ---- without a node ---- */
 
 struct offline {
@@ -174,6 +188,14 @@ offline_counted(void *arg, uint16_t month, uint64_t events)
     struct offline *o = arg;
     if (o->counted)
         o->counted(o->arg, month, events);
+}
+
+int
+counting_mark_offline(struct datadir *d, struct engine *e, uint16_t month, struct err *err)
+{
+    struct offline o = {.engine = e};
+    struct counting c = {.identity = &d->identity, .run = offline_run, .arg = &o};
+    return counting_mark(&c, month, err);
 }
 
 int

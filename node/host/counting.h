@@ -26,9 +26,13 @@ struct actor_id counting_actor(const struct unit_id *unit);
  * later. ERR_CONFLICT, field "month": it is not over. ERR_UNAVAILABLE: stopped. And what run and command_count give. */
 int counting_run(const struct counting *c, uint16_t month_or_0, uint64_t *ret_events, struct err *err) NODISCARD;
 
+/* Lets a month be counted in the next turn. */
+int counting_mark(const struct counting *c, uint16_t month, struct err *err) NODISCARD;
+
 /* The same in a data directory that no node holds, by its engine; for the importers and `smartnode count`. */
 int counting_offline(struct datadir *d, struct engine *e, uint16_t month_or_0,
                      void (*counted)(void *arg, uint16_t month, uint64_t events), void *arg, uint64_t *ret_events,
                      struct err *err) NODISCARD;
+int counting_mark_offline(struct datadir *d, struct engine *e, uint16_t month, struct err *err) NODISCARD;
 
 #endif

@@ -77,6 +77,7 @@ struct search {
     struct vault_link links[STRETCH_LINKS];
     struct index_entry entries[2 * STRETCH_LINKS];
     size_t n_links, n_entries;
+    uint8_t marked[(UINT16_MAX + 1) / 8]; /* months, a bit each */
     struct map
         relinked; /* entities found again in this search: credit notes and changes that follow have numbers of their own */
 };
@@ -141,9 +142,26 @@ open_with_any(struct search *x, struct slice capsule, struct buf *plain)
 }
 
 static int
+mark_months(struct search *x, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; x->s->mark && i < x->n_links && rc == 0; i++) {
+        uint16_t month = invoice_id_month(&x->links[i].entity);
+        uint8_t bit = (uint8_t)(1U << month % 8);
+        if ((x->links[i].flags & LINK_INVOICE) == 0 || (x->marked[month / 8] & bit) != 0)
+            continue;
+        rc = x->s->mark(x->s->arg, month, err);
+        x->marked[month / 8] |= bit;
+    }
+    return rc;
+}
+
+static int
 flush_links(struct search *x, struct err *err)
 {
-    int rc = x->n_links == 0 ? 0 : vault_links_put(x->s->vault, x->links, x->n_links, x->entries, x->n_entries, err);
+    int rc = mark_months(x, err);
+    if (rc == 0)
+        rc = x->n_links == 0 ? 0 : vault_links_put(x->s->vault, x->links, x->n_links, x->entries, x->n_entries, err);
     if (rc == 0) {
         x->found->linked += x->n_links;
         x->n_links = x->n_entries = 0;

@@ -15,6 +15,8 @@ struct links_search {
     struct db *db;
     struct vault *vault;
     struct unit_id unit;
+    /* Before the links of a month's invoices are stored, once for each month: its people were counted without them. NULL = nobody counts. */
+    int (*mark)(void *arg, uint16_t month, struct err *err);
     bool (*stop)(void *arg);                                        /* NULL = never */
     void (*progress)(void *arg, uint64_t linked, uint64_t missing); /* now and then; NULL = silent */
     void *arg;

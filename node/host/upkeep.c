@@ -80,13 +80,27 @@ on_counted(void *arg UNUSED, uint16_t month, uint64_t events)
 }
 
 static int
+on_relinked(void *arg, uint16_t month, struct err *err)
+{
+    struct upkeep *u = arg;
+    struct counting counting = {
+        .identity = &u->config.dir->identity, .run = run_by_writer, .stop = is_stopping, .arg = u};
+    return counting_mark(&counting, month, err);
+}
+
+static int
 turn(struct upkeep *u, struct err *err)
 {
     struct datadir *d = u->config.dir;
     struct links_found found;
     uint64_t events;
-    struct links_search search = {
-        .db = d->db, .vault = d->vault, .unit = d->identity.unit, .stop = is_stopping, .progress = on_links, .arg = u};
+    struct links_search search = {.db = d->db,
+                                  .vault = d->vault,
+                                  .unit = d->identity.unit,
+                                  .mark = on_relinked,
+                                  .stop = is_stopping,
+                                  .progress = on_links,
+                                  .arg = u};
     struct counting counting = {.db = d->db,
                                 .vault = d->vault,
                                 .identity = &d->identity,

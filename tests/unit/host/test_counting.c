@@ -9,6 +9,7 @@
 
 #include "node/command/keys.h"
 #include "node/host/counting.h"
+#include "node/host/links.h"
 #include "tests/support/node.h"
 
 enum { PEOPLE = 300, LATER = TEST_NODE_TODAY + 40 }; /* more than one group; the month is over by then */
@@ -269,6 +270,38 @@ a_month_that_is_not_over_is_not_counted(void **state)
     assert_string_equal(err.field, "month");
 }
 
+static int
+mark(void *arg, uint16_t which, struct err *err)
+{
+    struct counted_node *c = arg;
+    struct counting k = {.identity = &c->n.identity, .run = run, .arg = c};
+    assert_int_equal(rows(vault_db(c->n.vault), TABLE_LINKS), 0); /* a stop after it loses nothing */
+    return counting_mark(&k, which, err);
+}
+
+static void
+a_month_that_was_counted_without_links_is_counted_again_once_they_are_found(void **state)
+{
+    struct counted_node *c = *state;
+    struct links_search s = {.db = c->n.db, .vault = c->n.vault, .unit = c->n.identity.unit, .mark = mark, .arg = c};
+    struct links_found found;
+    struct db_txn *txn;
+    struct err err = {0};
+    uint64_t events = 0;
+    assert_int_equal(must_count(c), PEOPLE - 1);
+    assert_int_equal(db_begin_write(vault_db(c->n.vault), &txn, &err), 0);
+    assert_int_equal(db_clear(txn, TABLE_LINKS, &err), 0);
+    assert_int_equal(db_commit(&txn, &err), 0);
+    assert_int_equal(count(c, month(), &events, &err), 0);
+    assert_int_equal(events, PEOPLE - 1);
+    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 0);
+    assert_int_equal(links_restore(&s, &found, &err), 0);
+    assert_int_equal(found.linked, 2 * PEOPLE - 1);
+    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(must_count(c), PEOPLE - 1);
+    assert_all_counted(c, PEOPLE - 1);
+}
+
 static struct position
 last_change(struct counted_node *c, const struct subject_id *invoice)
 {
@@ -432,6 +465,7 @@ main(void)
         COUNT_TEST(a_cancelled_invoice_takes_its_person_out_of_the_month),
         COUNT_TEST(merged_records_are_one_person_and_a_merge_is_two_events_of_one_commit),
         COUNT_TEST(a_merge_whose_commit_fails_leaves_neither_event),
+        COUNT_TEST(a_month_that_was_counted_without_links_is_counted_again_once_they_are_found),
         COUNT_TEST(a_merge_and_its_undoing_count_the_months_of_both_records_again),
         COUNT_TEST(a_year_is_closed_once_its_months_are_counted),
         COUNT_TEST(numbers_that_are_not_there_are_refused_by_name),
