@@ -26,14 +26,6 @@ has_facets(uint16_t kind)
     return kind == KIND_ACTIVITY_OPENED || kind == KIND_ACTIVITY_CHANGED;
 }
 
-static uint8_t
-role(uint16_t kind, bool *ret_required, uint16_t *ret_target)
-{
-    *ret_required = false;
-    *ret_target = kind;
-    return 0;
-}
-
 static enum void_reason
 outside(const void *ctx, const struct fold_item *item, const struct member_world *w)
 {
@@ -72,31 +64,26 @@ step(void *state, const struct fold_item *item, uint32_t other)
     return VOID_NONE;
 }
 
-static const struct fold_rules rules = {
-    .cancels = KIND_ACTIVITY_CANCELLED, .known = known, .role = role, .outside = outside, .start = start, .step = step};
+static const struct fold_rules rules = {.cancels = KIND_ACTIVITY_CANCELLED,
+                                        .known = known,
+                                        .role = row_no_role,
+                                        .outside = outside,
+                                        .start = start,
+                                        .step = step};
+
+static int say(const struct row *row, const struct row_entry *e, enum void_reason reason, struct err *err);
+
+const struct row_type activity_row_type = {
+    .rules = &rules,
+    .what = "activity row",
+    .refers = "to correct or to cancel",
+    .entry_size = sizeof(struct activity_entry),
+    .refs_max = ARRAY_LEN(((struct activity_entry *)NULL)->refs),
+    .links_at = offsetof(struct activity_entry, has_links),
+    .say = say,
+};
 
 /* ---- rows ---- */
-
-static struct row
-view(const struct activity_row *r, struct activity_fold *state)
-{
-    return (struct row){.rules = &rules,
-                        .ctx = r,
-                        .state = state,
-                        .entry_size = sizeof(*r->entries),
-                        .what = "activity row",
-                        .n = r->n,
-                        .cap = r->cap,
-                        .entries = r->entries};
-}
-
-static void
-take(struct activity_row *r, const struct row *row)
-{
-    r->n = row->n;
-    r->cap = row->cap;
-    r->entries = row->entries;
-}
 
 void
 activity_row_init(struct activity_row *r, const struct unit_id *unit, const struct subject_id *activity)
@@ -119,9 +106,7 @@ void
 activity_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
                           struct activity_entry *ret)
 {
-    row_entry_start((struct row_entry *)ret, sizeof(*ret), at, h, &p->common);
-    ret->n_refs = fold_refs_take(&rules, h, ret->refs, ARRAY_LEN(ret->refs));
-    ret->has_links = row_has_links(h);
+    row_entry_from_event(&activity_row_type, at, h, &p->common, (struct row_entry *)ret);
     if (has_facets(h->kind)) {
         ret->facets = p->activity;
     }
@@ -131,12 +116,7 @@ bool
 activity_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
                        struct activity_entry *ret)
 {
-    if (!h->must_understand) {
-        return false;
-    }
-    row_entry_start((struct row_entry *)ret, sizeof(*ret), at, h, c);
-    ret->outcome = OUTCOME_UNKNOWN;
-    return true;
+    return row_entry_unknown(&activity_row_type, at, h, c, (struct row_entry *)ret);
 }
 
 int
@@ -144,9 +124,9 @@ activity_row_add(struct activity_row *r, const struct activity_entry *e, const s
                  struct missing *ret_missing, struct err *err)
 {
     struct activity_fold state;
-    struct row row = view(r, &state);
+    struct row row = ROW_OF(&activity_row_type, r, &state);
     int rc = row_add(&row, e, w, ret_missing, err);
-    take(r, &row);
+    ROW_BACK(r, row);
     return rc;
 }
 
@@ -154,7 +134,7 @@ int
 activity_row_refold(struct activity_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err)
 {
     struct activity_fold state;
-    struct row row = view(r, &state);
+    struct row row = ROW_OF(&activity_row_type, r, &state);
     return row_fold(&row, r->n, FOLD_NONE, w, ret_missing, err);
 }
 
@@ -181,8 +161,8 @@ activity_row_try(const struct activity_row *r, const struct activity_entry *e, c
                  struct err *err)
 {
     struct activity_fold state;
-    struct row row = view(r, &state);
-    return row_try(&row, r->n, e, w, say, err);
+    struct row row = ROW_OF(&activity_row_type, r, &state);
+    return row_try(&row, r->n, e, w, NULL, err);
 }
 
 /* ---- what a row says ---- */
@@ -191,7 +171,7 @@ void
 activity_state_at(const struct activity_row *r, struct civil_date as_of, struct activity_state *ret)
 {
     uint64_t keys[MEMBER_ENTRIES_MAX];
-    struct row row = view(r, NULL);
+    struct row row = ROW_OF(&activity_row_type, r, NULL);
     size_t n = row_order(&row, keys);
     struct activity_state s;
     memset(&s, 0, sizeof(s));
@@ -223,35 +203,34 @@ activity_state_at(const struct activity_row *r, struct civil_date as_of, struct 
 size_t
 activity_slot(const struct activity_row *r, size_t i)
 {
-    struct row row = view(r, NULL);
+    struct row row = ROW_OF(&activity_row_type, r, NULL);
     return row_slot_of(&row, i);
 }
 
 bool
 activity_slot_empty(const struct activity_row *r, size_t i)
 {
-    struct row row = view(r, NULL);
+    struct row row = ROW_OF(&activity_row_type, r, NULL);
     return row_slot_empty(&row, i);
 }
 
 bool
 activity_slot_links(const struct activity_row *r, size_t i, struct position *ret)
 {
-    struct row row = view(r, NULL);
-    return row_links_of(&row, row_slot_of(&row, i), offsetof(struct activity_entry, has_links), ret);
+    struct row row = ROW_OF(&activity_row_type, r, NULL);
+    return row_links_of(&row, row_slot_of(&row, i), ret);
 }
 
 bool
 activity_links_position(const struct activity_row *r, struct position *ret)
 {
     uint64_t keys[MEMBER_ENTRIES_MAX];
-    struct row row = view(r, NULL);
+    struct row row = ROW_OF(&activity_row_type, r, NULL);
     size_t n = row_order(&row, keys);
     for (int empty = 0; empty < 2; empty++) {
         for (size_t s = n; s-- > 0;) {
             bool is_empty = r->entries[row_order_at(keys[s])].kind == KIND_ACTIVITY_CANCELLED;
-            if (is_empty == (empty == 1) &&
-                row_links_of(&row, row_order_slot(keys[s]), offsetof(struct activity_entry, has_links), ret)) {
+            if (is_empty == (empty == 1) && row_links_of(&row, row_order_slot(keys[s]), ret)) {
                 return true;
             }
         }
@@ -288,7 +267,7 @@ activity_contributions(const struct activity_row *r, int (*emit)(void *arg, cons
 {
     struct emission em = {.emit = emit, .arg = arg, .record_key = member_record_key(&r->activity)};
     uint64_t keys[MEMBER_ENTRIES_MAX];
-    struct row row = view(r, NULL);
+    struct row row = ROW_OF(&activity_row_type, r, NULL);
     size_t n = row_order(&row, keys);
     const struct activity_facets *is = NULL;
     int rc = 0;

@@ -6,9 +6,6 @@
 #include "node/rules/activity.h"
 #include "node/rules/row_code.h"
 
-enum { ENTRY_REFS_MAX = 2 };
-static const struct row_dated all_dated;
-
 void
 row_facets_put(struct buf *out, const struct activity_facets *f)
 {
@@ -26,57 +23,51 @@ row_facets_read(struct reader *in, struct activity_facets *ret)
     ret->culture = (v & 1) != 0;
 }
 
+/* ---- rows ---- */
+
 static bool
 has_facets(const struct row_entry *e)
 {
-    return (e->kind == KIND_ACTIVITY_OPENED || e->kind == KIND_ACTIVITY_CHANGED) &&
-           event_kind_known(e->kind, e->kind_version);
+    return e->kind == KIND_ACTIVITY_OPENED || e->kind == KIND_ACTIVITY_CHANGED;
 }
+
+static void
+put_facts(struct buf *out, const struct row_entry *e)
+{
+    if (has_facets(e)) {
+        row_facets_put(out, &((const struct activity_entry *)e)->facets);
+    }
+}
+
+static void
+read_facts(struct reader *in, struct row_entry *e)
+{
+    if (has_facets(e)) {
+        row_facets_read(in, &((struct activity_entry *)e)->facets);
+    }
+}
+
+static const struct row_layout layout = {
+    .type = &activity_row_type, .entries_max = MEMBER_ENTRIES_MAX, .put = put_facts, .read = read_facts};
+static const struct row_dated all_dated;
 
 int
 activity_row_encode(const struct activity_row *r, struct buf *out, struct err *err)
 {
-    row_start_put(out, r->n);
-    for (size_t i = 0; i < r->n; i++) {
-        const struct row_entry *e = (const struct row_entry *)&r->entries[i];
-        row_head_put(out, i > 0 ? &r->entries[i - 1].at : NULL, e, r->entries[i].has_links, all_dated);
-        if (has_facets(e)) {
-            row_facets_put(out, &r->entries[i].facets);
-        }
-        row_refs_put(out, e);
-    }
-    return buf_check(out, "activity row", err);
-}
-
-static void
-read_entry(struct reader *in, const struct row *r, const struct position *before, struct row_entry *head)
-{
-    struct activity_entry *e = (struct activity_entry *)head;
-    (void)r;
-    row_head_read(in, before, ENTRY_REFS_MAX, all_dated, head, &e->has_links);
-    if (in->failed) {
-        return;
-    }
-    if (has_facets(head)) {
-        row_facets_read(in, &e->facets);
-    }
-    row_refs_read(in, head);
+    struct row row = ROW_OF(&activity_row_type, r, NULL);
+    return row_encode(&row, &layout, all_dated, out, err);
 }
 
 int
 activity_row_decode(struct slice bytes, const struct unit_id *unit, const struct subject_id *activity,
                     struct activity_row *ret, struct err *err)
 {
-    struct reader in = reader_of(bytes);
-    in.failed = reader_u8(&in) != ROW_VERSION;
-    struct row row = {.entry_size = sizeof(*ret->entries), .what = "activity row"};
-    int rc = row_entries_read(&in, &row, MEMBER_ENTRIES_MAX, read_entry, err);
+    struct row row;
+    int rc = row_decode(bytes, &layout, all_dated, &row, err);
     if (rc != 0) {
         return rc;
     }
     activity_row_init(ret, unit, activity);
-    ret->n = row.n;
-    ret->cap = row.cap;
-    ret->entries = row.entries;
+    ROW_BACK(ret, row);
     return 0;
 }

@@ -19,14 +19,6 @@ known(uint16_t kind, uint16_t version)
     return kind >= KIND_INVOICE_ISSUED && kind <= KIND_INVOICE_CANCELLED && event_kind_known(kind, version);
 }
 
-static uint8_t
-role(uint16_t kind, bool *ret_required, uint16_t *ret_target)
-{
-    *ret_required = false;
-    *ret_target = kind;
-    return 0;
-}
-
 static enum void_reason
 outside(const void *ctx, const struct fold_item *item, const struct member_world *w)
 {
@@ -70,31 +62,26 @@ step(void *state, const struct fold_item *item, uint32_t other)
     return VOID_NONE;
 }
 
-static const struct fold_rules rules = {
-    .cancels = KIND_INVOICE_CANCELLED, .known = known, .role = role, .outside = outside, .start = start, .step = step};
+static const struct fold_rules rules = {.cancels = KIND_INVOICE_CANCELLED,
+                                        .known = known,
+                                        .role = row_no_role,
+                                        .outside = outside,
+                                        .start = start,
+                                        .step = step};
+
+static int say(const struct row *row, const struct row_entry *e, enum void_reason reason, struct err *err);
+
+const struct row_type invoice_row_type = {
+    .rules = &rules,
+    .what = "invoice row",
+    .refers = "to correct or to cancel",
+    .entry_size = sizeof(struct invoice_entry),
+    .refs_max = ARRAY_LEN(((struct invoice_entry *)NULL)->refs),
+    .links_at = offsetof(struct invoice_entry, has_links),
+    .say = say,
+};
 
 /* ---- rows ---- */
-
-static struct row
-view(const struct invoice_row *r, struct invoice_fold *state)
-{
-    return (struct row){.rules = &rules,
-                        .ctx = r,
-                        .state = state,
-                        .entry_size = sizeof(*r->entries),
-                        .what = "invoice row",
-                        .n = r->n,
-                        .cap = r->cap,
-                        .entries = r->entries};
-}
-
-static void
-take(struct invoice_row *r, const struct row *row)
-{
-    r->n = row->n;
-    r->cap = row->cap;
-    r->entries = row->entries;
-}
 
 void
 invoice_row_init(struct invoice_row *r, const struct unit_id *unit, const struct subject_id *invoice)
@@ -117,9 +104,7 @@ void
 invoice_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
                          struct invoice_entry *ret)
 {
-    row_entry_start((struct row_entry *)ret, sizeof(*ret), at, h, &p->common);
-    ret->n_refs = fold_refs_take(&rules, h, ret->refs, ARRAY_LEN(ret->refs));
-    ret->has_links = row_has_links(h);
+    row_entry_from_event(&invoice_row_type, at, h, &p->common, (struct row_entry *)ret);
     if (h->kind == KIND_INVOICE_ISSUED) {
         ret->facts = p->invoice;
     } else if (h->kind == KIND_INVOICE_CREDITED) {
@@ -131,12 +116,7 @@ bool
 invoice_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
                       struct invoice_entry *ret)
 {
-    if (!h->must_understand) {
-        return false;
-    }
-    row_entry_start((struct row_entry *)ret, sizeof(*ret), at, h, c);
-    ret->outcome = OUTCOME_UNKNOWN;
-    return true;
+    return row_entry_unknown(&invoice_row_type, at, h, c, (struct row_entry *)ret);
 }
 
 int
@@ -144,9 +124,9 @@ invoice_row_add(struct invoice_row *r, const struct invoice_entry *e, const stru
                 struct missing *ret_missing, struct err *err)
 {
     struct invoice_fold state;
-    struct row row = view(r, &state);
+    struct row row = ROW_OF(&invoice_row_type, r, &state);
     int rc = row_add(&row, e, w, ret_missing, err);
-    take(r, &row);
+    ROW_BACK(r, row);
     return rc;
 }
 
@@ -154,7 +134,7 @@ int
 invoice_row_refold(struct invoice_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err)
 {
     struct invoice_fold state;
-    struct row row = view(r, &state);
+    struct row row = ROW_OF(&invoice_row_type, r, &state);
     return row_fold(&row, r->n, FOLD_NONE, w, ret_missing, err);
 }
 
@@ -182,8 +162,8 @@ invoice_row_try(const struct invoice_row *r, const struct invoice_entry *e, cons
                 struct err *err)
 {
     struct invoice_fold state;
-    struct row row = view(r, &state);
-    return row_try(&row, r->n, e, w, say, err);
+    struct row row = ROW_OF(&invoice_row_type, r, &state);
+    return row_try(&row, r->n, e, w, NULL, err);
 }
 
 /* ---- what a row says ---- */
@@ -191,14 +171,14 @@ invoice_row_try(const struct invoice_row *r, const struct invoice_entry *e, cons
 size_t
 invoice_slot(const struct invoice_row *r, size_t i)
 {
-    struct row row = view(r, NULL);
+    struct row row = ROW_OF(&invoice_row_type, r, NULL);
     return row_slot_of(&row, i);
 }
 
 bool
 invoice_slot_empty(const struct invoice_row *r, size_t i)
 {
-    struct row row = view(r, NULL);
+    struct row row = ROW_OF(&invoice_row_type, r, NULL);
     return row_slot_empty(&row, i);
 }
 
@@ -254,8 +234,8 @@ invoice_state_at(const struct invoice_row *r, struct civil_date as_of, struct in
 bool
 invoice_links_position(const struct invoice_row *r, size_t i, struct position *ret)
 {
-    struct row row = view(r, NULL);
-    return row_links_of(&row, row_slot_of(&row, i), offsetof(struct invoice_entry, has_links), ret);
+    struct row row = ROW_OF(&invoice_row_type, r, NULL);
+    return row_links_of(&row, row_slot_of(&row, i), ret);
 }
 
 int

@@ -8,22 +8,18 @@
 #include "node/rules/invoice.h"
 #include "node/rules/row_code.h"
 
-enum { ENTRY_REFS_MAX = 2 };
-
 /* Ids in rows come from payloads that were judged (§9) or are of unknown versions, whose dates are written. */
 static struct row_dated
-dated(const struct invoice_row *r)
+dated(const struct subject_id *invoice)
 {
-    struct row_dated d = {.kind = KIND_INVOICE_ISSUED, .date = month_first(invoice_id_month(&r->invoice))};
+    struct row_dated d = {.kind = KIND_INVOICE_ISSUED, .date = month_first(invoice_id_month(invoice))};
     return d;
 }
 
 static void
-put_facts(struct buf *out, const struct invoice_entry *e)
+put_facts(struct buf *out, const struct row_entry *head)
 {
-    if (!event_kind_known(e->kind, e->kind_version)) {
-        return;
-    }
+    const struct invoice_entry *e = (const struct invoice_entry *)head;
     if (e->kind == KIND_INVOICE_ISSUED) {
         row_facets_put(out, &e->facts.facets);
         buf_put_varint(out, (uint64_t)e->facts.amount_minor);
@@ -36,19 +32,6 @@ put_facts(struct buf *out, const struct invoice_entry *e)
     }
 }
 
-int
-invoice_row_encode(const struct invoice_row *r, struct buf *out, struct err *err)
-{
-    row_start_put(out, r->n);
-    for (size_t i = 0; i < r->n; i++) {
-        const struct row_entry *e = (const struct row_entry *)&r->entries[i];
-        row_head_put(out, i > 0 ? &r->entries[i - 1].at : NULL, e, r->entries[i].has_links, dated(r));
-        put_facts(out, &r->entries[i]);
-        row_refs_put(out, e);
-    }
-    return buf_check(out, "invoice row", err);
-}
-
 static int64_t
 read_minor(struct reader *in, int64_t min, int64_t max)
 {
@@ -58,11 +41,9 @@ read_minor(struct reader *in, int64_t min, int64_t max)
 }
 
 static void
-read_facts(struct reader *in, struct invoice_entry *e)
+read_facts(struct reader *in, struct row_entry *head)
 {
-    if (!event_kind_known(e->kind, e->kind_version)) {
-        return;
-    }
+    struct invoice_entry *e = (struct invoice_entry *)head;
     if (e->kind == KIND_INVOICE_ISSUED) {
         row_facets_read(in, &e->facts.facets);
         e->facts.amount_minor = read_minor(in, 1, DOCUMENT_MINOR_MAX);
@@ -76,34 +57,26 @@ read_facts(struct reader *in, struct invoice_entry *e)
     }
 }
 
-static void
-read_entry(struct reader *in, const struct row *r, const struct position *before, struct row_entry *head)
+static const struct row_layout layout = {
+    .type = &invoice_row_type, .entries_max = MEMBER_ENTRIES_MAX, .put = put_facts, .read = read_facts};
+
+int
+invoice_row_encode(const struct invoice_row *r, struct buf *out, struct err *err)
 {
-    struct invoice_entry *e = (struct invoice_entry *)head;
-    row_head_read(in, before, ENTRY_REFS_MAX, dated(r->ctx), head, &e->has_links);
-    if (in->failed) {
-        return;
-    }
-    read_facts(in, e);
-    row_refs_read(in, head);
+    struct row row = ROW_OF(&invoice_row_type, r, NULL);
+    return row_encode(&row, &layout, dated(&r->invoice), out, err);
 }
 
 int
 invoice_row_decode(struct slice bytes, const struct unit_id *unit, const struct subject_id *invoice,
                    struct invoice_row *ret, struct err *err)
 {
-    struct invoice_row read;
-    struct reader in = reader_of(bytes);
-    in.failed = reader_u8(&in) != ROW_VERSION;
-    invoice_row_init(&read, unit, invoice);
-    struct row row = {.ctx = &read, .entry_size = sizeof(*read.entries), .what = "invoice row"};
-    int rc = row_entries_read(&in, &row, MEMBER_ENTRIES_MAX, read_entry, err);
+    struct row row;
+    int rc = row_decode(bytes, &layout, dated(invoice), &row, err);
     if (rc != 0) {
         return rc;
     }
-    read.n = row.n;
-    read.cap = row.cap;
-    read.entries = row.entries;
-    *ret = read;
+    invoice_row_init(ret, unit, invoice);
+    ROW_BACK(ret, row);
     return 0;
 }

@@ -3,8 +3,6 @@
 
 #include "node/rules/member_step.h"
 
-#include "proto/crypto.h"
-
 void
 member_row_init(struct member_row *r, const struct unit_id *unit, const struct subject_id *subject)
 {
@@ -40,20 +38,6 @@ capsule_mask(const struct event_header *h)
 }
 
 static void
-entry_start(const struct position *at, const struct event_header *h, const struct event_common *c,
-            struct member_entry *ret)
-{
-    memset(ret, 0, sizeof(*ret));
-    ret->at = *at;
-    ret->kind = h->kind;
-    ret->kind_version = h->kind_version;
-    ret->effective = c->has_effective ? c->effective : DATE_NONE;
-    ret->precision = c->has_effective ? c->precision : PRECISION_DAY;
-    ret->capsule_mask = capsule_mask(h);
-    ret->outcome = OUTCOME_APPLIED;
-}
-
-static void
 take_amount(struct member_entry *ret, const struct share_amount *a)
 {
     ret->shares = a->shares;
@@ -77,8 +61,9 @@ void
 member_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
                         struct member_entry *ret)
 {
-    entry_start(at, h, &p->common, ret);
-    ret->n_refs = fold_refs_take(&member_rules, h, ret->refs, ARRAY_LEN(ret->refs));
+    row_entry_from_event(&member_row_type, at, h, &p->common, (struct row_entry *)ret);
+    ret->precision = p->common.has_effective ? p->common.precision : PRECISION_DAY;
+    ret->capsule_mask = capsule_mask(h);
     switch (h->kind) {
     case KIND_APPLICATION_RECEIVED:
     case KIND_MEMBER_ADMITTED:
@@ -120,115 +105,31 @@ bool
 member_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
                      struct member_entry *ret)
 {
-    if (!h->must_understand) {
+    if (!row_entry_unknown(&member_row_type, at, h, c, (struct row_entry *)ret)) {
         return false;
     }
-    entry_start(at, h, c, ret);
-    ret->capsule_mask = 0;
-    ret->outcome = OUTCOME_UNKNOWN;
+    ret->precision = c->has_effective ? c->precision : PRECISION_DAY;
     return true;
 }
 
 /* ---- adding ---- */
 
-static void
-fill(struct fold_item *item, const struct member_entry *e)
-{
-    memset(item, 0, sizeof(*item));
-    item->at = &e->at;
-    item->entry = e;
-    item->kind = e->kind;
-    item->kind_version = e->kind_version;
-    item->day = e->effective.days;
-    item->n_refs = e->n_refs;
-    item->refs = e->refs;
-    item->outcome = e->outcome;
-    item->reason = e->reason;
-}
-
-/* Folds the row; newest = index of an entry that was just put in, FOLD_NONE for everything anew. Writes outcomes back only
- * when all went well. */
-static int
-refold(struct member_row *r, const struct member_world *w, uint32_t newest, struct missing *ret_missing,
-       struct err *err)
-{
-    struct fold f;
-    struct member_fold state;
-    int rc = fold_init(&f, &member_rules, w, r, &state, r->n, err);
-    if (rc != 0) {
-        return rc;
-    }
-    for (size_t i = 0; i < r->n; i++) {
-        fill(&f.items[i], &r->entries[i]);
-    }
-    rc = fold_update(&f, newest, err);
-    for (size_t i = 0; i < r->n && rc == 0; i++) {
-        r->entries[i].outcome = f.items[i].outcome;
-        r->entries[i].reason = f.items[i].reason;
-    }
-    if (rc == 0) {
-        *ret_missing = f.missing;
-    }
-    fold_release(&f);
-    return rc;
-}
-
 int
 member_row_refold(struct member_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err)
 {
-    return refold(r, w, FOLD_NONE, ret_missing, err);
-}
-
-static int
-make_room(struct member_row *r, struct err *err)
-{
-    if (r->n < r->cap) {
-        return 0;
-    }
-    size_t cap = r->cap < 2 ? 2 : r->cap * 2;
-    struct member_entry *more = realloc(r->entries, cap * sizeof(*more));
-    if (more == NULL) {
-        return err_set(err, ERR_NOMEM, "member row: out of memory");
-    }
-    r->entries = more;
-    r->cap = cap;
-    return 0;
+    struct member_fold state;
+    struct row row = ROW_OF(&member_row_type, r, &state);
+    return row_fold(&row, r->n, FOLD_NONE, w, ret_missing, err);
 }
 
 int
 member_row_add(struct member_row *r, const struct member_entry *e, const struct member_world *w,
                struct missing *ret_missing, struct err *err)
 {
-    size_t at = r->n;
-    int order = 1;
-    while (at > 0 && (order = fold_compare(w->dag, &e->at, &r->entries[at - 1].at)) < 0) {
-        at--;
-    }
-    if ((at > 0 && order == 0) || at == MEMBER_ENTRIES_MAX) {
-        *ret_missing = (struct missing){.has = false};
-        return 0;
-    }
-    int rc = make_room(r, err);
-    if (rc != 0) {
-        return rc;
-    }
-    bool full = r->n == MEMBER_ENTRIES_MAX;
-    struct member_entry pushed_out;
-    if (full) {
-        pushed_out = r->entries[r->n - 1];
-        r->n--;
-    }
-    memmove(&r->entries[at + 1], &r->entries[at], (r->n - at) * sizeof(*r->entries));
-    r->entries[at] = *e;
-    r->n++;
-    rc = refold(r, w, full ? FOLD_NONE : (uint32_t)at, ret_missing, err);
-    if (rc != 0) {
-        memmove(&r->entries[at], &r->entries[at + 1], (r->n - at - 1) * sizeof(*r->entries));
-        r->n--;
-        if (full) {
-            r->entries[r->n++] = pushed_out;
-        }
-    }
+    struct member_fold state;
+    struct row row = ROW_OF(&member_row_type, r, &state);
+    int rc = row_add(&row, e, w, ret_missing, err);
+    ROW_BACK(r, row);
     return rc;
 }
 
@@ -279,13 +180,14 @@ say_more(const struct member_entry *e, struct member_state *s, enum void_reason 
 }
 
 static int
-say(const struct member_row *r, const struct member_entry *e, const struct fold *f, struct err *err)
+say(const struct row *row, const struct row_entry *head, enum void_reason reason, struct err *err)
 {
+    const struct member_entry *e = (const struct member_entry *)head;
     struct member_state s;
     char day[DATE_TEXT_MAX], other[DATE_TEXT_MAX];
-    member_state_at(r, e->effective, &s);
+    member_state_at(row->ctx, e->effective, &s);
     date_format(e->effective, day);
-    switch (f->items[r->n].reason) {
+    switch (reason) {
     case VOID_NOT_APPLICANT:
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: no application is open on %s", day);
     case VOID_ALREADY_APPLIED:
@@ -306,7 +208,6 @@ say(const struct member_row *r, const struct member_entry *e, const struct fold 
     case VOID_CATEGORY_PERSON:
         return err_field(err, ERR_INVALID, "category",
                          "category: A and B are for natural persons, this is a legal person");
-    case VOID_NO_OFFICE: return err_field(err, ERR_NOTFOUND, "office", "office: the unit has not opened it");
     case VOID_REQUEST_OPEN:
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: a withdrawal request is open already on %s",
                          day);
@@ -316,100 +217,53 @@ say(const struct member_row *r, const struct member_entry *e, const struct fold 
         return err_field(
             err, ERR_CONFLICT, "reference",
             "reference: the event to correct or to answer is missing, void, of another kind, or not the open one");
-    case VOID_MAKES_IMPOSSIBLE: {
-        const struct member_entry *later = f->items[f->impossible].entry;
-        return err_field(err, ERR_CONFLICT, "effective_on",
-                         "effective_on: %s of %s, recorded before, would become impossible",
-                         event_kind_name(later->kind), date_format(later->effective, other));
-    }
-    case VOID_TOO_MANY:
-        return err_field(err, ERR_CONFLICT, "subject", "subject: %d events, no more can be recorded", MEMBER_PAST_MAX);
+    case VOID_NO_OFFICE:
+    case VOID_MAKES_IMPOSSIBLE:
+    case VOID_TOO_MANY: return 0;
     case VOID_SHARES:
         return err_field(err, ERR_CONFLICT, "shares",
                          "shares: more than %d, or a fifth currency, would be held and owed in all",
                          (int)SHARES_HELD_MAX);
-    default: return say_more(e, &s, f->items[r->n].reason, day, err);
+    default: return say_more(e, &s, reason, day, err);
     }
 }
 
-/* The row with e in it, outcomes and all. */
+/* ret_after: as row_try. */
 static int
-row_after(const struct member_row *r, const struct member_entry *e, const struct fold *f, struct member_row *ret,
-          struct err *err)
-{
-    struct member_entry *entries = malloc((r->n + 1) * sizeof(*entries));
-    if (entries == NULL) {
-        return err_set(err, ERR_NOMEM, "row of a member: out of memory");
-    }
-    for (size_t i = 0; i <= r->n; i++) {
-        entries[i] = i < r->n ? r->entries[i] : *e;
-        entries[i].outcome = f->items[i].outcome;
-        entries[i].reason = f->items[i].reason;
-    }
-    *ret =
-        (struct member_row){.unit = r->unit, .subject = r->subject, .n = r->n + 1, .cap = r->n + 1, .entries = entries};
-    return 0;
-}
-
-/* ret_after: NULL, or released by the caller after success. */
-static int
-row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
-        struct member_row *ret_after, struct err *err)
+ask(const struct member_row *r, const struct member_entry *e, const struct member_world *w, struct row *ret_after,
+    struct err *err)
 {
     if (!member_rules.known(e->kind, e->kind_version)) {
         return err_field(err, ERR_INVALID, "kind", "kind: %u in version %u is not of the register", e->kind,
                          e->kind_version);
     }
-    struct fold f;
     struct member_fold state;
-    int rc = fold_init(&f, &member_rules, w, r, &state, r->n + 1, err);
-    if (rc != 0) {
-        return rc;
-    }
-    for (size_t i = 0; i < r->n; i++) {
-        fill(&f.items[i], &r->entries[i]);
-    }
-    fill(&f.items[r->n], e);
-    f.items[r->n].outcome = OUTCOME_VOID;
-    fold_link(&f);
-    bool done = false;
-    rc = fold_append(&f, (uint32_t)r->n, &done, err);
-    if (rc == 0 && !done) {
-        rc = err_field(err, ERR_CONFLICT, "subject",
-                       "subject: an earlier event waits for one that has not arrived, or needs a newer program");
-    } else if (rc == 0 && f.items[r->n].outcome == OUTCOME_WAITING) {
-        rc = err_field(err, ERR_CONFLICT, "reference",
-                       "reference: the event to correct or to answer has not arrived yet");
-    } else if (rc == 0 && f.items[r->n].outcome != OUTCOME_APPLIED) {
-        rc = say(r, e, &f, err);
-    }
-    if (rc == 0 && ret_after != NULL) {
-        rc = row_after(r, e, &f, ret_after, err);
-    }
-    fold_release(&f);
-    return rc;
+    struct row row = ROW_OF(&member_row_type, r, &state);
+    return row_try(&row, r->n, e, w, ret_after, err);
 }
 
 int
 member_row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w, struct err *err)
 {
-    return row_try(r, e, w, NULL, err);
+    return ask(r, e, w, NULL, err);
 }
 
 int
 member_row_try_passed(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
                       struct err *err)
 {
-    struct member_row after;
+    struct row row;
+    struct member_row after = *r;
     struct member_passed was, is;
     char into[2 * ID_BYTES + 1];
     if (!member_passed_on(r, &was)) {
         return 0;
     }
-    int rc = row_try(r, e, w, &after, err);
+    int rc = ask(r, e, w, &row, err);
     if (rc != 0) {
         return rc;
     }
+    ROW_BACK(&after, row);
     if (member_passed_on(&after, &is) && !member_passed_equal(&was, &is)) {
         rc = err_field(
             err, ERR_CONFLICT, "subject",
@@ -420,3 +274,14 @@ member_row_try_passed(const struct member_row *r, const struct member_entry *e, 
     member_row_release(&after);
     return rc;
 }
+
+ROW_ENTRY_BEGINS(struct member_entry);
+
+const struct row_type member_row_type = {
+    .rules = &member_rules,
+    .what = "member row",
+    .refers = "to correct or to answer",
+    .entry_size = sizeof(struct member_entry),
+    .refs_max = ARRAY_LEN(((struct member_entry *)NULL)->refs),
+    .say = say,
+};

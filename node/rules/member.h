@@ -61,12 +61,18 @@ enum void_reason {
 };
 const char *void_reason_text(enum void_reason r); /* "is already a member", … for people; never NULL */
 
+/* Begins as row.h asks. */
 struct member_entry {
     struct position at;
     uint16_t kind, kind_version;
     struct civil_date effective;
+    enum outcome outcome;
+    enum void_reason reason;
+    uint8_t n_refs; /* those of roles that the kind takes; a role twice shows the breach of §8 */
+    struct event_ref refs[3];
     enum date_precision precision;
     uint8_t category, person_type; /* 0 if the kind has none */
+    uint8_t capsule_mask; /* bit (class − 1) for classes 1–5, bit 7 for 15: which capsules the event carries */
     bool has_office;
     struct office_id office;
     uint64_t shares;
@@ -78,11 +84,6 @@ struct member_entry {
     struct subject_id other; /* 45–48 */
     uint16_t purpose;        /* 49, 50; 0 if the kind has none */
     char text_version[TEXT_VERSION_MAX + 1];
-    uint8_t n_refs; /* those of roles that the kind takes; a role twice shows the breach of §8 */
-    struct event_ref refs[3];
-    uint8_t capsule_mask; /* bit (class − 1) for classes 1–5, bit 7 for 15: which capsules the event carries */
-    enum outcome outcome;
-    enum void_reason reason;
 };
 
 struct member_row {

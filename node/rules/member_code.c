@@ -8,8 +8,6 @@
  *   more  = category (bits 0–1), person type (2–3), kind version other than 1 (4), date absent (5), other (6), owed (7)
  * The reason is there for void and conflict; a date that is absent is not written. Kinds 34 and 35 have the price of a share, others the
  * amount for all; a purpose is there in version 1 of kinds 49 and 50. */
-#include <stdlib.h>
-
 #include "node/rules/row_code.h"
 
 enum {
@@ -35,12 +33,6 @@ has_purpose(uint16_t kind, uint16_t version)
     return (kind == KIND_CONSENT_GIVEN || kind == KIND_CONSENT_WITHDRAWN) && version == 1;
 }
 
-static bool
-has_reason(enum outcome o)
-{
-    return o == OUTCOME_VOID || o == OUTCOME_CONFLICT;
-}
-
 static void
 put_entry(struct buf *out, const struct position *before, const struct member_entry *e)
 {
@@ -57,7 +49,7 @@ put_entry(struct buf *out, const struct position *before, const struct member_en
         buf_put_svarint(out, e->effective.days);
     }
     buf_put_u8(out, e->capsule_mask);
-    if (has_reason(e->outcome)) {
+    if (row_has_reason(e->outcome)) {
         buf_put_u8(out, (uint8_t)e->reason);
     }
     if (e->kind_version != 1) {
@@ -125,10 +117,11 @@ read_purpose(struct reader *in, struct member_entry *e)
     in->failed = in->failed || memchr(e->text_version, 0, len) != NULL;
 }
 
-static bool
-read_entry(struct reader *in, const struct position *before, struct member_entry *e)
+static void
+read_entry(struct reader *in, const void *arg, const struct position *before, struct row_entry *head)
 {
-    memset(e, 0, sizeof(*e));
+    struct member_entry *e = (struct member_entry *)head;
+    (void)arg;
     row_position_read(in, before, &e->at);
     uint64_t kind = reader_varint(in);
     uint8_t flags = reader_u8(in);
@@ -142,14 +135,15 @@ read_entry(struct reader *in, const struct position *before, struct member_entry
     e->has_office = (flags & FLAG_OFFICE) != 0;
     e->category = more & 3;
     e->person_type = more >> 2 & 3;
-    e->reason = has_reason(e->outcome) ? (enum void_reason)reader_u8(in) : VOID_NONE;
+    e->reason = row_has_reason(e->outcome) ? (enum void_reason)reader_u8(in) : VOID_NONE;
     uint64_t version = (more & MORE_VERSION) != 0 ? reader_varint(in) : 1;
     e->kind_version = (uint16_t)version;
     e->effective.days = (int32_t)day;
     if (in->failed || kind == 0 || kind > UINT16_MAX || version == 0 || version > UINT16_MAX ||
         ((more & MORE_VERSION) != 0 && version == 1) || !row_outcome_ok(e->outcome, e->reason) ||
         ((more & MORE_NO_DATE) == 0 && (day < DATE_MIN.days || day > DATE_MAX.days))) {
-        return false;
+        in->failed = true;
+        return;
     }
     if (e->has_office) {
         reader_copy(in, e->office.b, sizeof(e->office.b));
@@ -168,7 +162,6 @@ read_entry(struct reader *in, const struct position *before, struct member_entry
     for (uint8_t k = 0; k < e->n_refs; k++) {
         row_ref_read(in, &e->at, &e->refs[k]);
     }
-    return !in->failed;
 }
 
 int
@@ -176,30 +169,13 @@ member_row_decode(struct slice bytes, const struct unit_id *unit, const struct s
                   struct member_row *ret, struct err *err)
 {
     struct reader in = reader_of(bytes);
-    uint8_t version = reader_u8(&in);
-    uint64_t n = reader_varint(&in);
-    if (in.failed || version != MEMBER_ROW_VERSION || n > MEMBER_ENTRIES_MAX) {
-        return err_set(err, ERR_CORRUPT, "member row: another layout, or too many entries");
-    }
-    /* One more than needed: the next event is usually what it is read for. */
-    size_t cap = (size_t)n + 1;
-    struct member_entry *entries = malloc(cap * sizeof(*entries));
-    if (entries == NULL) {
-        return err_set(err, ERR_NOMEM, "member row: out of memory");
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (!read_entry(&in, i > 0 ? &entries[i - 1].at : NULL, &entries[i])) {
-            in.failed = true;
-            break;
-        }
-    }
-    if (!reader_done(&in)) {
-        free(entries);
-        return err_set(err, ERR_CORRUPT, "member row: its bytes do not make sense");
+    struct row row = {.type = &member_row_type};
+    in.failed = reader_u8(&in) != MEMBER_ROW_VERSION;
+    int rc = row_read(&in, MEMBER_ENTRIES_MAX, read_entry, NULL, &row, err);
+    if (rc != 0) {
+        return rc;
     }
     member_row_init(ret, unit, subject);
-    ret->entries = entries;
-    ret->n = (size_t)n;
-    ret->cap = cap;
+    ROW_BACK(ret, row);
     return 0;
 }

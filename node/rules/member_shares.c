@@ -64,13 +64,8 @@ member_entry_brings_shares(const struct member_entry *e)
 size_t
 member_held_at(const struct member_row *r, struct civil_date as_of, struct member_owed ret[CURRENCIES_OWED_MAX])
 {
-    struct member_order o;
     struct member_fold f;
-    member_order_of(r, &o);
-    member_fold_start(&f);
-    for (size_t i = 0; i < o.n && member_order_at(r, &o, i)->effective.days <= as_of.days; i++) {
-        member_order_step(r, &o, i, &f);
-    }
+    member_fold_to(r, as_of, &f);
     memcpy(ret, f.held, f.n_held * sizeof(f.held[0]));
     return f.n_held;
 }

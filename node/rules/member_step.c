@@ -512,3 +512,14 @@ member_order_step(const struct member_row *r, const struct member_order *o, size
     }
     (void)member_step(f, e, (uint32_t)(o->keys[i] >> 16 & 0xffff), other);
 }
+
+void
+member_fold_to(const struct member_row *r, struct civil_date as_of, struct member_fold *ret)
+{
+    struct member_order o;
+    member_order_of(r, &o);
+    member_fold_start(ret);
+    for (size_t i = 0; i < o.n && member_order_at(r, &o, i)->effective.days <= as_of.days; i++) {
+        member_order_step(r, &o, i, ret);
+    }
+}

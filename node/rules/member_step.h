@@ -2,7 +2,7 @@
 #ifndef SMARTNODE_RULES_MEMBER_STEP_H
 #define SMARTNODE_RULES_MEMBER_STEP_H
 
-#include "node/rules/fold.h"
+#include "node/rules/row.h"
 
 struct member_fold {
     struct member_state s;
@@ -42,6 +42,8 @@ void member_order_of(const struct member_row *r, struct member_order *ret);
 const struct member_entry *member_order_at(const struct member_row *r, const struct member_order *o, size_t i);
 /* Steps f by the i-th of the order. */
 void member_order_step(const struct member_row *r, const struct member_order *o, size_t i, struct member_fold *f);
+/* *f: what the row comes to by the end of that day. */
+void member_fold_to(const struct member_row *r, struct civil_date as_of, struct member_fold *ret);
 
 /* What a record passed on when it was merged into another one (member_shares.c). */
 struct member_passed {

@@ -6,13 +6,8 @@
 void
 member_state_at(const struct member_row *r, struct civil_date as_of, struct member_state *ret)
 {
-    struct member_order o;
     struct member_fold f;
-    member_order_of(r, &o);
-    member_fold_start(&f);
-    for (size_t i = 0; i < o.n && member_order_at(r, &o, i)->effective.days <= as_of.days; i++) {
-        member_order_step(r, &o, i, &f);
-    }
+    member_fold_to(r, as_of, &f);
     const struct member_owed *held = member_money_find(f.held, f.n_held, f.s.currency);
     f.s.capital_minor = held != NULL ? held->amount_minor : 0;
     if (r->n > 0) {

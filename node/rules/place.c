@@ -36,14 +36,6 @@ known(uint16_t kind, uint16_t version)
     return kind >= KIND_UNIT_DESCRIBED && kind <= KIND_OFFICE_CLOSED && event_kind_known(kind, version);
 }
 
-static uint8_t
-role(uint16_t kind, bool *ret_required, uint16_t *ret_target)
-{
-    *ret_required = false;
-    *ret_target = kind;
-    return 0;
-}
-
 static enum void_reason
 outside(const void *ctx, const struct fold_item *item, const struct member_world *w)
 {
@@ -85,30 +77,20 @@ step(void *state, const struct fold_item *item, uint32_t other)
     return VOID_NONE;
 }
 
-static const struct fold_rules rules = {.known = known, .role = role, .outside = outside, .start = start, .step = step};
+static const struct fold_rules rules = {
+    .known = known, .role = row_no_role, .outside = outside, .start = start, .step = step};
+
+static int say(const struct row *row, const struct row_entry *e, enum void_reason reason, struct err *err);
 
 ROW_ENTRY_BEGINS(struct place_entry);
-
-static struct row
-view(const struct place_row *r, struct place_fold *state)
-{
-    return (struct row){.rules = &rules,
-                        .ctx = r,
-                        .state = state,
-                        .entry_size = sizeof(*r->entries),
-                        .what = "place row",
-                        .n = r->n,
-                        .cap = r->cap,
-                        .entries = r->entries};
-}
-
-static void
-take(struct place_row *r, const struct row *row)
-{
-    r->n = row->n;
-    r->cap = row->cap;
-    r->entries = row->entries;
-}
+const struct row_type place_row_type = {
+    .rules = &rules,
+    .what = "place row",
+    .refers = "to correct or to cancel",
+    .entry_size = sizeof(struct place_entry),
+    .refs_max = ARRAY_LEN(((struct place_entry *)NULL)->refs),
+    .say = say,
+};
 
 /* ---- entries ---- */
 
@@ -116,8 +98,7 @@ void
 place_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
                        struct place_entry *ret)
 {
-    row_entry_start((struct row_entry *)ret, sizeof(*ret), at, h, &p->common);
-    ret->n_refs = fold_refs_take(&rules, h, ret->refs, ARRAY_LEN(ret->refs));
+    row_entry_from_event(&place_row_type, at, h, &p->common, (struct row_entry *)ret);
     if (h->kind == KIND_UNIT_DESCRIBED) {
         ret->unit = p->unit;
     } else if (h->kind != KIND_OFFICE_CLOSED) {
@@ -129,12 +110,7 @@ bool
 place_entry_unknown(const struct position *at, const struct event_header *h, const struct event_common *c,
                     struct place_entry *ret)
 {
-    if (!h->must_understand) {
-        return false;
-    }
-    row_entry_start((struct row_entry *)ret, sizeof(*ret), at, h, c);
-    ret->outcome = OUTCOME_UNKNOWN;
-    return true;
+    return row_entry_unknown(&place_row_type, at, h, c, (struct row_entry *)ret);
 }
 
 /* ---- what is folded, and what is only remembered ---- */
@@ -176,7 +152,7 @@ int
 place_row_refold(struct place_row *r, const struct member_world *w, struct missing *ret_missing, struct err *err)
 {
     struct place_fold state;
-    struct row row = view(r, &state);
+    struct row row = ROW_OF(&place_row_type, r, &state);
     return row_fold(&row, folded(r), FOLD_NONE, w, ret_missing, err);
 }
 
@@ -185,7 +161,7 @@ place_row_add(struct place_row *r, const struct place_entry *e, const struct mem
               struct missing *ret_missing, struct err *err)
 {
     struct place_fold state;
-    struct row row = view(r, &state);
+    struct row row = ROW_OF(&place_row_type, r, &state);
     bool there;
     size_t at = row_place_of(&row, w->dag, &e->at, &there);
     *ret_missing = (struct missing){.has = false};
@@ -196,7 +172,7 @@ place_row_add(struct place_row *r, const struct place_entry *e, const struct mem
     if (rc != 0) {
         return rc;
     }
-    take(r, &row);
+    ROW_BACK(r, row);
     if (at >= PLACE_ENTRIES_MAX) {
         settle_beyond(r, at);
         return 0;
@@ -205,7 +181,7 @@ place_row_add(struct place_row *r, const struct place_entry *e, const struct mem
     rc = row_fold(&row, folded(r), full ? FOLD_NONE : (uint32_t)at, w, ret_missing, err);
     if (rc != 0) {
         row_remove(&row, at);
-        take(r, &row);
+        ROW_BACK(r, row);
     } else if (full) {
         settle_beyond(r, PLACE_ENTRIES_MAX);
     }
@@ -236,8 +212,8 @@ int
 place_row_try(const struct place_row *r, const struct place_entry *e, const struct member_world *w, struct err *err)
 {
     struct place_fold state;
-    struct row row = view(r, &state);
-    return row_try(&row, folded(r), e, w, say, err);
+    struct row row = ROW_OF(&place_row_type, r, &state);
+    return row_try(&row, folded(r), e, w, NULL, err);
 }
 
 /* ---- what a row says ---- */
@@ -247,7 +223,7 @@ static const struct place_entry *
 last_of(const struct place_row *r, uint16_t kind, uint16_t also, struct civil_date as_of)
 {
     const struct place_entry *last = NULL;
-    struct row row = view(r, NULL);
+    struct row row = ROW_OF(&place_row_type, r, NULL);
     uint64_t greatest = 0;
     for (size_t i = 0; i < r->n; i++) {
         const struct place_entry *e = &r->entries[i];

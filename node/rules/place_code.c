@@ -8,8 +8,7 @@
 #include "node/rules/place.h"
 #include "node/rules/row_code.h"
 
-enum { COUNTRY_LEN = 2, ENTRY_REFS_MAX = 2 };
-static const struct row_dated all_dated;
+enum { COUNTRY_LEN = 2 };
 
 static void
 put_text(struct buf *out, const char *text)
@@ -33,11 +32,9 @@ read_text(struct reader *in, char *ret, size_t size)
 }
 
 static void
-put_facts(struct buf *out, const struct place_entry *e)
+put_facts(struct buf *out, const struct row_entry *head)
 {
-    if (!event_kind_known(e->kind, e->kind_version)) {
-        return;
-    }
+    const struct place_entry *e = (const struct place_entry *)head;
     if (e->kind == KIND_OFFICE_OPENED || e->kind == KIND_OFFICE_CHANGED) {
         put_text(out, e->facts.name.s);
         put_text(out, e->facts.city.s);
@@ -54,21 +51,6 @@ put_facts(struct buf *out, const struct place_entry *e)
         buf_put_varint(out, e->unit.contribution_bp);
         buf_put_varint(out, (uint64_t)e->unit.share_price_minor);
     }
-}
-
-int
-place_row_encode(const struct place_row *r, struct buf *out, struct err *err)
-{
-    buf_put_u8(out, ROW_VERSION);
-    put_text(out, r->unit_code);
-    buf_put_varint(out, r->n);
-    for (size_t i = 0; i < r->n; i++) {
-        const struct row_entry *e = (const struct row_entry *)&r->entries[i];
-        row_head_put(out, i > 0 ? &r->entries[i - 1].at : NULL, e, false, all_dated);
-        put_facts(out, &r->entries[i]);
-        row_refs_put(out, e);
-    }
-    return buf_check(out, "place row", err);
 }
 
 static void
@@ -98,26 +80,30 @@ read_unit(struct reader *in, struct unit_described *u)
 }
 
 static void
-read_entry(struct reader *in, const struct row *r, const struct position *before, struct row_entry *head)
+read_facts(struct reader *in, struct row_entry *head)
 {
     struct place_entry *e = (struct place_entry *)head;
-    bool mark;
-    (void)r;
-    row_head_read(in, before, ENTRY_REFS_MAX, all_dated, head, &mark);
-    in->failed = in->failed || mark;
-    if (in->failed) {
-        return;
+    if (e->kind == KIND_OFFICE_OPENED || e->kind == KIND_OFFICE_CHANGED) {
+        read_text(in, e->facts.name.s, sizeof(e->facts.name.s));
+        read_text(in, e->facts.city.s, sizeof(e->facts.city.s));
+        reader_copy(in, e->facts.country, COUNTRY_LEN);
+    } else if (e->kind == KIND_UNIT_DESCRIBED) {
+        read_unit(in, &e->unit);
     }
-    if (event_kind_known(e->kind, e->kind_version)) {
-        if (e->kind == KIND_OFFICE_OPENED || e->kind == KIND_OFFICE_CHANGED) {
-            read_text(in, e->facts.name.s, sizeof(e->facts.name.s));
-            read_text(in, e->facts.city.s, sizeof(e->facts.city.s));
-            reader_copy(in, e->facts.country, COUNTRY_LEN);
-        } else if (e->kind == KIND_UNIT_DESCRIBED) {
-            read_unit(in, &e->unit);
-        }
-    }
-    row_refs_read(in, head);
+}
+
+static const struct row_layout layout = {
+    .type = &place_row_type, .entries_max = PLACE_ROW_MAX, .put = put_facts, .read = read_facts};
+static const struct row_dated all_dated;
+
+int
+place_row_encode(const struct place_row *r, struct buf *out, struct err *err)
+{
+    struct row row = ROW_OF(&place_row_type, r, NULL);
+    buf_put_u8(out, ROW_VERSION);
+    put_text(out, r->unit_code);
+    row_entries_put(out, &row, &layout, all_dated);
+    return buf_check(out, "place row", err);
 }
 
 int
@@ -125,19 +111,17 @@ place_row_decode(struct slice bytes, const struct unit_id *unit, const struct of
                  struct err *err)
 {
     struct reader in = reader_of(bytes);
-    struct place_row row;
-    place_row_init(&row, unit, office);
+    struct place_row read;
+    struct row row;
+    place_row_init(&read, unit, office);
     uint8_t version = reader_u8(&in);
-    read_text(&in, row.unit_code, sizeof(row.unit_code));
+    read_text(&in, read.unit_code, sizeof(read.unit_code));
     in.failed = in.failed || version != ROW_VERSION;
-    struct row entries = {.entry_size = sizeof(*row.entries), .what = "place row"};
-    int rc = row_entries_read(&in, &entries, PLACE_ROW_MAX, read_entry, err);
+    int rc = row_entries_read(&in, &layout, all_dated, &row, err);
     if (rc != 0) {
         return rc;
     }
-    row.n = entries.n;
-    row.cap = entries.cap;
-    row.entries = entries.entries;
-    *ret = row;
+    ROW_BACK(&read, row);
+    *ret = read;
     return 0;
 }

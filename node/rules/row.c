@@ -6,19 +6,63 @@
 struct row_entry *
 row_at(const struct row *r, size_t i)
 {
-    return (struct row_entry *)(void *)((uint8_t *)r->entries + i * r->entry_size);
+    return (struct row_entry *)(void *)((uint8_t *)r->entries + i * r->type->entry_size);
 }
 
-void
-row_entry_start(struct row_entry *ret, size_t size, const struct position *at, const struct event_header *h,
-                const struct event_common *c)
+/* ---- entries from events ---- */
+
+static void
+start(const struct row_type *t, const struct position *at, const struct event_header *h, const struct event_common *c,
+      struct row_entry *ret)
 {
-    memset((void *)ret, 0, size);
+    memset((void *)ret, 0, t->entry_size);
     ret->at = *at;
     ret->kind = h->kind;
     ret->kind_version = h->kind_version;
     ret->effective = c->has_effective ? c->effective : DATE_NONE;
     ret->outcome = OUTCOME_APPLIED;
+}
+
+static bool
+has_links(const struct event_header *h)
+{
+    for (uint8_t i = 0; i < h->n_capsules; i++) {
+        if (h->capsules[i].class == CLASS_ACTIVITY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+row_entry_from_event(const struct row_type *t, const struct position *at, const struct event_header *h,
+                     const struct event_common *c, struct row_entry *ret)
+{
+    start(t, at, h, c, ret);
+    ret->n_refs = fold_refs_take(t->rules, h, ret->refs, t->refs_max);
+    if (t->links_at != 0) {
+        *(bool *)((uint8_t *)ret + t->links_at) = has_links(h);
+    }
+}
+
+bool
+row_entry_unknown(const struct row_type *t, const struct position *at, const struct event_header *h,
+                  const struct event_common *c, struct row_entry *ret)
+{
+    if (!h->must_understand) {
+        return false;
+    }
+    start(t, at, h, c, ret);
+    ret->outcome = OUTCOME_UNKNOWN;
+    return true;
+}
+
+uint8_t
+row_no_role(uint16_t kind, bool *ret_required, uint16_t *ret_target)
+{
+    *ret_required = false;
+    *ret_target = kind;
+    return 0;
 }
 
 /* ---- entries in their order ---- */
@@ -40,15 +84,15 @@ row_insert(struct row *r, size_t i, const void *entry, struct err *err)
 {
     if (r->n == r->cap) {
         size_t cap = r->cap == 0 ? 2 : r->cap * 2;
-        void *more = realloc(r->entries, cap * r->entry_size);
+        void *more = realloc(r->entries, cap * r->type->entry_size);
         if (more == NULL) {
-            return err_set(err, ERR_NOMEM, "%s: out of memory", r->what);
+            return err_set(err, ERR_NOMEM, "%s: out of memory", r->type->what);
         }
         r->entries = more;
         r->cap = cap;
     }
-    memmove((void *)row_at(r, i + 1), (const void *)row_at(r, i), (r->n - i) * r->entry_size);
-    memcpy((void *)row_at(r, i), entry, r->entry_size);
+    memmove((void *)row_at(r, i + 1), (const void *)row_at(r, i), (r->n - i) * r->type->entry_size);
+    memcpy((void *)row_at(r, i), entry, r->type->entry_size);
     r->n++;
     return 0;
 }
@@ -56,7 +100,7 @@ row_insert(struct row *r, size_t i, const void *entry, struct err *err)
 void
 row_remove(struct row *r, size_t i)
 {
-    memmove((void *)row_at(r, i), (const void *)row_at(r, i + 1), (r->n - i - 1) * r->entry_size);
+    memmove((void *)row_at(r, i), (const void *)row_at(r, i + 1), (r->n - i - 1) * r->type->entry_size);
     r->n--;
 }
 
@@ -77,12 +121,21 @@ fill(struct fold_item *item, const struct row_entry *e)
     item->reason = e->reason;
 }
 
+static void
+write_back(struct row *r, const struct fold *f, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        row_at(r, i)->outcome = f->items[i].outcome;
+        row_at(r, i)->reason = f->items[i].reason;
+    }
+}
+
 int
 row_fold(struct row *r, size_t n, uint32_t newest, const struct member_world *w, struct missing *ret_missing,
          struct err *err)
 {
     struct fold f;
-    int rc = fold_init(&f, r->rules, w, r->ctx, r->state, n, err);
+    int rc = fold_init(&f, r->type->rules, w, r->ctx, r->state, n, err);
     if (rc != 0) {
         return rc;
     }
@@ -90,11 +143,8 @@ row_fold(struct row *r, size_t n, uint32_t newest, const struct member_world *w,
         fill(&f.items[i], row_at(r, i));
     }
     rc = fold_update(&f, newest, err);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        row_at(r, i)->outcome = f.items[i].outcome;
-        row_at(r, i)->reason = f.items[i].reason;
-    }
     if (rc == 0) {
+        write_back(r, &f, n);
         *ret_missing = f.missing;
     }
     fold_release(&f);
@@ -128,7 +178,7 @@ row_add(struct row *r, const void *entry, const struct member_world *w, struct m
 /* ---- the desk's question ---- */
 
 static int
-say_common(enum void_reason reason, const struct row_entry *later, struct err *err)
+say_common(const struct row *r, enum void_reason reason, const struct row_entry *later, struct err *err)
 {
     char day[DATE_TEXT_MAX];
     switch (reason) {
@@ -137,8 +187,8 @@ say_common(enum void_reason reason, const struct row_entry *later, struct err *e
                          "effective_on: %s of %s, recorded before, would become impossible",
                          event_kind_name(later->kind), date_format(later->effective, day));
     case VOID_REFERENCE:
-        return err_field(err, ERR_CONFLICT, "reference",
-                         "reference: the event to correct or to cancel is missing, void, or of another kind");
+        return err_field(err, ERR_CONFLICT, "reference", "reference: the event %s is missing, void, or of another kind",
+                         r->type->refers);
     case VOID_NO_OFFICE: return err_field(err, ERR_NOTFOUND, "office", "office: the unit has not opened it");
     case VOID_TOO_MANY:
         return err_field(err, ERR_CONFLICT, "subject", "subject: %d events, no more can be recorded", MEMBER_PAST_MAX);
@@ -146,16 +196,36 @@ say_common(enum void_reason reason, const struct row_entry *later, struct err *e
     }
 }
 
+/* The first n of the row and then e, outcomes and all. */
+static int
+after(const struct row *r, size_t n, const void *e, const struct fold *f, struct row *ret, struct err *err)
+{
+    void *entries = malloc((n + 1) * r->type->entry_size);
+    if (entries == NULL) {
+        return err_set(err, ERR_NOMEM, "%s: out of memory", r->type->what);
+    }
+    *ret = *r;
+    ret->entries = entries;
+    ret->cap = ret->n = n + 1;
+    if (n > 0) {
+        memcpy(entries, r->entries, n * r->type->entry_size);
+    }
+    memcpy((void *)row_at(ret, n), e, r->type->entry_size);
+    write_back(ret, f, n + 1);
+    return 0;
+}
+
 int
-row_try(const struct row *r, size_t n, const void *entry, const struct member_world *w, row_say say, struct err *err)
+row_try(const struct row *r, size_t n, const void *entry, const struct member_world *w, struct row *ret_after,
+        struct err *err)
 {
     const struct row_entry *e = entry;
-    if (!r->rules->known(e->kind, e->kind_version)) {
+    if (!r->type->rules->known(e->kind, e->kind_version)) {
         return err_field(err, ERR_INVALID, "kind", "kind: %u in version %u is none of a %s", e->kind, e->kind_version,
-                         r->what);
+                         r->type->what);
     }
     struct fold f;
-    int rc = fold_init(&f, r->rules, w, r->ctx, r->state, n + 1, err);
+    int rc = fold_init(&f, r->type->rules, w, r->ctx, r->state, n + 1, err);
     if (rc != 0) {
         return rc;
     }
@@ -171,20 +241,32 @@ row_try(const struct row *r, size_t n, const void *entry, const struct member_wo
         rc = err_field(err, ERR_CONFLICT, "subject",
                        "subject: an earlier event waits for one that has not arrived, or needs a newer program");
     } else if (rc == 0 && f.items[n].outcome == OUTCOME_WAITING) {
-        rc = err_field(err, ERR_CONFLICT, "reference",
-                       "reference: the event to correct or to cancel has not arrived yet");
+        rc = err_field(err, ERR_CONFLICT, "reference", "reference: the event %s has not arrived yet", r->type->refers);
     } else if (rc == 0 && f.items[n].outcome != OUTCOME_APPLIED) {
         enum void_reason reason = f.items[n].reason;
-        rc = say(r, e, reason, err);
+        rc = r->type->say(r, e, reason, err);
         if (rc == 0) {
-            rc = say_common(reason, reason == VOID_MAKES_IMPOSSIBLE ? f.items[f.impossible].entry : NULL, err);
+            rc = say_common(r, reason, reason == VOID_MAKES_IMPOSSIBLE ? f.items[f.impossible].entry : NULL, err);
         }
+    }
+    if (rc == 0 && ret_after != NULL) {
+        rc = after(r, n, e, &f, ret_after, err);
     }
     fold_release(&f);
     return rc;
 }
 
 /* ---- slots ---- */
+
+size_t
+row_index_of(const struct row *r, const struct log_id *log, uint64_t seq)
+{
+    size_t k = 0;
+    while (k < r->n && (row_at(r, k)->at.seq != seq || !TYPE_EQ(&row_at(r, k)->at.log, log))) {
+        k++;
+    }
+    return k;
+}
 
 size_t
 row_slot_of(const struct row *r, size_t i)
@@ -194,13 +276,8 @@ row_slot_of(const struct row *r, size_t i)
         const struct row_entry *e = row_at(r, i);
         size_t k = r->n;
         for (uint8_t ref = 0; ref < e->n_refs && k == r->n; ref++) {
-            if (!fold_ref_of_slot(&e->refs[ref])) {
-                continue;
-            }
-            k = 0;
-            while (k < r->n &&
-                   (row_at(r, k)->at.seq != e->refs[ref].seq || !TYPE_EQ(&row_at(r, k)->at.log, &e->refs[ref].log))) {
-                k++;
+            if (fold_ref_of_slot(&e->refs[ref])) {
+                k = row_index_of(r, &e->refs[ref].log, e->refs[ref].seq);
             }
         }
         if (k == r->n) {
@@ -217,7 +294,7 @@ row_slot_empty(const struct row *r, size_t i)
     size_t slot = row_slot_of(r, i);
     for (size_t k = 0; k < r->n; k++) {
         const struct row_entry *e = row_at(r, k);
-        if (e->outcome == OUTCOME_APPLIED && e->kind == r->rules->cancels && row_slot_of(r, k) == slot) {
+        if (e->outcome == OUTCOME_APPLIED && e->kind == r->type->rules->cancels && row_slot_of(r, k) == slot) {
             return true;
         }
     }
@@ -253,24 +330,13 @@ row_order_slot(uint64_t key)
 /* ---- capsules ---- */
 
 bool
-row_has_links(const struct event_header *h)
-{
-    for (uint8_t i = 0; i < h->n_capsules; i++) {
-        if (h->capsules[i].class == CLASS_ACTIVITY) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool
-row_links_of(const struct row *r, size_t slot, size_t mark_offset, struct position *ret)
+row_links_of(const struct row *r, size_t slot, struct position *ret)
 {
     for (size_t i = r->n; i-- > 0;) {
         const struct row_entry *e = row_at(r, i);
         bool stands = e->outcome == OUTCOME_APPLIED || e->outcome == OUTCOME_REPLACED;
-        bool mark = *((const uint8_t *)e + mark_offset) != 0;
-        if (stands && mark && row_slot_of(r, i) == slot) {
+        bool links = *(const bool *)((const uint8_t *)e + r->type->links_at);
+        if (stands && links && row_slot_of(r, i) == slot) {
             *ret = e->at;
             return true;
         }

@@ -80,20 +80,13 @@ row_outcome_ok(unsigned outcome, unsigned reason)
 /* ---- heads ---- */
 
 static bool
-has_reason(enum outcome o)
-{
-    return o == OUTCOME_VOID || o == OUTCOME_CONFLICT;
-}
-
-static bool
 is_dated(const struct row_entry *e, struct row_dated dated)
 {
     return dated.kind != 0 && e->kind == dated.kind && event_kind_known(e->kind, e->kind_version);
 }
 
-void
-row_head_put(struct buf *out, const struct position *before, const struct row_entry *e, bool mark,
-             struct row_dated dated)
+static void
+put_head(struct buf *out, const struct position *before, const struct row_entry *e, bool mark, struct row_dated dated)
 {
     bool no_date = date_is_none(e->effective);
     row_position_put(out, before, &e->at);
@@ -107,7 +100,7 @@ row_head_put(struct buf *out, const struct position *before, const struct row_en
     if (!no_date && !is_dated(e, dated)) {
         buf_put_svarint(out, e->effective.days);
     }
-    if (has_reason(e->outcome)) {
+    if (row_has_reason(e->outcome)) {
         buf_put_u8(out, (uint8_t)e->reason);
     }
 }
@@ -130,9 +123,9 @@ read_date(struct reader *in, bool no_date, struct row_dated dated, struct row_en
     ret->effective.days = (int32_t)day;
 }
 
-void
-row_head_read(struct reader *in, const struct position *before, size_t refs_max, struct row_dated dated,
-              struct row_entry *ret, bool *ret_mark)
+static void
+read_head(struct reader *in, const struct position *before, size_t refs_max, struct row_dated dated,
+          struct row_entry *ret, bool *ret_mark)
 {
     row_position_read(in, before, &ret->at);
     uint64_t kind = reader_varint(in);
@@ -145,56 +138,119 @@ row_head_read(struct reader *in, const struct position *before, size_t refs_max,
     read_date(in, (flags & FLAG_NO_DATE) != 0, dated, ret);
     ret->outcome = (enum outcome)(flags & 7);
     ret->n_refs = flags >> 3 & 3;
-    ret->reason = has_reason(ret->outcome) ? (enum void_reason)reader_u8(in) : VOID_NONE;
+    ret->reason = row_has_reason(ret->outcome) ? (enum void_reason)reader_u8(in) : VOID_NONE;
     in->failed = in->failed || !row_outcome_ok(ret->outcome, ret->reason) || ret->n_refs > refs_max;
     *ret_mark = (flags & FLAG_MARK) != 0;
 }
 
-void
-row_refs_put(struct buf *out, const struct row_entry *e)
-{
-    for (uint8_t k = 0; k < e->n_refs; k++) {
-        row_ref_put(out, &e->at, &e->refs[k]);
-    }
-}
-
-void
-row_refs_read(struct reader *in, struct row_entry *e)
-{
-    for (uint8_t k = 0; k < e->n_refs && !in->failed; k++) {
-        row_ref_read(in, &e->at, &e->refs[k]);
-    }
-}
-
 /* ---- whole rows ---- */
+
+static bool
+mark_of(const struct row_type *t, const struct row_entry *e)
+{
+    return t->links_at != 0 && *(const bool *)((const uint8_t *)e + t->links_at);
+}
+
+void
+row_entries_put(struct buf *out, const struct row *r, const struct row_layout *l, struct row_dated dated)
+{
+    buf_put_varint(out, r->n);
+    for (size_t i = 0; i < r->n; i++) {
+        const struct row_entry *e = row_at(r, i);
+        put_head(out, i > 0 ? &row_at(r, i - 1)->at : NULL, e, mark_of(r->type, e), dated);
+        if (event_kind_known(e->kind, e->kind_version)) {
+            l->put(out, e);
+        }
+        for (uint8_t k = 0; k < e->n_refs; k++) {
+            row_ref_put(out, &e->at, &e->refs[k]);
+        }
+    }
+}
+
+int
+row_encode(const struct row *r, const struct row_layout *l, struct row_dated dated, struct buf *out, struct err *err)
+{
+    buf_put_u8(out, ROW_VERSION);
+    row_entries_put(out, r, l, dated);
+    return buf_check(out, r->type->what, err);
+}
+
+struct reading {
+    const struct row_layout *layout;
+    struct row_dated dated;
+};
+
+static void
+read_entry(struct reader *in, const void *arg, const struct position *before, struct row_entry *ret)
+{
+    const struct reading *reading = arg;
+    const struct row_type *t = reading->layout->type;
+    bool mark;
+    read_head(in, before, t->refs_max, reading->dated, ret, &mark);
+    in->failed = in->failed || (mark && t->links_at == 0);
+    if (in->failed) {
+        return;
+    }
+    if (mark) {
+        *(bool *)((uint8_t *)ret + t->links_at) = true;
+    }
+    if (event_kind_known(ret->kind, ret->kind_version)) {
+        reading->layout->read(in, ret);
+    }
+    for (uint8_t k = 0; k < ret->n_refs && !in->failed; k++) {
+        row_ref_read(in, &ret->at, &ret->refs[k]);
+    }
+}
+
+int
+row_entries_read(struct reader *in, const struct row_layout *l, struct row_dated dated, struct row *ret,
+                 struct err *err)
+{
+    struct reading reading = {.layout = l, .dated = dated};
+    ret->type = l->type;
+    return row_read(in, l->entries_max, read_entry, &reading, ret, err);
+}
+
+int
+row_decode(struct slice bytes, const struct row_layout *l, struct row_dated dated, struct row *ret, struct err *err)
+{
+    struct reader in = reader_of(bytes);
+    in.failed = reader_u8(&in) != ROW_VERSION;
+    return row_entries_read(&in, l, dated, ret, err);
+}
+
+int
+row_read(struct reader *in, size_t max, row_entry_read read, const void *arg, struct row *ret, struct err *err)
+{
+    const char *what = ret->type->what;
+    const size_t size = ret->type->entry_size;
+    uint64_t n = reader_varint(in);
+    if (in->failed || n > max) {
+        return err_set(err, ERR_CORRUPT, "%s: another layout, or too many entries", what);
+    }
+    /* One more than needed: the next event is usually what it is read for. */
+    ret->cap = (size_t)n + 1;
+    ret->entries = malloc(ret->cap * size);
+    if (ret->entries == NULL) {
+        return err_set(err, ERR_NOMEM, "%s: out of memory", what);
+    }
+    for (ret->n = 0; ret->n < n && !in->failed; ret->n++) {
+        struct row_entry *e = row_at(ret, ret->n);
+        memset((void *)e, 0, size);
+        read(in, arg, ret->n > 0 ? &row_at(ret, ret->n - 1)->at : NULL, e);
+    }
+    if (!reader_done(in)) {
+        free(ret->entries);
+        ret->entries = NULL;
+        ret->n = 0;
+        return err_set(err, ERR_CORRUPT, "%s: its bytes do not make sense", what);
+    }
+    return 0;
+}
 
 void
 row_start_put(struct buf *out, size_t n)
 {
     buf_put_u8(out, ROW_VERSION);
     buf_put_varint(out, n);
-}
-
-int
-row_entries_read(struct reader *in, struct row *r, size_t max, row_entry_read read, struct err *err)
-{
-    uint64_t n = reader_varint(in);
-    if (in->failed || n > max) {
-        return err_set(err, ERR_CORRUPT, "%s: another layout, or too many entries", r->what);
-    }
-    r->cap = (size_t)n + 1;
-    r->entries = calloc(r->cap, r->entry_size);
-    if (r->entries == NULL) {
-        return err_set(err, ERR_NOMEM, "%s: out of memory", r->what);
-    }
-    for (r->n = 0; r->n < n && !in->failed; r->n++) {
-        read(in, r, r->n > 0 ? &row_at(r, r->n - 1)->at : NULL, row_at(r, r->n));
-    }
-    if (!reader_done(in)) {
-        free(r->entries);
-        r->entries = NULL;
-        r->n = 0;
-        return err_set(err, ERR_CORRUPT, "%s: its bytes do not make sense", r->what);
-    }
-    return 0;
 }

@@ -21,27 +21,45 @@ void row_ref_read(struct reader *in, const struct position *at, struct event_ref
 /* OUTCOME_APPLIED … OUTCOME_UNKNOWN and a reason that goes with it. */
 bool row_outcome_ok(unsigned outcome, unsigned reason);
 
-/* The head of an entry of a place, activity or invoice. dated: kind whose date, in known versions, is not written because the row's key says it
- * (0 = none), and that date. The references, at most refs_max, follow at the end of an entry. */
+/* The head of an entry of a place, activity or invoice; its mark: it carries a capsule of class 4 (rows that say so). dated: kind whose date, in known versions, is not written because the row's key says it
+ * (0 = none), and that date. */
 struct row_dated {
     uint16_t kind;
     struct civil_date date;
 };
-void row_head_put(struct buf *out, const struct position *before, const struct row_entry *e, bool mark,
-                  struct row_dated dated);
-void row_head_read(struct reader *in, const struct position *before, size_t refs_max, struct row_dated dated,
-                   struct row_entry *ret, bool *ret_mark);
-void row_refs_put(struct buf *out, const struct row_entry *e);
-void row_refs_read(struct reader *in, struct row_entry *e);
-
 void row_facets_put(struct buf *out, const struct activity_facets *f);
 void row_facets_read(struct reader *in, struct activity_facets *ret);
 
-/* The reading of a whole row of this layout: version ‖ varint entries ‖ entry … */
-void row_start_put(struct buf *out, size_t n);
-typedef void (*row_entry_read)(struct reader *in, const struct row *r, const struct position *before,
+/* Whether an event of this outcome has a reason. */
+static inline bool
+row_has_reason(enum outcome o)
+{
+    return o == OUTCOME_VOID || o == OUTCOME_CONFLICT;
+}
+
+/* Rows of places, activities and invoices. Their entries: head ‖ facts ‖ references. */
+struct row_layout {
+    const struct row_type *type;
+    size_t entries_max;
+    /* The facts of an entry whose kind and version are known; of others there are none. */
+    void (*put)(struct buf *out, const struct row_entry *e);
+    void (*read)(struct reader *in, struct row_entry *ret);
+};
+/* varint entries ‖ entry … */
+void row_entries_put(struct buf *out, const struct row *r, const struct row_layout *l, struct row_dated dated);
+int row_entries_read(struct reader *in, const struct row_layout *l, struct row_dated dated, struct row *ret,
+                     struct err *err) NODISCARD;
+/* version ‖ varint entries ‖ entry … */
+int row_encode(const struct row *r, const struct row_layout *l, struct row_dated dated, struct buf *out,
+               struct err *err) NODISCARD;
+int row_decode(struct slice bytes, const struct row_layout *l, struct row_dated dated, struct row *ret,
+               struct err *err) NODISCARD;
+/* What all reading of rows does: varint entries, at most max, each of them by read into zeros; and then nothing. The type of *ret is
+ * given; entries, n and cap are set. ERR_CORRUPT, ERR_NOMEM; nothing is left to free then. */
+typedef void (*row_entry_read)(struct reader *in, const void *arg, const struct position *before,
                                struct row_entry *ret);
-/* r->n and entries are filled from `in`, at most max entries. ERR_CORRUPT, ERR_NOMEM; nothing is left to free then. */
-int row_entries_read(struct reader *in, struct row *r, size_t max, row_entry_read read, struct err *err) NODISCARD;
+int row_read(struct reader *in, size_t max, row_entry_read read, const void *arg, struct row *ret,
+             struct err *err) NODISCARD;
+void row_start_put(struct buf *out, size_t n); /* version ‖ varint entries */
 
 #endif
