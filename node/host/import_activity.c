@@ -1,6 +1,6 @@
 /* Rows of activities, one for each or entry by entry. See import.h. */
 #include "node/command/names.h"
-#include "node/command/rows.h"
+#include "node/command/work.h"
 #include "node/host/import.h"
 
 enum { OF_MEMBER_MAX = 256 };
@@ -103,6 +103,18 @@ links_of(struct import_match *m, const struct activity_row *have, size_t i, bool
     return rc == ERR_NOTFOUND || rc == ERR_CORRUPT ? 0 : rc;
 }
 
+/* A record that was merged into another is that one. */
+static int
+same_member(struct import_match *m, const struct subject_id *a, const struct subject_id *b, bool *ret, struct err *err)
+{
+    struct subject_id kept_a, kept_b;
+    int rc = work_kept(m->ctx, a, &kept_a, err);
+    if (rc == 0)
+        rc = work_kept(m->ctx, b, &kept_b, err);
+    *ret = rc == 0 && TYPE_EQ(&kept_a, &kept_b);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
 /* The column in which an entry, or what the activity has become since, differs from what a row says; IMPORT_COLUMNS: none. */
 static int
 differs(struct import_match *m, const struct import_job *job, const struct activity_row *have, size_t i,
@@ -110,7 +122,7 @@ differs(struct import_match *m, const struct import_job *job, const struct activ
 {
     const struct import_row *row = &job->row;
     const struct activity_entry *e = &have->entries[i];
-    bool by_entry = row->by_entry, known;
+    bool by_entry = row->by_entry, known, theirs = true;
     struct activity_state now;
     struct activity_links links;
     int rc = links_of(m, have, i, &known, &links, err);
@@ -128,13 +140,15 @@ differs(struct import_match *m, const struct import_job *job, const struct activ
         *ret = COLUMN_CULTURE;
     if (row->has_sector && e->facets.sector != row->sector && (by_entry || now.facets.sector != row->sector))
         *ret = COLUMN_SECTOR;
-    if (e->kind == KIND_ACTIVITY_OPENED && known && job->has_member && !TYPE_EQ(&links.member, &job->member))
+    if (e->kind == KIND_ACTIVITY_OPENED && known && job->has_member)
+        rc = same_member(m, &links.member, &job->member, &theirs, err);
+    if (!theirs)
         *ret = row->has_id ? COLUMN_ID : COLUMN_MEMBER_NO;
     if (e->effective.days != date_month_start(row->steps[0].on).days || on.days != row->steps[0].on.days)
         *ret = by_entry ? COLUMN_EFFECTIVE_ON : COLUMN_OPENED_ON;
     if (known)
         person_wipe(&links, sizeof(links));
-    return 0;
+    return rc;
 }
 
 static uint16_t

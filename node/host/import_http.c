@@ -9,7 +9,7 @@
 #include "node/command/text.h"
 #include "node/host/person_read.h"
 
-enum { PATH_MAX_HTTP = 1024, BATCH_ROWS = 512 };
+enum { PATH_MAX_HTTP = 1024, BATCH_ROWS = 512, KEY_BYTES_SENT = 16 };
 
 static int
 get_json(struct import_http *i, const char *path, json_t **ret, struct err *err)
@@ -253,6 +253,8 @@ static int
 run_round(struct import_http *i, struct import_job *jobs, size_t n, bool *ret_more, struct err *err)
 {
     size_t order[BATCH_ROWS], lines = 0;
+    uint8_t digest[KEY_BYTES_SENT];
+    char key[2 * KEY_BYTES_SENT + 1];
     struct buf body;
     struct http_answer a;
     buf_init(&body, HTTP_ANSWER_BYTES_MAX);
@@ -267,8 +269,12 @@ run_round(struct import_http *i, struct import_job *jobs, size_t n, bool *ret_mo
     }
     *ret_more = lines > 0;
     int rc = lines == 0 ? 0 : buf_check(&body, "batch", err);
-    struct http_request q = {
-        .method = "POST", .path = "/v1/batch", .type = "application/x-ndjson", .body = buf_slice(&body)};
+    crypto_generichash(digest, sizeof(digest), body.data, body.len, NULL, 0);
+    struct http_request q = {.method = "POST",
+                             .path = "/v1/batch",
+                             .type = "application/x-ndjson",
+                             .body = buf_slice(&body),
+                             .key = hex_encode(digest, sizeof(digest), key)};
     if (rc == 0 && lines > 0)
         rc = http_call(i->http, &q, &a, err);
     if (rc == 0 && lines > 0)

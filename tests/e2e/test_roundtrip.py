@@ -1,0 +1,227 @@
+"""Round trip: generated registers of three currencies → import → more operations, over the API and from a file → export → import into an
+empty node → the same figures in every report, to the minor unit; as CSV and as NDJSON. And imports that are killed and run again."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import unittest
+
+import cluster
+from cluster import run
+
+SCALES = {"BE": "2", "HU": "20", "SE": "20"}  # per cent: registers of some hundred members
+FILES = ("members", "activities", "invoices")
+REPORTS = (
+    ["/v1/reports/members?unit=%s&by=category,office,person_type&as_of=" + day for day in
+     ("2017-12-31", "2019-02-28", "2021-06-30", "2023-12-31", "2024-05-15", "2025-12-31", "2026-06-30")]
+    + ["/v1/reports/flows?unit=%s&by=category,office&" + span for span in
+       ("from=2017-01-01&to=2025-12-31", "from=2019-03-07&to=2023-08-19", "from=2024-01-01&to=2024-12-31")]
+    + ["/v1/reports/activity?unit=%s&by=office,sector,culture,currency&" + span for span in
+       ("from=2017-01-01&to=2020-12-31&each=year", "from=2021-01-01&to=2025-12-31&each=year", "from=2024-01-01&to=2024-06-30&each=month")]
+    + ["/v1/reports/activity?unit=%s&by=currency&each=month&from=2017-01-01&to=2025-12-31"])
+
+
+def generate(folder, *codes):
+    units = {}
+    for code in codes:
+        subprocess.run([cluster.GENERATE, "-o", folder, "-p", SCALES[code], "-u", code], check=True, capture_output=True)
+        with open(os.path.join(folder, "units.csv"), encoding="utf-8", newline="") as file:
+            units.update((row["code"], row) for row in csv.DictReader(file))
+    return units
+
+
+class Empty(cluster.Node):
+    """A node of which nothing is described."""
+
+    def init(self):
+        run("init", "--data", self.data, "--unit", self.code, "--name", "Smart " + self.code, "--federation", self.federation, "--test",
+            "--keys-out", os.path.join(self.folder, "keys"), "--http-port", self.http_port, "--listen", "none", "--map-gib", 2)
+        return self
+
+
+def imported(data, *args, status=0):
+    return json.loads(run("import", "--data", data, "--json", *args, status=status).stdout)
+
+
+def figures(node):
+    """Every report without what it was computed from."""
+    found = []
+    for path in REPORTS:
+        document = node.get(path % node.code, role="reports")
+        found.append((path, {key: value for key, value in document.items() if key not in ("computed_from", "computed_at")}))
+    return found
+
+
+def ids(node):
+    with tempfile.TemporaryDirectory() as folder:
+        run("export", "--data", node.data, "--out", folder, "--format", "ndjson")
+        rows = {}
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                rows[name.split(".")[0]] = [json.loads(line) for line in file]
+    return rows
+
+
+class RoundTrip(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="smartnode-roundtrip-")
+        cls.units = generate(os.path.join(cls.folder, "generated"), "BE", "HU", "SE")
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder)
+
+    def tearDown(self):
+        for node in getattr(self, "nodes", []):
+            node.kill()
+
+    def node(self, code, name, kind=cluster.Node):
+        unit, folder = self.units[code], os.path.join(self.folder, name)
+        os.makedirs(folder, exist_ok=True)
+        node = kind(folder, code, listens=False, offices=unit["offices"].split(";"), contribution_bp=int(unit["contribution_bp"]),
+                    share_price=int(unit["share_price_minor"])).init()
+        self.nodes = getattr(self, "nodes", []) + [node]
+        return node
+
+    def done(self, node, lines):
+        answers = node.batch(lines)
+        bad = [(line, answer) for line, answer in zip(lines, answers) if answer["status"] >= 400]
+        self.assertEqual(bad, [])
+        return answers
+
+    def work_on(self, node):
+        """What desks do beyond what a register exports: over the API of the running node."""
+        rows = ids(node)
+        left = {r["id"] for r in rows["operations"] if r["op"] in ("member.resign", "member.exclude", "member.death")}
+        people = [r for r in rows["members"] if r["type"] == "natural" and r.get("admitted_on") and r["id"] not in left]
+        gone = [r for r in rows["members"] if r.get("left_on") and r.get("shares")]
+        legal = [r for r in rows["members"] if r["type"] == "legal" and r.get("admitted_on") and not r.get("left_on")]
+        people = [r for r in people if not r.get("left_on") and r["admitted_on"] < "2024-06-01"]
+        offices = sorted({r["office"] for r in rows["offices"]})
+        day = "2026-02-03"
+        answers = self.done(node, [
+            {"op": "member.shares", "id": people[0]["id"], "shares": 3, "effective_on": day},
+            {"op": "member.shares", "id": people[0]["id"], "shares": 2, "effective_on": day},
+            {"op": "member.shares", "id": people[0]["id"], "shares": 2, "effective_on": day},
+            {"op": "member.category", "id": people[1]["id"], "category": "B" if people[1]["category"] != "B" else "A",
+             "effective_on": "2025-11-05"},
+            {"op": "member.data", "id": people[2]["id"], "office": offices[-1], "effective_on": "2025-10-01",
+             "person": {"contact": {"email": "=cmd@example.org", "phone": "+32 2 555 55 55"}}, "note": "moved, as she said"},
+            {"op": "member.consent", "id": people[3]["id"], "purpose": "newsletter", "text_version": "v2", "effective_on": day},
+            {"op": "member.withdrawal", "id": people[4]["id"], "effective_on": "2025-12-01"},
+            {"op": "member.withdrawal.grant", "id": people[4]["id"], "effective_on": "2025-12-20"},
+            {"op": "member.resign", "id": people[5]["id"], "effective_on": "2025-12-31"},
+            {"op": "member.death", "id": people[6]["id"], "effective_on": "2026-01-15"},
+            {"op": "member.repay", "id": gone[0]["id"], "shares": 1, "effective_on": day},
+            {"op": "member.repay", "id": people[5]["id"], "shares": 1, "amount_minor": 1, "currency": node.currency,
+             "effective_on": day},
+            {"op": "member.merge", "id": people[7]["id"], "other": people[8]["id"], "effective_on": "2024-08-08"},
+            {"op": "member.merge", "id": people[9]["id"], "other": people[10]["id"], "effective_on": "2025-08-08"},
+            {"op": "member.exclude", "id": people[11]["id"], "effective_on": "2025-06-06"},
+            {"op": "member.resign", "id": people[12]["id"], "effective_on": "2025-06-07"},
+        ])
+        place = {"log": answers[3]["log"], "seq": answers[3]["seq"]}
+        self.done(node, [
+            {"op": "member.category", "id": people[1]["id"], "category": "B" if people[1]["category"] != "B" else "A",
+             "effective_on": "2025-03-04", "corrects": place},
+            {"op": "member.cancel", "id": people[12]["id"], "event": {"log": answers[15]["log"], "seq": answers[15]["seq"]}},
+            {"op": "member.unmerge", "id": people[9]["id"]},
+        ])
+        if legal:
+            self.done(node, [{"op": "member.representative", "id": legal[0]["id"], "effective_on": day,
+                              "person": {"identity": {"given_name": "Jo", "family_name": "Maes"}}}])
+        self.work_with_invoices(node, rows, people)
+
+    def work_with_invoices(self, node, rows, people):
+        issued = [r for r in rows["invoices"] if r["op"] == "invoice.issue" and not r.get("cancelled")]
+        credited = {r["invoice"] for r in rows["invoices"] if r["op"] == "invoice.credit"}
+        free = [r for r in issued if r["invoice"] not in credited and r["amount_minor"] > 100]
+        ended = {r["activity"] for r in rows["activity_operations"] if r["op"] == "activity.close"}
+        running = [r for r in rows["activity_operations"] if r["op"] == "activity.open" and r["activity"] not in ended]
+        answers = self.done(node, [
+            {"op": "activity.open", "member": people[0]["id"], "sector": "music", "culture": True, "activity_no": "N-1", "text": "Trio",
+             "effective_on": "2025-04-10"},
+            {"op": "activity.change", "activity": running[0]["activity"], "sector": "crafts and construction", "culture": False,
+             "effective_on": "2025-12-10"},
+            {"op": "activity.close", "activity": running[1]["activity"], "effective_on": "2026-03-10"},
+            {"op": "invoice.credit", "invoice": free[0]["invoice"], "amount_minor": free[0]["amount_minor"] // 3, "date": "2026-01-11"},
+            {"op": "invoice.credit", "invoice": free[0]["invoice"], "amount_minor": free[0]["amount_minor"] // 3, "date": "2026-01-11"},
+            {"op": "invoice.credit", "invoice": free[1]["invoice"], "date": "2026-01-12", "invoice_no": "CN 77"},
+        ])
+        made = self.done(node, [
+            {"op": "invoice.issue", "activity_no": "N-1", "date": "2025-05-%02d" % day, "amount_minor": 12345, "client": "-Atelier"}
+            for day in (2, 2, 17)] + [
+            {"op": "invoice.issue", "activity": answers[0]["id"], "date": "2025-06-01", "amount_minor": 99901, "rate_bp": 700,
+             "invoice_no": "N-2025-1"}])
+        self.done(node, [{"op": "invoice.cancel", "invoice": made[2]["id"],
+                          "event": {"log": made[2]["log"], "seq": made[2]["seq"]}}])
+
+    def operations_from_a_file(self, node):
+        """While the node runs, through it; again, and all of it is there."""
+        path = os.path.join(node.folder, "more.csv")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("op,member_no,effective_on,category,person_type,office,shares,family_name,purpose\n"
+                       "member.apply,X-1,2025-09-01,A,natural,%s,,Nieuw,\n"
+                       "member.admit,X-1,2025-09-20,A,natural,%s,2,,\n"
+                       "member.consent,X-1,2025-09-20,,,,,,newsletter\n"
+                       "member.shares,X-1,2025-10-01,,,,4,,\n"
+                       "member.shares,X-1,2025-10-01,,,,4,,\n"
+                       "member.resign,X-1,2025-12-24,,,,,,\n"
+                       "member.repay,X-1,2026-01-05,,,,10,,\n" % (node.offices[0], node.offices[1]))
+        token = os.path.join(node.folder, "token")
+        with open(token, "w", encoding="utf-8") as file:
+            file.write(node.token())
+        first = imported(node.data, "--token-file", token, path)
+        self.assertEqual((first["imported"], first["rejected"]), (7, 0))
+        again = imported(node.data, "--token-file", token, path)
+        self.assertEqual((again["already_there"], again["rejected"]), (7, 0))
+
+    def round_trip(self, code):
+        node = self.node(code, code + "-first")
+        for name in FILES:
+            got = imported(node.data, os.path.join(self.folder, "generated", code, name + ".csv"))
+            self.assertEqual((got["imported"], got["rejected"]), (got["rows"], 0), name)
+        node.start()
+        self.work_on(node)
+        self.operations_from_a_file(node)
+        node.stop()
+        run("count", "--data", node.data)
+        node.start()
+        expected = figures(node)
+        self.assertGreater(sum(len(document["rows"]) for _, document in expected), 100)
+        for form in ("csv", "ndjson"):
+            with self.subTest(unit=code, form=form):
+                folder = os.path.join(self.folder, code + form)
+                run("export", "--data", node.data, "--out", folder, "--format", form)
+                other = self.node(code, code + "-" + form, Empty)
+                trial = imported(other.data, "--dry-run", folder)
+                real = imported(other.data, folder)
+                self.assertEqual(real["rejected"], 0)
+                self.assertEqual([(f["imported"], f["rejected"]) for f in trial["files"]],
+                                 [(f["imported"], f["rejected"]) for f in real["files"]])
+                again = imported(other.data, folder)
+                self.assertEqual((again["already_there"], again["imported"]), (again["rows"], 0))
+                other.start()
+                for (path, mine), (_, theirs) in zip(expected, figures(other)):
+                    self.assertEqual(mine, theirs, path)
+                other.stop()
+        node.stop()
+
+    def test_belgium_in_euro(self):
+        self.round_trip("BE")
+
+    def test_hungary_in_forint(self):
+        self.round_trip("HU")
+
+    def test_sweden_in_krona(self):
+        self.round_trip("SE")
+
+
+if __name__ == "__main__":
+    unittest.main()
