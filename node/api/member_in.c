@@ -161,31 +161,32 @@ static void
 fields_read(struct json_in *in, const struct member_op *m, struct api_op *op)
 {
     struct member_request *q = &op->member.request;
+    /* What a correction does not say stays as it was. */
+    const unsigned required = json_in_has(in, "corrects") ? 0 : m->required;
     size_t i;
 
     (void)json_in_date(in, "effective_on", false, &q->effective);
-    if (m->allowed & F_CATEGORY && json_in_choice(in, "category", m->required & F_CATEGORY, category_words, 3, &i)) {
+    if (m->allowed & F_CATEGORY && json_in_choice(in, "category", required & F_CATEGORY, category_words, 3, &i)) {
         q->category = (uint8_t)(i + 1);
     }
-    if (m->allowed & F_TYPE && json_in_choice(in, "person_type", m->required & F_TYPE, person_type_words, 2, &i)) {
+    if (m->allowed & F_TYPE && json_in_choice(in, "person_type", required & F_TYPE, person_type_words, 2, &i)) {
         q->person_type = (uint8_t)(i + 1);
     }
     if (m->allowed & F_OFFICE) {
-        (void)json_in_text(in, "office", m->required & F_OFFICE, op->member.office_text,
-                           sizeof(op->member.office_text));
+        (void)json_in_text(in, "office", required & F_OFFICE, op->member.office_text, sizeof(op->member.office_text));
     }
     if (m->allowed & F_SHARES) {
-        q->has_shares = json_in_uint(in, "shares", m->required & F_SHARES, SHARES_MAX, &q->shares);
+        q->has_shares = json_in_uint(in, "shares", required & F_SHARES, SHARES_MAX, &q->shares);
     }
     if (m->allowed & F_PERSON) {
         person_read(in, &q->person);
     }
     money_read(in, m, q);
     if (m->allowed & F_OTHER) {
-        q->has_other = json_in_hex(in, "other", m->required & F_OTHER, q->other.b, ID_BYTES);
+        q->has_other = json_in_hex(in, "other", required & F_OTHER, q->other.b, ID_BYTES);
     }
     if (m->allowed & F_PURPOSE) {
-        numbered_read(in, "purpose", m->required & F_PURPOSE, purpose_parse, &q->consent.purpose);
+        numbered_read(in, "purpose", required & F_PURPOSE, purpose_parse, &q->consent.purpose);
     }
     if (m->allowed & F_VERSION) {
         (void)json_in_text(in, "text_version", false, q->consent.text_version, sizeof(q->consent.text_version));

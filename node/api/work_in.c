@@ -173,7 +173,25 @@ post_invoices(struct request *r, struct err *err)
     return json_in_end(&in, rc);
 }
 
-/* The issue of an invoice: what a PATCH corrects and a cancellation without an event empties. */
+/* Whether another issue took the place of this one: that one is then what can be corrected or cancelled. */
+static bool
+was_corrected(const struct invoice_row *row, const struct invoice_entry *e)
+{
+    for (size_t i = 0; i < row->n; i++) {
+        const struct invoice_entry *other = &row->entries[i];
+        bool counts = other->outcome == OUTCOME_APPLIED || other->outcome == OUTCOME_REPLACED;
+        for (uint8_t k = 0; counts && k < other->n_refs; k++) {
+            if (other->refs[k].role == REF_CORRECTS && other->refs[k].seq == e->at.seq &&
+                TYPE_EQ(&other->refs[k].log, &e->at.log)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The issue of an invoice as it stands: what a PATCH corrects and a cancellation without an event empties. One that was cancelled is
+ * still found, and corrected into force again. */
 static int
 issue_of(struct request *r, const struct subject_id *invoice, struct position *ret, struct err *err)
 {
@@ -182,15 +200,18 @@ issue_of(struct request *r, const struct subject_id *invoice, struct position *r
     if (rc != 0) {
         return rc;
     }
-    rc = ERR_NOTFOUND;
-    for (size_t i = 0; rc != 0 && i < row.n; i++) {
-        if (row.entries[i].kind == KIND_INVOICE_ISSUED && row.entries[i].n_refs == 0) {
-            *ret = row.entries[i].at;
-            rc = 0;
+    bool found = false, stands = false;
+    for (size_t i = 0; !stands && i < row.n; i++) {
+        const struct invoice_entry *e = &row.entries[i];
+        bool counts = e->outcome == OUTCOME_APPLIED || e->outcome == OUTCOME_REPLACED;
+        if (e->kind == KIND_INVOICE_ISSUED && counts && !was_corrected(&row, e)) {
+            *ret = e->at;
+            found = true;
+            stands = e->outcome == OUTCOME_APPLIED;
         }
     }
     invoice_row_release(&row);
-    return rc == 0 ? 0 : err_field(err, ERR_NOTFOUND, "invoice", "was never issued");
+    return found ? 0 : err_field(err, ERR_NOTFOUND, "invoice", "was never issued");
 }
 
 static int

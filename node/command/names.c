@@ -108,6 +108,47 @@ shares_parse(const char *text, uint64_t *ret, struct err *err)
 }
 
 const char *
+figure_name(uint16_t number, char out[NUMBERED_NAME_MAX])
+{
+    static const char *const names[] = {
+        [FIGURE_MEMBERS] = "members",
+        [FIGURE_JOINED] = "joined",
+        [FIGURE_RESIGNED] = "resigned",
+        [FIGURE_WITHDRAWN] = "withdrawn",
+        [FIGURE_EXCLUDED] = "excluded",
+        [FIGURE_DECEASED] = "deceased",
+        [FIGURE_MOVED_IN] = "moved_in",
+        [FIGURE_MOVED_OUT] = "moved_out",
+        [FIGURE_CHANGED_IN] = "changed_in",
+        [FIGURE_CHANGED_OUT] = "changed_out",
+        [FIGURE_APPLIED] = "applied",
+        [FIGURE_REFUSED] = "refused",
+        [FIGURE_REQUESTED] = "withdrawal_requested",
+        [FIGURE_REQUEST_REFUSED] = "withdrawal_refused",
+        [FIGURE_MERGED] = "merged",
+        [FIGURE_SHARES] = "shares",
+        [FIGURE_CAPITAL] = "capital_minor",
+        [FIGURE_SHARES_SUBSCRIBED] = "shares_subscribed",
+        [FIGURE_CAPITAL_SUBSCRIBED] = "capital_subscribed_minor",
+        [FIGURE_SHARES_ENDED] = "shares_ended",
+        [FIGURE_CAPITAL_ENDED] = "capital_ended_minor",
+        [FIGURE_SHARES_REPAID] = "shares_repaid",
+        [FIGURE_CAPITAL_REPAID] = "capital_repaid_minor",
+        [FIGURE_INVOICES] = "invoices",
+        [FIGURE_TURNOVER] = "turnover_minor",
+        [FIGURE_CONTRIBUTION] = "contribution_minor",
+        [FIGURE_CREDIT_NOTES] = "credit_notes",
+        [FIGURE_CREDITED] = "credited_minor",
+        [FIGURE_CONTRIBUTION_BACK] = "contribution_back_minor",
+        [FIGURE_ACTIVE_PEOPLE] = "active_people",
+    };
+    if (number < ARRAY_LEN(names) && names[number])
+        return names[number];
+    snprintf(out, NUMBERED_NAME_MAX, "figure-%u", number);
+    return out;
+}
+
+const char *
 category_name(uint8_t category)
 {
     return name_of(CATEGORIES, ARRAY_LEN(CATEGORIES), category);

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "node/host/values.h"
+
 enum { PROGRESS_EVERY_MS = 200, PROGRESS_AFTER_MS = 400 };
 
 int
@@ -108,6 +110,38 @@ cli_number(int64_t v, char out[CLI_NUMBER_MAX])
     }
     out[at] = '\0';
     return out;
+}
+
+static const char *
+money(int64_t minor, const char *currency, bool grouped, char out[CLI_MONEY_MAX])
+{
+    char whole[CLI_NUMBER_MAX];
+    int decimals = currency_decimals(currency);
+    uint64_t v = minor < 0 ? 0 - (uint64_t)minor : (uint64_t)minor, scale = 1;
+    for (int i = 0; i < decimals; i++)
+        scale *= 10;
+    if (grouped)
+        cli_number((int64_t)(v / scale), whole);
+    else
+        snprintf(whole, sizeof(whole), "%llu", (unsigned long long)(v / scale));
+    if (decimals == 0)
+        snprintf(out, CLI_MONEY_MAX, "%s%s", minor < 0 ? "-" : "", whole);
+    else
+        snprintf(out, CLI_MONEY_MAX, "%s%s.%0*llu", minor < 0 ? "-" : "", whole, decimals,
+                 (unsigned long long)(v % scale));
+    return out;
+}
+
+const char *
+cli_money(int64_t minor, const char *currency, char out[CLI_MONEY_MAX])
+{
+    return money(minor, currency, true, out);
+}
+
+const char *
+cli_money_plain(int64_t minor, const char *currency, char out[CLI_MONEY_MAX])
+{
+    return money(minor, currency, false, out);
 }
 
 int

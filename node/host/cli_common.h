@@ -42,6 +42,12 @@ int cli_print(const struct buf *b, struct err *err) NODISCARD;
 enum { CLI_NUMBER_MAX = 32 };
 const char *cli_number(int64_t v, char out[CLI_NUMBER_MAX]);
 
+/* An amount in the decimals of its currency: "1 234.50" of EUR, "1 234" of a currency without. Returns out. */
+enum { CLI_MONEY_MAX = 48 };
+const char *cli_money(int64_t minor, const char *currency, char out[CLI_MONEY_MAX]);
+/* The same for a program: "1234.50". */
+const char *cli_money_plain(int64_t minor, const char *currency, char out[CLI_MONEY_MAX]);
+
 /* Prints text in a column of so many characters, to the right if asked; longer text pushes on. */
 void cli_cell(const char *text, int width, bool right);
 /* Characters (not bytes) of UTF-8 text. */

@@ -1,16 +1,14 @@
-/* smartnode report: members on a day, flows between days, of one unit or all, from the data directory. */
+/* smartnode report: members on a day, flows between days, work, shares, of one unit or all, from the data directory. */
 #include <stdlib.h>
 
-#include "node/api/json_out.h"
-#include "node/command/names.h"
-#include "node/host/cli_common.h"
-#include "node/view/view.h"
+#include "node/host/cmd_report.h"
 
 enum {
     OPT_AS_OF = OPT_OWN,
     OPT_FROM,
     OPT_TO,
     OPT_BY,
+    OPT_EACH,
     OPT_CSV,
     UNITS_MAX = 256,
     OFFICES_MAX = 1024,
@@ -32,39 +30,48 @@ static const struct figure FLOWS[] = {
     {"moved_out", "moved out", COUNT_MOVED_OUT},
     {"changed_in", "changed in", COUNT_CHANGED_IN},
     {"changed_out", "changed out", COUNT_CHANGED_OUT},
+    {"relocated_in", "office in", COUNT_RELOCATED_IN},
+    {"relocated_out", "office out", COUNT_RELOCATED_OUT},
+    {"merged", "merged", COUNT_MERGED},
     {"applied", "applied", COUNT_APPLIED},
     {"refused", "refused", COUNT_REFUSED},
     {"withdrawal_requested", "requested", COUNT_REQUESTED},
     {"withdrawal_refused", "request ref.", COUNT_REQUEST_REFUSED},
 };
 
-struct args {
-    struct cli_common common;
-    bool flows, named, csv;
-    const char *unit, *as_of, *from, *to, *by;
-};
+static const char *const KINDS[REPORTS_N] = {"members", "flows", "activity", "shares"};
 
-/* What one report needs; units and offices are heap. */
+/* Of members and flows. */
 struct work {
-    const struct args *a;
-    struct datadir *d;
-    struct db_txn *txn;
-    struct civil_date from, to;
-    unsigned by;
-    bool has_unit;
-    struct unit_id unit;
-    size_t n_units, n_offices, n_figures;
-    struct unit_info *units;
-    struct office_info *offices;
-    struct unit_id offices_of;
+    struct report_work w;
+    bool flows;
+    size_t n_figures;
     const struct figure *figures;
     struct report report;
 };
 
+static void
+check_args(const struct report_args *a, struct argp_state *state)
+{
+    bool spans = a->kind == REPORT_FLOWS || a->kind == REPORT_ACTIVITY;
+    if (!a->named)
+        argp_error(state, "which report: members, flows, activity or shares");
+    if ((a->as_of && a->kind != REPORT_MEMBERS) || ((a->from || a->to) && !spans))
+        argp_error(state, "members has --as-of, flows and activity have --from and --to, shares has neither");
+    if (spans && !a->from)
+        argp_error(state, "%s needs --from", KINDS[a->kind]);
+    if (a->each && (a->kind != REPORT_ACTIVITY || (strcmp(a->each, "month") != 0 && strcmp(a->each, "year") != 0)))
+        argp_error(state, "--each is of activity: month or year");
+    if (a->kind == REPORT_SHARES && (a->by || (a->unit && strcmp(a->unit, "all") == 0)))
+        argp_error(state, "shares: the register of one unit");
+    if (a->csv && a->common.json)
+        argp_error(state, "--csv or --json");
+}
+
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
-    struct args *a = state->input;
+    struct report_args *a = state->input;
     if (cli_common_option(&a->common, key, arg))
         return 0;
     switch (key) {
@@ -73,21 +80,17 @@ on_option(int key, char *arg, struct argp_state *state)
     case OPT_FROM: a->from = arg; return 0;
     case OPT_TO: a->to = arg; return 0;
     case OPT_BY: a->by = arg; return 0;
+    case OPT_EACH: a->each = arg; return 0;
     case OPT_CSV: a->csv = true; return 0;
     case ARGP_KEY_ARG:
-        a->flows = strcmp(arg, "flows") == 0;
-        if (a->named || (!a->flows && strcmp(arg, "members") != 0))
-            argp_error(state, "which report: members or flows");
+        a->kind = REPORT_MEMBERS;
+        while (a->kind < REPORTS_N && strcmp(KINDS[a->kind], arg) != 0)
+            a->kind++;
+        if (a->named || a->kind == REPORTS_N)
+            argp_error(state, "which report: members, flows, activity or shares");
         a->named = true;
         return 0;
-    case ARGP_KEY_END:
-        if (!a->named)
-            argp_error(state, "which report: members or flows");
-        if (a->flows ? a->as_of != NULL : a->from || a->to)
-            argp_error(state, "members has --as-of, flows has --from and --to");
-        if (a->flows && !a->from)
-            argp_error(state, "flows needs --from");
-        return 0;
+    case ARGP_KEY_END: check_args(a, state); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -96,9 +99,12 @@ static const struct argp_option options[] = {
     CLI_OPTION_DATA,
     {"unit", 'u', "CODE", 0, "Unit, or all (else the own one)", 1},
     {"as-of", OPT_AS_OF, "DATE", 0, "members: on which day (else today)", 1},
-    {"from", OPT_FROM, "DATE", 0, "flows: first day", 1},
-    {"to", OPT_TO, "DATE", 0, "flows: last day (else today)", 1},
-    {"by", OPT_BY, "LIST", 0, "Rows by category, office, person_type, with commas", 1},
+    {"from", OPT_FROM, "DATE", 0, "flows, activity: first day; activity has whole months", 1},
+    {"to", OPT_TO, "DATE", 0, "flows, activity: last day (else today)", 1},
+    {"by", OPT_BY, "LIST", 0,
+     "members, flows: rows by category, office, person_type; activity: by office, sector, culture, currency; with commas",
+     1},
+    {"each", OPT_EACH, "month|year", 0, "activity: rows for each month or year (else for the whole span)", 1},
     {"csv", OPT_CSV, NULL, 0, "Answer as CSV", 11},
     CLI_OPTION_JSON,
     CLI_OPTION_END,
@@ -107,52 +113,57 @@ static const struct argp_option options[] = {
 static const struct argp argp = {
     options,
     on_option,
-    "members|flows",
-    "Figures of the register: how many members on a day, who came and left between two days, capital."
-    "\vReads the data directory, also while a node runs on it.\n\n"
+    "members|flows|activity|shares",
+    "Figures of the register and of work: how many members on a day, who came and left between two days, capital; turnover, contribution, "
+    "credit notes, activities and people who worked; the share register with its numbered operations."
+    "\vReads the data directory, also while a node runs on it. Amounts have the decimals of their currency; in JSON they are whole minor units. "
+    "Where a report touches a closed year it says so: what was published is in smartnode period show YEAR. People who worked are known for each "
+    "month and each calendar year, not for other spans.\n\n"
     "Examples:\n"
     "  smartnode report members --as-of 2024-12-31 --by category\n"
     "  smartnode report flows --unit all --from 2024-01-01 --to 2024-12-31\n"
-    "  smartnode report members --unit BE --by office --csv > offices.csv",
+    "  smartnode report members --unit BE --by office --csv > offices.csv\n"
+    "  smartnode report activity --from 2024-01-01 --to 2024-12-31 --by sector,culture\n"
+    "  smartnode report activity --unit all --from 2024-01-01 --to 2024-12-31 --each month --csv > work.csv\n"
+    "  smartnode report shares --csv > shares.csv",
     NULL,
     NULL,
     NULL};
 
-static int
-parse_by(const char *text, unsigned *ret, struct err *err)
+int
+report_by(const char *text, const struct report_word *words, size_t n, unsigned *ret, struct err *err)
 {
-    static const struct {
-        const char *name;
-        unsigned bit;
-    } WORDS[] = {
-        {"category", BY_CATEGORY}, {"office", BY_OFFICE}, {"person_type", BY_PERSON_TYPE}, {"type", BY_PERSON_TYPE}};
-    *ret = BY_NOTHING;
+    char list[120] = "";
+    *ret = 0;
     for (const char *p = text; p && *p != '\0';) {
-        size_t n = strcspn(p, ","), i = 0;
-        while (i < ARRAY_LEN(WORDS) && (strlen(WORDS[i].name) != n || memcmp(WORDS[i].name, p, n) != 0))
+        size_t len = strcspn(p, ","), i = 0;
+        while (i < n && (strlen(words[i].name) != len || memcmp(words[i].name, p, len) != 0))
             i++;
-        if (i == ARRAY_LEN(WORDS))
-            return err_set(err, ERR_INVALID, "--by is a list of category, office, person_type");
-        *ret |= WORDS[i].bit;
-        p += n + (p[n] == ',');
+        for (size_t k = 0; i == n && k < n; k++)
+            snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", k == 0 ? "" : ", ", words[k].name);
+        if (i == n)
+            return err_set(err, ERR_INVALID, "--by is a list of %s", list);
+        *ret |= words[i].bit;
+        p += len + (p[len] == ',');
     }
     return 0;
 }
 
 static int
-parse(struct work *w, struct err *err)
+parse(struct report_work *w, struct err *err)
 {
-    const struct args *a = w->a;
-    struct civil_date today = datadir_today(w->d);
-    const char *last = a->flows ? a->to : a->as_of;
-    w->from = w->to = today;
-    int rc = parse_by(a->by, &w->by, err);
-    if (rc == 0 && a->from)
+    const struct report_args *a = w->a;
+    const char *last = a->as_of ? a->as_of : a->to;
+    int rc = 0;
+    w->from = w->to = datadir_today(w->d);
+    if (a->from)
         rc = date_parse(a->from, "--from", &w->from, err);
     if (rc == 0 && last)
-        rc = date_parse(last, a->flows ? "--to" : "--as-of", &w->to, err);
-    if (rc == 0 && a->flows && w->to.days < w->from.days)
+        rc = date_parse(last, a->as_of ? "--as-of" : "--to", &w->to, err);
+    if (rc == 0 && a->from && w->to.days < w->from.days)
         rc = err_set(err, ERR_INVALID, "--to is before --from");
+    if (!a->from)
+        w->from = w->to;
     w->unit = w->d->identity.unit;
     w->has_unit = !a->unit || strcmp(a->unit, "all") != 0;
     if (rc == 0 && a->unit && w->has_unit && strcmp(a->unit, w->d->identity.unit_code) != 0) {
@@ -164,8 +175,8 @@ parse(struct work *w, struct err *err)
     return rc;
 }
 
-static const char *
-unit_name(const struct work *w, const struct unit_id *unit)
+const char *
+report_unit_name(const struct report_work *w, const struct unit_id *unit)
 {
     for (size_t i = 0; i < w->n_units; i++)
         if (TYPE_EQ(&w->units[i].unit, unit))
@@ -173,20 +184,74 @@ unit_name(const struct work *w, const struct unit_id *unit)
     return "?";
 }
 
-/* Rows come unit by unit: one unit's offices are kept. */
-static const char *
-office_name(struct work *w, const struct report_row *row, char hex[HEX16_MAX])
+const char *
+report_office_name(struct report_work *w, const struct unit_id *unit, const struct office_id *office,
+                   char hex[HEX16_MAX])
 {
     struct err ignored;
-    if (w->n_offices == 0 || !TYPE_EQ(&w->offices_of, &row->unit)) {
-        w->offices_of = row->unit;
-        if (view_offices(w->txn, &row->unit, DATE_MAX, w->offices, OFFICES_MAX, &w->n_offices, &ignored) != 0)
+    if (w->n_offices == 0 || !TYPE_EQ(&w->offices_of, unit)) {
+        w->offices_of = *unit;
+        if (view_offices(w->txn, unit, DATE_MAX, w->offices, OFFICES_MAX, &w->n_offices, &ignored) != 0)
             w->n_offices = 0;
     }
     for (size_t i = 0; i < w->n_offices; i++)
-        if (TYPE_EQ(&w->offices[i].id, &row->office))
+        if (TYPE_EQ(&w->offices[i].id, office))
             return w->offices[i].state.facts.name.s;
-    return hex_encode(row->office.b, ID_BYTES, hex);
+    return hex_encode(office->b, ID_BYTES, hex);
+}
+
+void
+report_closed_json(const struct report_work *w, struct json_out *j)
+{
+    char day[DATE_TEXT_MAX];
+    json_key(j, "closed_years");
+    json_open(j, '[');
+    for (size_t i = 0; i < w->n_closed; i++) {
+        json_open(j, '{');
+        json_put_text(j, "unit", report_unit_name(w, &w->closed[i].unit));
+        json_put_uint(j, "year", w->closed[i].year);
+        json_put_text(j, "closed_on", date_format(w->closed[i].closed_on, day));
+        json_put_bool(j, "adjusted", w->closed[i].n_adjusted > 0);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+void
+report_closed_lines(const struct report_work *w)
+{
+    char day[DATE_TEXT_MAX];
+    for (size_t i = 0; i < w->n_closed; i++) {
+        const struct closed_year *y = &w->closed[i];
+        printf("%s%s: %u was closed on %s", i == 0 ? "\n" : "", report_unit_name(w, &y->unit), y->year,
+               date_format(y->closed_on, day));
+        if (y->n_adjusted > 0)
+            printf("; %zu figures have changed since: smartnode period show %u", y->n_adjusted, y->year);
+        putchar('\n');
+    }
+}
+
+/* ---- members and flows ---- */
+
+static const char *const CAPITAL_NAMES[CAPITAL_N] = {
+    [CAPITAL_SHARES_IN] = "shares_in",
+    [CAPITAL_SHARES_OUT] = "shares_out",
+    [CAPITAL_MINOR_IN] = "minor_in",
+    [CAPITAL_MINOR_OUT] = "minor_out",
+    [CAPITAL_SHARES_MERGED_IN] = "shares_merged_in",
+    [CAPITAL_SHARES_MERGED_OUT] = "shares_merged_out",
+    [CAPITAL_MINOR_MERGED_IN] = "minor_merged_in",
+    [CAPITAL_MINOR_MERGED_OUT] = "minor_merged_out",
+    [CAPITAL_SHARES_REPAID] = "shares_repaid",
+    [CAPITAL_MINOR_REPAID] = "minor_repaid",
+    [CAPITAL_MINOR_FORGONE] = "minor_forgone",
+};
+
+/* To those who left and were not paid back yet. */
+static int64_t
+owed(const int64_t v[CAPITAL_N])
+{
+    return v[CAPITAL_MINOR_OUT] - v[CAPITAL_MINOR_REPAID] - v[CAPITAL_MINOR_FORGONE];
 }
 
 static void
@@ -195,20 +260,21 @@ put_json(struct work *w, struct buf *b)
     char hex[HEX16_MAX], day[DATE_TEXT_MAX];
     struct json_out j = json_out_of(b);
     json_open(&j, '{');
-    if (w->a->flows)
-        json_put_text(&j, "from", date_format(w->from, day));
-    json_put_text(&j, w->a->flows ? "to" : "as_of", date_format(w->to, day));
+    if (w->flows)
+        json_put_text(&j, "from", date_format(w->w.from, day));
+    json_put_text(&j, w->flows ? "to" : "as_of", date_format(w->w.to, day));
+    report_closed_json(&w->w, &j);
     json_key(&j, "rows");
     json_open(&j, '[');
     for (size_t i = 0; i < w->report.n; i++) {
         const struct report_row *r = &w->report.rows[i];
         json_open(&j, '{');
-        json_put_text(&j, "unit", unit_name(w, &r->unit));
+        json_put_text(&j, "unit", report_unit_name(&w->w, &r->unit));
         if (r->category)
             json_put_text(&j, "category", category_name(r->category));
         if (r->has_office) {
             json_put_hex(&j, "office", r->office.b, ID_BYTES);
-            json_put_text(&j, "office_name", office_name(w, r, hex));
+            json_put_text(&j, "office_name", report_office_name(&w->w, &r->unit, &r->office, hex));
         }
         if (r->person_type)
             json_put_text(&j, "person_type", person_type_name(r->person_type));
@@ -222,16 +288,15 @@ put_json(struct work *w, struct buf *b)
     for (size_t i = 0; i < w->report.n_capital; i++) {
         const struct report_capital *c = &w->report.capital[i];
         json_open(&j, '{');
-        json_put_text(&j, "unit", unit_name(w, &c->unit));
+        json_put_text(&j, "unit", report_unit_name(&w->w, &c->unit));
         json_put_text(&j, "currency", c->currency);
-        if (w->a->flows) {
-            json_put_int(&j, "shares_in", c->v[CAPITAL_SHARES_IN]);
-            json_put_int(&j, "shares_out", c->v[CAPITAL_SHARES_OUT]);
-            json_put_int(&j, "minor_in", c->v[CAPITAL_MINOR_IN]);
-            json_put_int(&j, "minor_out", c->v[CAPITAL_MINOR_OUT]);
+        if (w->flows) {
+            for (size_t k = 0; k < CAPITAL_N; k++)
+                json_put_int(&j, CAPITAL_NAMES[k], c->v[k]);
         } else {
             json_put_int(&j, "shares", capital_shares(c->v));
             json_put_int(&j, "minor", capital_minor(c->v));
+            json_put_int(&j, "owed_minor", owed(c->v));
         }
         json_close(&j, '}');
     }
@@ -251,11 +316,11 @@ put_csv(struct work *w, struct buf *b)
     for (size_t i = 0; i < w->report.n; i++) {
         const struct report_row *r = &w->report.rows[i];
         buf_put_u8(b, '\n');
-        text_put_csv(b, unit_name(w, &r->unit));
+        text_put_csv(b, report_unit_name(&w->w, &r->unit));
         buf_put_u8(b, ',');
         text_put(b, r->category ? category_name(r->category) : "");
         buf_put_u8(b, ',');
-        text_put_csv(b, r->has_office ? office_name(w, r, hex) : "");
+        text_put_csv(b, r->has_office ? report_office_name(&w->w, &r->unit, &r->office, hex) : "");
         buf_put_u8(b, ',');
         text_put(b, r->person_type ? person_type_name(r->person_type) : "");
         for (size_t f = 0; f < w->n_figures; f++) {
@@ -283,16 +348,16 @@ head_line(const struct work *w)
 {
     char from[DATE_TEXT_MAX], to[DATE_TEXT_MAX];
     int64_t sum;
-    if (w->a->flows)
-        printf("From %s to %s\n\n", date_format(w->from, from), date_format(w->to, to));
+    if (w->flows)
+        printf("From %s to %s\n\n", date_format(w->w.from, from), date_format(w->w.to, to));
     else
-        printf("On %s\n\n", date_format(w->to, to));
+        printf("On %s\n\n", date_format(w->w.to, to));
     cli_cell("unit", 8, false);
-    if (w->by & BY_CATEGORY)
+    if (w->w.by & BY_CATEGORY)
         cli_cell("category", 10, false);
-    if (w->by & BY_OFFICE)
+    if (w->w.by & BY_OFFICE)
         cli_cell("office", 22, false);
-    if (w->by & BY_PERSON_TYPE)
+    if (w->w.by & BY_PERSON_TYPE)
         cli_cell("type", 9, false);
     for (size_t f = 0; f < w->n_figures; f++)
         if (shown(w, f, &sum))
@@ -303,20 +368,21 @@ head_line(const struct work *w)
 static void
 capital_lines(const struct work *w)
 {
-    char shares[CLI_NUMBER_MAX], minor[CLI_NUMBER_MAX], out[CLI_NUMBER_MAX], minor_out[CLI_NUMBER_MAX];
+    char a[CLI_NUMBER_MAX], b[CLI_NUMBER_MAX], c[CLI_NUMBER_MAX];
+    char in[CLI_MONEY_MAX], out[CLI_MONEY_MAX], repaid[CLI_MONEY_MAX];
     for (size_t i = 0; i < w->report.n_capital; i++) {
-        const struct report_capital *c = &w->report.capital[i];
-        const int64_t *v = c->v;
-        if (w->a->flows)
-            printf("%s%s: %s shares subscribed (%s.%02d %s), %s repaid (%s.%02d %s)\n", i == 0 ? "\n" : "",
-                   unit_name(w, &c->unit), cli_number(v[CAPITAL_SHARES_IN], shares),
-                   cli_number(v[CAPITAL_MINOR_IN] / 100, minor), (int)(v[CAPITAL_MINOR_IN] % 100), c->currency,
-                   cli_number(v[CAPITAL_SHARES_OUT], out), cli_number(v[CAPITAL_MINOR_OUT] / 100, minor_out),
-                   (int)(v[CAPITAL_MINOR_OUT] % 100), c->currency);
+        const char *currency = w->report.capital[i].currency;
+        const int64_t *v = w->report.capital[i].v;
+        printf("%s%s: ", i == 0 ? "\n" : "", report_unit_name(&w->w, &w->report.capital[i].unit));
+        if (w->flows)
+            printf("%s shares subscribed (%s %s), %s ended (%s %s), %s repaid (%s %s)\n",
+                   cli_number(v[CAPITAL_SHARES_IN], a), cli_money(v[CAPITAL_MINOR_IN], currency, in), currency,
+                   cli_number(v[CAPITAL_SHARES_OUT], b), cli_money(v[CAPITAL_MINOR_OUT], currency, out), currency,
+                   cli_number(v[CAPITAL_SHARES_REPAID], c), cli_money(v[CAPITAL_MINOR_REPAID], currency, repaid),
+                   currency);
         else
-            printf("%s%s: %s shares, %s.%02d %s\n", i == 0 ? "\n" : "", unit_name(w, &c->unit),
-                   cli_number(capital_shares(v), shares), cli_number(capital_minor(v) / 100, minor),
-                   (int)(capital_minor(v) % 100), c->currency);
+            printf("%s shares, %s %s; %s %s owed to who left\n", cli_number(capital_shares(v), a),
+                   cli_money(capital_minor(v), currency, in), currency, cli_money(owed(v), currency, out), currency);
     }
 }
 
@@ -328,12 +394,12 @@ print_table(struct work *w)
     head_line(w);
     for (size_t i = 0; i < w->report.n; i++) {
         const struct report_row *r = &w->report.rows[i];
-        cli_cell(unit_name(w, &r->unit), 8, false);
-        if (w->by & BY_CATEGORY)
+        cli_cell(report_unit_name(&w->w, &r->unit), 8, false);
+        if (w->w.by & BY_CATEGORY)
             cli_cell(category_name(r->category), 10, false);
-        if (w->by & BY_OFFICE)
-            cli_cell(r->has_office ? office_name(w, r, hex) : "", 22, false);
-        if (w->by & BY_PERSON_TYPE)
+        if (w->w.by & BY_OFFICE)
+            cli_cell(r->has_office ? report_office_name(&w->w, &r->unit, &r->office, hex) : "", 22, false);
+        if (w->w.by & BY_PERSON_TYPE)
             cli_cell(person_type_name(r->person_type), 9, false);
         for (size_t f = 0; f < w->n_figures; f++)
             if (shown(w, f, &sum))
@@ -342,7 +408,7 @@ print_table(struct work *w)
     }
     if (w->report.n > 1) {
         int width =
-            8 + (w->by & BY_CATEGORY ? 10 : 0) + (w->by & BY_OFFICE ? 22 : 0) + (w->by & BY_PERSON_TYPE ? 9 : 0);
+            8 + (w->w.by & BY_CATEGORY ? 10 : 0) + (w->w.by & BY_OFFICE ? 22 : 0) + (w->w.by & BY_PERSON_TYPE ? 9 : 0);
         cli_cell("together", width, false);
         for (size_t f = 0; f < w->n_figures; f++)
             if (shown(w, f, &sum))
@@ -352,35 +418,34 @@ print_table(struct work *w)
     if (w->report.n == 0)
         printf("(nothing)\n");
     capital_lines(w);
+    report_closed_lines(&w->w);
 }
 
 static int
 make(struct work *w, struct err *err)
 {
-    const struct unit_id *unit = w->has_unit ? &w->unit : NULL;
-    w->units = calloc(UNITS_MAX, sizeof(*w->units));
-    w->offices = calloc(OFFICES_MAX, sizeof(*w->offices));
-    if (!w->units || !w->offices)
-        return err_set(err, ERR_NOMEM, "report: out of memory");
-    int rc = view_units(w->txn, DATE_MAX, w->units, UNITS_MAX, &w->n_units, err);
-    w->figures = w->a->flows ? FLOWS : MEMBERS;
-    w->n_figures = w->a->flows ? ARRAY_LEN(FLOWS) : ARRAY_LEN(MEMBERS);
+    static const struct report_word words[] = {
+        {"category", BY_CATEGORY}, {"office", BY_OFFICE}, {"person_type", BY_PERSON_TYPE}, {"type", BY_PERSON_TYPE}};
+    const struct unit_id *unit = w->w.has_unit ? &w->w.unit : NULL;
+    w->figures = w->flows ? FLOWS : MEMBERS;
+    w->n_figures = w->flows ? ARRAY_LEN(FLOWS) : ARRAY_LEN(MEMBERS);
+    int rc = report_by(w->w.a->by, words, ARRAY_LEN(words), &w->w.by, err);
     if (rc != 0)
         return rc;
-    return w->a->flows ? report_flows(w->txn, unit, w->from, w->to, w->by, &w->report, err)
-                       : report_members(w->txn, unit, w->to, w->by, &w->report, err);
+    return w->flows ? report_flows(w->w.txn, unit, w->w.from, w->w.to, w->w.by, &w->report, err)
+                    : report_members(w->w.txn, unit, w->w.to, w->w.by, &w->report, err);
 }
 
 static int
 answer(struct work *w, struct err *err)
 {
     struct buf b;
-    if (!w->a->common.json && !w->a->csv) {
+    if (!w->w.a->common.json && !w->w.a->csv) {
         print_table(w);
         return 0;
     }
     buf_init(&b, ANSWER_MAX);
-    if (w->a->csv)
+    if (w->w.a->csv)
         put_csv(w, &b);
     else
         put_json(w, &b);
@@ -389,27 +454,58 @@ answer(struct work *w, struct err *err)
     return rc;
 }
 
+static int
+register_report(struct report_work *shared, struct err *err)
+{
+    struct work w = {.w = *shared, .flows = shared->a->kind == REPORT_FLOWS};
+    int rc = make(&w, err);
+    if (rc == 0)
+        rc = answer(&w, err);
+    report_release(&w.report);
+    return rc;
+}
+
+/* ---- all ---- */
+
+static int
+prepare(struct report_work *w, struct err *err)
+{
+    w->units = calloc(UNITS_MAX, sizeof(*w->units));
+    w->offices = calloc(OFFICES_MAX, sizeof(*w->offices));
+    if (!w->units || !w->offices)
+        return err_set(err, ERR_NOMEM, "report: out of memory");
+    int rc = db_begin_read(w->d->db, &w->txn, err);
+    if (rc == 0)
+        rc = parse(w, err);
+    if (rc == 0)
+        rc = view_units(w->txn, DATE_MAX, w->units, UNITS_MAX, &w->n_units, err);
+    if (rc == 0 && w->a->kind != REPORT_SHARES)
+        rc = view_closed_years(w->txn, w->has_unit ? &w->unit : NULL, w->from, w->to, &w->closed, &w->n_closed, err);
+    return rc;
+}
+
 int
 cmd_report(int argc, char **argv)
 {
-    struct args a = {0};
+    struct report_args a = {0};
     struct datadir d;
-    struct work w = {.a = &a, .d = &d};
+    struct report_work w = {.a = &a, .d = &d};
     struct err err = {0};
     cli_parse(&argp, "report", argc, argv, &a);
     int rc = cli_open(a.common.data, DATADIR_READER, &d, &err);
     if (rc != 0)
         return cli_fail(&err);
-    rc = db_begin_read(d.db, &w.txn, &err);
-    if (rc == 0)
-        rc = parse(&w, &err);
-    if (rc == 0)
-        rc = make(&w, &err);
-    if (rc == 0)
-        rc = answer(&w, &err);
-    report_release(&w.report);
+    rc = prepare(&w, &err);
+    if (rc == 0) {
+        switch (a.kind) {
+        case REPORT_ACTIVITY: rc = report_work_activity(&w, &err); break;
+        case REPORT_SHARES: rc = report_work_shares(&w, &err); break;
+        default: rc = register_report(&w, &err); break;
+        }
+    }
     free(w.units);
     free(w.offices);
+    free(w.closed);
     db_abort(&w.txn);
     datadir_close(&d);
     return rc == 0 ? EXIT_OK : rc == ERR_INVALID ? (cli_fail(&err), EXIT_USAGE) : cli_fail(&err);
