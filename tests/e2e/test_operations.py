@@ -212,6 +212,34 @@ class OperationsTest(unittest.TestCase):
         be.do(block["verify"])
         used |= {"tokens", "rotate", "upgrade"}
 
+    def test_a_desks_day(self):
+        """From an admission to a closed year, with the documented commands only."""
+        block = self.blocks
+        folder = tempfile.mkdtemp(prefix="smartnode-e2e-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        be = Machine(folder, "BE", "SE", "Smart Belgium", "BE", "EUR", "nl", "Europe/Brussels", "Brussel")
+        be.do(block["init"])
+        be.do(block["token"])
+        self.addCleanup(be.stop)
+        be.run(block["run"])
+        self.assertRegex(be.do(block["desk"]), r"shares\s+2\n")
+        be.do(block["correct"])
+        told = be.do(block["work"])
+        self.assertRegex(told, r"2024-118 .* 1 250\.50 EUR  Verzonnen VZW")
+        self.assertRegex(told, r"BE +music +yes +EUR .* 1 250\.50 .* 250\.50")
+        told = be.do(block["leave"])
+        self.assertRegex(told, r"status\s+left\n")
+        self.assertNotIn("owed", told)
+        sheet = read(os.path.join(be.desk, "shares.csv")).splitlines()
+        self.assertEqual([line.split(",")[-4:] for line in sheet[1:] if ",yes," in line and ",shares.repaid," in line],
+                         [["0", "0.00", "3", "90.00"]])
+        told = be.do(block["year"])
+        self.assertRegex(told, r"members +B +0 +1\n")
+        self.assertRegex(told, r"BE: 2023 was closed on \S+; \d+ figures have changed since")
+        be.stop()
+        be.do(block["verify"])
+        self.used |= {"desk", "correct", "work", "leave", "year"}
+
     def small_disk(self, place):
         """A file system of its own, with a data directory to be made in it."""
         if os.geteuid() != 0:
