@@ -325,6 +325,8 @@ bool event_kind_known(uint16_t kind, uint16_t version);
 bool event_kind_own(uint16_t kind, uint16_t version);
 /* For tests of upgrades: from now on the process does not know this kind, as a program of before it was numbered. 0: knows all again. */
 void event_kind_hide(uint16_t kind);
+/* The same for this kind and all of greater numbers. 0: knows all again. */
+void event_kind_hide_from(uint16_t kind);
 /* Registry name ("member.admitted"), or "unknown". Kind from its name: 0 if there is none. */
 const char *event_kind_name(uint16_t kind);
 uint16_t event_kind_from_name(const char *name);

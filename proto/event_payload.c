@@ -118,19 +118,25 @@ row_of(uint16_t kind)
     return NULL;
 }
 
-static uint16_t hidden_kind; /* tests only */
+static uint16_t hidden_kind, hidden_from; /* tests only */
 
 bool
 event_kind_known(uint16_t kind, uint16_t version)
 {
     const struct kind_row *row = row_of(kind);
-    return row && row->type && version == 1 && kind != hidden_kind;
+    return row && row->type && version == 1 && kind != hidden_kind && (hidden_from == 0 || kind < hidden_from);
 }
 
 void
 event_kind_hide(uint16_t kind)
 {
     hidden_kind = kind;
+}
+
+void
+event_kind_hide_from(uint16_t kind)
+{
+    hidden_from = kind;
 }
 
 bool

@@ -246,6 +246,8 @@ write_one(struct engine *e, struct draft *d, struct position *ret, struct err *e
 {
     int rc = ownlog_write(&e->own, e->txn, d, ret, err);
     if (rc == 0)
+        indexer_follow(&e->indexer, ret);
+    if (rc == 0)
         rc = links_stage(e->config.vault, &e->config.identity->unit, d, err);
     e->group_events += rc == 0;
     return rc;

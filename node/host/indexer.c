@@ -38,6 +38,7 @@ indexer_begin(struct indexer *x)
 {
     x->n = x->n_kept;
     x->seq = x->seq_kept;
+    x->log = x->log_kept;
 }
 
 void
@@ -62,14 +63,20 @@ add_entry(struct indexer *x, const uint8_t token[VAULT_TOKEN_BYTES], const struc
     return 0;
 }
 
+void
+indexer_follow(struct indexer *x, const struct position *at)
+{
+    x->log = at->log;
+    x->seq = at->seq;
+}
+
 int
 indexer_add(struct indexer *x, const struct person_input *p, const struct subject_id *subject,
             const struct position *at, struct err *err)
 {
     struct index_token tokens[INDEX_TOKENS_MAX];
     size_t n = 0;
-    x->log = at->log;
-    x->seq = at->seq;
+    indexer_follow(x, at);
     if (!p->has_identity && !p->has_contact)
         return 0;
     int rc = index_tokens(x->vault, p, tokens, &n, err);
@@ -84,6 +91,7 @@ indexer_commit(struct indexer *x, const struct buf *group_capsules)
     buf_put(&x->capsules, group_capsules->data, group_capsules->len);
     x->n_kept = x->n;
     x->seq_kept = x->seq;
+    x->log_kept = x->log;
 }
 
 bool
@@ -136,7 +144,7 @@ indexer_flush(struct indexer *x, struct err *err)
     struct vault_batch b = {.entries = x->entries, .n_entries = x->n_kept, .seq = x->seq_kept};
     int rc = db_begin_read(x->db, &txn, err);
     if (rc == 0)
-        rc = evlog_find(txn, &x->log, &row, err);
+        rc = evlog_find(txn, &x->log_kept, &row, err);
     db_abort(&txn);
     if (rc == 0)
         rc = list_capsules(x, &capsules, &b.n_capsules, err);
@@ -369,6 +377,7 @@ complete_stretch(struct indexer *x, uint32_t log_no, bool *ret_done, struct err 
     if (rc == 0) {
         x->n_kept = x->n;
         x->seq_kept = x->seq;
+        x->log_kept = x->log;
         rc = indexer_flush(x, err);
     }
     return rc;

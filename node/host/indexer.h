@@ -21,7 +21,7 @@ struct indexer {
     size_t n, n_kept, cap;
     struct buf capsules;    /* kept: log id ‖ seq u64 ‖ index u8 ‖ length u32 ‖ bytes */
     uint64_t seq, seq_kept; /* of the own log, followed so far */
-    struct log_id log;
+    struct log_id log, log_kept;
     unsigned warnings; /* of this start */
     uint64_t warned;   /* seq of the last event that a line was about */
 };
@@ -30,7 +30,9 @@ void indexer_init(struct indexer *x, struct db *db, struct vault *vault, const s
 void indexer_release(struct indexer *x);
 void indexer_begin(struct indexer *x);
 void indexer_rollback(struct indexer *x);
-/* Tokens of what was entered about subject in the event at position. */
+/* An event was written: what is kept from now on is of the log up to it. */
+void indexer_follow(struct indexer *x, const struct position *at);
+/* Tokens of what was entered about subject in the event at position, which is followed. */
 int indexer_add(struct indexer *x, const struct person_input *p, const struct subject_id *subject,
                 const struct position *at, struct err *err) NODISCARD;
 /* The group is durable: keep its entries and key capsules (in the form above). */

@@ -47,6 +47,7 @@ faults_plan(struct world *w)
     w->hostile = rng_chance(r, 120) && w->n_units > 2;
     w->forks = rng_chance(r, 120);
     w->forging = w->hostile;
+    w->mixed = !w->forks && rng_chance(r, 150);
     w->loss_permille = some(w, 500, 20);
     w->crash_permille = some(w, 500, 25);
     w->full_permille = some(w, 400, 60);
@@ -59,6 +60,30 @@ faults_plan(struct world *w)
             u->raw = rawlogs_new();
             u->concurrent = u->tip_alarms = true;
         }
+    }
+}
+
+void
+faults_programs(struct world *w)
+{
+    static const uint16_t hidden[] = {0,
+                                      0,
+                                      0,
+                                      KIND_SHARES_REPAID,
+                                      KIND_MEMBER_MERGED,
+                                      KIND_MEMBER_ABSORBED,
+                                      KIND_CONSENT_GIVEN,
+                                      KIND_ENTRY_CANCELLED,
+                                      KIND_ACTIVITY_OPENED,
+                                      KIND_ACTIVITY_CANCELLED,
+                                      KIND_INVOICE_ISSUED,
+                                      KIND_INVOICE_CREDITED,
+                                      KIND_INVOICE_CANCELLED,
+                                      KIND_PERSON_ACTIVE,
+                                      KIND_PERIOD_CLOSED};
+    for (int i = 0; i < w->n_units && w->mixed; i++) {
+        w->nodes[i].old = rng_chance(&w->rng, 500);
+        w->nodes[i].hidden = hidden[rng_below(&w->rng, ARRAY_LEN(hidden))];
     }
 }
 
@@ -105,6 +130,8 @@ stop_and_start(struct world *w, struct sim_node *n, int64_t most_ms)
         model_rollback(n->unit->model);
         node_stop(n);
     }
+    if (n->old && rng_chance(&w->rng, 300))
+        node_upgrade(n);
     world_post(w, rng_between(&w->rng, 20, most_ms), EV_START, n, 0, 0, NULL, 0);
 }
 
@@ -113,6 +140,8 @@ static void
 write_at_once(struct sim_node *n)
 {
     node_submit(n, workload_office(n));
+    if (!n->w->healing)
+        workload_again(n);
 }
 
 static void
@@ -161,6 +190,8 @@ clone_node(struct world *w, struct sim_node *n)
     copy->incarnation = 1; /* not a new disk */
     copy->skew_ms = n->skew_ms;
     copy->forger = n->forger;
+    copy->old = n->old;
+    copy->hidden = n->hidden;
     node_start(n);
     node_start(copy);
     for (int i = 0; i < w->n_nodes; i++)
@@ -178,6 +209,10 @@ two_clones(struct world *w, struct sim_node *n)
     w->stats.clones++;
     say(w, copy, "is a clone of %s and at work", n->name);
     world_post(w, rng_between(&w->rng, 0, 2000), EV_WORK, copy, 0, 0, NULL, 0);
+    if (n->up && copy->up) { /* two desks do the same */
+        workload_again(n);
+        workload_again(copy);
+    }
 }
 
 static void
@@ -248,6 +283,7 @@ faults_heal(struct world *w)
     for (int i = 0; i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
         n->disk_full = false;
+        node_upgrade(n);
         if (!n->up)
             node_start(n);
         if (n->up && !w->failed)

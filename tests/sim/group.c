@@ -24,7 +24,7 @@ node_submit(struct sim_node *n, struct sim_job *job)
 }
 
 static void
-judge(struct sim_node *n, struct group *g, const struct sim_job *job, enum model_verdict expected)
+judge(struct sim_node *n, struct group *g, const struct sim_job *job, enum model_verdict expected, bool known)
 {
     const struct err *e = &job->op.result.err;
     narrate_op(n, &job->op);
@@ -33,7 +33,8 @@ judge(struct sim_node *n, struct group *g, const struct sim_job *job, enum model
         if (expected == MODEL_REFUSE)
             world_fail(n->w, n, "accepted what is impossible (operation %d, action %d)", (int)job->op.kind,
                        job->op.kind == OP_MEMBER ? (int)job->op.member.request.action : 0);
-        model_accept(n->unit->model, &job->op);
+        model_accept(n->unit->model, &job->op, known && expected != MODEL_REFUSE);
+        workload_remember(n->unit, &job->op);
         return;
     }
     g->refused++;
@@ -55,10 +56,13 @@ group_jobs(struct sim_node *n, struct group *g, struct err *err)
         job->next = NULL;
         *end = job;
         end = &job->next;
-        enum model_verdict v = n->unit->concurrent ? MODEL_UNKNOWN : model_judge(n->unit->model, &job->op);
+        bool known = !n->unit->concurrent;
+        n->unit->model->today = (int32_t)(node_wall(n) / 86400000);
+        model_prepare(n->unit->model, &job->op);
+        enum model_verdict v = known ? model_judge(n->unit->model, &job->op) : MODEL_UNKNOWN;
         rc = engine_exec(n->engine, &n->unit->actor, &job->op, err);
         if (rc == 0)
-            judge(n, g, job, v);
+            judge(n, g, job, v, known);
     }
     return rc;
 }
@@ -225,6 +229,14 @@ rebuild_if_wanted(struct sim_node *n)
 }
 
 static void
+reply(const struct group *g)
+{
+    for (const struct sim_job *j = g->jobs; j; j = j->next)
+        if (j->reply)
+            *j->reply = j->op;
+}
+
+static void
 group_release(struct group *g)
 {
     for (void *next; g->jobs; g->jobs = next) {
@@ -321,6 +333,7 @@ node_group(struct sim_node *n)
     struct log_row own = {0};
     struct hash before, after;
     n->group_due = false;
+    node_program(n);
     bool still = fingerprint(n, &before) == 0 && !n->appends && !n->capsules;
     (void)engine_own_log(n->engine, &own);
     g.armed = arm_disk(n);
@@ -338,6 +351,7 @@ node_group(struct sim_node *n)
         w->stats.accepted += g.accepted;
         w->stats.refused += g.refused;
         model_mark(n->unit->model);
+        reply(&g);
         note_group(n, &g, &own);
         if (still && g.accepted == 0 && g.refused > 0 && fingerprint(n, &after) == 0 && !TYPE_EQ(&before, &after))
             world_fail(w, n, "a refusal changed the state");

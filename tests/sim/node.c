@@ -37,6 +37,27 @@ node_trusts(const struct sim_node *n, const struct sim_node *other)
     return n->w->admits[n->unit->index][other->unit->index];
 }
 
+/* ---- programs ---- */
+
+void
+node_program(const struct sim_node *n)
+{
+    event_kind_hide(n->old ? n->hidden : 0);
+    event_kind_hide_from(n->old && n->hidden == 0 ? KIND_SHARES_REPAID : 0);
+}
+
+void
+node_upgrade(struct sim_node *n)
+{
+    if (!n->old)
+        return;
+    if (n->up)
+        node_stop(n);
+    n->old = false;
+    n->upgraded = true;
+    say(n->w, n, "gets the program of today");
+}
+
 /* ---- life ---- */
 
 static int
@@ -121,8 +142,9 @@ open_engine(struct sim_node *n, struct err *err)
                                    .arg = n};
     bool rebuild = false;
     int rc = apply_rebuild_needed(n->db, &rebuild, err);
-    if (rc == 0 && rebuild)
+    if (rc == 0 && (rebuild || n->upgraded))
         rc = apply_rebuild(n->db, NULL, NULL, err);
+    n->upgraded &= rc != 0;
     if (rc == 0)
         rc = engine_new(&config, &n->engine, err);
     if (rc == 0)
@@ -164,6 +186,7 @@ node_start(struct sim_node *n)
     struct world *w = n->w;
     struct err err = {0};
     n->incarnation++;
+    node_program(n);
     if (!open_stores(n, &err) || open_engine(n, &err) != 0 || open_sync(n, &err) != 0) {
         world_fail(w, n, "does not start: %s", err.text);
         return;
@@ -496,6 +519,7 @@ node_committed(struct sim_node *n, const struct log_id *log, uint64_t before, ui
     struct log_row row;
     struct evlog_iter it;
     struct stored_event ev;
+    struct event_header h;
     struct chain_value chain;
     struct err err = {0};
     int rc = db_begin_read(n->db, &txn, &err);
@@ -508,7 +532,10 @@ node_committed(struct sim_node *n, const struct log_id *log, uint64_t before, ui
     if (rc == 0) {
         for (uint64_t seq = before + 1; seq <= head && rc == 0; seq++) {
             rc = evlog_iter_next(&it, &ev, &err);
+            if (rc == 0)
+                rc = event_header_decode(ev.header, &h, &err);
             if (rc == 0) {
+                n->w->stats.kinds[h.kind < SIM_KINDS_MAX ? h.kind : 0]++;
                 chain = seq == 1 ? crypto_chain_start(*log) : chain;
                 chain = crypto_chain(chain, crypto_header_hash(ev.header));
                 ledger_note(n->w, n, log, seq, &chain);
@@ -562,6 +589,7 @@ node_vault(struct sim_node *n)
 {
     struct err err = {0};
     bool urgent;
+    node_program(n);
     if (engine_vault_pending(n->engine, &urgent) && engine_vault_flush(n->engine, &err) != 0)
         world_fail(n->w, n, "the vault does not follow: %s", err.text);
 }

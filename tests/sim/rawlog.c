@@ -330,6 +330,7 @@ store(struct sim_node *n, const struct draft_run *d)
                       .count = (uint32_t)d->n,
                       .frames = buf_slice(&d->frames),
                       .seal = crypto_seal(&n->unit->identity.signing_secret, &d->log.id, d->log.seq, &d->log.chain)};
+    node_program(n);
     int rc = engine_begin(n->engine, &err);
     if (rc == 0)
         rc = engine_append(n->engine, &run, &d->log.chain, d->first == 1 ? &d->log.opened : NULL,

@@ -2,8 +2,8 @@
  * environment; network, clock, randomness and faults come from one seed, so that a failing seed replays with one command.
  *
  * main.c runs seeds; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, group.c commits; net.c moves
- * messages; workload.c writes and knows what must come of it (model.c); rawlog.c writes logs by hand: of later versions,
- * concurrent, forked; faults.c breaks things; resume.c ends forks; checks.c says what must hold. One thread. */
+ * messages; workload.c writes and knows what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
+ * concurrent, forked; faults.c breaks things; resume.c ends forks; checks.c says what must hold, recount.c counts again slowly. One thread. */
 #ifndef SMARTNODE_TESTS_SIM_H
 #define SMARTNODE_TESTS_SIM_H
 
@@ -11,6 +11,7 @@
 #include "node/host/netreads.h"
 #include "node/sync/sync.h"
 #include "proto/base/map.h"
+#include "tests/sim/model.h"
 
 enum {
     SIM_UNITS_MAX = 9,
@@ -20,6 +21,8 @@ enum {
     SIM_PATH_MAX = 256,
     SIM_MAP_BYTES = 256 * 1024 * 1024,
     SIM_FAIL_TEXT = 512,
+    SIM_AGAIN_MAX = 24,
+    SIM_KINDS_MAX = 257,
 };
 
 struct world;
@@ -59,7 +62,6 @@ struct ledger_log {
 
 /* ---- a unit ---- */
 
-struct model;
 struct rawlogs;
 
 struct sim_unit {
@@ -72,6 +74,9 @@ struct sim_unit {
     bool concurrent;               /* its history has concurrent branches: the model cannot say what came of it */
     bool tip_alarms, clone_alarms; /* to be expected */
     bool forked;
+    bool counted;         /* all months that are over, in the end */
+    struct api_op *again; /* what was accepted of late; heap */
+    size_t n_again;
     uint64_t ops_left;
     uint32_t names; /* offices and persons so far, for unique names */
 };
@@ -91,7 +96,8 @@ struct sim_append {
 struct sim_job {
     struct sim_job *next;
     struct api_op op;
-    bool must_succeed; /* possible whatever else happened: only a full disk or a clock set back may refuse it */
+    struct api_op *reply; /* gets the result of what was committed; NULL, or of a caller who waits for it */
+    bool must_succeed;    /* possible whatever else happened: only a full disk or a clock set back may refuse it */
 };
 
 struct sim_freeze {
@@ -117,6 +123,9 @@ struct sim_node {
     char name[16];
     char dir[SIM_PATH_MAX], backup[SIM_PATH_MAX];
     bool used, up, stepping, forger, has_backup, disk_full, allow_clock_back;
+    bool old;        /* runs a program of before kind 44 (hidden), or one that lacks a kind */
+    bool upgraded;   /* state is to be built anew */
+    uint16_t hidden; /* 0: all from 44 on */
     uint32_t incarnation;
     struct rng rng;
     int64_t skew_ms;
@@ -163,7 +172,8 @@ enum sim_event_type {
     EV_START,
     EV_VAULT,
     EV_CAPSULE,
-    EV_CUT
+    EV_CUT,
+    EV_COUNT
 };
 
 struct sim_event {
@@ -190,7 +200,7 @@ struct world {
     char federation[32];
 
     /* the plan of the seed */
-    bool heals, skewed, capsules_travel, hostile, forks, clones, restores, partial_trust;
+    bool heals, skewed, capsules_travel, hostile, forks, clones, restores, partial_trust, mixed;
     unsigned loss_permille, crash_permille, full_permille;
     int64_t latency_ms_max, chaos_ends_ms;
     bool healing, forging;
@@ -210,7 +220,8 @@ struct world {
 
     struct {
         uint64_t accepted, refused, commits, aborts, crashes, restores, clones, forks, resumes, alarms, forged, cuts,
-            raw_events, messages;
+            raw_events, messages, counted;
+        uint64_t kinds[SIM_KINDS_MAX]; /* accepted, by number; beyond: the last */
     } stats;
 };
 
@@ -237,6 +248,10 @@ void ledger_lower(struct world *w);
 /* ---- node.c ---- */
 void node_init(struct world *w, int index, int unit);
 void node_start(struct sim_node *n);
+/* Which kinds the node's program knows: before anything that looks into events. */
+void node_program(const struct sim_node *n);
+/* Ends it, if its program is an old one; the next start is of today's. */
+void node_upgrade(struct sim_node *n);
 /* Drops the process where it stands. */
 void node_stop(struct sim_node *n);
 void node_release(struct sim_node *n);
@@ -267,28 +282,33 @@ void net_cut(struct world *w, struct sim_conn *c);
 void net_node_gone(struct sim_node *n);
 struct sim_conn *net_conn(struct world *w, uint32_t id);
 
-/* ---- model.c: what must come of one unit's accepted operations, written apart from the rules of the program ---- */
-enum model_verdict { MODEL_UNKNOWN, MODEL_ACCEPT, MODEL_REFUSE };
-struct model *model_new(void);
-void model_free(struct model **m);
-enum model_verdict model_judge(const struct model *m, const struct api_op *op);
-void model_accept(struct model *m, const struct api_op *op);
-/* What was accepted since the last mark is taken back, or stays. */
-void model_rollback(struct model *m);
-void model_mark(struct model *m);
-size_t model_members(const struct model *m);
-const struct subject_id *model_subject(const struct model *m, size_t i);
-void model_state(const struct model *m, size_t i, struct member_state *ret);
-/* Gross numbers over all members: applications, admissions, refusals, leavers by reason. */
-void model_counts(const struct model *m, int64_t ret[COUNTS_N]);
-size_t model_offices(const struct model *m);
-const struct office_id *model_office(const struct model *m, size_t i);
-
-/* ---- workload.c ---- */
+/* ---- workload.c: a desk; workload_member.c, workload_work.c ---- */
 void workload_start(struct world *w);
 void workload_step(struct sim_node *n);
 struct sim_job *workload_describe(struct sim_node *n, bool first);
 struct sim_job *workload_office(struct sim_node *n);
+void workload_again(struct sim_node *n);
+void workload_remember(struct sim_unit *u, const struct api_op *op);
+struct civil_date workload_day(struct sim_node *n);
+struct sim_job *workload_job(enum api_op_kind kind);
+const char *workload_currency(struct sim_node *n);
+/* False: there is nobody; then, and now and then, an id of nobody. */
+bool workload_somebody(struct sim_node *n, struct subject_id *ret);
+struct sim_job *workload_member(struct sim_node *n);
+struct sim_job *workload_correct_member(struct sim_node *n);
+struct sim_job *workload_merge(struct sim_node *n);
+struct sim_job *workload_cancel(struct sim_node *n);
+struct sim_job *workload_activity(struct sim_node *n);
+struct sim_job *workload_invoice(struct sim_node *n);
+struct sim_job *workload_close_year(struct sim_node *n);
+
+/* ---- counting.c: the months of a node's unit are counted ---- */
+void counting_soon(struct sim_node *n);
+void counting_step(struct sim_node *n);
+/* All months that have invoices or were counted: once everything is quiet. False: this node cannot write. */
+bool counting_all(struct sim_node *n);
+/* Nothing is left to be said of any of them. */
+void counting_check(struct sim_node *n);
 
 /* ---- rawlog.c ---- */
 struct rawlogs *rawlogs_new(void);
@@ -300,6 +320,8 @@ bool rawlogs_fork(struct sim_node *n, struct sim_node *copy);
 
 /* ---- faults.c ---- */
 void faults_plan(struct world *w);
+/* Who runs which program. */
+void faults_programs(struct world *w);
 void faults_start(struct world *w);
 void faults_step(struct world *w);
 void faults_heal(struct world *w);
@@ -317,6 +339,9 @@ void checks_alarm(struct sim_node *n, const struct sync_effect *e);
 int sim_copy_dir(const char *from, const char *to);
 void sim_remove_dir(const char *path);
 void sim_make_node_dirs(const char *dir);
+
+/* ---- recount.c: a unit's views at a node against its rows and its model ---- */
+void recount_unit(struct sim_node *at, struct db_txn *txn, const struct sim_unit *u);
 
 /* ---- narrate.c ---- */
 void say(struct world *w, const struct sim_node *n, const char *fmt, ...) PRINTF_LIKE(3, 4);

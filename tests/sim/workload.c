@@ -4,17 +4,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PAUSE_MS_MIN = 100, PAUSE_MS_MAX = 5000, BURST_MAX = 8, DAYS_BACK = 40, DAYS_AHEAD = 40 };
+enum { PAUSE_MS_MIN = 100, PAUSE_MS_MAX = 5000, BURST_MAX = 8, DAYS_BACK = 40, DAYS_AHEAD = 40, YEAR_DAYS = 365 };
 
-static struct civil_date
-some_day(struct sim_node *n)
+struct civil_date
+workload_day(struct sim_node *n)
 {
     int64_t d = date_from_ymd(2025, 6, 1).days;
+    if (rng_chance(&n->rng, 350))
+        d -= YEAR_DAYS; /* of a year that can be closed */
     return (struct civil_date){(int32_t)(d + rng_between(&n->rng, -DAYS_BACK, DAYS_AHEAD))};
 }
 
-static struct sim_job *
-job_new(enum api_op_kind kind)
+struct sim_job *
+workload_job(enum api_op_kind kind)
 {
     struct sim_job *job = calloc(1, sizeof(*job));
     MUST(job);
@@ -26,17 +28,17 @@ job_new(enum api_op_kind kind)
 struct sim_job *
 workload_describe(struct sim_node *n, bool first)
 {
-    struct sim_job *job = job_new(OP_UNIT_DESCRIBE);
+    struct sim_job *job = workload_job(OP_UNIT_DESCRIBE);
     struct unit_described *u = &job->op.unit.facts;
     u->name = n->unit->identity.unit_name;
     memcpy(u->country, "BE", 3);
-    memcpy(u->currency, "EUR", 4);
+    memcpy(u->currency, first ? "EUR" : workload_currency(n), CURRENCY_MAX);
     u->n_languages = 1;
     memcpy(u->languages[0], "nl", 3);
     snprintf(u->time_zone.s, sizeof(u->time_zone.s), "Europe/Brussels");
     u->contribution_bp = 100 + (uint32_t)rng_below(&n->rng, 900);
     u->share_price_minor = 1000 + (int64_t)rng_below(&n->rng, 100) * 100;
-    job->op.unit.effective = first ? date_from_ymd(2020, 1, 1) : some_day(n);
+    job->op.unit.effective = first ? date_from_ymd(2020, 1, 1) : workload_day(n);
     return job;
 }
 
@@ -51,9 +53,9 @@ office_facts(struct sim_node *n, struct office_facts *f)
 struct sim_job *
 workload_office(struct sim_node *n)
 {
-    struct sim_job *job = job_new(OP_OFFICE_OPEN);
+    struct sim_job *job = workload_job(OP_OFFICE_OPEN);
     office_facts(n, &job->op.office.facts);
-    job->op.office.effective = rng_chance(&n->rng, 500) ? date_from_ymd(2020, 1, 1) : some_day(n);
+    job->op.office.effective = rng_chance(&n->rng, 500) ? date_from_ymd(2020, 1, 1) : workload_day(n);
     job->must_succeed = true;
     return job;
 }
@@ -61,110 +63,39 @@ workload_office(struct sim_node *n)
 static struct sim_job *
 change_office(struct sim_node *n)
 {
-    struct sim_job *job = job_new(rng_chance(&n->rng, 800) ? OP_OFFICE_CHANGE : OP_OFFICE_CLOSE);
-    office_facts(n, &job->op.office.facts);
-    job->op.office.id = *model_office(n->unit->model, rng_below(&n->rng, model_offices(n->unit->model)));
-    job->op.office.effective = some_day(n);
-    return job;
-}
-
-static void
-person(struct sim_node *n, struct member_request *r)
-{
-    struct person_input *p = &r->person;
-    unsigned no = ++n->unit->names;
-    p->has_identity = true;
-    p->identity.birth_date = DATE_NONE;
-    if (r->person_type == PERSON_LEGAL) {
-        snprintf(p->identity.legal_name.s, sizeof(p->identity.legal_name.s), "Invented Works %u", no);
-    } else {
-        snprintf(p->identity.family_name.s, sizeof(p->identity.family_name.s), "Invented%u", no);
-        snprintf(p->identity.given_name.s, sizeof(p->identity.given_name.s), "Person");
-        p->identity.birth_date = date_from_ymd(1950 + (int)rng_below(&n->rng, 50), 1, 1);
-    }
-    if (rng_chance(&n->rng, 600)) {
-        p->has_contact = true;
-        snprintf(p->contact.email.s, sizeof(p->contact.email.s), "person%u@example.org", no);
-    }
-    if (rng_chance(&n->rng, 300)) {
-        p->has_bank = true;
-        snprintf(p->bank.iban.s, sizeof(p->bank.iban.s), "BE68539007547034");
-    }
-}
-
-/* One of the members, or nobody that there is. */
-static void
-somebody(struct sim_node *n, struct member_request *r)
-{
     const struct model *m = n->unit->model;
-    r->has_subject = true;
-    if (model_members(m) == 0 || rng_chance(&n->rng, 20))
-        rng_fill(&n->rng, r->subject.b, sizeof(r->subject.b));
-    else
-        r->subject = *model_subject(m, rng_below(&n->rng, model_members(m)));
-}
-
-static void
-shares(struct sim_node *n, struct member_request *r)
-{
-    r->has_shares = true;
-    r->shares = rng_chance(&n->rng, 20) ? 0 : 1 + rng_below(&n->rng, 50);
+    struct subject_id id = {0};
+    struct sim_job *job = workload_job(rng_chance(&n->rng, 800) ? OP_OFFICE_CHANGE : OP_OFFICE_CLOSE);
+    office_facts(n, &job->op.office.facts);
+    (void)model_entity(m, SORT_OFFICE, rng_below(&n->rng, model_entities(m, SORT_OFFICE)), &id);
+    memcpy(job->op.office.id.b, id.b, sizeof(id.b));
+    job->op.office.effective = workload_day(n);
+    return job;
 }
 
 static struct sim_job *
-member_job(struct sim_node *n)
+some_job(struct sim_node *n)
 {
-    static const enum member_action actions[] = {
-        ACTION_APPLY,
-        ACTION_APPLY,
-        ACTION_APPLY,
-        ACTION_ADMIT,
-        ACTION_ADMIT,
-        ACTION_ADMIT,
-        ACTION_ADMIT,
-        ACTION_REFUSE,
-        ACTION_SUBSCRIBE,
-        ACTION_SUBSCRIBE,
-        ACTION_CHANGE_CATEGORY,
-        ACTION_CHANGE_CATEGORY,
-        ACTION_CHANGE_DATA,
-        ACTION_CHANGE_DATA,
-        ACTION_REQUEST_WITHDRAWAL,
-        ACTION_REQUEST_WITHDRAWAL,
-        ACTION_GRANT_WITHDRAWAL,
-        ACTION_REFUSE_WITHDRAWAL,
-        ACTION_RESIGN,
-        ACTION_EXCLUDE,
-        ACTION_DECEASE,
-    };
-    const struct model *m = n->unit->model;
-    struct sim_job *job = job_new(OP_MEMBER);
-    struct member_request *r = &job->op.member.request;
-    r->action = actions[rng_below(&n->rng, ARRAY_LEN(actions))];
-    if (model_members(m) < 3)
-        r->action = rng_chance(&n->rng, 500) ? ACTION_APPLY : ACTION_ADMIT;
-    bool creates = r->action == ACTION_APPLY || r->action == ACTION_ADMIT;
-    r->effective = some_day(n);
-    if (!creates || (model_members(m) > 0 && rng_chance(&n->rng, r->action == ACTION_ADMIT ? 600 : 150)))
-        somebody(n, r);
-    r->category = (uint8_t)(1 + rng_below(&n->rng, 3));
-    if (creates) {
-        r->person_type = rng_chance(&n->rng, 850) ? PERSON_NATURAL : PERSON_LEGAL;
-        if (r->person_type == PERSON_LEGAL && rng_chance(&n->rng, 900))
-            r->category = CATEGORY_C;
-        if (!r->has_subject)
-            person(n, r);
-    }
-    if (creates || (r->action == ACTION_CHANGE_DATA && rng_chance(&n->rng, 600))) {
-        r->has_office = true;
-        r->office = *model_office(m, rng_below(&n->rng, model_offices(m)));
-    } else if (r->action == ACTION_CHANGE_DATA) {
-        r->person.has_contact = true;
-        snprintf(r->person.contact.email.s, sizeof(r->person.contact.email.s), "new%u@example.org", ++n->unit->names);
-    }
-    if (r->action == ACTION_ADMIT || r->action == ACTION_SUBSCRIBE)
-        shares(n, r);
-    return job;
+    uint64_t which = rng_below(&n->rng, n->old ? 60 : 100);
+    if (which < 3)
+        return workload_office(n);
+    if (which < 6)
+        return change_office(n);
+    if (which < 8)
+        return workload_describe(n, false);
+    if (which < 52)
+        return workload_member(n);
+    if (which < 60)
+        return workload_correct_member(n);
+    if (which < 64)
+        return workload_merge(n);
+    if (which < 69)
+        return workload_cancel(n);
+    if (which < 81)
+        return workload_activity(n);
+    if (which < 99)
+        return workload_invoice(n);
+    return workload_close_year(n);
 }
 
 /* A burst of one desk, and the next one after a while. */
@@ -179,23 +110,43 @@ workload_step(struct sim_node *n)
     world_post(w, rng_between(&n->rng, PAUSE_MS_MIN, PAUSE_MS_MAX), EV_WORK, n, 0, 0, NULL, 0);
     if (!n->up || n->jobs)
         return;
-    if (model_offices(u->model) == 0) {
+    if (!model_pick(u->model, SORT_OFFICE, 0)) {
         node_submit(n, workload_describe(n, true));
         node_submit(n, workload_office(n));
         node_submit(n, workload_office(n));
         return;
     }
-    for (uint64_t i = 0; i < burst && u->ops_left > 0; i++, u->ops_left--) {
-        uint64_t which = rng_below(&n->rng, 100);
-        if (which < 3)
-            node_submit(n, workload_office(n));
-        else if (which < 7)
-            node_submit(n, change_office(n));
-        else if (which < 9)
-            node_submit(n, workload_describe(n, false));
-        else
-            node_submit(n, member_job(n));
+    for (uint64_t i = 0; i < burst && u->ops_left > 0; i++, u->ops_left--)
+        node_submit(n, some_job(n));
+    if (!n->old && rng_chance(&n->rng, 100))
+        counting_soon(n);
+}
+
+/* What was written of late is entered once more, as after a disk was set back; some of it is there already. */
+void
+workload_again(struct sim_node *n)
+{
+    struct sim_unit *u = n->unit;
+    for (size_t i = 0; i < u->n_again; i++) {
+        if (!rng_chance(&n->rng, 400))
+            continue;
+        struct sim_job *job = workload_job(u->again[i].kind);
+        job->op = u->again[i];
+        node_submit(n, job);
     }
+}
+
+void
+workload_remember(struct sim_unit *u, const struct api_op *op)
+{
+    if (op->kind == OP_COUNT || op->kind == OP_OFFICE_OPEN)
+        return;
+    if (!u->again)
+        u->again = calloc(SIM_AGAIN_MAX, sizeof(*u->again));
+    MUST(u->again);
+    if (u->n_again == SIM_AGAIN_MAX)
+        memmove(&u->again[0], &u->again[1], --u->n_again * sizeof(*u->again));
+    u->again[u->n_again++] = *op;
 }
 
 void

@@ -169,6 +169,10 @@ dispatch(struct world *w, struct sim_event *e)
         if (same)
             node_step(n, e->data);
         break;
+    case EV_COUNT:
+        if (same)
+            counting_step(n);
+        break;
     case EV_VAULT:
         if (same)
             node_vault(n);
@@ -316,12 +320,25 @@ run_until_converged(struct world *w)
 }
 
 static void
+count_everything(struct world *w)
+{
+    for (int i = 0; i < w->n_units && !w->failed; i++)
+        w->units[i].counted = counting_all(&w->nodes[i]);
+    if (!w->failed)
+        run_until_converged(w);
+    for (int i = 0; i < w->n_units && !w->failed; i++)
+        if (w->units[i].counted)
+            counting_check(&w->nodes[i]);
+}
+
+static void
 heal_and_check(struct world *w)
 {
     faults_heal(w);
     run_until_converged(w);
     if (!w->failed && resume_forks(w))
         run_until_converged(w);
+    count_everything(w);
     say(w, NULL, "quiet");
 }
 
@@ -342,6 +359,7 @@ world_run(struct world *w, const struct sim_options *o, uint64_t seed)
     make_units(w);
     for (int i = 0; i < w->n_units; i++)
         node_init(w, i, i);
+    faults_programs(w);
     for (int i = 0; i < w->n_units; i++)
         node_start(&w->nodes[i]);
     workload_start(w);
@@ -370,6 +388,7 @@ world_release(struct world *w)
     for (int i = 0; i < w->n_units; i++) {
         model_free(&w->units[i].model);
         rawlogs_free(&w->units[i].raw);
+        free(w->units[i].again);
         identity_wipe(&w->units[i].identity);
     }
     if (!w->options->keep)
