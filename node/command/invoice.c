@@ -236,6 +236,22 @@ contribution_fits(const struct invoice_facts *f)
     return f->contribution_minor >= 0 && f->contribution_minor <= f->amount_minor && off < 1000000 && off > -1000000;
 }
 
+/* Credited by all credit notes but the one that is corrected. */
+static struct credit_facts
+credited_by_others(const struct request *q)
+{
+    struct credit_facts sum = {0};
+    for (size_t i = 0; i < q->row.n; i++) {
+        const struct invoice_entry *e = &q->row.entries[i];
+        bool other = q->old == NULL || invoice_slot(&q->row, i) != invoice_slot(&q->row, q->old_index);
+        if (e->kind == KIND_INVOICE_CREDITED && e->outcome == OUTCOME_APPLIED && other) {
+            sum.amount_minor += e->credit.amount_minor;
+            sum.contribution_minor += e->credit.contribution_minor;
+        }
+    }
+    return sum;
+}
+
 static int
 take_facts(struct request *q, struct err *err)
 {
@@ -265,27 +281,21 @@ take_facts(struct request *q, struct err *err)
         f->contribution_minor = req->contribution_minor;
     else if (q->old == NULL || money)
         f->contribution_minor = contribution_of(f->amount_minor, f->rate_bp);
+    struct credit_facts credited = credited_by_others(q);
+    if (f->amount_minor < credited.amount_minor)
+        return err_field(err, ERR_CONFLICT, "amount_minor",
+                         "amount_minor: %lld are credited already; cancel a credit note first",
+                         (long long)credited.amount_minor);
+    if (f->contribution_minor < credited.contribution_minor)
+        return err_field(err, ERR_CONFLICT, "contribution_minor",
+                         "contribution_minor: %lld would be left of it, and %lld are given back already; cancel a "
+                         "credit note first",
+                         (long long)f->contribution_minor, (long long)credited.contribution_minor);
     if (!contribution_fits(f))
         return err_field(err, ERR_INVALID, "contribution_minor",
                          "contribution_minor: is not %u.%02u %% of the amount, by more than rounding can explain",
                          f->rate_bp / 100U, f->rate_bp % 100U);
     return 0;
-}
-
-/* Credited by all credit notes but the one that is corrected. */
-static struct credit_facts
-credited_by_others(const struct request *q)
-{
-    struct credit_facts sum = {0};
-    for (size_t i = 0; i < q->row.n; i++) {
-        const struct invoice_entry *e = &q->row.entries[i];
-        bool other = q->old == NULL || invoice_slot(&q->row, i) != invoice_slot(&q->row, q->old_index);
-        if (e->kind == KIND_INVOICE_CREDITED && e->outcome == OUTCOME_APPLIED && other) {
-            sum.amount_minor += e->credit.amount_minor;
-            sum.contribution_minor += e->credit.contribution_minor;
-        }
-    }
-    return sum;
 }
 
 /* The contribution of what is credited in all is in proportion, rounded half away from zero; what is not given back yet of that. */

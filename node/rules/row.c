@@ -178,11 +178,16 @@ row_add(struct row *r, const void *entry, const struct member_world *w, struct m
 /* ---- the desk's question ---- */
 
 static int
-say_common(const struct row *r, enum void_reason reason, const struct row_entry *later, struct err *err)
+say_common(const struct row *r, uint16_t kind, enum void_reason reason, const struct row_entry *later, struct err *err)
 {
     char day[DATE_TEXT_MAX];
     switch (reason) {
     case VOID_MAKES_IMPOSSIBLE:
+        if (kind == r->type->rules->cancels) {
+            return err_field(err, ERR_CONFLICT, "event",
+                             "event: %s of %s, recorded before, rests on it; cancel that one first",
+                             event_kind_name(later->kind), date_format(later->effective, day));
+        }
         return err_field(err, ERR_CONFLICT, "effective_on",
                          "effective_on: %s of %s, recorded before, would become impossible",
                          event_kind_name(later->kind), date_format(later->effective, day));
@@ -246,7 +251,8 @@ row_try(const struct row *r, size_t n, const void *entry, const struct member_wo
         enum void_reason reason = f.items[n].reason;
         rc = r->type->say(r, e, reason, err);
         if (rc == 0) {
-            rc = say_common(r, reason, reason == VOID_MAKES_IMPOSSIBLE ? f.items[f.impossible].entry : NULL, err);
+            rc = say_common(r, e->kind, reason, reason == VOID_MAKES_IMPOSSIBLE ? f.items[f.impossible].entry : NULL,
+                            err);
         }
     }
     if (rc == 0 && ret_after != NULL) {

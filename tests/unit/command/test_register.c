@@ -476,8 +476,8 @@ an_entry_by_mistake_is_cancelled_and_a_correction_brings_it_back(void **state)
     struct subject_id s = admitted(k, &admission);
     counter_done(k, counter_about(s, ACTION_RESIGN, JOINED + 10), &left);
     struct cancel_request c = {.what = CANCEL_MEMBER, .subject = s, .event = admission};
-    cancel_told(k, &c, ERR_CONFLICT, "effective_on",
-                "effective_on: member.resigned of 2011-02-05, recorded before, would become impossible");
+    cancel_told(k, &c, ERR_CONFLICT, "event",
+                "event: member.resigned of 2011-02-05, recorded before, rests on it; cancel that one first");
     c.event = left;
     struct position at = cancelled(k, &c);
     assert_int_equal(state_of(k, &s, JOINED + 20).status, STATUS_MEMBER);

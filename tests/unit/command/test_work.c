@@ -568,7 +568,7 @@ each_part_of_a_credit_note_is_refused_by_its_name(void **state)
     r = correcting(invoice, issued);
     r.has_amount = true;
     r.amount_minor = 9999;
-    invoice_refused(k, r, ERR_CONFLICT, "effective_on", "invoice.credited of 2024-03-01");
+    invoice_refused(k, r, ERR_CONFLICT, "amount_minor", "10000 are credited already");
     struct cancel_request c = {.what = CANCEL_INVOICE, .subject = invoice, .event = issued};
     struct err err;
     assert_int_equal(command_cancel(&k->ctx, &c, &d, &err), ERR_CONFLICT);

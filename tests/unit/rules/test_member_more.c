@@ -376,7 +376,7 @@ a_cancellation_must_leave_what_was_recorded_possible(void **state)
     desk_refer(&e, REF_CANCELS, admitted);
     assert_int_equal(member_row_try(&f.row, &e, &f.world.w, &err), ERR_CONFLICT);
     assert_string_equal(err.text,
-                        "effective_on: shares.subscribed of 1970-01-06, recorded before, would become impossible");
+                        "event: shares.subscribed of 1970-01-06, recorded before, rests on it; cancel that one first");
     is_void(&f, desk_add(&f, &e), VOID_MAKES_IMPOSSIBLE);
     fine(&f, cancel(&f, MAIN, shares));
     fine(&f, cancel(&f, MAIN, admitted));
