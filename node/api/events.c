@@ -1,7 +1,6 @@
 /* Events as they were written, with what became of them; receipts; conflicts. Nothing here is personal: capsules are named, not
  * opened. */
 #include "node/api/request.h"
-#include "node/command/names.h"
 
 enum { CURSOR_TEXT_MAX = 32 };
 
@@ -13,16 +12,6 @@ put_amount(struct json_out *j, const struct share_amount *a)
         json_put_int(j, "amount_minor", a->amount_minor);
         json_put_text(j, "currency", a->currency);
     }
-}
-
-static void
-put_activity(struct json_out *j, const struct activity_facets *f)
-{
-    char name[NUMBERED_NAME_MAX];
-    json_put_uint(j, "sector", f->sector);
-    json_put_text(j, "sector_name", sector_name(f->sector, name));
-    json_put_bool(j, "culture", f->culture);
-    json_put_hex(j, "office", f->office.b, ID_BYTES);
 }
 
 /* Kinds 44 and up. */
@@ -46,9 +35,9 @@ put_work(struct json_out *j, const struct event_payload *p)
         }
         break;
     case KIND_ACTIVITY_OPENED:
-    case KIND_ACTIVITY_CHANGED: put_activity(j, &p->activity); break;
+    case KIND_ACTIVITY_CHANGED: put_work_facets(j, &p->activity); break;
     case KIND_INVOICE_ISSUED:
-        put_activity(j, &p->invoice.facets);
+        put_work_facets(j, &p->invoice.facets);
         json_put_int(j, "amount_minor", p->invoice.amount_minor);
         json_put_text(j, "currency", p->invoice.currency);
         json_put_uint(j, "rate_bp", p->invoice.rate_bp);

@@ -1,4 +1,5 @@
 /* The words of the interface for the numbers of the format. */
+#include "node/command/names.h"
 #include "node/api/request.h"
 
 const char *const category_words[3] = {"A", "B", "C"};
@@ -78,6 +79,16 @@ put_office_facts(struct json_out *j, const struct office_facts *f)
     json_put_text(j, "name", f->name.s);
     json_put_text(j, "city", f->city.s);
     json_put_text(j, "country", f->country);
+}
+
+void
+put_work_facets(struct json_out *j, const struct activity_facets *f)
+{
+    char name[NUMBERED_NAME_MAX];
+    json_put_uint(j, "sector", f->sector);
+    json_put_text(j, "sector_name", sector_name(f->sector, name));
+    json_put_bool(j, "culture", f->culture);
+    json_put_hex(j, "office", f->office.b, ID_BYTES);
 }
 
 void

@@ -210,7 +210,8 @@ const char *class_word(uint8_t class);
 const char *readiness_word(enum api_readiness r);
 const char *peer_state_word(enum api_peer_state s);
 void put_office_facts(struct json_out *j, const struct office_facts *f);
-void put_position(struct json_out *j, const struct position *p); /* keys log and seq */
+void put_work_facets(struct json_out *j, const struct activity_facets *f); /* of activities and invoices */
+void put_position(struct json_out *j, const struct position *p);           /* keys log and seq */
 
 /* ---- person.c: node/command/person_open.h in a request; the vault must be there. Wipe ret. */
 int person_load(struct request *r, const struct member_row *row, unsigned classes, struct person_input *ret,

@@ -1,7 +1,6 @@
 /* Reading activities and invoices: one, a page of a month or of a member, by number. What is in clear of every unit; whose it is, of the
  * own unit only. */
 #include "node/api/request.h"
-#include "node/command/names.h"
 
 /* What work_links_read and its like look at. */
 static struct command_ctx
@@ -26,16 +25,6 @@ put_month(struct json_out *j, const char *key, struct civil_date month)
     date_format(month, text);
     text[7] = '\0';
     json_put_text(j, key, text);
-}
-
-static void
-put_facets(struct json_out *j, const struct activity_facets *f)
-{
-    char name[NUMBERED_NAME_MAX];
-    json_put_uint(j, "sector", f->sector);
-    json_put_text(j, "sector_name", sector_name(f->sector, name));
-    json_put_bool(j, "culture", f->culture);
-    json_put_hex(j, "office", f->office.b, ID_BYTES);
 }
 
 static void
@@ -109,7 +98,7 @@ put_activity_events(struct json_out *j, const struct activity_row *row)
         json_open(j, '{');
         put_outcome(j, &e->at, e->kind, e->effective, e->outcome, e->reason);
         if (e->kind == KIND_ACTIVITY_OPENED || e->kind == KIND_ACTIVITY_CHANGED) {
-            put_facets(j, &e->facets);
+            put_work_facets(j, &e->facets);
         }
         json_close(j, '}');
     }
@@ -129,7 +118,7 @@ put_activity(struct request *r, struct json_out *j, const struct activity_row *r
     json_put_text(j, "unit", code);
     json_put_text(j, "status", !s.exists ? "none" : s.open ? "open" : "closed");
     if (s.exists) {
-        put_facets(j, &s.facets);
+        put_work_facets(j, &s.facets);
         put_month(j, "opened", s.opened);
         put_month(j, "closed", s.closed);
     }
@@ -171,7 +160,7 @@ static void
 put_invoice_facts(struct json_out *j, const struct invoice_state *s)
 {
     put_month(j, "month", s->month);
-    put_facets(j, &s->facts.facets);
+    put_work_facets(j, &s->facts.facets);
     json_put_int(j, "amount_minor", s->facts.amount_minor);
     json_put_text(j, "currency", s->facts.currency);
     json_put_uint(j, "rate_bp", s->facts.rate_bp);
@@ -221,46 +210,75 @@ named_unit(struct request *r, struct unit_id *ret, struct err *err)
     return rc;
 }
 
-int
-get_activity(struct request *r, struct err *err)
+/* Either of them; which one, the request knows. */
+union work_row {
+    struct activity_row activity;
+    struct invoice_row invoice;
+};
+
+static int
+read_work(struct request *r, bool invoice, const struct unit_id *unit, const struct subject_id *id, union work_row *ret,
+          struct err *err)
+{
+    return invoice ? view_invoice(r->txn, unit, id, &ret->invoice, err)
+                   : view_activity(r->txn, unit, id, &ret->activity, err);
+}
+
+/* Releases the row. */
+static int
+put_work(struct request *r, struct json_out *j, bool invoice, union work_row *row, bool history, struct err *err)
+{
+    int rc;
+    if (invoice) {
+        rc = put_invoice(r, j, &row->invoice, history, err);
+        invoice_row_release(&row->invoice);
+    } else {
+        rc = put_activity(r, j, &row->activity, history, err);
+        activity_row_release(&row->activity);
+    }
+    return rc;
+}
+
+static void
+work_etag(bool invoice, const union work_row *row, char *ret)
+{
+    struct activity_state a;
+    struct invoice_state i;
+    if (invoice) {
+        invoice_state_at(&row->invoice, DATE_MAX, &i);
+    } else {
+        activity_state_at(&row->activity, DATE_MAX, &a);
+    }
+    etag_position(invoice ? &i.last_change : &a.last_change, ret);
+}
+
+static int
+get_one(struct request *r, bool invoice, struct err *err)
 {
     struct subject_id id;
     struct unit_id unit;
-    struct activity_row row;
-    struct activity_state s;
-    int rc = param_hex(r, 0, "activity", id.b, ID_BYTES, err);
+    union work_row row;
+    int rc = param_hex(r, 0, invoice ? "invoice" : "activity", id.b, ID_BYTES, err);
     rc = rc != 0 ? rc : named_unit(r, &unit, err);
-    rc = rc != 0 ? rc : view_activity(r->txn, &unit, &id, &row, err);
+    rc = rc != 0 ? rc : read_work(r, invoice, &unit, &id, &row, err);
     if (rc != 0) {
         return rc;
     }
     struct json_out j = reply_json(r, MHD_HTTP_OK);
-    rc = put_activity(r, &j, &row, true, err);
-    activity_state_at(&row, DATE_MAX, &s);
-    etag_position(&s.last_change, r->etag);
-    activity_row_release(&row);
-    return rc;
+    work_etag(invoice, &row, r->etag);
+    return put_work(r, &j, invoice, &row, true, err);
+}
+
+int
+get_activity(struct request *r, struct err *err)
+{
+    return get_one(r, false, err);
 }
 
 int
 get_invoice(struct request *r, struct err *err)
 {
-    struct subject_id id;
-    struct unit_id unit;
-    struct invoice_row row;
-    struct invoice_state s;
-    int rc = param_hex(r, 0, "invoice", id.b, ID_BYTES, err);
-    rc = rc != 0 ? rc : named_unit(r, &unit, err);
-    rc = rc != 0 ? rc : view_invoice(r->txn, &unit, &id, &row, err);
-    if (rc != 0) {
-        return rc;
-    }
-    struct json_out j = reply_json(r, MHD_HTTP_OK);
-    rc = put_invoice(r, &j, &row, true, err);
-    invoice_state_at(&row, DATE_MAX, &s);
-    etag_position(&s.last_change, r->etag);
-    invoice_row_release(&row);
-    return rc;
+    return get_one(r, true, err);
 }
 
 /* ---- lists ---- */
@@ -322,11 +340,9 @@ listing_read(struct request *r, bool invoices, struct listing *ret, struct err *
 static int
 put_one(struct request *r, const struct listing *q, const struct subject_id *id, struct json_out *j, struct err *err)
 {
-    struct activity_row activity;
-    struct invoice_row invoice;
+    union work_row row;
     struct err none = {0};
-    int rc = q->invoices ? view_invoice(r->txn, &q->unit, id, &invoice, &none)
-                         : view_activity(r->txn, &q->unit, id, &activity, &none);
+    int rc = read_work(r, q->invoices, &q->unit, id, &row, &none);
     if (rc == ERR_NOTFOUND) {
         return 0; /* of the other sort, or the vault is ahead of this transaction */
     }
@@ -334,14 +350,7 @@ put_one(struct request *r, const struct listing *q, const struct subject_id *id,
         *err = none;
         return rc;
     }
-    if (q->invoices) {
-        rc = put_invoice(r, j, &invoice, false, err);
-        invoice_row_release(&invoice);
-    } else {
-        rc = put_activity(r, j, &activity, false, err);
-        activity_row_release(&activity);
-    }
-    return rc;
+    return put_work(r, j, q->invoices, &row, false, err);
 }
 
 /* Activities and invoices of a member stand in one list: pages are cut by what was looked at, and may hold fewer. */
@@ -369,22 +378,14 @@ list_of_unit(struct request *r, const struct listing *q, struct json_out *j, str
     int rc = 0;
     size_t n = 1;
     for (size_t i = 0; rc == 0 && n == 1 && i < q->limit; i++) {
-        struct activity_row activity;
-        struct invoice_row invoice;
-        rc = q->invoices ? view_invoices(r->txn, &q->unit, q->month, after, 1, &invoice, &n, err)
-                         : view_activities(r->txn, &q->unit, after, 1, &activity, &n, err);
+        union work_row row;
+        rc = q->invoices ? view_invoices(r->txn, &q->unit, q->month, after, 1, &row.invoice, &n, err)
+                         : view_activities(r->txn, &q->unit, after, 1, &row.activity, &n, err);
         if (rc != 0 || n == 0) {
             break;
         }
-        if (q->invoices) {
-            rc = put_invoice(r, j, &invoice, false, err);
-            *last = invoice.invoice;
-            invoice_row_release(&invoice);
-        } else {
-            rc = put_activity(r, j, &activity, false, err);
-            *last = activity.activity;
-            activity_row_release(&activity);
-        }
+        *last = q->invoices ? row.invoice.invoice : row.activity.activity;
+        rc = put_work(r, j, q->invoices, &row, false, err);
         after = last;
     }
     *ret_more = n == 1;
