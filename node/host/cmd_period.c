@@ -7,13 +7,14 @@
 #include "node/host/desk.h"
 #include "node/view/view.h"
 
-enum { OPT_KEY = OPT_OWN, WORDS_MAX = 2, UNITS_MAX = 256, ANSWER_MAX = 4194304 };
+enum { OPT_KEY = OPT_OWN, OPT_AGAIN, WORDS_MAX = 2, UNITS_MAX = 256, ANSWER_MAX = 4194304 };
 
 struct period_args {
     struct cli_common common;
     size_t n_words;
     const char *words[WORDS_MAX];
     const char *unit, *key;
+    bool again;
     uint16_t year;
 };
 
@@ -26,6 +27,7 @@ on_option(int key, char *arg, struct argp_state *state)
     switch (key) {
     case 'u': a->unit = arg; return 0;
     case OPT_KEY: a->key = arg; return 0;
+    case OPT_AGAIN: a->again = true; return 0;
     case ARGP_KEY_ARG:
         if (a->n_words == WORDS_MAX)
             argp_error(state, "unexpected argument: %s", arg);
@@ -44,6 +46,8 @@ static const struct argp_option options[] = {
     CLI_OPTION_URL,
     CLI_OPTION_TOKEN,
     {"unit", 'u', "CODE", 0, "list, show: unit, or all (else the own one)", 1},
+    {"again", OPT_AGAIN, NULL, 0,
+     "close: a year that is closed already; the new figures take the place of those published", 2},
     {"idempotency-key", OPT_KEY, "KEY", 0, "close: the same command with the same key is done once", 2},
     CLI_OPTION_JSON,
     CLI_OPTION_END,
@@ -75,7 +79,8 @@ close_year(const struct period_args *a, struct err *err)
     snprintf(name, sizeof(name), "%u closed", a->year);
     int rc = desk_open(&a->common, &h, err);
     if (rc == 0)
-        rc = desk_send(h, "POST", "/v1/periods", json_pack("{s:i}", "year", (int)a->year), a->key, NULL, &doc, err);
+        rc = desk_send(h, "POST", "/v1/periods", json_pack("{s:i,s:b}", "year", (int)a->year, "again", (int)a->again),
+                       a->key, NULL, &doc, err);
     if (rc == 0)
         desk_done(doc, name, a->common.json);
     json_decref(doc);

@@ -180,6 +180,9 @@ class DeskTest(unittest.TestCase):
         self.assertIn({"figure": "capital_minor", "currency": "EUR", "closed": 0, "now": 3000}, shown["adjustments"])
         self.assertIn("30.00", self.read("period", "show", 2018).stdout)
         self.assertIn("2018 was closed on", self.read("report", "members", "--as-of", "2018-12-31").stdout)
+        self.do("period", "close", 2018, "--again", role="operator")
+        self.assertEqual(json.loads(self.read("period", "show", 2018, "--json").stdout)["adjustments"], [])
+        self.assertIn("as it was fixed", self.read("period", "list").stdout)
         self.assertIn("is not closed", run("period", "show", 2017, "--data", self.node.data, status=1).stderr)
 
     def test_reports_of_work_and_shares_say_the_same_to_people_and_programs(self):
