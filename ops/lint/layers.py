@@ -64,6 +64,8 @@ GENERATED_TYPES_ALLOWED = (
     "proto/wire.c",     # the messages between peers
     "proto/event_payload.h",  # payloads; private to event_*.c
     "proto/event_payload.c",
+    "proto/event_payload_register.c",
+    "proto/event_payload_work.c",
     "proto/person.c",   # the clear texts of capsules
     "proto/card.c",     # unit cards
     "proto/receipt.c",  # receipts

@@ -213,7 +213,7 @@ figures_are_few_and_ascend(void **state)
     TWO(two[0].number = 256, "figure");
     TWO(two[0].category = 0, NULL);
     TWO(two[1].category = 0, "figure");
-    TWO(two[0].category = CATEGORY_B; SET(two[0].currency, "XXX"), NULL);
+    TWO(two[0].category = CATEGORY_B; SET(two[0].currency, "ZZZ"), NULL);
     TWO(SET(two[0].currency, ""), NULL);
     TWO(SET(two[1].currency, ""), "figure");
     TWO(SET(two[0].currency, "HUF"), NULL);
