@@ -18,7 +18,7 @@ struct counter {
     uint64_t seq;
     uint8_t drawn;
     struct office_id office;
-    struct vault *vault; /* of counter_with_vault */
+    struct vault *vault; /* of counter_setup_vault, else NULL */
     uint32_t log_no;
 };
 
@@ -29,8 +29,9 @@ int counter_setup(void **state);
 int counter_setup_with_state(void **state); /* rows by way of the row cache */
 int counter_teardown(void **state);
 
-/* From now on members get keys, and activities and invoices capsules and links, as the writer gives them. Before the first member. */
-void counter_with_vault(struct counter *k);
+/* The same, and members get keys, activities and invoices capsules and links, as the writer gives them. */
+int counter_setup_vault(void **state);
+int counter_setup_vault_with_state(void **state);
 /* Keys of a member, who has none any more after forget. */
 void counter_give_keys(struct counter *k, const struct subject_id *member);
 void counter_forget_keys(struct counter *k, const struct subject_id *member);

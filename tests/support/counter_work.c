@@ -8,8 +8,8 @@
 #include "storage/keyslots.h"
 #include "tests/support/counter.h"
 
-void
-counter_with_vault(struct counter *k)
+static void
+open_vault(struct counter *k)
 {
     static const uint8_t wrap_key[KEY_BYTES] = {7};
     struct log_opened opened = {.unit = k->ctx.unit};
@@ -27,6 +27,22 @@ counter_with_vault(struct counter *k)
     assert_int_equal(evlog_create(k->txn, &k->log, &opened, &first, &row, &err), 0);
     k->log_no = row.no;
     k->ctx.vault = k->vault;
+}
+
+int
+counter_setup_vault(void **state)
+{
+    counter_setup(state);
+    open_vault(*state);
+    return 0;
+}
+
+int
+counter_setup_vault_with_state(void **state)
+{
+    counter_setup_with_state(state);
+    open_vault(*state);
+    return 0;
 }
 
 void

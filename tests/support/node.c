@@ -197,6 +197,22 @@ test_node_exec(struct test_node *n, struct api_op *op, struct err *err)
     return rc;
 }
 
+struct subject_id
+test_node_admit(struct test_node *n, unsigned i)
+{
+    struct api_op *op = calloc(1, sizeof(*op));
+    struct err err = {0};
+    assert_non_null(op);
+    test_node_admission(op, i);
+    if (test_node_exec(n, op, &err) != 0)
+        fail_msg("%s", err.text);
+    if (op->result.err.code != ERR_NONE)
+        fail_msg("%s: %s", op->result.err.field, op->result.err.text);
+    struct subject_id subject = op->result.subject;
+    free(op);
+    return subject;
+}
+
 struct log_row
 test_node_log(struct test_node *n)
 {

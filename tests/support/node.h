@@ -39,6 +39,8 @@ void test_node_check(struct test_node *n);
 void test_node_admission(struct api_op *op, unsigned i);
 /* A group with one operation: its result is in op->result. 0 or the group's error, after engine_abort. */
 int test_node_exec(struct test_node *n, struct api_op *op, struct err *err);
+/* Admits that person; who it is now. */
+struct subject_id test_node_admit(struct test_node *n, unsigned i);
 /* The log that is being written; fails if none is. */
 struct log_row test_node_log(struct test_node *n);
 

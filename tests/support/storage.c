@@ -81,6 +81,17 @@ test_db_open_volatile(const char *path, enum db_kind kind)
     return open_db(path, kind, true);
 }
 
+uint64_t
+test_table_rows(struct db *db, enum table t)
+{
+    struct db_txn *txn;
+    struct err err;
+    must(db_begin_read(db, &txn, &err), &err);
+    uint64_t n = db_table_entries(txn, t);
+    db_abort(&txn);
+    return n;
+}
+
 struct hash
 test_db_digest(struct db *db)
 {

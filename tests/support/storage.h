@@ -18,6 +18,8 @@ struct db *test_db_open_volatile(const char *path, enum db_kind kind);
 
 /* Every row of every table of the environment, hashed: equal exactly if the contents are. */
 struct hash test_db_digest(struct db *db);
+/* How many rows a table has, in a read transaction of its own. */
+uint64_t test_table_rows(struct db *db, enum table t);
 
 /* A unit of the test federation: keys from the code and a seed. */
 struct test_unit {

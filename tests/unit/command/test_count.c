@@ -12,22 +12,6 @@
 
 enum { YEAR = 2024, DRAFTS_MAX = 64 };
 
-static int
-setup(void **state)
-{
-    counter_setup(state);
-    counter_with_vault(*state);
-    return 0;
-}
-
-static int
-setup_with_state(void **state)
-{
-    counter_setup_with_state(state);
-    counter_with_vault(*state);
-    return 0;
-}
-
 static uint16_t
 month(int m)
 {
@@ -441,10 +425,10 @@ a_year_is_closed_once_it_is_over_and_counted(void **state)
     assert_int_equal(command_close_period(&k->ctx, &req, figures, 2, &d, &err), ERR_CONFLICT);
 }
 
-#define TEST(f)                                                        \
-    cmocka_unit_test_setup_teardown(f, setup, counter_teardown),       \
-    {                                                                  \
-#f " (row cache)", f, setup_with_state, counter_teardown, NULL \
+#define TEST(f)                                                                      \
+    cmocka_unit_test_setup_teardown(f, counter_setup_vault, counter_teardown),       \
+    {                                                                                \
+#f " (row cache)", f, counter_setup_vault_with_state, counter_teardown, NULL \
     }
 
 int

@@ -15,22 +15,6 @@ day(int month, int d)
     return date_from_ymd(2024, month, d);
 }
 
-static int
-setup(void **state)
-{
-    counter_setup(state);
-    counter_with_vault(*state);
-    return 0;
-}
-
-static int
-setup_with_state(void **state)
-{
-    counter_setup_with_state(state);
-    counter_with_vault(*state);
-    return 0;
-}
-
 /* ---- requests ---- */
 
 static struct subject_id
@@ -728,10 +712,10 @@ the_work_of_a_member_comes_in_pages_with_that_of_records_merged_into_it(void **s
     assert_int_equal(work_of_member(&k->ctx, &stranger, NULL, 3, v, &n, &err), ERR_NOTFOUND);
 }
 
-#define TEST(f)                                                        \
-    cmocka_unit_test_setup_teardown(f, setup, counter_teardown),       \
-    {                                                                  \
-#f " (row cache)", f, setup_with_state, counter_teardown, NULL \
+#define TEST(f)                                                                      \
+    cmocka_unit_test_setup_teardown(f, counter_setup_vault, counter_teardown),       \
+    {                                                                                \
+#f " (row cache)", f, counter_setup_vault_with_state, counter_teardown, NULL \
     }
 
 int

@@ -159,17 +159,6 @@ must_count(struct counted_node *c)
     return events;
 }
 
-static uint64_t
-rows(struct db *db, enum table t)
-{
-    struct db_txn *txn = NULL;
-    struct err err;
-    assert_int_equal(db_begin_read(db, &txn, &err), 0);
-    uint64_t n = db_table_entries(txn, t);
-    db_abort(&txn);
-    return n;
-}
-
 /* Cells that are said of a member in the month; -1: nothing was ever said. */
 static int
 cells_of(struct counted_node *c, const struct subject_id *member)
@@ -200,8 +189,8 @@ assert_all_counted(struct counted_node *c, unsigned people)
 {
     for (unsigned i = 0; i < PEOPLE; i++)
         assert_int_equal(cells_of(c, &c->members[i]), i < people ? 1 : -1);
-    assert_int_equal(rows(c->n.db, TABLE_ACTIVE), people);
-    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 0);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_ACTIVE), people);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_UNCOUNTED), 0);
     test_node_check(&c->n);
 }
 
@@ -209,7 +198,7 @@ static void
 everybody_with_an_invoice_is_counted_once_and_counting_again_says_nothing(void **state)
 {
     struct counted_node *c = *state;
-    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_UNCOUNTED), 1);
     assert_int_equal(must_count(c), PEOPLE - 1);
     assert_int_equal(c->groups_of_max, COUNT_GROUP_EVENTS);
     assert_all_counted(c, PEOPLE - 1);
@@ -231,9 +220,9 @@ a_stop_at_any_point_loses_nothing_and_counts_nobody_twice(void **state)
     c->fail_at = 1;
     do { /* begin, two groups, end: each is the one before which the process is killed */
         rc = count(c, 0, &events, &err);
-        total = rows(c->n.db, TABLE_ACTIVE);
+        total = test_table_rows(c->n.db, TABLE_ACTIVE);
         if (rc != 0)
-            assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 1);
+            assert_int_equal(test_table_rows(c->n.db, TABLE_UNCOUNTED), 1);
         test_node_close(&c->n);
         test_node_open(&c->n);
         c->fail_at++;
@@ -252,7 +241,7 @@ an_invoice_that_comes_meanwhile_is_counted_in_the_next_turn(void **state)
     struct counted_node *c = *state;
     c->issue_in_between = true;
     assert_int_equal(must_count(c), PEOPLE - 1);
-    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_UNCOUNTED), 1);
     assert_int_equal(must_count(c), 1);
     assert_all_counted(c, PEOPLE);
 }
@@ -265,7 +254,7 @@ a_month_that_is_not_over_is_not_counted(void **state)
     uint64_t events = 9;
     c->n.today = TEST_NODE_TODAY;
     assert_int_equal(must_count(c), 0);
-    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_UNCOUNTED), 1);
     assert_int_equal(count(c, month(), &events, &err), ERR_CONFLICT);
     assert_string_equal(err.field, "month");
 }
@@ -275,7 +264,7 @@ mark(void *arg, uint16_t which, struct err *err)
 {
     struct counted_node *c = arg;
     struct counting k = {.identity = &c->n.identity, .run = run, .arg = c};
-    assert_int_equal(rows(vault_db(c->n.vault), TABLE_LINKS), 0); /* a stop after it loses nothing */
+    assert_int_equal(test_table_rows(vault_db(c->n.vault), TABLE_LINKS), 0); /* a stop after it loses nothing */
     return counting_mark(&k, which, err);
 }
 
@@ -294,10 +283,10 @@ a_month_that_was_counted_without_links_is_counted_again_once_they_are_found(void
     assert_int_equal(db_commit(&txn, &err), 0);
     assert_int_equal(count(c, month(), &events, &err), 0);
     assert_int_equal(events, PEOPLE - 1);
-    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 0);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_UNCOUNTED), 0);
     assert_int_equal(links_restore(&s, &found, &err), 0);
     assert_int_equal(found.linked, 2 * PEOPLE - 1);
-    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_UNCOUNTED), 1);
     assert_int_equal(must_count(c), PEOPLE - 1);
     assert_all_counted(c, PEOPLE - 1);
 }
@@ -397,11 +386,11 @@ a_year_is_closed_once_its_months_are_counted(void **state)
     must_count(c);
     *c->op = (struct api_op){.kind = OP_CLOSE_PERIOD, .close.year = (uint16_t)year};
     must_exec(c);
-    assert_int_equal(rows(c->n.db, TABLE_PERIODS), 1);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_PERIODS), 1);
     assert_int_equal(exec_one(c), ERR_CONFLICT);
     c->op->close.again = true;
     must_exec(c);
-    assert_int_equal(rows(c->n.db, TABLE_PERIODS), 1);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_PERIODS), 1);
     test_node_check(&c->n);
 }
 
@@ -411,19 +400,19 @@ a_merge_and_its_undoing_count_the_months_of_both_records_again(void **state)
 {
     struct counted_node *c = *state;
     assert_int_equal(must_count(c), PEOPLE - 1);
-    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 0);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_UNCOUNTED), 0);
     *c->op = (struct api_op){.kind = OP_MERGE};
     c->op->merge =
         (struct merge_request){.from = c->members[0], .into = c->members[299], .effective = {TEST_NODE_TODAY + 1}};
     must_exec(c);
-    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_UNCOUNTED), 1);
     assert_int_equal(must_count(c), 2);
     assert_int_equal(cells_of(c, &c->members[0]), 0);
     assert_int_equal(cells_of(c, &c->members[299]), 1);
     *c->op = (struct api_op){.kind = OP_MERGE};
     c->op->merge = (struct merge_request){.undo = true, .from = c->members[0]};
     must_exec(c);
-    assert_int_equal(rows(c->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(test_table_rows(c->n.db, TABLE_UNCOUNTED), 1);
     assert_int_equal(must_count(c), 2);
     assert_int_equal(cells_of(c, &c->members[0]), 1);
     assert_int_equal(cells_of(c, &c->members[299]), 0);

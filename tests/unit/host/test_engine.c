@@ -44,37 +44,12 @@ admission(unsigned i)
     return op;
 }
 
-static struct subject_id
-admit(struct test_node *n, unsigned i)
-{
-    struct api_op *op = admission(i);
-    struct err err = {0};
-    if (test_node_exec(n, op, &err) != 0)
-        fail_msg("%s", err.text);
-    if (op->result.err.code != ERR_NONE)
-        fail_msg("%s: %s", op->result.err.field, op->result.err.text);
-    struct subject_id subject = op->result.subject;
-    free(op);
-    return subject;
-}
-
 static void
 set_key(struct api_op *op, uint8_t key, uint8_t request)
 {
     op->idempotent = true;
     memset(op->idem_key.b, key, sizeof(op->idem_key.b));
     memset(op->request_hash.b, request, sizeof(op->request_hash.b));
-}
-
-static uint64_t
-rows(struct db *db, enum table t)
-{
-    struct db_txn *txn = NULL;
-    struct err err;
-    assert_int_equal(db_begin_read(db, &txn, &err), 0);
-    uint64_t n = db_table_entries(txn, t);
-    db_abort(&txn);
-    return n;
 }
 
 /* ---- idempotency ---- */
@@ -94,7 +69,7 @@ test_same_key_is_answered_again(void **state)
     assert_memory_equal(&b->result.position, &a->result.position, sizeof(a->result.position));
     assert_true(b->result.has_subject);
     assert_memory_equal(&b->result.subject, &a->result.subject, sizeof(a->result.subject));
-    assert_int_equal(rows(n->db, TABLE_MEMBERS), 1);
+    assert_int_equal(test_table_rows(n->db, TABLE_MEMBERS), 1);
     free(a);
     free(b);
 }
@@ -132,7 +107,7 @@ test_same_key_for_another_request_is_refused(void **state)
     assert_int_equal(test_node_exec(n, b, &err), 0);
     assert_int_equal(b->result.err.code, ERR_EXISTS);
     assert_string_equal(b->result.err.field, "idempotency-key");
-    assert_int_equal(rows(n->db, TABLE_MEMBERS), 1);
+    assert_int_equal(test_table_rows(n->db, TABLE_MEMBERS), 1);
     free(a);
     free(b);
 }
@@ -153,8 +128,8 @@ test_keys_expire_and_not_by_a_clock_in_1970(void **state)
     n->now_ms = now + IDEM_KEPT_MS + 1;
     assert_int_equal(engine_expire(n->engine, 256, &expired, &err), 0);
     assert_int_equal(expired, 1);
-    assert_int_equal(rows(n->db, TABLE_IDEMPOTENCY), 0);
-    assert_int_equal(rows(n->db, TABLE_IDEM_TIME), 0);
+    assert_int_equal(test_table_rows(n->db, TABLE_IDEMPOTENCY), 0);
+    assert_int_equal(test_table_rows(n->db, TABLE_IDEM_TIME), 0);
     free(a);
 }
 
@@ -190,9 +165,9 @@ test_abort_forgets(void **state)
     struct log_row after = test_node_log(n);
     assert_int_equal(after.head_seq, before.head_seq);
     assert_false(engine_vault_pending(n->engine, &urgent));
-    assert_int_equal(rows(n->db, TABLE_MEMBERS), 0);
-    admit(n, 1);
-    assert_int_equal(rows(n->db, TABLE_MEMBERS), 1);
+    assert_int_equal(test_table_rows(n->db, TABLE_MEMBERS), 0);
+    test_node_admit(n, 1);
+    assert_int_equal(test_table_rows(n->db, TABLE_MEMBERS), 1);
     test_node_check(n);
     free(op);
 }
@@ -221,11 +196,11 @@ test_full_at_every_step(void **state)
         assert_true(i < 500);
     }
     assert_true(failures > 10);
-    assert_int_equal(rows(n->db, TABLE_MEMBERS), 1);
+    assert_int_equal(test_table_rows(n->db, TABLE_MEMBERS), 1);
     test_node_check(n);
     test_node_close(n);
     test_node_open(n);
-    admit(n, 999);
+    test_node_admit(n, 999);
     test_node_check(n);
 }
 
@@ -250,9 +225,9 @@ test_start_completes_the_vault(void **state)
 {
     struct test_node *n = *state;
     struct err err = {0};
-    struct subject_id first = admit(n, 1); /* its keys' pool and the day's escrow are in the vault now */
+    struct subject_id first = test_node_admit(n, 1); /* its keys' pool and the day's escrow are in the vault now */
     assert_int_equal(engine_vault_flush(n->engine, &err), 0);
-    struct subject_id second = admit(n, 2);
+    struct subject_id second = test_node_admit(n, 2);
     struct log_row log = test_node_log(n);
     struct hash without = test_db_digest(vault_db(n->vault));
     test_node_close(n); /* a crash between the two commits */
@@ -311,7 +286,7 @@ test_older_vault_gives_no_slot_twice(void **state)
     struct slot_keys keys;
     test_dir_make(path);
     assert_int_equal(db_copy(vault_db(n->vault), path, &err), 0);
-    struct subject_id first = admit(n, 1);
+    struct subject_id first = test_node_admit(n, 1);
     uint64_t used = slot_of(n, first);
     test_node_close(n);
     snprintf(from, sizeof(from), "%s/data.mdb", path);
@@ -319,7 +294,7 @@ test_older_vault_gives_no_slot_twice(void **state)
     assert_int_equal(rename(from, to), 0);
     test_node_open(n);
     assert_int_equal(vault_slot(n->vault, used, &keys, &err), ERR_NOTFOUND);
-    struct subject_id second = admit(n, 2);
+    struct subject_id second = test_node_admit(n, 2);
     assert_int_not_equal(slot_of(n, second), used);
     assert_true(slot_of(n, second) > used);
     test_node_check(n);
@@ -336,7 +311,7 @@ test_start_opens_a_successor(void **state)
     test_node_close(n);
     test_node_open(n);
     assert_false(engine_own_log(n->engine, &after));
-    admit(n, 1);
+    test_node_admit(n, 1);
     after = test_node_log(n);
     assert_memory_not_equal(&after.id, &before.id, sizeof(after.id));
     assert_int_equal(after.n_predecessors, 1);
@@ -374,16 +349,16 @@ static void
 test_one_escrow_key_a_day(void **state)
 {
     struct test_node *n = *state;
-    admit(n, 1);
-    admit(n, 2);
+    test_node_admit(n, 1);
+    test_node_admit(n, 2);
     assert_int_equal(count_kind(n, KIND_ESCROW_OPENED), 1);
     test_node_close(n);
     test_node_open(n);
-    admit(n, 3);
+    test_node_admit(n, 3);
     assert_int_equal(count_kind(n, KIND_ESCROW_OPENED), 1);
     n->today++;
     n->now_ms += 86400000;
-    admit(n, 4);
+    test_node_admit(n, 4);
     assert_int_equal(count_kind(n, KIND_ESCROW_OPENED), 2);
 }
 
@@ -403,7 +378,7 @@ test_clock_back_is_refused(void **state)
     test_node_close(n);
     n->allow_clock_back = true;
     test_node_open(n);
-    admit(n, 1);
+    test_node_admit(n, 1);
     test_node_check(n);
     free(op);
 }
@@ -417,7 +392,7 @@ test_frozen_own_log_is_not_written_on(void **state)
     struct log_row before = test_node_log(n), stored;
     struct db_txn *txn = NULL;
     assert_int_equal(engine_freeze(n->engine, &before.id, slice_of("proof", 5), &err), 0);
-    admit(n, 1);
+    test_node_admit(n, 1);
     assert_int_equal(db_begin_read(n->db, &txn, &err), 0);
     assert_int_equal(evlog_find(txn, &before.id, &stored, &err), 0);
     db_abort(&txn);
@@ -548,7 +523,7 @@ test_start_lists_what_an_earlier_release_applied(void **state)
     struct db_txn *txn;
     struct err err;
     for (unsigned i = 1; i <= 3; i++)
-        admit(n, i);
+        test_node_admit(n, i);
     struct log_row row = test_node_log(n);
     assert_int_equal(db_begin_write(n->db, &txn, &err), 0);
     assert_int_equal(changes_end(txn, &before, &err), 0);

@@ -20,22 +20,6 @@ struct work_node {
     struct subject_id member;
 };
 
-static struct subject_id
-admit(struct test_node *n, unsigned i)
-{
-    struct api_op *op = calloc(1, sizeof(*op));
-    struct err err = {0};
-    assert_non_null(op);
-    test_node_admission(op, i);
-    if (test_node_exec(n, op, &err) != 0)
-        fail_msg("%s", err.text);
-    if (op->result.err.code != ERR_NONE)
-        fail_msg("%s", op->result.err.text);
-    struct subject_id subject = op->result.subject;
-    free(op);
-    return subject;
-}
-
 static struct office_id
 office_of(struct test_node *n)
 {
@@ -56,7 +40,7 @@ setup(void **state)
     assert_non_null(w);
     test_node_make(&w->n);
     w->office = office_of(&w->n);
-    w->member = admit(&w->n, 1);
+    w->member = test_node_admit(&w->n, 1);
     *state = w;
     return 0;
 }
@@ -135,17 +119,6 @@ open_activity(struct work_node *w, uint8_t id, struct subject_id member, const c
     activity_make(w, &d, id, member, number);
     if (write_drafts(&w->n, &d, 1, &err) != 0)
         fail_msg("%s", err.text);
-}
-
-static uint64_t
-rows(struct db *db, enum table t)
-{
-    struct db_txn *txn = NULL;
-    struct err err;
-    assert_int_equal(db_begin_read(db, &txn, &err), 0);
-    uint64_t n = db_table_entries(txn, t);
-    db_abort(&txn);
-    return n;
 }
 
 static bool
@@ -299,7 +272,7 @@ a_link_is_durable_before_its_event_and_one_without_an_event_harms_nobody(void **
     struct work_node *w = *state;
     struct draft d;
     struct err err = {0};
-    uint64_t activities = rows(w->n.db, TABLE_ACTIVITIES);
+    uint64_t activities = test_table_rows(w->n.db, TABLE_ACTIVITIES);
     unsigned step = 1;
     int rc;
     do { /* every step may fail */
@@ -307,7 +280,7 @@ a_link_is_durable_before_its_event_and_one_without_an_event_harms_nobody(void **
         db_fail_after(step++);
         rc = write_drafts(&w->n, &d, 1, &err);
         db_fail_after(0);
-        bool event = rows(w->n.db, TABLE_ACTIVITIES) > activities;
+        bool event = test_table_rows(w->n.db, TABLE_ACTIVITIES) > activities;
         assert_int_equal(event, rc == 0);
         assert_true(!event || linked(&w->n, 7, &w->member));
         assert_true(step < 200);
@@ -339,7 +312,7 @@ a_group_that_is_aborted_leaves_no_link(void **state)
     assert_true(linked(&w->n, 7, &w->member)); /* for what comes after it in the group */
     engine_abort(w->n.engine);
     assert_false(linked(&w->n, 7, &w->member));
-    assert_int_equal(rows(vault_db(w->n.vault), TABLE_LINKS), 0);
+    assert_int_equal(test_table_rows(vault_db(w->n.vault), TABLE_LINKS), 0);
     draft_release(&d);
     free(op);
 }
@@ -356,7 +329,7 @@ events_of_one_operation_are_whole_or_not_at_all(void **state)
     assert_int_equal(write_drafts(&w->n, drafts, 2, &err), ERR_CONFLICT);
     after = test_node_log(&w->n);
     assert_int_equal(after.head_seq, before.head_seq);
-    assert_int_equal(rows(w->n.db, TABLE_ACTIVITIES), 0);
+    assert_int_equal(test_table_rows(w->n.db, TABLE_ACTIVITIES), 0);
     assert_false(linked(&w->n, 7, &w->member));
     activity_make(w, &drafts[0], 7, w->member, "P-7");
     common_make(&drafts[1], KIND_ACTIVITY_CLOSED, (struct subject_id){{7}}, PRECISION_MONTH);
@@ -397,7 +370,7 @@ lost_links_are_found_again_by_trying_keys(void **state)
     struct work_node *w = *state;
     struct subject_id others[3];
     for (unsigned i = 0; i < 3; i++)
-        others[i] = admit(&w->n, 2 + i);
+        others[i] = test_node_admit(&w->n, 2 + i);
     open_activity(w, 7, w->member, "P-7");
     open_activity(w, 8, others[1], "P-8");
     open_activity(w, 9, others[1], "P-9");
@@ -424,7 +397,7 @@ a_capsule_that_no_key_opens_is_counted_and_one_that_is_not_held_is_awaited(void 
 {
     struct work_node *w = *state;
     struct keyslot slots[KEYSLOTS_MAX];
-    struct subject_id other = admit(&w->n, 2);
+    struct subject_id other = test_node_admit(&w->n, 2);
     struct log_row log;
     struct db_txn *txn;
     struct slice bytes;
@@ -473,7 +446,7 @@ a_damaged_slot_does_not_stop_a_start(void **state)
     struct subject_id found[4];
     size_t n = 0;
     struct err err;
-    other = admit(&w->n, 2); /* neither is in the vault's index yet */
+    other = test_node_admit(&w->n, 2); /* neither is in the vault's index yet */
     assert_int_equal(generations(&w->n, w->member, slots), 1);
     be64_put(key, slots[0].slot);
     assert_int_equal(db_begin_write(vault_db(w->n.vault), &txn, &err), 0);
@@ -608,21 +581,21 @@ a_month_stays_marked_if_an_invoice_comes_while_it_is_counted(void **state)
 {
     struct work_node *w = *state;
     issue(w, 1);
-    assert_int_equal(rows(w->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(test_table_rows(w->n.db, TABLE_UNCOUNTED), 1);
     assert_false(mark(&w->n, COUNT_END)); /* nobody began */
     mark(&w->n, COUNT_BEGIN);
     issue(w, 2);
     assert_false(mark(&w->n, COUNT_END));
-    assert_int_equal(rows(w->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(test_table_rows(w->n.db, TABLE_UNCOUNTED), 1);
     mark(&w->n, COUNT_BEGIN);
     test_node_close(&w->n); /* killed in the middle: the month is still named */
     test_node_open(&w->n);
-    assert_int_equal(rows(w->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(test_table_rows(w->n.db, TABLE_UNCOUNTED), 1);
     mark(&w->n, COUNT_BEGIN);
     assert_true(mark(&w->n, COUNT_END));
-    assert_int_equal(rows(w->n.db, TABLE_UNCOUNTED), 0);
+    assert_int_equal(test_table_rows(w->n.db, TABLE_UNCOUNTED), 0);
     issue(w, 3);
-    assert_int_equal(rows(w->n.db, TABLE_UNCOUNTED), 1);
+    assert_int_equal(test_table_rows(w->n.db, TABLE_UNCOUNTED), 1);
 }
 
 int
