@@ -244,7 +244,7 @@ whose_key_is_destroyed_stays_as_is(void **state)
 }
 
 static void
-an_invoice_that_turns_out_to_be_another_members_moves_both(void **state)
+an_invoice_cancelled_and_issued_anew_for_another_member_moves_both(void **state)
 {
     struct counter *k = *state;
     struct worker a = worker(k, 1), b = worker(k, 1);
@@ -261,9 +261,10 @@ an_invoice_that_turns_out_to_be_another_members_moves_both(void **state)
                                 .effective = DATE_NONE,
                                 .has_activity = true,
                                 .activity = b.activity};
-    if (command_invoice(&k->ctx, &r, &d, &err) != 0)
-        fail_msg("refused: %s", err.text);
-    counter_record(k, &d);
+    assert_int_equal(command_invoice(&k->ctx, &r, &d, &err), ERR_CONFLICT);
+    assert_string_equal(err.field, "activity");
+    cancel(k, id, at);
+    invoice(k, &b, 3, "EUR", NULL);
     assert_int_equal(counted(k, 3), 2);
     struct subject_id pa = pseudonym(k, &a), pb = pseudonym(k, &b);
     assert_int_equal(said(k, &pa, 3, c), 0);
@@ -438,7 +439,7 @@ main(void)
         TEST(each_person_is_told_once_with_the_cells_of_the_month),
         TEST(what_comes_late_or_is_changed_is_told_anew_and_nothing_else),
         TEST(whose_key_is_destroyed_stays_as_is),
-        TEST(an_invoice_that_turns_out_to_be_another_members_moves_both),
+        TEST(an_invoice_cancelled_and_issued_anew_for_another_member_moves_both),
         TEST(merged_records_are_one_person),
         TEST(what_another_unit_says_of_a_person_is_left_alone),
         TEST(pages_are_the_whole),
