@@ -237,7 +237,6 @@ struct import_cells {
     const struct import_target *target;
 };
 const char *cell(const struct import_cells *c, enum import_column column); /* "" if absent */
-bool cell_there(const struct import_cells *c, enum import_column column);  /* the type has such a column */
 /* An empty cell is DATE_NONE, or has = false. Errors name the column. */
 int cell_date(const struct import_cells *c, enum import_column column, struct civil_date *ret,
               struct err *err) NODISCARD;
@@ -302,7 +301,7 @@ int import_contradicts(enum import_column column, struct err *err);
 /* The operation of a step about a member; the caller adds what the row says beyond. */
 void import_member_op(const struct import_job *job, struct api_op *ret);
 /* Column that a field of an operation's error comes from ("person_type" → "type"). */
-const char *import_field(const struct import_cells *c, const struct import_job *job, const char *field);
+const char *import_field(const struct import_job *job, const char *field);
 /* Row and register, apart: for tests. */
 int import_compare(const struct import_row *row, const struct office_id *office, const struct member_row *have,
                    size_t *ret_next, struct err *err) NODISCARD;

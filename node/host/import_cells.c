@@ -74,12 +74,6 @@ cell(const struct import_cells *c, enum import_column column)
     return c->local[column] == NO_COLUMN ? "" : c->record->text[c->local[column]];
 }
 
-bool
-cell_there(const struct import_cells *c, enum import_column column)
-{
-    return c->local[column] != NO_COLUMN;
-}
-
 int
 cell_date(const struct import_cells *c, enum import_column column, struct civil_date *ret, struct err *err)
 {

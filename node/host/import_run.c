@@ -201,7 +201,7 @@ count(struct import_pass *r, struct import_job *job, struct err *err)
         return 0;
     }
     struct err why = job->err;
-    snprintf(why.field, sizeof(why.field), "%s", import_field(&r->cells, job, job->err.field));
+    snprintf(why.field, sizeof(why.field), "%s", import_field(job, job->err.field));
     r->result->rejected++;
     return rejects_put(&r->rejects, job->raw, job->number, &why, err);
 }

@@ -50,7 +50,7 @@ import_verb_name(unsigned verb)
     }
 }
 
-/* Fields of the commands' errors and the columns that they may come from: the first that is filled in. 0 ends a list early. */
+/* Fields of the commands' errors and the columns that they come from: the second, if the row names something there. */
 static const struct {
     enum table_type type; /* TABLE_OF_ANYTHING: all others */
     const char *field;
@@ -59,18 +59,18 @@ static const struct {
     {TABLE_OF_MEMBERS, "person_type", {COLUMN_TYPE}},
     {TABLE_OF_MEMBERS, "unit", {COLUMN_ADMITTED_ON}},
     {TABLE_OF_ACTIVITIES, "number", {COLUMN_ACTIVITY_NO}},
-    {TABLE_OF_ACTIVITIES, "member", {COLUMN_ID, COLUMN_MEMBER_NO}},
-    {TABLE_OF_ACTIVITIES, "activity", {COLUMN_ACTIVITY, COLUMN_ACTIVITY_NO}},
+    {TABLE_OF_ACTIVITIES, "member", {COLUMN_MEMBER_NO, COLUMN_ID}},
+    {TABLE_OF_ACTIVITIES, "activity", {COLUMN_ACTIVITY_NO, COLUMN_ACTIVITY}},
     {TABLE_OF_INVOICES, "number", {COLUMN_INVOICE_NO}},
-    {TABLE_OF_INVOICES, "activity", {COLUMN_ACTIVITY, COLUMN_ACTIVITY_NO}},
+    {TABLE_OF_INVOICES, "activity", {COLUMN_ACTIVITY_NO, COLUMN_ACTIVITY}},
     {TABLE_OF_INVOICES, "effective_on", {COLUMN_DATE}},
     {TABLE_OF_INVOICES, "unit", {COLUMN_DATE}},
-    {TABLE_OF_INVOICES, "rate_bp", {COLUMN_RATE, COLUMN_RATE_BP}},
-    {TABLE_OF_INVOICES, "contribution_minor", {COLUMN_CONTRIBUTION, COLUMN_CONTRIBUTION_MINOR}},
-    {TABLE_OF_ANYTHING, "amount_minor", {COLUMN_AMOUNT, COLUMN_AMOUNT_MINOR}},
-    {TABLE_OF_ANYTHING, "share_price_minor", {COLUMN_SHARE_PRICE, COLUMN_SHARE_PRICE_MINOR}},
-    {TABLE_OF_ANYTHING, "subject", {COLUMN_ID, COLUMN_MEMBER_NO}},
-    {TABLE_OF_ANYTHING, "from", {COLUMN_ID, COLUMN_MEMBER_NO}},
+    {TABLE_OF_INVOICES, "rate_bp", {COLUMN_RATE}},
+    {TABLE_OF_INVOICES, "contribution_minor", {COLUMN_CONTRIBUTION}},
+    {TABLE_OF_ANYTHING, "amount_minor", {COLUMN_AMOUNT}},
+    {TABLE_OF_ANYTHING, "share_price_minor", {COLUMN_SHARE_PRICE}},
+    {TABLE_OF_ANYTHING, "subject", {COLUMN_MEMBER_NO, COLUMN_ID}},
+    {TABLE_OF_ANYTHING, "from", {COLUMN_MEMBER_NO, COLUMN_ID}},
     {TABLE_OF_ANYTHING, "into", {COLUMN_OTHER}},
     {TABLE_OF_ANYTHING, "representative", {COLUMN_OTHER}},
     {TABLE_OF_ANYTHING, "action", {COLUMN_OP}},
@@ -83,7 +83,7 @@ given(const struct import_row *row, enum import_column column)
     switch (column) {
     case COLUMN_ID: return row->has_id;
     case COLUMN_ACTIVITY: return row->type == TABLE_OF_ACTIVITIES ? row->has_entity : row->has_activity;
-    default: return true;
+    default: return false;
     }
 }
 
@@ -103,7 +103,7 @@ date_column(const struct import_job *job)
 }
 
 const char *
-import_field(const struct import_cells *c, const struct import_job *job, const char *field)
+import_field(const struct import_job *job, const char *field)
 {
     const struct import_row *row = &job->row;
     if (row->type == TABLE_OF_INVOICES && strcmp(field, "invoice") == 0)
@@ -113,8 +113,8 @@ import_field(const struct import_cells *c, const struct import_job *job, const c
     for (size_t i = 0; i < ARRAY_LEN(FIELDS); i++) {
         if (strcmp(FIELDS[i].field, field) != 0 || (FIELDS[i].type != TABLE_OF_ANYTHING && FIELDS[i].type != row->type))
             continue;
-        enum import_column first = FIELDS[i].columns[0], second = FIELDS[i].columns[1];
-        return import_column_names[second != 0 && (!given(row, first) || !cell_there(c, first)) ? second : first];
+        enum import_column other = FIELDS[i].columns[1];
+        return import_column_names[given(row, other) ? other : FIELDS[i].columns[0]];
     }
     if (strcmp(field, "effective_on") == 0 && row->n_steps > 0)
         return import_column_names[date_column(job)];
