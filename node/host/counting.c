@@ -159,27 +159,44 @@ counting_mark(const struct counting *c, uint16_t month, struct err *err)
 
 /* ---- without a node ---- */
 
+/* Nobody writes meanwhile, so months are committed together: a commit for each step of each would take longer than the counting. */
 struct offline {
     struct engine *engine;
+    bool open;                /* a group */
+    uint64_t written, stored; /* events: in the open group, and before it */
     void (*counted)(void *arg, uint16_t month, uint64_t events);
     void *arg;
 };
 
 static int
+offline_end(struct offline *o, struct err *err)
+{
+    bool urgent = false;
+    if (!o->open)
+        return 0;
+    o->open = false;
+    int rc = engine_commit(o->engine, err);
+    if (rc == 0)
+        o->stored += o->written;
+    o->written = 0;
+    return rc == 0 && engine_vault_pending(o->engine, &urgent) ? engine_vault_flush(o->engine, err) : rc;
+}
+
+static int
 offline_run(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err)
 {
     struct offline *o = arg;
-    bool urgent = false;
-    int rc = engine_begin(o->engine, err);
+    int rc = o->open ? 0 : engine_begin(o->engine, err);
     if (rc == 0)
         rc = engine_exec(o->engine, actor, op, err);
-    if (rc == 0)
-        rc = engine_commit(o->engine, err);
-    if (rc != 0)
+    o->open = rc == 0;
+    if (rc != 0) {
         engine_abort(o->engine);
-    if (rc == 0 && engine_vault_pending(o->engine, &urgent))
-        rc = engine_vault_flush(o->engine, err);
-    return rc;
+        return rc;
+    }
+    if (op->count.step == COUNT_WRITE)
+        o->written += op->count.n;
+    return engine_group_events(o->engine) >= ENGINE_GROUP_EVENTS ? offline_end(o, err) : 0;
 }
 
 static void
@@ -195,7 +212,11 @@ counting_mark_offline(struct datadir *d, struct engine *e, uint16_t month, struc
 {
     struct offline o = {.engine = e};
     struct counting c = {.identity = &d->identity, .run = offline_run, .arg = &o};
-    return counting_mark(&c, month, err);
+    int rc = counting_mark(&c, month, err);
+    if (rc == 0)
+        return offline_end(&o, err);
+    engine_abort(e);
+    return rc;
 }
 
 int
@@ -211,5 +232,12 @@ counting_offline(struct datadir *d, struct engine *e, uint16_t month_or_0,
                          .run = offline_run,
                          .counted = offline_counted,
                          .arg = &o};
-    return counting_run(&c, month_or_0, ret_events, err);
+    int rc = counting_run(&c, month_or_0, ret_events, err);
+    if (rc == 0)
+        rc = offline_end(&o, err);
+    else
+        engine_abort(e);
+    if (rc != 0)
+        *ret_events = o.stored;
+    return rc;
 }
