@@ -67,7 +67,7 @@ def ids(node):
     return rows
 
 
-class RoundTrip(unittest.TestCase):
+class Registers(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="smartnode-roundtrip-")
@@ -95,6 +95,8 @@ class RoundTrip(unittest.TestCase):
         self.assertEqual(bad, [])
         return answers
 
+
+class RoundTrip(Registers):
     def work_on(self, node):
         """What desks do beyond what a register exports: over the API of the running node."""
         rows = ids(node)
@@ -221,6 +223,66 @@ class RoundTrip(unittest.TestCase):
 
     def test_sweden_in_krona(self):
         self.round_trip("SE")
+
+
+class Killed(Registers):
+    """kill -9 at random moments; whatever was written by then, the same command again ends as one that was not killed."""
+
+    KILLS = 6
+
+    def kill_now_and_then(self, command, seed):
+        """Starts the command again and again; ends when it ended by itself."""
+        rng, kills = random.Random(seed), 0
+        while True:
+            process = subprocess.Popen([cluster.PROGRAM, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       preexec_fn=cluster.die_with_parent)
+            try:
+                out, err = process.communicate(timeout=rng.uniform(0.01, 0.3) if kills < self.KILLS else cluster.COMMAND_S)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                kills += 1
+                continue
+            self.assertEqual(process.returncode, 0, err)
+            return json.loads(out)
+
+    def state(self, node):
+        """What stands in the register, without what an import draws."""
+        rows = ids(node)
+        numbers = {r["id"]: r["member_no"] for r in rows["members"]}
+        offices = {r["office"]: r["name"] for r in rows["offices"]}
+        work = {r["activity"]: r["activity_no"] for r in rows["activity_operations"] if r["op"] == "activity.open"}
+        drawn = {**numbers, **offices, **work, **{r["invoice"]: r["invoice_no"] for r in rows["invoices"] if r["op"] == "invoice.issue"}}
+        return {name: sorted(json.dumps({k: drawn.get(v, v) if isinstance(v, str) else v for k, v in r.items() if k != "number"},
+                                        sort_keys=True) for r in of) for name, of in rows.items()}
+
+    def commands(self, node, *more):
+        return [["import", "--data", node.data, "--json", *more, os.path.join(self.folder, "generated", node.code, name + ".csv")]
+                for name in FILES]
+
+    def test_a_killed_import_into_a_directory(self):
+        whole, killed = self.node("BE", "whole"), self.node("BE", "killed")
+        for command in self.commands(whole):
+            run(*command)
+        for seed, command in enumerate(self.commands(killed)):
+            got = self.kill_now_and_then(command, seed)
+            self.assertEqual(got["rejected"], 0)
+        self.assertEqual(self.state(killed), self.state(whole))
+
+    def test_a_killed_import_through_a_node(self):
+        whole, killed = self.node("BE", "whole-http"), self.node("BE", "killed-http")
+        for command in self.commands(whole):
+            run(*command)
+        token = os.path.join(killed.folder, "token")
+        with open(token, "w", encoding="utf-8") as file:
+            file.write(killed.token())
+        killed.start()
+        for seed, command in enumerate(self.commands(killed, "--token-file", token)):
+            got = self.kill_now_and_then(command, seed)
+            self.assertEqual(got["rejected"], 0)
+        killed.stop()
+        run("count", "--data", killed.data)
+        self.assertEqual(self.state(killed), self.state(whole))
 
 
 if __name__ == "__main__":
