@@ -136,6 +136,7 @@ apply_free(struct apply **ret)
         free(a->before[i].v);
         free(a->after[i].v);
     }
+    free(a->outcomes.v);
     free(a->marks_before.v);
     free(a->marks_after.v);
     buf_free(&a->bytes);

@@ -92,6 +92,7 @@ struct apply {
     struct buf bytes;                        /* an encoded row */
     struct list before[VIEWS_N], after[VIEWS_N];
     struct marks marks_before, marks_after;
+    struct list outcomes;                           /* of a member's row before the event: enum outcome */
     struct activity_cell cells[ACTIVITY_CELLS_MAX]; /* of the event at hand */
     struct period_figure figures[FIGURES_MAX];
 
@@ -141,6 +142,8 @@ int uncounted_all(struct apply *a, struct db_txn *txn, const struct unit_id *uni
 /* views.c: rows of views and of the two indices follow the difference of what a row stood for before and after. */
 /* Fill the lists of `ret` (before or after, VIEWS_N of them) that belong to the row. */
 int views_of_member(const struct member_row *row, struct list *ret, struct err *err) NODISCARD;
+/* Of the last entry alone, where member_last_adds. */
+int views_of_last(const struct member_row *row, struct list *ret, struct err *err) NODISCARD;
 int views_of_activity(const struct activity_row *row, struct list *ret, struct err *err) NODISCARD;
 int views_of_invoice(const struct invoice_row *row, struct list *ret, struct err *err) NODISCARD;
 /* month: all of the row that an event of this month can change; 0 = all. */

@@ -132,12 +132,41 @@ member_marks(struct apply *a, struct marks *m, const struct entity *e, const str
 }
 
 static int
+outcomes_keep(struct apply *a, const struct member_row *row, struct err *err)
+{
+    a->outcomes.n = 0;
+    for (size_t i = 0; i < row->n; i++) {
+        if (!grow(&a->outcomes.v, &a->outcomes.cap, i, sizeof(enum outcome)))
+            return err_set(err, ERR_NOMEM, "views: out of memory");
+        ((enum outcome *)a->outcomes.v)[a->outcomes.n++] = row->entries[i].outcome;
+    }
+    return 0;
+}
+
+/* What the row stood for and stands for now, as far as it differs. The stored row is still the one before. */
+static int
+member_views(struct apply *a, const struct entity *e, struct slice key, const struct member_entry *add,
+             const struct member_row *row, struct err *err)
+{
+    struct member_row before;
+    if (add != NULL && member_last_adds(row, &add->at, a->outcomes.v, a->outcomes.n)) {
+        a->before[VIEW_COUNTS].n = a->before[VIEW_SHARES].n = 0;
+        return views_of_last(row, a->after, err);
+    }
+    int rc = member_load(a, e, key, &before, err);
+    if (rc == 0)
+        rc = views_of_member(&before, a->before, err);
+    member_row_release(&before);
+    return rc == 0 ? views_of_member(row, a->after, err) : rc;
+}
+
+static int
 member_change(struct apply *a, const struct entity *e, struct slice key, const struct member_entry *add,
               struct member_row *row, struct err *err)
 {
     struct missing missing;
     struct member_world world = entity_world(a);
-    int rc = views_of_member(row, a->before, err);
+    int rc = outcomes_keep(a, row, err);
     if (rc == 0)
         rc = member_marks(a, &a->marks_before, e, row, err);
     if (rc == 0)
@@ -146,7 +175,7 @@ member_change(struct apply *a, const struct entity *e, struct slice key, const s
     if (rc == 0)
         rc = entity_world_failed(a, err);
     if (rc == 0)
-        rc = views_of_member(row, a->after, err);
+        rc = member_views(a, e, key, add, row, err);
     if (rc == 0)
         rc = member_marks(a, &a->marks_after, e, row, err);
     buf_clear(&a->bytes);

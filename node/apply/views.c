@@ -65,6 +65,17 @@ views_of_member(const struct member_row *row, struct list *ret, struct err *err)
 }
 
 int
+views_of_last(const struct member_row *row, struct list *ret, struct err *err)
+{
+    const struct member_entry *last = &row->entries[row->n - 1];
+    ret[VIEW_COUNTS].n = ret[VIEW_SHARES].n = 0;
+    int rc = member_last_contributions(row, add_counts, &ret[VIEW_COUNTS]);
+    if (rc == 0 && member_share_operation(row, last))
+        rc = list_add(&ret[VIEW_SHARES], &last->at, sizeof(last->at));
+    return collected(rc, err);
+}
+
+int
 views_of_activity(const struct activity_row *row, struct list *ret, struct err *err)
 {
     ret[VIEW_WORK].n = 0;

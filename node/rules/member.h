@@ -271,6 +271,12 @@ struct contribution {
 /* Calls emit for each contribution of the row, in a fixed order. COUNT_MEMBERS is +1 on joining and −1 on leaving; a change of
  * cell is −1 in the old and +1 in the new. COUNT_RECORD_KEYS moves with it by the member's record key. */
 int member_contributions(const struct member_row *r, int (*emit)(void *arg, const struct contribution *c), void *arg);
+/* Whether a row only got something to add by the event at a position: it came last in the row and in the fold, takes no other's place, and
+ * the n entries that were there have the outcomes of before. Then its part, which member_last_contributions emits, follows what the row
+ * emitted without it. */
+bool member_last_adds(const struct member_row *r, const struct position *at, const enum outcome *before, size_t n);
+int member_last_contributions(const struct member_row *r, int (*emit)(void *arg, const struct contribution *c),
+                              void *arg);
 int64_t member_record_key(const struct subject_id *s);
 
 /* Whether an event of this kind is an operation on shares, with a line in the share register: 34, 35, 39, 41–44, 47, 48, and 51 where it

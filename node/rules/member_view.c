@@ -147,8 +147,21 @@ member_record_key(const struct subject_id *s)
 struct emission {
     int (*emit)(void *arg, const struct contribution *c);
     void *arg;
+    const struct subject_id *subject;
+    bool has_key;
     int64_t record_key;
 };
+
+/* Hashed only where a member is counted: subscribing shares counts none. */
+static int64_t
+record_key_of(struct emission *em)
+{
+    if (!em->has_key) {
+        em->record_key = member_record_key(em->subject);
+        em->has_key = true;
+    }
+    return em->record_key;
+}
 
 /* What of the state before a step its contribution needs; the whole state is too much to copy at every step. */
 struct was {
@@ -177,7 +190,7 @@ look(struct member_fold *f, const struct member_entry *e, struct was *ret)
 
 /* One flow in a cell, and the members it adds or takes. */
 static int
-emit_flow(const struct emission *em, const struct office_id *office, uint8_t category, uint8_t person_type,
+emit_flow(struct emission *em, const struct office_id *office, uint8_t category, uint8_t person_type,
           struct civil_date day, enum count flow, int members)
 {
     struct contribution c;
@@ -188,25 +201,25 @@ emit_flow(const struct emission *em, const struct office_id *office, uint8_t cat
     c.person_type = person_type;
     c.v[flow] = 1;
     c.v[COUNT_MEMBERS] = members;
-    c.v[COUNT_RECORD_KEYS] = members * em->record_key;
+    c.v[COUNT_RECORD_KEYS] = members != 0 ? members * record_key_of(em) : 0;
     return em->emit(em->arg, &c);
 }
 
 static int
-emit_before(const struct emission *em, const struct was *was, struct civil_date day, enum count flow, int members)
+emit_before(struct emission *em, const struct was *was, struct civil_date day, enum count flow, int members)
 {
     return emit_flow(em, &was->office, was->category, was->person_type, day, flow, members);
 }
 
 static int
-emit_after(const struct emission *em, const struct member_state *s, struct civil_date day, enum count flow, int members)
+emit_after(struct emission *em, const struct member_state *s, struct civil_date day, enum count flow, int members)
 {
     return emit_flow(em, &s->office, s->category, s->person_type, day, flow, members);
 }
 
 /* shares, minor: which counters. */
 static int
-emit_capital(const struct emission *em, struct civil_date day, const char *currency, int shares_at, int64_t shares,
+emit_capital(struct emission *em, struct civil_date day, const char *currency, int shares_at, int64_t shares,
              int minor_at, int64_t minor)
 {
     struct contribution c;
@@ -221,7 +234,7 @@ emit_capital(const struct emission *em, struct civil_date day, const char *curre
 
 /* All that was held goes, currency by currency in the order in which they came in. */
 static int
-emit_held(const struct emission *em, const struct was *was, struct civil_date day, int shares_at, int minor_at)
+emit_held(struct emission *em, const struct was *was, struct civil_date day, int shares_at, int minor_at)
 {
     int rc = 0;
     for (uint8_t i = 0; i < was->n_held && rc == 0; i++) {
@@ -232,7 +245,7 @@ emit_held(const struct emission *em, const struct was *was, struct civil_date da
 }
 
 static int
-emit_moved_cell(const struct emission *em, const struct was *was, const struct member_state *is, struct civil_date day)
+emit_moved_cell(struct emission *em, const struct was *was, const struct member_state *is, struct civil_date day)
 {
     bool category = was->category != is->category;
     if (is->status != STATUS_MEMBER || (!category && TYPE_EQ(&was->office, &is->office))) {
@@ -257,7 +270,7 @@ flow_of_leaving(enum left_reason reason)
 }
 
 static int
-emit_leaving(const struct emission *em, const struct was *was, const struct member_state *is, struct civil_date day)
+emit_leaving(struct emission *em, const struct was *was, const struct member_state *is, struct civil_date day)
 {
     int rc = emit_before(em, was, day, flow_of_leaving(is->left_reason), -1);
     return rc != 0 ? rc : emit_held(em, was, day, CAPITAL_SHARES_OUT, CAPITAL_MINOR_OUT);
@@ -265,14 +278,14 @@ emit_leaving(const struct emission *em, const struct was *was, const struct memb
 
 /* What is owed passes on without a trace here: that it is owed was counted when it was left, and stays so. */
 static int
-emit_merged(const struct emission *em, const struct was *was, struct civil_date day)
+emit_merged(struct emission *em, const struct was *was, struct civil_date day)
 {
     int rc = emit_before(em, was, day, COUNT_MERGED, was->status == STATUS_MEMBER ? -1 : 0);
     return rc != 0 ? rc : emit_held(em, was, day, CAPITAL_SHARES_MERGED_OUT, CAPITAL_MINOR_MERGED_OUT);
 }
 
 static int
-emit_repaid(const struct emission *em, const struct member_entry *e, const struct was *was, struct member_state *is)
+emit_repaid(struct emission *em, const struct member_entry *e, const struct was *was, struct member_state *is)
 {
     int rc = emit_capital(em, e->effective, e->currency, CAPITAL_SHARES_REPAID, (int64_t)e->shares,
                           CAPITAL_MINOR_REPAID, e->amount_minor);
@@ -285,7 +298,7 @@ emit_repaid(const struct emission *em, const struct member_entry *e, const struc
 
 /* What one step from `was` to `is` adds. */
 static int
-emit_step(const struct emission *em, const struct member_entry *e, const struct was *was, struct member_state *is)
+emit_step(struct emission *em, const struct member_entry *e, const struct was *was, struct member_state *is)
 {
     const struct civil_date day = e->effective;
     int rc = 0;
@@ -318,23 +331,63 @@ emit_step(const struct emission *em, const struct member_entry *e, const struct 
     return rc;
 }
 
-int
-member_contributions(const struct member_row *r, int (*emit)(void *arg, const struct contribution *c), void *arg)
+/* Contributions of the steps from the first-th on. */
+static int
+emit_from(const struct member_row *r, const struct member_order *o, size_t first,
+          int (*emit)(void *arg, const struct contribution *c), void *arg)
 {
-    struct emission em = {.emit = emit, .arg = arg, .record_key = member_record_key(&r->subject)};
-    struct member_order o;
+    struct emission em = {.emit = emit, .arg = arg, .subject = &r->subject};
     struct member_fold f;
     struct was was;
-    member_order_of(r, &o);
     member_fold_start(&f);
-    for (size_t i = 0; i < o.n; i++) {
-        const struct member_entry *e = member_order_at(r, &o, i);
+    for (size_t i = 0; i < first; i++) {
+        member_order_step(r, o, i, &f);
+    }
+    for (size_t i = first; i < o->n; i++) {
+        const struct member_entry *e = member_order_at(r, o, i);
         look(&f, e, &was);
-        member_order_step(r, &o, i, &f);
+        member_order_step(r, o, i, &f);
         int rc = emit_step(&em, e, &was, &f.s);
         if (rc != 0) {
             return rc;
         }
     }
     return 0;
+}
+
+int
+member_contributions(const struct member_row *r, int (*emit)(void *arg, const struct contribution *c), void *arg)
+{
+    struct member_order o;
+    member_order_of(r, &o);
+    return emit_from(r, &o, 0, emit, arg);
+}
+
+bool
+member_last_adds(const struct member_row *r, const struct position *at, const enum outcome *before, size_t n)
+{
+    if (r->n != n + 1) {
+        return false;
+    }
+    const struct member_entry *last = &r->entries[n];
+    if (last->at.seq != at->seq || !TYPE_EQ(&last->at.log, &at->log) || last->outcome != OUTCOME_APPLIED ||
+        last->n_refs > 0) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct member_entry *e = &r->entries[i];
+        if (e->outcome != before[i] || (e->outcome == OUTCOME_APPLIED && e->effective.days > last->effective.days)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int
+member_last_contributions(const struct member_row *r, int (*emit)(void *arg, const struct contribution *c), void *arg)
+{
+    struct member_order o;
+    member_order_of(r, &o);
+    MUST(o.n > 0 && (o.keys[o.n - 1] & 0xffff) == r->n - 1);
+    return emit_from(r, &o, o.n - 1, emit, arg);
 }

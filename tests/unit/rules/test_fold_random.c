@@ -288,13 +288,52 @@ check_views(const struct ref_case *c, const struct member_row *row)
     }
 }
 
+struct emitted {
+    size_t n;
+    struct contribution v[4 * REF_EVENTS];
+};
+
+static int
+collect(void *arg, const struct contribution *c)
+{
+    struct emitted *e = arg;
+    assert_true(e->n < ARRAY_LEN(e->v));
+    e->v[e->n++] = *c;
+    return 0;
+}
+
+static size_t n_last_adds;
+
+/* What apply rests on, which looks at the whole row only where more changed than its end. */
+static void
+add_and_check_part(struct ref_case *c, struct member_row *row, const struct member_entry *e)
+{
+    struct emitted parts = {.n = 0}, all = {.n = 0};
+    enum outcome before[REF_EVENTS];
+    struct missing missing;
+    size_t n = row->n;
+    for (size_t i = 0; i < n; i++) {
+        before[i] = row->entries[i].outcome;
+    }
+    assert_int_equal(member_contributions(row, collect, &parts), 0);
+    assert_int_equal(member_row_add(row, e, &c->world.w, &missing, NULL), 0);
+    if (!member_last_adds(row, &e->at, before, n)) {
+        return;
+    }
+    n_last_adds++;
+    assert_int_equal(member_last_contributions(row, collect, &parts), 0);
+    assert_int_equal(member_contributions(row, collect, &all), 0);
+    if (parts.n != all.n || memcmp(parts.v, all.v, all.n * sizeof(all.v[0])) != 0) {
+        fail_case(c, "an event at the end adds more or less than its part", row->n);
+    }
+}
+
 static void
 run_order(struct ref_case *c, const size_t *order, struct buf *ret)
 {
     struct unit_id unit = {{1}};
     struct subject_id subject = {{2}};
     struct member_row row;
-    struct missing missing;
     member_row_init(&row, &unit, &subject);
     c->world.n_hidden = 0;
     world_hide(&c->world, c->absent);
@@ -306,7 +345,7 @@ run_order(struct ref_case *c, const size_t *order, struct buf *ret)
         struct ref_event *next = &c->ev[order[k]];
         next->held = true;
         world_hold(&c->world, next->e.at);
-        assert_int_equal(member_row_add(&row, &next->e, &c->world.w, &missing, NULL), 0);
+        add_and_check_part(c, &row, &next->e);
         compare_with_reference(c, &row);
         if (draw(c, 4) == 0) {
             struct buf bytes;
@@ -361,6 +400,7 @@ the_fold_is_that_of_the_specification_in_any_order(void **state)
     for (uint64_t i = 1; i <= n; i++) {
         run_case(i);
     }
+    assert_true(n_last_adds > n);
 }
 
 /* What a desk was told it may write is effective at once, and nothing that was effective ceases to be, but what it corrects. */
