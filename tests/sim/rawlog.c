@@ -119,6 +119,65 @@ common_fields(struct sim_node *n, struct event_common *c, const struct subject_i
 }
 
 static void
+fill_facets(struct sim_node *n, const struct subject_id *office, struct activity_facets *f)
+{
+    memcpy(f->office.b, office->b, sizeof(office->b));
+    f->sector = (uint16_t)(1 + rng_below(&n->rng, 2));
+    f->culture = rng_chance(&n->rng, 500);
+}
+
+/* Kinds from 44 on. */
+static void
+fill_later(struct sim_node *n, struct event_payload *p, const struct subject_id *office)
+{
+    static struct activity_cell cell;
+    static struct period_figure figure;
+    struct subject_id other;
+    struct share_amount amount = {.shares = 1 + rng_below(&n->rng, 9), .amount_minor = 2500};
+    subject_of(n, 0xa0, RAW_SUBJECTS + (unsigned)rng_below(&n->rng, 2), &other);
+    memcpy(amount.currency, rng_chance(&n->rng, 800) ? "EUR" : "SEK", 4);
+    switch (p->kind) {
+    case KIND_SHARES_REPAID: p->repaid = amount; break;
+    case KIND_REPRESENTATIVE_NAMED:
+    case KIND_REPRESENTATIVE_ENDED:
+    case KIND_MEMBER_MERGED: p->other = other; break;
+    case KIND_MEMBER_ABSORBED:
+        p->absorbed.from = other;
+        p->absorbed.brought = amount;
+        p->absorbed.brought.owed = rng_chance(&n->rng, 300);
+        break;
+    case KIND_CONSENT_GIVEN:
+    case KIND_CONSENT_WITHDRAWN: p->consent.purpose = (uint16_t)(1 + rng_below(&n->rng, 2)); break;
+    case KIND_ACTIVITY_OPENED:
+    case KIND_ACTIVITY_CHANGED: fill_facets(n, office, &p->activity); break;
+    case KIND_INVOICE_ISSUED:
+        fill_facets(n, office, &p->invoice.facets);
+        p->invoice.amount_minor = 1000 + (int64_t)rng_below(&n->rng, 1000);
+        p->invoice.rate_bp = 1000;
+        p->invoice.contribution_minor = p->invoice.amount_minor / 10;
+        memcpy(p->invoice.currency, "EUR", 4);
+        break;
+    case KIND_INVOICE_CREDITED:
+        p->credit.amount_minor = 1 + (int64_t)rng_below(&n->rng, 900);
+        p->credit.contribution_minor = p->credit.amount_minor / 20;
+        break;
+    case KIND_PERSON_ACTIVE:
+        fill_facets(n, office, &cell.facets);
+        memcpy(cell.currency, "EUR", 4);
+        p->active.n = rng_below(&n->rng, 2);
+        p->active.cells = &cell;
+        break;
+    case KIND_PERIOD_CLOSED:
+        figure = (struct period_figure){.number = FIGURE_MEMBERS, .value = (int64_t)rng_below(&n->rng, 100)};
+        p->closed.year = (uint16_t)(2022 + rng_below(&n->rng, 3));
+        p->closed.n = 1;
+        p->closed.figures = &figure;
+        break;
+    default: break;
+    }
+}
+
+static void
 fill(struct sim_node *n, struct event_payload *p)
 {
     struct subject_id office;
@@ -161,7 +220,7 @@ fill(struct sim_node *n, struct event_payload *p)
         p->data.has_office = rng_chance(&n->rng, 500);
         memcpy(p->data.office.b, office.b, sizeof(office.b));
         break;
-    default: break;
+    default: fill_later(n, p, &office); break;
     }
 }
 
@@ -189,6 +248,23 @@ refer(struct sim_node *n, const struct draft_run *d, struct event_header *h, uin
     return true;
 }
 
+static uint16_t
+member_kind(struct sim_node *n)
+{
+    static const uint16_t kinds[] = {
+        KIND_APPLICATION_RECEIVED, KIND_APPLICATION_RECEIVED, KIND_APPLICATION_REFUSED,  KIND_MEMBER_ADMITTED,
+        KIND_MEMBER_ADMITTED,      KIND_MEMBER_ADMITTED,      KIND_MEMBER_ADMITTED,      KIND_SHARES_SUBSCRIBED,
+        KIND_SHARES_SUBSCRIBED,    KIND_CATEGORY_CHANGED,     KIND_CATEGORY_CHANGED,     KIND_DATA_CHANGED,
+        KIND_WITHDRAWAL_REQUESTED, KIND_WITHDRAWAL_REQUESTED, KIND_WITHDRAWAL_GRANTED,   KIND_WITHDRAWAL_REFUSED,
+        KIND_MEMBER_RESIGNED,      KIND_MEMBER_EXCLUDED,      KIND_MEMBER_DECEASED,      KIND_SHARES_REPAID,
+        KIND_SHARES_REPAID,        KIND_REPRESENTATIVE_NAMED, KIND_REPRESENTATIVE_ENDED, KIND_MEMBER_MERGED,
+        KIND_MEMBER_ABSORBED,      KIND_CONSENT_GIVEN,        KIND_CONSENT_WITHDRAWN,    KIND_ENTRY_CANCELLED,
+        KIND_ENTRY_CANCELLED,
+    };
+    enum { OLD_KINDS = 19 };
+    return kinds[rng_below(&n->rng, n->old ? OLD_KINDS : ARRAY_LEN(kinds))];
+}
+
 static void
 add_refs(struct sim_node *n, const struct draft_run *d, struct event_header *h, const struct subject_id *subject)
 {
@@ -196,7 +272,13 @@ add_refs(struct sim_node *n, const struct draft_run *d, struct event_header *h, 
         refer(n, d, h, REF_APPLICATION, KIND_APPLICATION_RECEIVED, subject);
     if (h->kind == KIND_WITHDRAWAL_GRANTED || h->kind == KIND_WITHDRAWAL_REFUSED)
         refer(n, d, h, REF_REQUEST, KIND_WITHDRAWAL_REQUESTED, subject);
-    if (rng_chance(&n->rng, 150))
+    if (h->kind == KIND_ENTRY_CANCELLED)
+        refer(n, d, h, REF_CANCELS, member_kind(n), subject);
+    else if (h->kind == KIND_ACTIVITY_CANCELLED)
+        refer(n, d, h, REF_CANCELS, (uint16_t)(KIND_ACTIVITY_OPENED + rng_below(&n->rng, 3)), subject);
+    else if (h->kind == KIND_INVOICE_CANCELLED)
+        refer(n, d, h, REF_CANCELS, (uint16_t)(KIND_INVOICE_ISSUED + rng_below(&n->rng, 2)), subject);
+    else if (rng_chance(&n->rng, 150))
         refer(n, d, h, REF_CORRECTS, h->kind, subject);
     if (rng_chance(&n->rng, 15))
         refer(n, d, h, (uint8_t)(2 + rng_below(&n->rng, 8)), h->kind, subject);
@@ -213,17 +295,33 @@ later_fields(struct sim_node *n, struct buf *payload)
     buf_put(payload, "of tomorrow", 11);
 }
 
-static uint16_t
-member_kind(struct sim_node *n)
+/* Of an activity, an invoice, a pseudonym or a year; false: not of this program. */
+static bool
+work_kind(struct sim_node *n, struct event_payload *p, struct subject_id *subject)
 {
-    static const uint16_t kinds[] = {
-        KIND_APPLICATION_RECEIVED, KIND_APPLICATION_RECEIVED, KIND_APPLICATION_REFUSED, KIND_MEMBER_ADMITTED,
-        KIND_MEMBER_ADMITTED,      KIND_MEMBER_ADMITTED,      KIND_MEMBER_ADMITTED,     KIND_SHARES_SUBSCRIBED,
-        KIND_SHARES_SUBSCRIBED,    KIND_CATEGORY_CHANGED,     KIND_CATEGORY_CHANGED,    KIND_DATA_CHANGED,
-        KIND_WITHDRAWAL_REQUESTED, KIND_WITHDRAWAL_REQUESTED, KIND_WITHDRAWAL_GRANTED,  KIND_WITHDRAWAL_REFUSED,
-        KIND_MEMBER_RESIGNED,      KIND_MEMBER_EXCLUDED,      KIND_MEMBER_DECEASED,
-    };
-    return kinds[rng_below(&n->rng, ARRAY_LEN(kinds))];
+    static const uint16_t kinds[] = {KIND_ACTIVITY_OPENED,    KIND_ACTIVITY_CHANGED, KIND_ACTIVITY_CLOSED,
+                                     KIND_ACTIVITY_CANCELLED, KIND_INVOICE_ISSUED,   KIND_INVOICE_ISSUED,
+                                     KIND_INVOICE_CREDITED,   KIND_INVOICE_CREDITED, KIND_INVOICE_CANCELLED,
+                                     KIND_PERSON_ACTIVE,      KIND_PERSON_ACTIVE,    KIND_PERIOD_CLOSED};
+    if (n->old || !rng_chance(&n->rng, 350))
+        return false;
+    p->kind = kinds[rng_below(&n->rng, ARRAY_LEN(kinds))];
+    bool invoice = p->kind >= KIND_INVOICE_ISSUED && p->kind <= KIND_INVOICE_CANCELLED;
+    subject_of(n, p->kind == KIND_PERSON_ACTIVE ? 0xd0 : 0xb0, (unsigned)rng_below(&n->rng, RAW_SUBJECTS), subject);
+    p->common = (struct event_common){0};
+    common_fields(n, &p->common, p->kind == KIND_PERIOD_CLOSED ? NULL : subject);
+    if (p->kind == KIND_PERIOD_CLOSED)
+        return true;
+    p->common.precision = PRECISION_MONTH;
+    p->common.effective = date_month_start(p->common.effective);
+    if (!invoice)
+        return true;
+    if (p->kind == KIND_INVOICE_ISSUED)
+        p->common.effective = date_from_ymd(2025, 5, 1);
+    be16_put(subject->b, month_number(date_from_ymd(2025, 5, 1)));
+    subject->b[2] = (uint8_t)n->unit->index;
+    p->common.subject = *subject;
+    return true;
 }
 
 static void
@@ -242,7 +340,11 @@ random_event(struct sim_node *n, struct draft_run *d)
                       : unit ? KIND_UNIT_DESCRIBED
                              : member_kind(n);
     common_fields(n, &p.common, unit ? NULL : &subject);
+    if (!office && !unit && work_kind(n, &p, &subject))
+        h.kind = p.kind;
     fill(n, &p);
+    h.must_understand =
+        h.kind == KIND_MEMBER_MERGED || h.kind == KIND_MEMBER_ABSORBED || h.kind == KIND_ENTRY_CANCELLED;
     MUST(event_payload_encode(&p, &payload, &err) == 0);
     add_refs(n, d, &h, &subject);
     if (rng_chance(&n->rng, 100))
@@ -259,7 +361,7 @@ random_event(struct sim_node *n, struct draft_run *d)
         h.kind = KIND_LOG_OPENED;
         h.must_understand = true;
     }
-    put_event(n, d, &h, buf_slice(&payload), unit ? &none : &subject);
+    put_event(n, d, &h, buf_slice(&payload), unit || h.kind == KIND_PERIOD_CLOSED ? &none : &subject);
     buf_free(&payload);
 }
 
@@ -351,6 +453,7 @@ static void
 write_random(struct sim_node *n, struct draft_run *d)
 {
     uint64_t most = 1 + rng_below(&n->rng, RAW_RUN_MAX);
+    node_program(n);
     while (d->n < most)
         random_event(n, d);
 }
