@@ -144,8 +144,8 @@ location_of(struct request *r, const struct api_op *op)
 {
     char id[HEX16_MAX];
 
-    if (op->result.status != MHD_HTTP_CREATED) {
-        return;
+    if (op->result.status != MHD_HTTP_CREATED || r->location[0] != '\0') {
+        return; /* nothing was made, or the handler has said where */
     }
     if (op->result.has_subject) {
         hex_encode(op->result.subject.b, ID_BYTES, id);
