@@ -10,7 +10,8 @@
 enum { MAP_HASH_KEY_BYTES = 16 };
 
 struct map {
-    uint8_t *slots; /* each: state (8 bytes: one says which, four are of the hash), key padded to 8, value padded to 8 */
+    uint8_t
+        *slots; /* each: state (8 bytes: one says which, four are of the hash), key padded to 8, value padded to 8 */
     size_t slot_bytes;
     size_t key_bytes;
     size_t value_offset;
