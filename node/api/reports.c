@@ -1,6 +1,7 @@
 /* Reports in JSON or CSV. Every one says from which log heads it was computed and how old the knowledge of each unit is, so that two
  * people with different figures can find out why. */
 #include "node/api/report_sources.h"
+#include "node/command/names.h"
 
 struct figure {
     const char *name;
@@ -70,20 +71,7 @@ json_rows(struct request *r, struct json_out *j, const struct asked *q, const st
     json_close(j, ']');
 }
 
-/* Names of what came and went, and of what there is on a day as sums of these. docs/openapi.yaml. */
-static const char *const capital_flows[CAPITAL_N] = {
-    [CAPITAL_SHARES_IN] = "shares_in",
-    [CAPITAL_SHARES_OUT] = "shares_out",
-    [CAPITAL_MINOR_IN] = "minor_in",
-    [CAPITAL_MINOR_OUT] = "minor_out",
-    [CAPITAL_SHARES_MERGED_IN] = "shares_merged_in",
-    [CAPITAL_SHARES_MERGED_OUT] = "shares_merged_out",
-    [CAPITAL_MINOR_MERGED_IN] = "minor_merged_in",
-    [CAPITAL_MINOR_MERGED_OUT] = "minor_merged_out",
-    [CAPITAL_SHARES_REPAID] = "shares_repaid",
-    [CAPITAL_MINOR_REPAID] = "minor_repaid",
-    [CAPITAL_MINOR_FORGONE] = "minor_forgone",
-};
+/* Names of what there is on a day, sums of what came and went. docs/openapi.yaml. */
 enum { CAPITAL_STANDS = 3 };
 static const char *const capital_stands[CAPITAL_STANDS] = {"shares", "minor", "owed_minor"};
 
@@ -111,7 +99,7 @@ json_capital(struct request *r, struct json_out *j, const struct asked *q, const
         json_put_text(j, "currency", c->currency);
         capital_standing(c->v, stands);
         for (size_t k = 0; q->flows && k < CAPITAL_N; k++) {
-            json_put_int(j, capital_flows[k], c->v[k]);
+            json_put_int(j, capital_words[k], c->v[k]);
         }
         for (size_t k = 0; !q->flows && k < CAPITAL_STANDS; k++) {
             json_put_int(j, capital_stands[k], stands[k]);
@@ -186,7 +174,7 @@ csv_capital(struct request *r, const struct asked *q, const struct report_capita
     unit_code_of(r, &c->unit, code);
     capital_standing(c->v, stands);
     for (size_t i = 0; q->flows && i < CAPITAL_N; i++) {
-        l.figure = capital_flows[i];
+        l.figure = capital_words[i];
         csv_int(r->out, &l, c->v[i]);
     }
     for (size_t i = 0; !q->flows && i < CAPITAL_STANDS; i++) {

@@ -107,6 +107,20 @@ shares_parse(const char *text, uint64_t *ret, struct err *err)
     return 0;
 }
 
+const char *const capital_words[CAPITAL_N] = {
+    [CAPITAL_SHARES_IN] = "shares_in",
+    [CAPITAL_SHARES_OUT] = "shares_out",
+    [CAPITAL_MINOR_IN] = "minor_in",
+    [CAPITAL_MINOR_OUT] = "minor_out",
+    [CAPITAL_SHARES_MERGED_IN] = "shares_merged_in",
+    [CAPITAL_SHARES_MERGED_OUT] = "shares_merged_out",
+    [CAPITAL_MINOR_MERGED_IN] = "minor_merged_in",
+    [CAPITAL_MINOR_MERGED_OUT] = "minor_merged_out",
+    [CAPITAL_SHARES_REPAID] = "shares_repaid",
+    [CAPITAL_MINOR_REPAID] = "minor_repaid",
+    [CAPITAL_MINOR_FORGONE] = "minor_forgone",
+};
+
 const char *
 figure_name(uint16_t number, char out[NUMBERED_NAME_MAX])
 {

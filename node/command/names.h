@@ -30,6 +30,9 @@ const char *purpose_name(uint16_t purpose, char out[NUMBERED_NAME_MAX]);
 /* Figures of a closed year (FIGURE_…), "joined"; "figure-99" in out of one that this version does not know. Amounts end in "_minor". */
 const char *figure_name(uint16_t number, char out[NUMBERED_NAME_MAX]);
 
+/* CAPITAL_…, "shares_in"; amounts begin with "minor". */
+extern const char *const capital_words[CAPITAL_N];
+
 /* Never NULL; "unknown" outside the enumeration. */
 const char *category_name(uint8_t category);
 const char *person_type_name(uint8_t person_type);

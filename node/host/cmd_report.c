@@ -1,6 +1,7 @@
 /* smartnode report: members on a day, flows between days, work, shares, of one unit or all, from the data directory. */
 #include <stdlib.h>
 
+#include "node/command/names.h"
 #include "node/host/cmd_report.h"
 
 enum {
@@ -233,20 +234,6 @@ report_closed_lines(const struct report_work *w)
 
 /* ---- members and flows ---- */
 
-static const char *const CAPITAL_NAMES[CAPITAL_N] = {
-    [CAPITAL_SHARES_IN] = "shares_in",
-    [CAPITAL_SHARES_OUT] = "shares_out",
-    [CAPITAL_MINOR_IN] = "minor_in",
-    [CAPITAL_MINOR_OUT] = "minor_out",
-    [CAPITAL_SHARES_MERGED_IN] = "shares_merged_in",
-    [CAPITAL_SHARES_MERGED_OUT] = "shares_merged_out",
-    [CAPITAL_MINOR_MERGED_IN] = "minor_merged_in",
-    [CAPITAL_MINOR_MERGED_OUT] = "minor_merged_out",
-    [CAPITAL_SHARES_REPAID] = "shares_repaid",
-    [CAPITAL_MINOR_REPAID] = "minor_repaid",
-    [CAPITAL_MINOR_FORGONE] = "minor_forgone",
-};
-
 /* To those who left and were not paid back yet. */
 static int64_t
 owed(const int64_t v[CAPITAL_N])
@@ -292,7 +279,7 @@ put_json(struct work *w, struct buf *b)
         json_put_text(&j, "currency", c->currency);
         if (w->flows) {
             for (size_t k = 0; k < CAPITAL_N; k++)
-                json_put_int(&j, CAPITAL_NAMES[k], c->v[k]);
+                json_put_int(&j, capital_words[k], c->v[k]);
         } else {
             json_put_int(&j, "shares", capital_shares(c->v));
             json_put_int(&j, "minor", capital_minor(c->v));
