@@ -281,6 +281,7 @@ vault_take(struct vault *v, struct slot_keys *ret, struct err *err)
 static int
 put_batch(struct vault *v, struct pool *p, struct db_txn *txn, uint64_t first, struct err *err)
 {
+    struct wrap_nonces nonces = {.wanted = p->fill};
     v->random(v->random_arg, p->keys, (size_t)p->fill * SLOT_PLAIN);
     for (uint32_t i = 0; i < p->fill; i++) {
         uint8_t key[KEY_SLOT], *row, *plain = p->keys + (size_t)i * SLOT_PLAIN;
@@ -291,7 +292,8 @@ put_batch(struct vault *v, struct pool *p, struct db_txn *txn, uint64_t first, s
         int rc = db_put_reserve(txn, TABLE_SLOTS, slice_of(key, sizeof(key)), SLOT_WRAPPED, &row, err);
         if (rc != 0)
             return rc;
-        vault_wrap(v, WRAP_SLOT, slice_of(key, sizeof(key)), slice_of(plain, SLOT_PLAIN), row);
+        vault_wrap_with(v, WRAP_SLOT, slice_of(key, sizeof(key)), slice_of(plain, SLOT_PLAIN), wrap_nonce(v, &nonces),
+                        row);
     }
     uint8_t next[8];
     be64_put(next, first + p->fill);
@@ -488,12 +490,33 @@ wrap_aad(uint8_t out[1 + ID_BYTES], enum wrap_use use, struct slice which)
     return 1 + which.len;
 }
 
+const uint8_t *
+wrap_nonce(struct vault *v, struct wrap_nonces *n)
+{
+    if (n->left == 0) {
+        MUST(n->wanted > 0);
+        n->left = n->wanted < WRAP_NONCES_MAX ? n->wanted : WRAP_NONCES_MAX;
+        n->wanted -= n->left;
+        v->random(v->random_arg, n->bytes[WRAP_NONCES_MAX - n->left], n->left * WRAP_NONCE);
+    }
+    return n->bytes[WRAP_NONCES_MAX - n->left--];
+}
+
 void
 vault_wrap(struct vault *v, enum wrap_use use, struct slice which, struct slice plain, uint8_t *out)
 {
+    uint8_t nonce[WRAP_NONCE];
+    v->random(v->random_arg, nonce, sizeof(nonce));
+    vault_wrap_with(v, use, which, plain, nonce, out);
+}
+
+void
+vault_wrap_with(const struct vault *v, enum wrap_use use, struct slice which, struct slice plain,
+                const uint8_t nonce[WRAP_NONCE], uint8_t *out)
+{
     uint8_t aad[1 + ID_BYTES];
     size_t aad_len = wrap_aad(aad, use, which);
-    v->random(v->random_arg, out, WRAP_NONCE);
+    memcpy(out, nonce, WRAP_NONCE);
     MUST(crypto_aead_xchacha20poly1305_ietf_encrypt(out + WRAP_NONCE, NULL, plain.data, plain.len, aad, aad_len, NULL,
                                                     out, v->secrets->wrap) == 0);
 }

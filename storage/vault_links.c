@@ -19,6 +19,7 @@ struct staged_link {
 int
 links_write(struct vault *v, struct db_txn *txn, const struct vault_link *links, size_t n, struct err *err)
 {
+    struct wrap_nonces nonces = {.wanted = n};
     for (size_t i = 0; i < n; i++) {
         struct slice key = slice_of(links[i].entity.b, ID_BYTES);
         uint8_t plain[LINK_PLAIN], *row;
@@ -27,7 +28,7 @@ links_write(struct vault *v, struct db_txn *txn, const struct vault_link *links,
         int rc = db_put_reserve(txn, TABLE_LINKS, key, LINK_WRAPPED, &row, err);
         if (rc != 0)
             return rc;
-        vault_wrap(v, WRAP_LINK, key, slice_of(plain, sizeof(plain)), row);
+        vault_wrap_with(v, WRAP_LINK, key, slice_of(plain, sizeof(plain)), wrap_nonce(v, &nonces), row);
     }
     return 0;
 }

@@ -59,6 +59,15 @@ struct vault {
 int vault_read_value(struct vault *v, enum table t, struct slice key, const char *what, struct buf *out,
                      struct err *err) NODISCARD;
 /* nonce ‖ ciphertext with tag; out has plain.len + WRAP_OVERHEAD bytes. which: bytes that name the row, at most ID_BYTES. */
+/* Nonces for n wraps of one call, drawn together: a draw for each is a call into the kernel for each. */
+enum { WRAP_NONCES_MAX = 32 };
+struct wrap_nonces {
+    size_t wanted, left; /* still to be drawn; the last of bytes */
+    uint8_t bytes[WRAP_NONCES_MAX][WRAP_NONCE];
+};
+const uint8_t *wrap_nonce(struct vault *v, struct wrap_nonces *n);
+void vault_wrap_with(const struct vault *v, enum wrap_use use, struct slice which, struct slice plain,
+                     const uint8_t nonce[WRAP_NONCE], uint8_t *out);
 void vault_wrap(struct vault *v, enum wrap_use use, struct slice which, struct slice plain, uint8_t *out);
 /* ERR_FORGED if it is not a value of len bytes wrapped as this one; out is then zero. */
 int vault_unwrap(const struct vault *v, enum wrap_use use, struct slice which, struct slice wrapped, uint8_t *out,

@@ -15,8 +15,8 @@ make_context(struct engine *e, const struct actor_id *actor, const struct member
                                 .unit = e->config.identity->unit,
                                 .actor = *actor,
                                 .today = e->config.today(e->config.arg),
-                                .random = e->config.random,
-                                .random_arg = e->config.arg};
+                                .random = draws_take,
+                                .random_arg = &e->own.draws};
     memcpy(ret->unit_code, e->config.identity->unit_code, sizeof(ret->unit_code));
 }
 

@@ -10,6 +10,7 @@ void
 ownlog_init(struct ownlog *o, const struct engine_config *config, struct apply *apply)
 {
     *o = (struct ownlog){.config = config, .apply = apply};
+    draws_init(&o->draws, config->random, config->arg);
     buf_init(&o->frames, GROUP_BYTES_MAX);
     buf_init(&o->key_capsules, KEY_CAPSULES_BYTES_MAX);
 }
@@ -34,6 +35,7 @@ ownlog_begin(struct ownlog *o)
     o->chain = o->row.head_chain;
     o->seq = o->row.head_seq;
     o->n_runs = 0;
+    draws_clear(&o->draws);
     buf_clear(&o->frames);
     buf_clear(&o->key_capsules);
 }
@@ -184,7 +186,7 @@ write_draft(struct ownlog *o, struct db_txn *txn, struct draft *d, struct slot_k
     struct slice header_bytes;
     memcpy(h.refs, d->refs, d->n_refs * sizeof(d->refs[0]));
     d->payload.common.has_salt = true;
-    o->config->random(o->config->arg, d->payload.common.salt, sizeof(d->payload.common.salt));
+    draws_take(&o->draws, d->payload.common.salt, sizeof(d->payload.common.salt));
     buf_init(&payload, PAYLOAD_BYTES_MAX);
     buf_init(&header, HEADER_BYTES_MAX);
     int rc = event_payload_encode(&d->payload, &payload, err);

@@ -4,6 +4,7 @@
 #define SMARTNODE_HOST_OWNLOG_H
 
 #include "node/apply/apply.h"
+#include "node/host/draws.h"
 #include "node/host/engine.h"
 #include "storage/keyslots.h"
 
@@ -19,6 +20,7 @@ enum { OWNLOG_RUNS_MAX = 256 };
 struct ownlog {
     const struct engine_config *config;
     struct apply *apply;
+    struct draws draws; /* of the group */
     bool open;
     struct log_row row;
     struct chain_value chain; /* after the last event of the group */

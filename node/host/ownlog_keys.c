@@ -97,7 +97,7 @@ ownlog_seal_capsules(struct ownlog *o, struct db_txn *txn, const struct draft *d
         int k = vault_class_index(class);
         MUST(k >= 0);
         buf_clear(&capsule);
-        o->config->random(o->config->arg, nonce, sizeof(nonce));
+        draws_take(&o->draws, nonce, sizeof(nonce));
         rc = capsule_seal(&keys->keys[k], class, nonce, buf_slice(&d->capsules[i].plain), &capsule, err);
         if (rc == 0)
             rc = capsules_put(txn, o->row.no, seq, h->n_capsules, buf_slice(&capsule), err);
