@@ -184,7 +184,8 @@ struct import_target {
     int (*run)(void *arg, struct import_job *jobs, size_t n, struct err *err);
     /* Ends the file: what was carried out becomes durable, or, in a rehearsal, is taken back. */
     int (*end)(void *arg, struct err *err);
-    size_t group_rows; /* carried out together; 1: rows see what those before them wrote */
+    size_t
+        group_rows; /* carried out together, activities and invoices always so; 1: rows see what those before them wrote */
 };
 
 /* What an import of several files remembers: which numbers it has made records of, and how often it has met equal rows. */

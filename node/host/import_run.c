@@ -24,6 +24,7 @@ struct import_pass {
     size_t n_offices;
     struct import_job *jobs;
     size_t n_jobs, group_rows;
+    uint16_t swaps[GROUP_ROWS_MAX];
     struct rejects rejects;
 };
 
@@ -206,6 +207,42 @@ count(struct import_pass *r, struct import_job *job, struct err *err)
     return rejects_put(&r->rejects, job->raw, job->number, &why, err);
 }
 
+static void
+swap(struct import_job *a, struct import_job *b)
+{
+    struct import_job c = *a;
+    *a = *b;
+    *b = c;
+}
+
+/* A file is sorted by person, as likely as not; events that stood so would say in clear which activities and invoices are one person's
+ * (docs/PROTOCOL.md §9). No row of a group rests on another one of it but credit notes of one invoice, which share what is left of it:
+ * those stay in their places, the others are written in an order of their own. */
+static bool
+is_mixed(const struct import_job *job)
+{
+    const struct import_row *row = &job->row;
+    return row->type == TABLE_OF_ACTIVITIES ||
+           (row->type == TABLE_OF_INVOICES && row->n_steps > 0 && row->steps[0].verb != VERB_CREDIT);
+}
+
+static void
+mix(struct import_pass *r)
+{
+    for (size_t i = r->n_jobs; i-- > 0;) {
+        uint16_t to = (uint16_t)(be32_get(r->jobs[i].key) % (i + 1));
+        r->swaps[i] = is_mixed(&r->jobs[i]) && is_mixed(&r->jobs[to]) ? to : (uint16_t)i;
+        swap(&r->jobs[i], &r->jobs[r->swaps[i]]);
+    }
+}
+
+static void
+unmix(struct import_pass *r)
+{
+    for (size_t i = 0; i < r->n_jobs; i++)
+        swap(&r->jobs[i], &r->jobs[r->swaps[i]]);
+}
+
 static int
 flush(struct import_pass *r, struct err *err)
 {
@@ -213,8 +250,10 @@ flush(struct import_pass *r, struct err *err)
     size_t todo = 0;
     for (size_t i = 0; i < r->n_jobs; i++)
         todo += r->jobs[i].err.code == ERR_NONE;
+    mix(r);
     if (todo > 0 && r->t->run)
         rc = r->t->run(r->t->arg, r->jobs, r->n_jobs, err);
+    unmix(r);
     for (size_t i = 0; i < r->n_jobs; i++) {
         r->result->events += r->jobs[i].events;
         if (rc == 0)
@@ -440,21 +479,33 @@ pass_release(struct import_pass *r)
     mapping_free(&r->mapping);
 }
 
+/* Activities and invoices in groups that are large enough to mix, whoever takes them. */
+static size_t
+rows_of_group(const struct import_pass *r)
+{
+    bool of_work = r->type->type == TABLE_OF_ACTIVITIES || r->type->type == TABLE_OF_INVOICES;
+    size_t rows = r->o->group_rows > 0               ? r->o->group_rows
+                  : of_work && r->t->group_rows == 1 ? GROUP_ROWS_MAX
+                                                     : r->t->group_rows;
+    return rows > 0 && rows < GROUP_ROWS_MAX ? rows : GROUP_ROWS_MAX;
+}
+
 int
 import_run(const struct import_options *o, const struct import_target *t, struct import_result *ret, struct err *err)
 {
     struct import_pass r = {.o = o, .t = t, .result = ret, .cells = {.target = t}};
     struct err end_err;
-    size_t rows = o->group_rows > 0 ? o->group_rows : t->group_rows;
-    r.group_rows = rows > 0 && rows < GROUP_ROWS_MAX ? rows : GROUP_ROWS_MAX;
     memset(ret, 0, sizeof(*ret));
     import_memory_init(&r.own);
     r.memory = o->memory ? o->memory : &r.own;
     r.memory->files++;
     r.memory->groups++;
     map_clear(&r.memory->equals);
+    int rc = open_table(&r, err);
+    r.group_rows = rc == 0 ? rows_of_group(&r) : 1;
     r.jobs = calloc(r.group_rows, sizeof(*r.jobs));
-    int rc = r.jobs ? open_table(&r, err) : err_set(err, ERR_NOMEM, "import: out of memory");
+    if (rc == 0 && !r.jobs)
+        rc = err_set(err, ERR_NOMEM, "import: out of memory");
     if (rc == 0)
         rc = t->begin(t->arg, r.type->needs_unit, err);
     if (rc == 0)

@@ -1,8 +1,9 @@
 """What a desk does with invoices that were mistaken: corrected more than once, given up as a whole, credited before."""
 
+import os
 import unittest
 
-from cluster import Cluster
+from cluster import Cluster, csv_row, CSV_COLUMNS, run
 
 
 class DeskWork(unittest.TestCase):
@@ -54,6 +55,34 @@ class DeskWork(unittest.TestCase):
         self.assertEqual(refused.json["field"], "event")
         self.assertIn("invoice.credited of 2024-05", refused.json["detail"])
         self.assertIn("cancel that one first", refused.json["detail"])
+
+
+class Order(unittest.TestCase):
+    PEOPLE, EACH = 12, 20
+
+    def test_a_file_sorted_by_person_does_not_become_a_log_sorted_by_person(self):
+        with_cluster = Cluster("HU", topology=[], start=False)
+        self.addCleanup(with_cluster.close)
+        node = with_cluster["HU"]
+        people = range(self.PEOPLE)
+        self.imported(node, "members", [CSV_COLUMNS] + [csv_row("M-%d" % p, node.city) for p in people])
+        self.imported(node, "activities", ["activity_no,member_no,sector,office,opened_on"] + [
+            "A-%02d-%02d,M-%d,music,%s,2024-03-01" % (p, i, p, node.city) for p in people for i in range(self.EACH)])
+        self.imported(node, "invoices", ["invoice_no,activity_no,date,amount"] + [
+            "F-%02d-%02d,A-%02d-%02d,2024-04-%02d,%d" % (p, i, p, i, i + 1, 100 + i) for p in people for i in range(self.EACH)])
+        node.start()
+        for kind, path in (("activity.opened", "/v1/activities/"), ("invoice.issued", "/v1/invoices/")):
+            whose = [node.get(path + e["subject"], "desk")["member"] for e in node.events() if e["kind"] == kind]
+            self.assertEqual(len(whose), self.PEOPLE * self.EACH)
+            neighbours = sum(a == b for a, b in zip(whose, whose[1:]))
+            self.assertLess(neighbours, len(whose) / 3)  # 228 in a sorted log; some 20 in one without order
+
+    @staticmethod
+    def imported(node, what, lines):
+        path = os.path.join(node.folder, what + ".csv")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        run("import", "--data", node.data, path)
 
 
 if __name__ == "__main__":
