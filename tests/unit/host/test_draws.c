@@ -8,6 +8,7 @@
 
 #include "node/host/draws.h"
 #include "proto/base/bytes.h"
+#include "proto/base/types.h"
 
 /* Counts draws; each gives bytes that no other gives: a number of two bytes, again and again. */
 struct source {
