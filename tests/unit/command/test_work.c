@@ -404,6 +404,7 @@ each_part_of_an_invoice_is_refused_by_its_name(void **state)
     change;                                 \
     invoice_refused(k, r, code, field, words)
     REFUSED(r.has_activity = false, ERR_INVALID, "activity", "missing");
+    REFUSED(r.effective.days = COUNTER_TODAY.days + 367, ERR_INVALID, "date", "is the year right?");
     REFUSED(r.has_amount = false, ERR_INVALID, "amount_minor", "1 to");
     REFUSED(r.amount_minor = 0, ERR_INVALID, "amount_minor", "1 to");
     REFUSED(r.amount_minor = -5, ERR_INVALID, "amount_minor", "1 to");
