@@ -382,8 +382,10 @@ apply_local(struct apply *a, struct db_txn *txn, struct log_row *row, struct sli
                      open ? "the own log does not stand any more"
                           : "the own log waits for a predecessor that is not applied");
     a->current = &next;
+    a->local = true;
     if (rc == 0)
         rc = event_apply(a, &e, &next, seq, header, payload, err);
+    a->local = false;
     if (rc == 0 && e.halt)
         rc = err_set(err, ERR_UNKNOWN_KIND, "an own event that this program does not know");
     if (rc == 0) {

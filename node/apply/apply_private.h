@@ -97,6 +97,7 @@ struct apply {
     struct period_figure figures[FIGURES_MAX];
 
     bool has_own; /* see apply_own_unit */
+    bool local;   /* apply_local is at work: what it is given, this process says itself */
     struct unit_id own;
     apply_grew *grew; /* see apply_on_growth; NULL = nobody is told */
     void *grew_arg;

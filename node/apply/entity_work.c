@@ -264,6 +264,9 @@ entity_active(struct apply *a, const struct event *e, const struct event_payload
     if (rc == 0)
         rc = active_change(a, e, p, key, &row, err);
     active_row_release(&row);
+    /* An own word that came back from elsewhere may be the last one without being the right one: the month is counted again. */
+    if (rc == 0 && a->has_own && !a->local && TYPE_EQ(&a->own, e->unit))
+        rc = uncounted_put(a->txn, month_number(p->common.effective), err);
     rows = state_rows_added(a->state) - rows;
     if (rc == 0 && rows > 0 && a->grew != NULL)
         rc = a->grew(a->grew_arg, a->txn, e->unit, (uint64_t)rows, err);
