@@ -385,6 +385,7 @@ line_activity(struct json_in *in, enum work_action action, struct api_op *op)
     if (opens) {
         activity_member(in, op);
     }
+    (void)json_in_bool(in, "as_recorded", &q->as_recorded);
     line_if_match(in, &q->has_if_match, &q->if_match);
     activity_fields(in, op);
 }
@@ -401,6 +402,7 @@ line_invoice(struct json_in *in, bool credit, struct api_op *op)
     if (!credit) {
         invoice_activity(in, op);
     }
+    (void)json_in_bool(in, "as_recorded", &q->as_recorded);
     line_if_match(in, &q->has_if_match, &q->if_match);
     invoice_fields(in, op);
 }

@@ -118,7 +118,8 @@ take_member(struct request *q, struct err *err)
     if (!q->found) {
         if (!named)
             return err_field(err, ERR_INVALID, "member", "whose activity it is is missing");
-        return work_member(q->ctx, &q->req->member, q->month, "member", &q->member, &q->state, err);
+        return work_member(q->ctx, &q->req->member, q->month, q->req->as_recorded, "member", &q->member, &q->state,
+                           err);
     }
     if (!opens && !named && !wants_capsule(q))
         return 0;
@@ -130,7 +131,9 @@ take_member(struct request *q, struct err *err)
         if (rc == 0 && !TYPE_EQ(&kept, &named_kept))
             rc = err_field(err, ERR_CONFLICT, "member", "member: the activity is another member's");
     }
-    return rc == 0 && opens ? work_member(q->ctx, &q->member, q->month, "member", &kept, &q->state, err) : rc;
+    return rc == 0 && opens
+               ? work_member(q->ctx, &q->member, q->month, q->req->as_recorded, "member", &kept, &q->state, err)
+               : rc;
 }
 
 /* What is not given stays as it was: as in the event that is corrected, or as in force in the month. */

@@ -189,12 +189,15 @@ struct activity_request {
     struct office_id office;
     bool has_number, has_text;
     struct person_text number, text; /* the unit's own number; title */
+    bool as_recorded;                /* see below */
     bool has_corrects, adjusts_closed, has_if_match;
     struct position corrects, if_match;
 };
 int command_activity(const struct command_ctx *ctx, const struct activity_request *req, struct draft *ret,
                      struct err *err) NODISCARD;
 
+/* as_recorded, here and for invoices: what a node recorded and exported is recorded again. It was right when it was written; that the member
+ * left, or the activity closed, with an earlier date was recorded later. So neither is asked for. */
 /* Invoices and credit notes. Of an invoice: an activity that is open on some day of the month, of somebody who was a member then; the
  * activity's facets where they are not given; rate and currency of the unit's description in force on the day (or the first one of the
  * month), the contribution by that rate, rounded half away from zero, unless given. Of a credit note: all that is left if no amount is given;
@@ -217,6 +220,7 @@ struct invoice_request {
     struct office_id office;
     bool has_number, has_client, has_client_number, has_text;
     struct person_text number, client, client_number, text;
+    bool as_recorded;
     bool has_corrects, adjusts_closed, has_if_match;
     struct position corrects, if_match;
 };

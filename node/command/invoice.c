@@ -124,16 +124,18 @@ take_activity(struct request *q, struct err *err)
     if (rc != 0)
         return rc;
     activity_state_at(&row, q->month, s);
+    if (!s->exists && q->req->as_recorded)
+        activity_state_at(&row, DATE_MAX, s);
     activity_row_release(&row);
     q->has_activity = true;
     if (!s->exists)
         return err_field(err, ERR_CONFLICT, "activity", "activity: it is not open in %.7s yet, or was cancelled",
                          date_format(q->month, day));
-    if (!s->open && s->closed.days < q->month.days)
+    if (!s->open && s->closed.days < q->month.days && !q->req->as_recorded)
         return err_field(err, ERR_CONFLICT, "activity", "activity: it closed in %.7s", date_format(s->closed, day));
     rc = work_owner(q->ctx, &q->req->activity, "activity", &owner, err);
     if (rc == 0)
-        rc = work_member(q->ctx, &owner, q->month, "activity", &q->member, &member, err);
+        rc = work_member(q->ctx, &owner, q->month, q->req->as_recorded, "activity", &q->member, &member, err);
     return rc;
 }
 

@@ -80,8 +80,8 @@ was_member(const struct member_row *row, struct civil_date month, struct member_
 }
 
 int
-work_member(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date month, const char *field,
-            struct subject_id *ret_kept, struct member_state *ret_state, struct err *err)
+work_member(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date month, bool as_recorded,
+            const char *field, struct subject_id *ret_kept, struct member_state *ret_state, struct err *err)
 {
     struct subject_id one = *member, kept;
     struct member_state s;
@@ -102,7 +102,7 @@ work_member(const struct command_ctx *ctx, const struct subject_id *member, stru
             break;
         one = latest.merged_into;
     }
-    if (!was)
+    if (!was && !as_recorded)
         return err_field(err, ERR_CONFLICT, field, "%s: was no member of this unit on any day of %.7s", field,
                          date_format(month, day));
     int rc = work_kept(ctx, member, &kept, err);

@@ -16,10 +16,10 @@ int work_owner(const struct command_ctx *ctx, const struct subject_id *entity, c
 /* The record that a member's was merged into, itself otherwise. */
 int work_kept(const struct command_ctx *ctx, const struct subject_id *member, struct subject_id *ret,
               struct err *err) NODISCARD;
-/* That the member, or the record that it was merged into, was a member of this unit on some day of the month. ret_kept: as work_kept;
- * ret_state: on such a day. ERR_NOTFOUND, ERR_CONFLICT naming `field`. */
+/* That the member, or the record that it was merged into, was a member of this unit on some day of the month (as_recorded: or is not asked
+ * for). ret_kept: as work_kept; ret_state: on such a day. ERR_NOTFOUND, ERR_CONFLICT naming `field`. */
 int work_member(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date month,
-                const char *field, struct subject_id *ret_kept, struct member_state *ret_state,
+                bool as_recorded, const char *field, struct subject_id *ret_kept, struct member_state *ret_state,
                 struct err *err) NODISCARD;
 /* That the unit has the office and it is not closed. ERR_NOTFOUND, ERR_CONFLICT, field "office". */
 int work_office(const struct command_ctx *ctx, const struct office_id *office, struct civil_date month,

@@ -309,6 +309,7 @@ activity_op(const struct import_job *job, struct api_op *ret)
     q->effective = s->on;
     q->has_activity = job->has_subject || row->has_entity;
     q->activity = job->has_subject ? job->subject : row->entity;
+    q->as_recorded = row->has_entity;
     if (job->has_member)
         q->member = job->member;
     if (s->verb == VERB_ACTIVITY_CLOSE)

@@ -443,6 +443,7 @@ invoice_op(const struct import_job *job, struct api_op *ret)
     q->effective = s->on;
     q->has_invoice = job->has_subject || row->has_entity;
     q->invoice = job->has_subject ? job->subject : row->entity;
+    q->as_recorded = row->has_entity; /* only an export names invoices by their ids */
     q->has_activity = !q->credit && job->has_activity;
     q->activity = job->activity;
     q->has_amount = true;

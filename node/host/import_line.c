@@ -99,6 +99,8 @@ put_activity(struct json_out *j, const struct import_job *job, const struct impo
 {
     const struct import_row *row = &job->row;
     char name[NUMBERED_NAME_MAX];
+    if (row->has_entity)
+        json_put_bool(j, "as_recorded", true);
     if (job->has_subject || row->has_entity)
         json_put_hex(j, "activity", job->has_subject ? job->subject.b : row->entity.b, ID_BYTES);
     json_put_date(j, "effective_on", s->on);
@@ -126,6 +128,8 @@ put_invoice(struct json_out *j, const struct import_job *job, const struct impor
     const struct import_row *row = &job->row;
     bool credit = s->verb == VERB_CREDIT;
     char name[NUMBERED_NAME_MAX];
+    if (row->has_entity)
+        json_put_bool(j, "as_recorded", true);
     if (job->has_subject || row->has_entity)
         json_put_hex(j, "invoice", job->has_subject ? job->subject.b : row->entity.b, ID_BYTES);
     else if (credit)

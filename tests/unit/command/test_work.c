@@ -398,6 +398,9 @@ each_part_of_an_invoice_is_refused_by_its_name(void **state)
     invoice_refused(k, invoicing(nothing, day(3, 1), 1), ERR_NOTFOUND, "activity", "no such activity");
     invoice_refused(k, invoicing(a, day(1, 31), 1), ERR_CONFLICT, "activity", "not open in 2024-01 yet");
     invoice_refused(k, invoicing(a, day(9, 1), 1), ERR_CONFLICT, "activity", "closed in 2024-08");
+    struct invoice_request recorded = invoicing(a, day(9, 1), 1);
+    recorded.as_recorded = true;
+    invoice_done(k, recorded, NULL);
     invoice_done(k, invoicing(a, day(8, 31), 1), NULL);
 #define REFUSED(change, code, field, words) \
     r = invoicing(a, day(3, 1), 1000);      \
