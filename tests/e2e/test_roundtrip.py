@@ -29,7 +29,7 @@ REPORTS = (
 def generate(folder, *codes):
     units = {}
     for code in codes:
-        subprocess.run([cluster.GENERATE, "-o", folder, "-p", SCALES[code], "-u", code], check=True, capture_output=True)
+        subprocess.run([cluster.GENERATE, "-o", folder, "-p", SCALES[code], "-u", code, "-d", os.path.join(cluster.ROOT, "ops", "demo")], check=True, capture_output=True)
         with open(os.path.join(folder, "units.csv"), encoding="utf-8", newline="") as file:
             units.update((row["code"], row) for row in csv.DictReader(file))
     return units
@@ -163,6 +163,14 @@ class RoundTrip(Registers):
              "invoice_no": "N-2025-1"}])
         self.done(node, [{"op": "invoice.cancel", "invoice": made[2]["id"],
                           "event": {"log": made[2]["log"], "seq": made[2]["seq"]}}])
+        # Recorded late: somebody who invoiced after the day on which, as it turns out, she was excluded; and an activity that had closed.
+        owners = {r["activity"]: r["id"] for r in rows["activity_operations"] if r["op"] == "activity.open"}
+        others = {r["id"] for r in people[20:]}
+        late = next(r for r in issued if r["date"] >= "2025-08-01" and owners[r["activity"]] in others)
+        self.done(node, [{"op": "member.exclude", "id": owners[late["activity"]], "effective_on": "2025-06-30"}])
+        late = next(r for r in issued if r["date"] >= "2025-08-01" and r["activity"] in {x["activity"] for x in running[5:]})
+        opened = next(r["effective_on"] for r in running if r["activity"] == late["activity"])
+        self.done(node, [{"op": "activity.close", "activity": late["activity"], "effective_on": max(opened, "2025-05-15")}])
 
     def operations_from_a_file(self, node):
         """While the node runs, through it; again, and all of it is there."""
