@@ -273,17 +273,26 @@ encode_row(struct state *s, struct row *row, struct err *err)
 }
 
 int
-state_get(struct state *s, enum table t, struct slice key, struct slice *ret, struct err *err)
+state_find(struct state *s, enum table t, struct slice key, struct slice *ret, bool *ret_found, struct err *err)
 {
     struct row *row;
     int rc = find_row(s, t, key, &row, err);
-    if (rc == 0 && !row->present)
-        rc = err_set(err, ERR_NOTFOUND, "no such row in table %s", table_name(t));
-    if (rc == 0)
+    if (rc == 0 && row->present)
         rc = encode_row(s, row, err);
-    if (rc == 0)
+    if (rc != 0)
+        return rc;
+    *ret_found = row->present;
+    if (row->present)
         *ret = slice_of(row->value, row->len);
-    return rc;
+    return 0;
+}
+
+int
+state_get(struct state *s, enum table t, struct slice key, struct slice *ret, struct err *err)
+{
+    bool found = false;
+    int rc = state_find(s, t, key, ret, &found, err);
+    return rc != 0 || found ? rc : err_set(err, ERR_NOTFOUND, "no such row in table %s", table_name(t));
 }
 
 int

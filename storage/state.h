@@ -22,6 +22,9 @@ void state_free(struct state **s);
 void state_begin(struct state *s, struct db_txn *txn);
 /* Row of a replicated table as this transaction sees it; borrowed until the next call on the same key or flush. ERR_NOTFOUND. */
 int state_get(struct state *s, enum table t, struct slice key, struct slice *ret, struct err *err) NODISCARD;
+/* The same where a row that is not there is nothing to tell about: *ret_found. */
+int state_find(struct state *s, enum table t, struct slice key, struct slice *ret, bool *ret_found,
+               struct err *err) NODISCARD;
 int state_put(struct state *s, enum table t, struct slice key, struct slice value, struct err *err) NODISCARD;
 int state_del(struct state *s, enum table t, struct slice key, struct err *err) NODISCARD;
 /* Adds n deltas to a counters row (created at zero; a row that becomes all zero disappears). Wraps modulo 2^64. Rows of one

@@ -110,10 +110,9 @@ member_load(struct apply *a, const struct entity *e, struct slice key, struct me
 {
     struct slice bytes;
     member_row_init(row, &e->unit, &e->subject);
-    int rc = state_get(a->state, TABLE_MEMBERS, key, &bytes, err);
-    if (rc == ERR_NOTFOUND)
-        return 0;
-    return rc == 0 ? member_row_decode(bytes, &e->unit, &e->subject, row, err) : rc;
+    bool found = false;
+    int rc = state_find(a->state, TABLE_MEMBERS, key, &bytes, &found, err);
+    return rc == 0 && found ? member_row_decode(bytes, &e->unit, &e->subject, row, err) : rc;
 }
 
 static int

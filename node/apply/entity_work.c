@@ -61,12 +61,13 @@ work_load(struct apply *a, const struct entity *e, struct slice key, struct work
         activity_row_init(&w->activity, &e->unit, &e->subject);
     else
         invoice_row_init(&w->invoice, &e->unit, &e->subject);
-    int rc = state_get(a->state, table_of(w), key, &bytes, err);
-    if (rc == ERR_NOTFOUND)
-        return 0;
-    if (rc == 0 && e->type == ENTITY_ACTIVITY)
+    bool found = false;
+    int rc = state_find(a->state, table_of(w), key, &bytes, &found, err);
+    if (rc != 0 || !found)
+        return rc;
+    if (e->type == ENTITY_ACTIVITY)
         rc = activity_row_decode(bytes, &e->unit, &e->subject, &w->activity, err);
-    else if (rc == 0)
+    else
         rc = invoice_row_decode(bytes, &e->unit, &e->subject, &w->invoice, err);
     return rc;
 }
