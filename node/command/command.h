@@ -250,6 +250,11 @@ int command_count(const struct command_ctx *ctx, uint16_t month, const struct su
 struct close_request {
     uint16_t year;
     bool again; /* a year that is closed: the new figures take the place of those published before */
+    /* An import: the figures as they were published then; NULL = those of now, closed today. Borrowed. ERR_CONFLICT, field "closed_on":
+     * the year was not over then. */
+    const struct period_figure *published;
+    size_t n_published;
+    struct civil_date closed_on;
 };
 int command_close_period(const struct command_ctx *ctx, const struct close_request *req,
                          const struct period_figure *figures, size_t n, struct draft *ret, struct err *err) NODISCARD;

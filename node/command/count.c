@@ -385,8 +385,11 @@ command_close_period(const struct command_ctx *ctx, const struct close_request *
     struct draft d;
     if (year < 1900 || year > 2199)
         return err_field(err, ERR_INVALID, "year", "year: 1900 to 2199");
+    struct civil_date closed_on = req->published ? req->closed_on : ctx->today;
     if (ctx->today.days <= date_from_ymd(year, 12, 31).days)
         return err_field(err, ERR_CONFLICT, "year", "year: it is not over");
+    if (closed_on.days <= date_from_ymd(year, 12, 31).days || closed_on.days > ctx->today.days)
+        return err_field(err, ERR_CONFLICT, "closed_on", "closed_on: not between the end of the year and today");
     key_period_row(key, &ctx->unit, year);
     int rc = rows_get(ctx, TABLE_PERIODS, slice_of(key, sizeof(key)), &value, err);
     if (rc == 0 && !req->again)
@@ -394,10 +397,10 @@ command_close_period(const struct command_ctx *ctx, const struct close_request *
                          "year: it is closed; what changes afterwards is shown as an adjustment, unless it is closed "
                          "again (\"again\": true)");
     if (rc == 0 || rc == ERR_NOTFOUND)
-        rc = check_counted(ctx, year, err);
+        rc = req->published ? 0 : check_counted(ctx, year, err);
     if (rc != 0)
         return rc;
-    draft_init(&d, ctx, KIND_PERIOD_CLOSED, NULL, ctx->today);
+    draft_init(&d, ctx, KIND_PERIOD_CLOSED, NULL, closed_on);
     d.figures = malloc(n * sizeof(*d.figures) + 1);
     if (d.figures == NULL)
         return err_set(err, ERR_NOMEM, "closing a year: out of memory");

@@ -16,7 +16,7 @@ enum {
     OPT_ENCODING,
     OPT_DELIMITER,
     OPT_FORMAT,
-    FILES_MAX = 8
+    FILES_MAX = 9
 };
 
 struct args {
@@ -67,7 +67,7 @@ static const struct argp_option options[] = {
     CLI_OPTION_URL,
     CLI_OPTION_TOKEN,
     {"type", OPT_TYPE, "WORD", 0,
-     "members, shares, activities, invoices, operations, unit or offices (else found in the first line)", 1},
+     "members, shares, activities, invoices, operations, unit, offices or periods (else found in the first line)", 1},
     {"mapping", OPT_MAPPING, "FILE", 0, "How the file calls its columns and values (docs: OPERATIONS, Import)", 1},
     {"encoding", OPT_ENCODING, "NAME", 0, "UTF-8, windows-1252, windows-1250, ISO-8859-1, -2, -15, UTF-16", 1},
     {"delimiter", OPT_DELIMITER, "WORD", 0, "comma, semicolon or tab (else found in the first line)", 1},
@@ -83,7 +83,7 @@ static const struct argp argp = {
     options,
     on_option,
     "FILE|DIRECTORY",
-    "Imports members, their operations, shares, activities, invoices, offices and descriptions of the unit. Safe to run again: rows that "
+    "Imports members, their operations, shares, activities, invoices, offices, descriptions of the unit and closed years. Safe to run again: rows that "
     "are there are skipped, what an interrupted import left out is completed."
     "\vThe first line names the columns, in any order. Members:\n"
     "  member_no,type,category,given_name,family_name,legal_name,birth_date,language,email,phone,street,postcode,city,country,iban,"
@@ -130,6 +130,7 @@ static const struct {
     {"activity_operations", NULL},
     {"activities", "activity_operations"},
     {"invoices", NULL},
+    {"periods", NULL},
 };
 _Static_assert(ARRAY_LEN(IN_ORDER) <= FILES_MAX, "all files of a directory");
 

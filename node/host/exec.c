@@ -154,6 +154,8 @@ invoice_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *re
 static int
 period_draft(const struct command_ctx *ctx, const struct close_request *req, struct draft *ret, struct err *err)
 {
+    if (req->published)
+        return command_close_period(ctx, req, req->published, req->n_published, ret, err);
     struct period_figure figures[FIGURES_MAX];
     size_t n = 0;
     int rc = state_flush(ctx->state, err);

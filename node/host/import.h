@@ -92,6 +92,7 @@ enum import_verb {
     VERB_OFFICE_OPEN,
     VERB_OFFICE_CHANGE,
     VERB_OFFICE_CLOSE,
+    VERB_PERIOD,
 };
 /* As files and batches spell it ("member.admit"); "" for what has no name there. */
 const char *import_verb_name(unsigned verb);
@@ -132,6 +133,11 @@ struct import_row {
     /* places */
     struct unit_described unit;
     struct office_facts place;
+    /* closed years: a row is one figure; the year is carried out with the last of its rows, which has them all (borrowed) */
+    uint16_t year;
+    struct period_figure figure;
+    const struct period_figure *figures;
+    size_t n_figures;
     size_t n_steps; /* 1 … IMPORT_STEPS_MAX */
     struct import_step steps[IMPORT_STEPS_MAX];
 };
@@ -283,11 +289,13 @@ struct import_type {
     /* Compares with the register: subject, and next = the first step still to be written, n_steps if all is there. ERR_CONFLICT names the
      * column that contradicts; ERR_NOTFOUND one that names what is not there. */
     int (*match)(struct import_match *m, struct import_job *job, struct err *err);
+    /* Whether a row goes with the one before it: then they are carried out together, by the last of them. NULL: never. */
+    bool (*together)(const struct import_row *before, const struct import_row *row);
     /* The operation of the next step; ret is zeroed. */
     void (*op)(const struct import_job *job, struct api_op *ret);
 };
 extern const struct import_type import_members, import_shares, import_activities, import_invoices, import_operations,
-    import_units, import_offices;
+    import_units, import_offices, import_periods;
 const struct import_type *import_type_of(enum table_type type);
 /* From the first bytes of a file; TABLE_OF_ANYTHING: they do not tell. */
 enum table_type import_type_guess(struct slice head);

@@ -25,6 +25,7 @@ struct import_pass {
     struct import_job *jobs;
     size_t n_jobs, group_rows;
     uint16_t swaps[GROUP_ROWS_MAX];
+    struct period_figure *figures; /* of the jobs, for those that go together */
     struct rejects rejects;
 };
 
@@ -243,17 +244,61 @@ unmix(struct import_pass *r)
         swap(&r->jobs[i], &r->jobs[r->swaps[i]]);
 }
 
+/* Of rows that go together the last carries out all, with the figures of the others; if one is wrong all are rejected, so that what is mended
+ * is whole. first … last of r->jobs. */
+static void
+gather(struct import_pass *r, size_t first, size_t last)
+{
+    struct import_job *all = &r->jobs[last];
+    size_t wrong = last + 1;
+    for (size_t i = first; i <= last; i++) {
+        r->figures[i] = r->jobs[i].row.figure;
+        wrong = r->jobs[i].err.code != ERR_NONE ? i : wrong;
+    }
+    for (size_t i = first; i <= last && wrong <= last; i++)
+        if (r->jobs[i].err.code == ERR_NONE)
+            err_set(&r->jobs[i].err, ERR_CONFLICT, "goes with row %llu, which is wrong",
+                    (unsigned long long)r->jobs[wrong].number);
+    all->row.figures = &r->figures[first];
+    all->row.n_figures = last - first + 1;
+    for (size_t i = first; i < last && wrong > last; i++)
+        r->jobs[i].next = r->jobs[i].row.n_steps; /* not carried out by itself */
+}
+
+static void
+scatter(struct import_pass *r, size_t first, size_t last)
+{
+    for (size_t i = first; i < last; i++) {
+        if (r->jobs[i].err.code == ERR_NONE)
+            r->jobs[i].err = r->jobs[last].err;
+        r->jobs[i].events += r->jobs[last].events;
+    }
+}
+
+static void
+each_together(struct import_pass *r, void (*one)(struct import_pass *r, size_t first, size_t last))
+{
+    for (size_t first = 0, i = 0; r->type->together && i < r->n_jobs; i++) {
+        if (i + 1 < r->n_jobs && r->type->together(&r->jobs[i].row, &r->jobs[i + 1].row))
+            continue;
+        one(r, first, i);
+        first = i + 1;
+    }
+}
+
 static int
 flush(struct import_pass *r, struct err *err)
 {
     int rc = 0;
     size_t todo = 0;
+    each_together(r, gather);
     for (size_t i = 0; i < r->n_jobs; i++)
         todo += r->jobs[i].err.code == ERR_NONE;
     mix(r);
     if (todo > 0 && r->t->run)
         rc = r->t->run(r->t->arg, r->jobs, r->n_jobs, err);
     unmix(r);
+    each_together(r, scatter);
     for (size_t i = 0; i < r->n_jobs; i++) {
         r->result->events += r->jobs[i].events;
         if (rc == 0)
@@ -343,7 +388,8 @@ prepare(struct import_pass *r, const struct table_record *rec, struct import_job
 static int
 flush_before(struct import_pass *r, const struct table_record *rec, struct err *err)
 {
-    struct import_row *row = r->t->run && r->n_jobs > 0 ? calloc(1, sizeof(*row)) : NULL;
+    bool asks = r->n_jobs > 0 && (r->t->run || r->type->together);
+    struct import_row *row = asks ? calloc(1, sizeof(*row)) : NULL;
     struct names names;
     struct err ignored;
     if (!row)
@@ -351,9 +397,11 @@ flush_before(struct import_pass *r, const struct table_record *rec, struct err *
     bool ok = rec->err.code == ERR_NONE && r->type->read(&r->cells, row, &ignored) == 0;
     row->type = r->type->type;
     names_of(row, &names);
+    bool ends =
+        r->type->together && r->n_jobs >= r->group_rows / 2 && !r->type->together(&r->jobs[r->n_jobs - 1].row, row);
     person_wipe(row, sizeof(*row));
     free(row);
-    return ok && waits(r, &names) ? flush(r, err) : 0;
+    return ends || (ok && r->t->run && waits(r, &names)) ? flush(r, err) : 0;
 }
 
 static int
@@ -474,6 +522,7 @@ pass_release(struct import_pass *r)
     for (size_t i = 0; i < r->n_offices; i++)
         free(r->offices[i]);
     free(r->jobs);
+    free(r->figures);
     import_memory_release(&r->own);
     table_free(&r->table);
     mapping_free(&r->mapping);
@@ -484,6 +533,8 @@ static size_t
 rows_of_group(const struct import_pass *r)
 {
     bool of_work = r->type->type == TABLE_OF_ACTIVITIES || r->type->type == TABLE_OF_INVOICES;
+    if (r->type->together)
+        return GROUP_ROWS_MAX;
     size_t rows = r->o->group_rows > 0               ? r->o->group_rows
                   : of_work && r->t->group_rows == 1 ? GROUP_ROWS_MAX
                                                      : r->t->group_rows;
@@ -504,7 +555,8 @@ import_run(const struct import_options *o, const struct import_target *t, struct
     int rc = open_table(&r, err);
     r.group_rows = rc == 0 ? rows_of_group(&r) : 1;
     r.jobs = calloc(r.group_rows, sizeof(*r.jobs));
-    if (rc == 0 && !r.jobs)
+    r.figures = calloc(r.group_rows, sizeof(*r.figures));
+    if (rc == 0 && (!r.jobs || !r.figures))
         rc = err_set(err, ERR_NOMEM, "import: out of memory");
     if (rc == 0)
         rc = t->begin(t->arg, r.type->needs_unit, err);

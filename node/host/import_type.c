@@ -6,7 +6,7 @@
 
 static const struct import_type *const TYPES[] = {&import_members,  &import_shares,     &import_activities,
                                                   &import_invoices, &import_operations, &import_units,
-                                                  &import_offices};
+                                                  &import_offices,  &import_periods};
 
 const struct import_type *
 import_type_of(enum table_type type)

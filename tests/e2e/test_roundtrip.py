@@ -23,7 +23,7 @@ REPORTS = (
        ("from=2017-01-01&to=2025-12-31", "from=2019-03-07&to=2023-08-19", "from=2024-01-01&to=2024-12-31")]
     + ["/v1/reports/activity?unit=%s&by=office,sector,culture,currency&" + span for span in
        ("from=2017-01-01&to=2020-12-31&each=year", "from=2021-01-01&to=2025-12-31&each=year", "from=2024-01-01&to=2024-06-30&each=month")]
-    + ["/v1/reports/activity?unit=%s&by=currency&each=month&from=2017-01-01&to=2025-12-31"])
+    + ["/v1/reports/activity?unit=%s&by=currency&each=month&from=2017-01-01&to=2025-12-31", "/v1/periods/%s/2023"])
 
 
 def generate(folder, *codes):
@@ -44,8 +44,17 @@ class Empty(cluster.Node):
         return self
 
 
-def imported(data, *args, status=0):
-    return json.loads(run("import", "--data", data, "--json", *args, status=status).stdout)
+def imported(data, *args):
+    """Rejected rows are no failure here, but what is wrong with the first of them is shown."""
+    done = run("import", "--data", data, "--json", *args, status=None)
+    if done.returncode not in (0, 3):
+        raise AssertionError(done.stderr)
+    got = json.loads(done.stdout)
+    for file in got["files"]:
+        if file["rejected"]:
+            with open(file["rejected_file"], encoding="utf-8") as rejected:
+                raise AssertionError("%s: %s" % (file["file"], rejected.read()[:2000]))
+    return got
 
 
 def figures(node):
@@ -53,7 +62,7 @@ def figures(node):
     found = []
     for path in REPORTS:
         document = node.get(path % node.code, role="reports")
-        found.append((path, {key: value for key, value in document.items() if key not in ("computed_from", "computed_at")}))
+        found.append((path, {key: value for key, value in document.items() if key not in ("computed_from", "computed_at", "log", "seq")}))
     return found
 
 
@@ -129,7 +138,9 @@ class RoundTrip(Registers):
             {"op": "member.resign", "id": people[12]["id"], "effective_on": "2025-06-07"},
         ])
         place = {"log": answers[3]["log"], "seq": answers[3]["seq"]}
+        before = next(r for r in people[13:] if r["admitted_on"] < "2023-06-01")
         self.done(node, [
+            {"op": "member.shares", "id": before["id"], "shares": 1, "effective_on": "2023-11-11", "adjusts_closed": True},
             {"op": "member.category", "id": people[1]["id"], "category": "B" if people[1]["category"] != "B" else "A",
              "effective_on": "2025-03-04", "corrects": place},
             {"op": "member.cancel", "id": people[12]["id"], "event": {"log": answers[15]["log"], "seq": answers[15]["seq"]}},
@@ -198,13 +209,14 @@ class RoundTrip(Registers):
             got = imported(node.data, os.path.join(self.folder, "generated", code, name + ".csv"))
             self.assertEqual((got["imported"], got["rejected"]), (got["rows"], 0), name)
         node.start()
+        node.post("/v1/periods", {"year": 2023}, role="operator")
         self.work_on(node)
         self.operations_from_a_file(node)
         node.stop()
         run("count", "--data", node.data)
         node.start()
         expected = figures(node)
-        self.assertGreater(sum(len(document["rows"]) for _, document in expected), 100)
+        self.assertGreater(sum(len(document.get("rows", [])) for _, document in expected), 100)
         for form in ("csv", "ndjson"):
             with self.subTest(unit=code, form=form):
                 folder = os.path.join(self.folder, code + form)

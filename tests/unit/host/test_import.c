@@ -495,7 +495,7 @@ a_mapping_for_something_else_is_refused(void **state)
 {
     struct import_result r;
     struct err err = {0};
-    write_file(&shared, "[file]\ntype = periods\n");
+    write_file(&shared, "[file]\ntype = anything\n");
     snprintf(shared.mapping, sizeof(shared.mapping), "%s.mapping", shared.file);
     assert_int_equal(rename(shared.file, shared.mapping), 0);
     changed_file(&shared, NULL, 0);
