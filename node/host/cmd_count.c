@@ -15,7 +15,7 @@ on_option(int key, char *arg, struct argp_state *state)
 {
     struct count_args *a = state->input;
     char day[DATE_TEXT_MAX + 8];
-    struct civil_date date;
+    struct civil_date date = DATE_NONE;
     if (cli_common_option(&a->common, key, arg))
         return 0;
     switch (key) {

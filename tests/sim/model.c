@@ -141,6 +141,9 @@ model_slots(const struct model *m, enum model_sort sort, const struct subject_id
     return list;
 }
 
+/* What the desk's check of an invoice's date allows (node/command/invoice.c). */
+enum { DOCUMENT_AHEAD_DAYS_MAX = 366 };
+
 static int
 year_of(int32_t date)
 {
@@ -694,6 +697,9 @@ model_judge(const struct model *m, const struct api_op *op)
     if (op->kind == OP_COUNT)
         return MODEL_UNKNOWN;
     make_plan(m, op, &p);
+    /* A clock that stands far behind makes a document of today one of years ahead. */
+    if (op->kind == OP_INVOICE && op->invoice.request.effective.days > m->today + DOCUMENT_AHEAD_DAYS_MAX)
+        p.ok = false;
     for (size_t i = 0; i < p.n && p.ok; i++)
         p.ok = possible(m, &p.e[i]);
     if (p.ok && op->kind == OP_CLOSE_PERIOD)
