@@ -368,7 +368,7 @@ capital_lines(const struct work *w)
                    cli_number(v[CAPITAL_SHARES_REPAID], c), cli_money(v[CAPITAL_MINOR_REPAID], currency, repaid),
                    currency);
         else
-            printf("%s shares, %s %s; %s %s owed to who left\n", cli_number(capital_shares(v), a),
+            printf("%s shares, %s %s; %s %s owed to those who left\n", cli_number(capital_shares(v), a),
                    cli_money(capital_minor(v), currency, in), currency, cli_money(owed(v), currency, out), currency);
     }
 }
