@@ -74,9 +74,11 @@ read_title(struct table_reader *t, const char *field, struct title *ret, struct 
     if (bad != SIZE_MAX || !text_ok((const char *)name.data, name.len) || name.len >= COLUMN_TITLE_MAX)
         return err_set(err, ERR_INVALID, "%s: the first line does not name columns; is it a CSV file in %s?", t->o.file,
                        encoding_name(t->decoder.from));
-    *ret = (struct title){.text = strndup(name.len > 0 ? (const char *)name.data : "", name.len)};
+    *ret = (struct title){.text = calloc(name.len + 1, 1)};
     if (!ret->text)
         return err_set(err, ERR_NOMEM, "%s: out of memory", t->o.file);
+    if (name.len > 0)
+        memcpy(ret->text, name.data, name.len);
     ret->unnamed = name.len == 0;
     ret->of_error = rejects_column(ret->text);
     ret->columns = ret->unnamed || ret->of_error ? 0 : table_columns_of(t, ret->text);
