@@ -1,5 +1,5 @@
 /* The list of changes: every event in the order in which this node applied it first, own and peers' logs alike, numbered from 1.
- * What pulls changes resumes by number. docs/STORAGE.md "List of changes", DESIGN §7. Local: another node lists in another order.
+ * What pulls changes resumes by number. docs/STORAGE.md "Chunk of the list of changes". Local: another node lists in another order.
  *
  * A row of TABLE_CHANGES is a chunk of consecutive events of one log, keyed by the number of its last one; a log that goes on extends
  * the last row. Numbers are never used again: when a log is cut back to a fork the numbers of what went are gaps, and new numbers

@@ -4,7 +4,7 @@
  * transaction, until the next write. docs/STORAGE.md.
  *
  * Durability: default sync (MDB_NOSYNC only where `volatile_for_simulation` asks for it), no WRITEMAP, no DUPSORT. A failed
- * flush of the disk ends the process (DESIGN: after a failed fsync the page cache lies).
+ * flush of the disk ends the process (after it the page cache does not say what the disk holds).
  * Threads: one write transaction at a time in the process (LMDB blocks the second); read transactions from any thread, a
  * transaction object stays with the thread that uses it at the moment (MDB_NOTLS). */
 #ifndef SMARTNODE_STORAGE_DB_H

@@ -1,6 +1,6 @@
 /* The vault: a second, small LMDB environment with what opens personal data. Data keys wrapped by the node's vault key, the
  * blind index, escrow keys, key capsules, and whose an activity or invoice is. Nothing of it is ever in the main environment or its
- * backups. docs/STORAGE.md, docs/PROTOCOL.md §6, DESIGN "Personal data".
+ * backups. docs/STORAGE.md, docs/PROTOCOL.md §6.
  *
  * Keys come from a pool: slots are drawn and made durable ahead of need, so that an admission is one commit of the main
  * environment, which stores only the slot's number (storage/keyslots.h). A slot holds one key for each class, or for some.

@@ -1,5 +1,5 @@
 /* The HTTP interface: one server over libmicrohttpd, its reads on read transactions of its own, its writes as jobs for the
- * writer. docs/openapi.yaml describes the routes, DESIGN §7 and §9 the rules.
+ * writer. docs/openapi.yaml describes the routes and their rules.
  *
  * A write: the http thread parses and checks the form, suspends the connection and hands an api_job to `submit`. The writer runs
  * the operations in order, each against the rows as its transaction sees them, fills `result` of every one, commits, and calls

@@ -1,5 +1,5 @@
 /* What libmicrohttpd lets through and a proxy in front may read differently: request smuggling ends here, before a route is looked
- * at. DESIGN §9, RFC 9112 §6.3 and §5.1. Pure: fed header by header. */
+ * at. RFC 9112 §6.3 and §5.1. Pure: fed header by header. */
 #ifndef SMARTNODE_API_GUARD_H
 #define SMARTNODE_API_GUARD_H
 

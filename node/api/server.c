@@ -7,7 +7,7 @@
  *                                                   POLLING ─resumed─▶ dispatch again (poll.c)
  *
  * What must not be read further (smuggling, no token, too large) is answered in the first call, which closes the connection;
- * everything else in a later one, which keeps it (DESIGN §9: 21,000 against 114,000 requests a second). */
+ * everything else in a later one, which keeps it: several times as many requests a second. */
 #include "node/api/request.h"
 
 #include <arpa/inet.h>

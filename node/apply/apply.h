@@ -1,5 +1,5 @@
 /* From stored events to rows: applies what was appended and not yet applied, in one write transaction with it.
- * docs/PROTOCOL.md §7 (predecessors), §8 (waiting), §10 (fold); DESIGN "Storage". Writer thread only.
+ * docs/PROTOCOL.md §7 (predecessors), §8 (waiting), §10 (fold); docs/STORAGE.md. Writer thread only.
  *
  * A log is applied in order of seq; nothing of it before its predecessors are applied up to the named positions. Rows are
  * changed through storage/state.h, so a caller may apply many runs before one flush. */

@@ -6,7 +6,7 @@
 #include "node/host/log.h"
 #include "proto/card.h"
 
-/* Where capsules of our members may go (DESIGN "Personal data"). */
+/* Where capsules of our members may go (docs/PROTOCOL.md §12.7). */
 enum residency { RESIDENCY_TRAVELLING, RESIDENCY_GRANTED, RESIDENCY_FEDERATION };
 
 enum { CONFIG_TEXT_MAX = 256, CONFIG_ADVERTISE_MAX = 4, CONFIG_KEEP_MAX = 16, CONFIG_MISTAKES_MAX = 64 };

@@ -3,7 +3,7 @@
  * stop left out, by reading the own logs from the vault's cursor and opening the own capsules. What does not open (a damaged slot or
  * capsule) is named in the log and passed over. A representative is found as the member that it stands for; whoever was found by a former
  * name still is. What activities and invoices need is there before their commit (node/host/links.h).
- * DESIGN "Personal data", docs/STORAGE.md.
+ * docs/STORAGE.md "Vault".
  * Belongs to the engine and its thread. */
 #ifndef SMARTNODE_HOST_INDEXER_H
 #define SMARTNODE_HOST_INDEXER_H

@@ -1,5 +1,5 @@
 /* Keeping other units' capsules, unreadable to this node, so that the loss of their disk does not lose the names. docs/PROTOCOL.md
- * §12.7, DESIGN "Personal data". The operator names the units (keep in smartnode.conf); each of them must name this node its keeper.
+ * §12.7. The operator names the units (keep in smartnode.conf); each of them must name this node its keeper.
  * Walks the headers of their logs, asks for what is not held, a bounded number at a time. The net thread's. */
 #ifndef SMARTNODE_HOST_KEEPER_H
 #define SMARTNODE_HOST_KEEPER_H

@@ -1,4 +1,4 @@
-/* Whom this node's operator trusts: pinned unit cards with settings, in TABLE_PEERS. docs/PROTOCOL.md §11, DESIGN "Sync".
+/* Whom this node's operator trusts: pinned unit cards with settings, in TABLE_PEERS. docs/PROTOCOL.md §11.
  * Row: version u8 = 1, flags u8 (1 = keeper), pinned at (ms, i64), number of own endpoints u8 and each as length u8 and text (replace
  * the card's when there are any), then the card's armoured text. */
 #ifndef SMARTNODE_HOST_TRUST_H

@@ -6,7 +6,7 @@
 
 #include "node/net/net.h"
 
-/* Options, each with its reason: DESIGN "Traps in the parts we stand on", libzmq. */
+/* Options of libzmq, each with its reason. */
 enum {
     HANDSHAKE_MS = 2000, /* the library's own is 30 s: half-open connections would pile up */
     HEARTBEAT_MS = 5000,

@@ -1,4 +1,4 @@
-/* What must hold: in the end, and at every alarm. See sim.h; the numbers P1 to P8 are those of the design. */
+/* What must hold: in the end, and at every alarm. See sim.h. */
 #include "tests/sim/sim.h"
 
 #include <dirent.h>
@@ -360,7 +360,7 @@ same_logs(struct world *w, const struct sim_node *a, const struct sim_node *b, i
     return true;
 }
 
-/* P4: the same events, the same state. */
+/* The same events, the same state. */
 static void
 compare_states(struct world *w)
 {

@@ -1,4 +1,4 @@
-/* What a seed breaks: connections, directions, processes, disks, clocks, and who lies. See sim.h, FAULTS of the design. */
+/* What a seed breaks: connections, directions, processes, disks, clocks, and who lies. See sim.h. */
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
