@@ -340,6 +340,7 @@ DOC_FILES := README.md CHANGELOG.md LICENSE $(wildcard ops/*.sample)
 install: all
 	install -D -m 0755 $(B)/smartnode $(BINDIR)/smartnode
 	install -D -m 0644 -t $(DOCDIR) $(DOC_FILES)
+	install -D -m 0644 -t $(DOCDIR)/docs $(wildcard docs/*.md) docs/openapi.yaml
 	$(if $(UNIT_FILES),install -D -m 0644 -t $(UNITDIR) $(UNIT_FILES))
 	$(if $(MAN_FILES),install -D -m 0644 -t $(MANDIR) $(MAN_FILES))
 

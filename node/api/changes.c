@@ -76,7 +76,8 @@ mark_start(struct request *r, struct changes_mark *ret, struct err *err)
         rc = err_field(
             err, ERR_NOTFOUND, "after",
             "this node was restored or a log was rolled back: what you were told up to this cursor is not what "
-            "it holds. Take a new cursor with after=now, then read GET /v1/members anew, then go on from it");
+            "it holds. Take a new cursor with after=now, then read members, activities and invoices anew, "
+            "then go on from it");
     }
     if (rc == 0) {
         *ret = mark;

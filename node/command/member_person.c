@@ -101,8 +101,9 @@ static int
 add_note(struct work *w, struct err *err)
 {
     if (w->req->action == ACTION_NAME_REPRESENTATIVE)
-        return err_field(err, ERR_INVALID, "note",
-                         "note: its key would be the representative's; record the note by change_data");
+        return err_field(
+            err, ERR_INVALID, "note",
+            "note: its key would be the representative's; record the note with a change of data (member.data)");
     int rc = text_clean(w->req->note.s, "note", w->note.s, sizeof(w->note.s), err);
     if (rc == 0 && w->note.s[0] == '\0')
         rc = err_field(err, ERR_INVALID, "note", "note: is empty");
@@ -123,7 +124,7 @@ work_person(struct work *w, struct err *err)
     if (names)
         rc = check_representative(w, &known, err);
     else if (given && !work_creates(action) && action != ACTION_CHANGE_DATA)
-        rc = err_field(err, ERR_INVALID, "person", "personal data is changed by change_data");
+        rc = err_field(err, ERR_INVALID, "person", "personal data goes with a change of data (member.data)");
     if (rc == 0 && given)
         rc = person_check(in, names ? PERSON_NATURAL : type, w->ctx->today, &w->person, err);
     if (rc == 0 && given)
