@@ -1,5 +1,5 @@
 /* One connection and the request on it. Private to node/api. A handler fills `out` and status, or leaves operations for the writer;
- * the server (server.c) does the rest. All of a request happens in one http thread; only request_job_done is the writer's. */
+ * the server (server.c) does the rest. All of a request happens in one http thread; only job_done (write.c) is the writer's. */
 #ifndef SMARTNODE_API_REQUEST_H
 #define SMARTNODE_API_REQUEST_H
 
