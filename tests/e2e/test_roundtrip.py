@@ -264,6 +264,7 @@ class Killed(Registers):
                 kills += 1
                 continue
             self.assertEqual(process.returncode, 0, err)
+            self.kills = getattr(self, "kills", 0) + kills
             return json.loads(out)
 
     def state(self, node):
@@ -287,6 +288,7 @@ class Killed(Registers):
         for seed, command in enumerate(self.commands(killed)):
             got = self.kill_now_and_then(command, seed)
             self.assertEqual(got["rejected"], 0)
+        self.assertGreater(self.kills, 0)
         self.assertEqual(self.state(killed), self.state(whole))
 
     def test_a_killed_import_through_a_node(self):
@@ -302,6 +304,7 @@ class Killed(Registers):
             self.assertEqual(got["rejected"], 0)
         killed.stop()
         run("count", "--data", killed.data)
+        self.assertGreater(self.kills, 0)
         self.assertEqual(self.state(killed), self.state(whole))
 
 
