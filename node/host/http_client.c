@@ -234,7 +234,7 @@ http_token(const char *file, char ret[HTTP_TOKEN_MAX], struct err *err)
     if (!text || text[0] == '\0')
         return err_set(
             err, ERR_DENIED,
-            "a running node asks for a token: --token-file FILE or $SMARTNODE_TOKEN; smartnode token create makes one");
+            "this goes through the running node, which asks for a token: --token-file FILE or $SMARTNODE_TOKEN; smartnode token create makes one");
     if (strlen(text) >= HTTP_TOKEN_MAX)
         return err_set(err, ERR_DENIED, "the token is too long");
     snprintf(ret, HTTP_TOKEN_MAX, "%s", text);
