@@ -1,6 +1,7 @@
 """The specification suffices: a reader made from docs/PROTOCOL.md alone (tests/golden/second_reader.py) reads the golden files, refuses
 them when a bit is turned, and, with the program at hand, reads what that writes today."""
 
+import base64
 import glob
 import os
 import sys
@@ -196,6 +197,32 @@ class GoldenPapers(unittest.TestCase):
         for at in range(0, len(data), 13):
             with self.subTest(at=at), self.assertRaises(reader.Refused):
                 reader.read_receipt(turned(data, at))
+
+    def test_a_pass_however_it_was_typed(self):
+        for name in "pass.txt", "pass-typed.txt":
+            federation, production, unit, pass_id, key = reader.read_pass(golden(name).decode())
+            self.assertEqual((reader.H("smart.fed", b"example")[:8], 0, b"\xb1" * 32, b"\x1d" * 16),
+                             (federation, production, unit, pass_id))
+            self.assertEqual(golden("pass-key.txt").decode().strip(), reader.x25519(key, bytes([9]) + bytes(31)).hex())
+
+    def test_a_slip_in_a_pass_is_told_from_another_code(self):
+        text = golden("pass.txt").decode().strip()
+        for at in range(4, len(text)):
+            with self.subTest(at=at), self.assertRaises(reader.Mistyped):
+                reader.read_pass(text[:at] + ("Q" if text[at] != "Q" else "R") + text[at + 1:])
+            with self.subTest(cut=at), self.assertRaises(reader.Mistyped):
+                reader.read_pass(text[:at])
+        for other in "SN2:" + text[4:], "SN1:" + later(text[4:]):
+            self.assertRaises(reader.Later, reader.read_pass, other)
+        for other in "SN0:" + text[4:], text[4:], "https://example.org/":
+            with self.assertRaises(reader.Refused) as refused:
+                reader.read_pass(other)
+            self.assertIs(reader.Refused, type(refused.exception))
+
+
+def later(letters):
+    body = b"\x02" + base64.b32decode(letters + "===")[1:-4] + b"more"
+    return base64.b32encode(body + reader.H("smart.pass-check", body)[:4]).decode().rstrip("=")
 
 
 @unittest.skipUnless(os.environ.get("SMARTNODE"), "reads what the program writes when SMARTNODE names it")

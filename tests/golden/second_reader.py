@@ -1,14 +1,27 @@
 """A second reader of what smartnode signs: written from docs/PROTOCOL.md alone, with the standard library alone, sharing nothing
-with the program. It reads headers, payloads, chains, seals, first events, certificates, root statements, receipts, cards and
-capsules. It is slow and not for use: it shows that the specification suffices. Anything that does not hold raises Refused."""
+with the program. It reads headers, payloads, chains, seals, first events, certificates, root statements, receipts, cards,
+passes and capsules. It is slow and not for use: it shows that the specification suffices. Anything that does not hold raises Refused."""
 
 import base64
 import datetime
 import hashlib
+import re
+import string
+
+
+TO_UPPER = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
 
 
 class Refused(Exception):
     pass
+
+
+class Mistyped(Refused):
+    """Of a pass (§11)."""
+
+
+class Later(Refused):
+    """Of a pass (§11): of a later version."""
 
 
 class Malformed(Refused):
@@ -489,6 +502,25 @@ def read_receipt(data, card=None):
 
 
 # §6
+
+def read_pass(text):
+    """(federation, production, unit, pass id, secret key)"""
+    check(len(text) <= 1024, "pass: length")
+    plain = re.sub("[ \\t\\r\\n-]", "", text).translate(TO_UPPER)
+    form = re.match("SN([1-9][0-9]*):", plain)
+    check(form, "not a pass")
+    check(form[1] == "1", "pass: version of the text", Later)
+    letters = plain[form.end():]
+    check(re.fullmatch("[A-Z2-7]*", letters) and len(letters) % 8 in (0, 2, 4, 5, 7), "pass: letters", Mistyped)
+    data = base64.b32decode(letters + "=" * (-len(letters) % 8))
+    check(base64.b32encode(data).decode().rstrip("=") == letters, "pass: bits left over", Mistyped)
+    body = data[:-4]
+    check(body and H("smart.pass-check", body)[:4] == data[-4:], "pass: check", Mistyped)
+    check(body[0] <= 1, "pass: version", Later)
+    check(len(body) == 74 and body[0] == 1 and body[9] <= 1, "not a pass")
+    unit, pass_id, secret = body[10:42], body[42:58], body[58:]
+    return body[1:9], body[9], unit, pass_id, H("smart.pass-key", secret + unit + pass_id)
+
 
 def quarter(s, a, b, c, d):
     for x, y, z, turn in (a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7):

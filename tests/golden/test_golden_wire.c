@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "proto/pass.h"
 #include "tests/support/event_samples.h"
 #include "tests/support/proto_samples.h"
 
@@ -182,14 +183,43 @@ capsule_contents(void **state)
     buf_free(&b);
 }
 
+/* The pass of docs/PROTOCOL.md §11: text, public key, and the text as somebody typed it. */
+static void
+passes(void **state)
+{
+    struct err err = {0};
+    struct pass pass, back;
+    struct box_public pk;
+    struct box_secret sk;
+    struct buf file;
+    char text[PASS_TEXT_MAX + 1], key[2 * KEY_BYTES + 2];
+    memset(&pass, 0, sizeof(pass));
+    memset(&back, 0, sizeof(back));
+    struct federation_id federation = crypto_federation("example");
+    memcpy(pass.federation, federation.b, sizeof(pass.federation));
+    memset(pass.unit.b, 0xB1, sizeof(pass.unit.b));
+    memset(pass.id.b, 0x1D, sizeof(pass.id.b));
+    for (size_t i = 0; i < sizeof(pass.secret); i++)
+        pass.secret[i] = (uint8_t)i;
+    pass_encode(&pass, text);
+    memcpy(text + PASS_TEXT_LEN, "\n", 2);
+    golden_text("pass.txt", slice_of(text, PASS_TEXT_LEN + 1));
+    pass_keypair(&pass, &pk, &sk);
+    hex_encode(pk.b, sizeof(pk.b), key);
+    memcpy(key + sizeof(key) - 2, "\n", 2);
+    golden_text("pass-key.txt", slice_of(key, sizeof(key) - 1));
+    read_file("pass-typed.txt", &file);
+    assert_int_equal(pass_decode(buf_slice(&file), &back, &err), 0);
+    assert_memory_equal(&back, &pass, sizeof(pass));
+    buf_free(&file);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(messages),
-        cmocka_unit_test(cards),
-        cmocka_unit_test(receipts),
-        cmocka_unit_test(capsule_contents),
+        cmocka_unit_test(messages),         cmocka_unit_test(cards),  cmocka_unit_test(receipts),
+        cmocka_unit_test(capsule_contents), cmocka_unit_test(passes),
     };
     return cmocka_run_group_tests_name("golden wire", tests, NULL, NULL);
 }
