@@ -18,3 +18,11 @@ capsules_get(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint8_t index, s
     key_capsule(key, log_no, seq, index);
     return db_get(txn, TABLE_CAPSULES, slice_of(key, sizeof(key)), ret, err);
 }
+
+int
+capsules_del(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint8_t index, struct err *err)
+{
+    uint8_t key[KEY_CAPSULE];
+    key_capsule(key, log_no, seq, index);
+    return db_del(txn, TABLE_CAPSULES, slice_of(key, sizeof(key)), err);
+}

@@ -78,6 +78,16 @@ int db_reader_check(struct db *db, unsigned *ret_cleared, struct err *err) NODIS
  * 0. ERR_EXISTS, ERR_FULL, ERR_IO, ERR_LIMIT (path). */
 int db_copy(struct db *db, const char *to_dir, struct err *err) NODISCARD;
 
+/* Writes the environment into a new file as db_copy does and puts it in the place of the old one, under the running program:
+ * vault_rewrite (storage/vault_erase.h) says what that is for, what it promises and its errors. */
+struct db_rewritten {
+    uint64_t bytes_before, bytes_after; /* of the files */
+    bool overwritten; /* false: another process had the old file open, or it cannot be written any more */
+};
+int db_rewrite(struct db *db, struct db_rewritten *ret, struct err *err) NODISCARD;
+/* Test hook: called after each step of a rewrite, numbered from 1 (storage/db_rewrite.c). NULL = off. Process-wide. */
+void db_rewrite_hook(void (*step)(unsigned n));
+
 /* Test hook: the n-th next put, delete, clear or commit fails with ERR_FULL (0 = off). Process-wide. */
 void db_fail_after(unsigned n);
 

@@ -1,0 +1,67 @@
+/* What the vault does for an erasure: destroying keys and what finds a person, and rewriting its file, because LMDB leaves deleted
+ * values readable in free pages. Which events order it and what is confirmed is not here. docs/STORAGE.md "Erasure".
+ *
+ * An erasure is vault_erase, then vault_rewrite; only when both have returned 0 are the keys gone from the live files. Both may be
+ * done again at any time, after an interruption too. */
+#ifndef SMARTNODE_STORAGE_VAULT_ERASE_H
+#define SMARTNODE_STORAGE_VAULT_ERASE_H
+
+#include "storage/vault.h"
+
+/* classes: bits 1 << vault_class_index(class). */
+struct vault_erase_slot {
+    uint64_t slot;
+    unsigned classes;
+};
+struct vault_erase_received {
+    struct subject_id subject; /* of whichever unit */
+    unsigned classes;
+};
+struct vault_erase_capsule {
+    struct position at;
+    uint8_t index;
+};
+
+/* Everything that one vault transaction destroys; what is absent is n = 0. Borrowed for the call; in any order, repeats are fine. */
+struct vault_erase {
+    const struct vault_erase_slot *slots; /* keys of these classes become zeros; a slot without any key is deleted */
+    size_t n_slots;
+    const struct vault_erase_capsule *capsules; /* key capsules */
+    size_t n_capsules;
+    const struct index_entry *entries; /* single entries of the blind index */
+    size_t n_entries;
+    const struct subject_id *indexed; /* all entries of the blind index that lead to these subjects */
+    size_t n_indexed;
+    const struct subject_id
+        *linked; /* links of activities and invoices to these members, and the entries that lead to those */
+    size_t n_linked;
+    const struct vault_erase_received *received; /* keys that other units sealed to this one (storage/received.h) */
+    size_t n_received;
+    const struct subject_id *openings; /* who looked at these subjects, own and foreign (storage/openings.h) */
+    size_t n_openings;
+};
+
+/* How much was still there; all zero where it had all been done before. */
+struct vault_erased {
+    uint64_t keys;  /* class keys of slots */
+    uint64_t slots; /* rows that went as a whole */
+    uint64_t capsules, entries, links, received, openings;
+};
+
+/* One durable vault commit, none if nothing is left to do. Walks the whole index if there are `indexed` or links were found, the
+ * whole table of links if there are `linked`: once for all subjects of the call. The table of links is walked as about 1 µs a row.
+ * Nothing may be staged (vault_links_stage; MUST). By the writer's thread. ret may be NULL.
+ * ERR_CORRUPT: a slot or link does not open (nothing was done); ERR_FULL, ERR_NOMEM. */
+int vault_erase(struct vault *v, const struct vault_erase *what, struct vault_erased *ret, struct err *err) NODISCARD;
+
+/* Writes the vault into a new file without what was deleted, makes it durable and puts it in the place of the old one. Transactions
+ * that are open go on with what they began on; everything that begins afterwards, of any thread, has the new file. Writers of all
+ * threads and processes wait meanwhile, readers do not. Returns when the last transaction on the old file has ended: the calling
+ * thread has none open on the vault. The old file's bytes are overwritten before its space is given back, unless another process
+ * has it open. Killed at any step, the next opening finds the old or the new file, whole, and takes away what is left of the other.
+ *
+ * ERR_FULL: the disk has no room for the copy. ERR_BUSY: another process is at it. ERR_IO, ERR_NOMEM. After an error the old file
+ * stands. ret may be NULL. */
+int vault_rewrite(struct vault *v, struct db_rewritten *ret, struct err *err) NODISCARD;
+
+#endif
