@@ -27,6 +27,7 @@ enum {
     FIGURES_MAX = 400,       /* in one period.closed */
     TEXT_VERSION_MAX = 64,   /* bytes of a consent's text version */
     RATE_BP_MAX = 10000,
+    POSTING_MONTHS_MAX = 24,
 };
 
 /* Registry of kinds, §9. */
@@ -66,6 +67,9 @@ enum event_kind {
     KIND_INVOICE_CREDITED = 109,
     KIND_INVOICE_CANCELLED = 110,
     KIND_PERSON_ACTIVE = 112,
+    KIND_POSTING_ISSUED = 224,
+    KIND_POSTING_CHANGED = 225,
+    KIND_POSTING_CANCELLED = 226,
     KIND_PERIOD_CLOSED = 256,
 };
 
@@ -228,6 +232,12 @@ struct credit_facts {
     int64_t amount_minor, contribution_minor;
 };
 
+/* What is in clear of a posting: kinds 224, 225. */
+struct posting_facts {
+    char country[3];              /* the host's */
+    struct civil_date last_month; /* the first of a month, at most POSTING_MONTHS_MAX months after effective_on */
+};
+
 struct activity_cell {
     struct activity_facets facets;
     char currency[CURRENCY_MAX];
@@ -305,6 +315,7 @@ struct event_payload {
         struct activity_facets activity; /* kinds 104, 105 */
         struct invoice_facts invoice;    /* kind 108 */
         struct credit_facts credit;      /* kind 109 */
+        struct posting_facts posting;    /* kinds 224, 225 */
         /* Lists are not in the struct, for it is on every path: encoding takes the caller's arrays; a decoded payload has n and is read
          * with active_cells_read, closed_figures_read. */
         struct {

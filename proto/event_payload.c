@@ -11,6 +11,8 @@ enum {
     KIND_OWN_MAX = 63,
     KIND_OWN_WORK_MIN = 104,
     KIND_OWN_WORK_MAX = 112,
+    KIND_OWN_POSTING_MIN = 224,
+    KIND_OWN_POSTING_MAX = 226,
     COMMON_ACTOR = 1,
     COMMON_SUBJECT = 2,
     COMMON_EFFECTIVE = 3,
@@ -105,6 +107,12 @@ static const struct kind_row {
      NULL, NULL},
     {KIND_PERSON_ACTIVE, "person.active", &smartnode__person_active__descriptor, SUBJECT_REQUIRED, DATE_MONTH,
      payload_read_active, NULL, payload_append_active},
+    {KIND_POSTING_ISSUED, "posting.issued", &smartnode__posting__descriptor, SUBJECT_REQUIRED, DATE_MONTH,
+     payload_read_posting, payload_write_posting, NULL},
+    {KIND_POSTING_CHANGED, "posting.changed", &smartnode__posting__descriptor, SUBJECT_REQUIRED, DATE_MONTH,
+     payload_read_posting, payload_write_posting, NULL},
+    {KIND_POSTING_CANCELLED, "posting.cancelled", &smartnode__common__descriptor, SUBJECT_REQUIRED, DATE_MONTH, NULL,
+     NULL, NULL},
     {KIND_PERIOD_CLOSED, "period.closed", &smartnode__period_closed__descriptor, SUBJECT_NONE, DATE_REQUIRED,
      payload_read_closed, NULL, payload_append_closed},
 };
@@ -142,8 +150,9 @@ event_kind_hide_from(uint16_t kind)
 bool
 event_kind_own(uint16_t kind, uint16_t version)
 {
-    return version == 1 && (kind <= KIND_OWN_MAX || (kind >= KIND_OWN_WORK_MIN && kind <= KIND_OWN_WORK_MAX) ||
-                            kind == KIND_PERIOD_CLOSED);
+    return version == 1 &&
+           (kind <= KIND_OWN_MAX || (kind >= KIND_OWN_WORK_MIN && kind <= KIND_OWN_WORK_MAX) ||
+            (kind >= KIND_OWN_POSTING_MIN && kind <= KIND_OWN_POSTING_MAX) || kind == KIND_PERIOD_CLOSED);
 }
 
 const char *

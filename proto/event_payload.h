@@ -37,6 +37,7 @@ struct payload_message {
         Smartnode__Activity activity;
         Smartnode__Invoice invoice;
         Smartnode__CreditNote credit;
+        Smartnode__Posting posting;
         uint8_t room[sizeof(Smartnode__LogOpened)];
     };
     char *languages[UNIT_LANGUAGES_MAX];
@@ -65,6 +66,7 @@ BEGINS_AS_COMMON(Smartnode__ConsentWithdrawn);
 BEGINS_AS_COMMON(Smartnode__Activity);
 BEGINS_AS_COMMON(Smartnode__Invoice);
 BEGINS_AS_COMMON(Smartnode__CreditNote);
+BEGINS_AS_COMMON(Smartnode__Posting);
 BEGINS_AS_COMMON(Smartnode__PersonActive);
 BEGINS_AS_COMMON(Smartnode__PeriodClosed);
 
@@ -90,6 +92,9 @@ payload_read_fn payload_read_activity, payload_read_invoice, payload_read_credit
     payload_read_closed;
 payload_write_fn payload_write_activity, payload_write_invoice, payload_write_credit;
 payload_append_fn payload_append_active, payload_append_closed;
+/* event_payload_posting.c */
+payload_read_fn payload_read_posting;
+payload_write_fn payload_write_posting;
 
 /* ERR_INVALID that names the field. */
 int payload_field_wrong(struct err *err, const char *field) NODISCARD;
@@ -100,6 +105,8 @@ bool payload_text_is(const char *s, char *out, size_t min, size_t max);
 /* For packing only: borrows. */
 ProtobufCBinaryData payload_bin(const void *p, size_t len);
 char *payload_text(const char *s);
+/* Two of A–Z. */
+bool payload_country_ok(const char *s);
 /* Within §2. */
 bool payload_date_ok(int64_t days);
 

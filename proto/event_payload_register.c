@@ -10,8 +10,8 @@ enum {
     LANGUAGE_BYTES_MAX = 35,
 };
 
-static bool
-country_ok(const char *s)
+bool
+payload_country_ok(const char *s)
 {
     return s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'A' && s[1] <= 'Z' && s[2] == '\0';
 }
@@ -62,7 +62,7 @@ payload_read_unit(const ProtobufCMessage *m, struct slice bytes UNUSED, struct e
     struct unit_described *d = &ret->unit;
     if (!payload_text_is(u->name, d->name.s, 1, NAME_BYTES_MAX))
         return payload_field_wrong(err, "name");
-    if (!payload_text_is(u->country, d->country, COUNTRY_CHARS, COUNTRY_CHARS) || !country_ok(d->country))
+    if (!payload_text_is(u->country, d->country, COUNTRY_CHARS, COUNTRY_CHARS) || !payload_country_ok(d->country))
         return payload_field_wrong(err, "country");
     if (!payload_text_is(u->currency, d->currency, 3, 3) || !currency_ok(d->currency))
         return payload_field_wrong(err, "currency");
@@ -113,7 +113,7 @@ payload_read_office(const ProtobufCMessage *m, struct slice bytes UNUSED, struct
     if (!payload_text_is(o->city, ret->office.city.s, 1, NAME_BYTES_MAX))
         return payload_field_wrong(err, "city");
     if (!payload_text_is(o->country, ret->office.country, COUNTRY_CHARS, COUNTRY_CHARS) ||
-        !country_ok(ret->office.country))
+        !payload_country_ok(ret->office.country))
         return payload_field_wrong(err, "country");
     return 0;
 }

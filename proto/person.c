@@ -54,6 +54,7 @@ static const struct field_rule LINKS[] = {
      .has = offsetof(struct activity_links, has_actor),
      .min = ID_BYTES,
      .max = ID_BYTES},
+    {.as = FIELD_DATE, FIELD_OFFSET(struct activity_links, last_day)},
 };
 static const struct fields LINKS_FIELDS = {&smartnode__activity_links__descriptor, LINKS};
 static const struct field_path LINKS_PATH = {NULL, "activity_links"};

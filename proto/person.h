@@ -24,14 +24,15 @@ struct person_bank {
     struct person_text iban;
 };
 
-/* Class 4: what an activity, invoice or credit note is about (§6). */
+/* Class 4: what an activity, invoice, credit note or posting is about (§6). */
 struct activity_links {
     struct subject_id member;
     bool has_unit; /* of the member; else the writing unit's */
     struct unit_id unit;
     bool has_activity;
     struct subject_id activity;
-    struct civil_date day; /* DATE_NONE if unknown */
+    struct civil_date day;      /* DATE_NONE if unknown; of a posting its first */
+    struct civil_date last_day; /* of a posting; DATE_NONE */
     struct person_text number, client, client_number, text;
     bool has_actor;
     struct actor_id actor; /* who did it: the event's own actor is the unit (§9) */

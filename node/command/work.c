@@ -295,6 +295,7 @@ work_links_before(const struct command_ctx *ctx, const struct subject_id *entity
     if (rc == 0 && !has) {
         memset(ret, 0, sizeof(*ret));
         ret->day = DATE_NONE;
+        ret->last_day = DATE_NONE;
     }
     if (rc == 0) {
         ret->has_actor = true;

@@ -12,7 +12,7 @@
 
 /* MEMBER_ENTRIES_MAX: the row looks at the first so many of an entity in its order, so that one unit's endless side branches cost
  * nobody more than this; honest members have some dozens. */
-enum { RULES_VERSION = 2, MEMBER_PAST_MAX = 1024, MEMBER_ENTRIES_MAX = 4096, MEMBER_ROW_BYTES_MAX = 16777216 };
+enum { RULES_VERSION = 3, MEMBER_PAST_MAX = 1024, MEMBER_ENTRIES_MAX = 4096, MEMBER_ROW_BYTES_MAX = 16777216 };
 
 enum outcome {
     OUTCOME_APPLIED = 1,
@@ -58,6 +58,7 @@ enum void_reason {
     VOID_EXISTS_NOT = 29,
     VOID_CLOSED = 30,
     VOID_CREDIT = 31, /* more is credited than was invoiced */
+    VOID_POSTING_LONG = 42,
 };
 const char *void_reason_text(enum void_reason r); /* "is already a member", … for people; never NULL */
 

@@ -37,6 +37,7 @@ void_reason_text(enum void_reason r)
     case VOID_EXISTS_NOT: return "does not exist, or not yet on that date";
     case VOID_CLOSED: return "is closed";
     case VOID_CREDIT: return "would be credited for more than was invoiced";
+    case VOID_POSTING_LONG: return "would be abroad for longer than 24 months";
     }
     return "unknown reason";
 }

@@ -20,6 +20,11 @@ def golden(*path):
         return file.read()
 
 
+def check_equal(a, b):
+    if a != b:
+        raise AssertionError("%r is not %r" % (a, b))
+
+
 def example_log():
     chain = golden("events", "chain.bin")
     return [chain[at:at + 32] for at in range(0, len(chain), 32)], golden("events", "run.bin"), golden("events", "seal.bin")
@@ -30,14 +35,16 @@ class GoldenLog(unittest.TestCase):
     def setUpClass(cls):
         cls.chain, cls.frames, cls.seal = example_log()
         cls.events, cls.values = reader.read_run(cls.chain[0], 1, cls.chain[0], cls.frames, cls.seal)
-        chain = golden("events", "chain-2.bin")
-        cls.later_chain = [chain[at:at + 32] for at in range(0, len(chain), 32)]
-        cls.later, cls.later_values = reader.read_run(cls.chain[0], 19, cls.chain[18], golden("events", "run-2.bin"),
-                                                      golden("events", "seal-2.bin"), reader.payload(1, 1, cls.events[0][1])[14])
+        cls.later, key, at = [], reader.payload(1, 1, cls.events[0][1])[14], cls.chain[-1]
+        for n in 2, 3:
+            chain = golden("events", "chain-%d.bin" % n)
+            events, values = reader.read_run(cls.chain[0], 1 + len(cls.events + cls.later), at, golden("events", "run-%d.bin" % n),
+                                             golden("events", "seal-%d.bin" % n), key)
+            check_equal([chain[at:at + 32] for at in range(0, len(chain), 32)], values)
+            cls.later, at, cls.values = cls.later + events, values[-1], cls.values + values[1:]
 
     def test_chain_commitments_and_seal(self):
-        self.assertEqual(self.chain, self.values)
-        self.assertEqual(self.later_chain, self.later_values)
+        self.assertEqual(self.chain, self.values[:19])
         for n, (header, _) in enumerate(self.events + self.later, 1):
             self.assertEqual(reader.Header(golden("events", "header-%02d.bin" % n)).hash, header.hash)
 
@@ -52,8 +59,9 @@ class GoldenLog(unittest.TestCase):
 
     def test_every_payload_reads(self):
         files = sorted(glob.glob(os.path.join(GOLDEN, "events", "payload-*.bin")), key=kind_of)
-        self.assertEqual([header.kind for header, _ in self.events + self.later], [kind_of(path) for path in files])
-        for (header, body), path in zip(self.events + self.later, files):
+        events = sorted(self.events + self.later, key=lambda event: event[0].kind)
+        self.assertEqual([header.kind for header, _ in events], [kind_of(path) for path in files])
+        for (header, body), path in zip(events, files):
             self.assertEqual(golden("events", os.path.basename(path)), body)
             reader.payload(header.kind, header.version, body)
         admitted = reader.payload(34, 1, self.events[8][1])
@@ -105,9 +113,9 @@ class GoldenLog(unittest.TestCase):
                          reader.payload(256, 1, self.body(256))[9])
 
     def test_a_cancellation_names_the_event_before_it(self):
-        for kind in 51, 107, 110:
+        for kind in 51, 107, 110, 226:
             header = next(header for header, _ in self.later if header.kind == kind)
-            self.assertEqual([(9, self.chain[0], header.seq - 1, self.later_chain[header.seq - 19])], header.references)
+            self.assertEqual([(9, self.chain[0], header.seq - 1, self.values[header.seq - 1])], header.references)
 
     def test_what_makes_a_later_payload_malformed(self):
         def changed(kind, old, new):
@@ -120,6 +128,7 @@ class GoldenLog(unittest.TestCase):
                 changed(49, b"\x40\x01", b""), changed(104, b"\x20\x01", b""), changed(104, b"\x48\x01", b"\x48\x00"),
                 changed(108, b"\x05\xea", b"\x05\xeb"), changed(108, b"\x68\x8a\x05", b"\x68\x0a"), (112, self.body(112) + cell),
                 (112, self.body(112) + b"\x42\x00"), (256, self.body(256) + figure + b"\x00"), changed(256, b"\x40\xe9\x0f", b"\x40\x05"),
+                changed(224, b"\x42\x02DE", b"\x42\x02D1"), changed(224, b"\x20\x01", b""), (226, self.body(226) + b"\x32\x20" + bytes(32)),
                 (256, self.body(256) + b"\xa0\x06\x01" * 2560), (110, self.body(110) + b"\x32\x20" + bytes(32))):
             with self.subTest(kind=kind, body=other.hex()), self.assertRaises(reader.Malformed):
                 reader.payload(kind, 1, other)
@@ -141,14 +150,36 @@ class GoldenLog(unittest.TestCase):
         self.assertEqual((golden("events", "year-key.bin"), golden("events", "pseudonym.bin")), (year_key, pseudonym))
         self.assertEqual(pseudonym, reader.payload(112, 1, self.body(112))[2])
 
+    def test_postings(self):
+        issued, changed = reader.payload(224, 1, self.body(224)), reader.payload(225, 1, self.body(225))
+        self.assertEqual((20513, b"DE", 20666), tuple(issued[n] for n in (3, 8, 9)))
+        self.assertEqual((20513, b"AT", 20574), tuple(changed[n] for n in (3, 8, 9)))
+        body = self.body(224)
+        self.assertEqual(b"\x48\xf4\xc2\x02", body[-4:])
+        # 2028-03-01 is 24 months later; April is not, February before is not, the second of a month is not.
+        for days, well in (21244, True), (21275, False), (20513, True), (20485, False), (20667, False):
+            last = days << 1
+            other = body[:-4] + b"\x48" + bytes([last & 127 | 128, last >> 7 & 127 | 128, last >> 14])
+            with self.subTest(days=days):
+                if well:
+                    reader.payload(224, 1, other)
+                else:
+                    self.assertRaises(reader.Malformed, reader.payload, 224, 1, other)
+        capsule, plain = golden("events", "capsule-posting.bin"), golden("events", "posting.bin")
+        header = next(header for header, _ in self.later if header.kind == 224)
+        self.assertEqual([(4, reader.H("smart.capsule", capsule), len(capsule))], header.capsules)
+        self.assertEqual(plain, reader.open_capsule(capsule, 4, key=bytes([1, 2, 3]) + bytes(29)))
+        links = reader.read_person(4, plain)
+        self.assertEqual((b"A1-2026-0042", 20526, 20696), (links[4], reader.zigzag(links[5]), reader.zigzag(links[10])))
+
     def test_the_examples_of_the_document_are_these_bytes(self):
         with open(os.path.join(ROOT, "docs", "PROTOCOL.md"), encoding="utf-8") as file:
             examples = "".join(file.read().split("## 15. Examples")[1].split())
         for name in ("header-01", "payload-34-member.admitted", "header-09", "seal", "payload-44-shares.repaid", "payload-51-entry.cancelled",
                      "header-26", "payload-108-invoice.issued", "links", "payload-112-person.active", "year-key", "pseudonym",
-                     "payload-256-period.closed", "capsule-1"):
+                     "payload-256-period.closed", "payload-225-posting.changed", "posting", "capsule-1"):
             self.assertIn(golden("events", name + ".bin").hex(), examples, name)
-        self.assertIn(self.later_chain[-1].hex(), examples)
+        self.assertIn(self.values[35].hex(), examples)
 
     def test_capsules(self):
         first, second = golden("events", "capsule-1.bin"), golden("events", "capsule-2.bin")

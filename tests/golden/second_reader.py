@@ -249,6 +249,7 @@ KINDS = {
     104: (WORK, (9,), True), 105: (WORK, (9,), True), 106: ({}, (), True), 107: ({}, (), True),
     108: ({**WORK, 11: AMOUNT, 12: CURRENCY, 13: (0, within(0, 10000)), 14: BACK}, (9,), True),
     109: ({8: AMOUNT, 9: BACK}, (), True), 110: ({}, (), True), 112: ({8: (2, anything)}, (8,), True),
+    224: ({8: COUNTRY, 9: (0, date)}, (), True), 225: ({8: COUNTRY, 9: (0, date)}, (), True), 226: ({}, (), True),
     256: ({8: (0, within(1900, 2199)), 9: (2, anything)}, (), False)}
 LISTS = {(16, 11), (112, 8), (256, 9)}
 # (kind, field): (fields, those that may be absent) of the messages there
@@ -277,6 +278,10 @@ def month(days):
     return (day.year - 1900) * 12 + day.month - 1
 
 
+def is_first(days):
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days)).day == 1
+
+
 def judge_list(kind, found):
     """Cells of kind 112 as (office, sector, culture, currency), figures of 256 as (number, category, currency, value)."""
     if kind == 112:
@@ -293,7 +298,10 @@ def judge(kind, found):
     check(kind not in (32, 34) or found[9] == 1 or found[8] == 3, "legal person", Malformed)
     check(not 45 <= kind <= 48 or found[8] != found[2], "the subject itself", Malformed)
     check(kind != 48 or all(n in found for n in (9, 10, 11)) or not any(n in found for n in (9, 10, 11, 12)), "shares", Malformed)
-    check(not 104 <= kind <= 112 or 4 in found, "not of a month", Malformed)
+    check(not (104 <= kind <= 112 or 224 <= kind <= 226) or 4 in found, "not of a month", Malformed)
+    if kind in (224, 225):
+        found[9] = zigzag(found[9])
+        check(is_first(found[9]) and 0 <= month(found[9]) - month(found[3]) <= 24, "last month", Malformed)
     if kind == 108:
         check(found[14] <= found[11] and abs(found[14] * 10000 - found[11] * found[13]) < 1000000, "contribution", Malformed)
         check(int.from_bytes(found[2][:2], "big") == month(found[3]), "month of the id", Malformed)
@@ -324,8 +332,8 @@ def payload(kind, version, data):
     if 3 in found:
         found[3] = zigzag(found[3])
     if 4 in found:
-        check(3 in found and (datetime.date(1970, 1, 1) + datetime.timedelta(found[3])).day == 1, "not a first", Malformed)
-    owned = version == 1 and (kind <= 63 or 104 <= kind <= 112 or kind == 256)
+        check(3 in found and is_first(found[3]), "not a first", Malformed)
+    owned = version == 1 and (kind <= 63 or 104 <= kind <= 112 or 224 <= kind <= 226 or kind == 256)
     check(not owned or 6 not in found, "unit of the subject", Malformed)
     if known:
         check(count <= (2560 if kind == 256 else 512), "too many fields", Malformed)
@@ -619,7 +627,7 @@ def short(most=256):
 
 PERSON = {1: {1: short(), 2: short(), 3: short(), 4: short(), 5: (0, date), 6: short()}, 2: {n: short() for n in range(1, 7)},
           3: {1: short()}, 5: {1: short(4096)},
-          4: {1: ID, 2: KEY, 3: ID, 4: short(), 5: (0, date), 6: short(), 7: short(), 8: short()}}
+          4: {1: ID, 2: KEY, 3: ID, 4: short(), 5: (0, date), 6: short(), 7: short(), 8: short(), 9: ID, 10: (0, date)}}
 
 
 def read_person(capsule_class, plain):

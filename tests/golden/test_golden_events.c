@@ -96,7 +96,8 @@ every_kind_is_written_as_before_and_read_as_before(void **state)
         assert_true(slice_eq(buf_slice(&again), golden(name)));
         snprintf(name, sizeof(name), "header-%02u", n);
         assert_golden(name, buf_slice(&sample.header[n]));
-        if (n == 1 || n == 8 || n == 9 || kind == KIND_ENTRY_CANCELLED || kind == KIND_INVOICE_ISSUED)
+        if (n == 1 || n == 8 || n == 9 || kind == KIND_ENTRY_CANCELLED || kind == KIND_INVOICE_ISSUED ||
+            kind == KIND_POSTING_CHANGED)
             write_corpus("header", name, slice_of(NULL, 0), buf_slice(&sample.header[n]));
         buf_clear(&again);
         assert_int_equal(event_header_decode(golden(name), &h, NULL), 0);
@@ -111,17 +112,17 @@ a_run_and_its_seal_verify_as_before(void **state)
 {
     struct run run = sample_run(&sample);
     struct chain_value after;
-    struct slice frames = slice_of(sample.frames.data, sample.first_run_bytes);
-    assert_golden("chain", slice_of(sample.chain, (SAMPLE_FIRST_RUN + 1) * HASH_BYTES));
-    assert_golden("seal", slice_of(sample.first_seal.b, SIG_BYTES));
+    struct slice frames = slice_of(sample.frames.data, sample.run_bytes[0]);
+    assert_golden("chain", slice_of(sample.chain, (sample_run_ends[0] + 1) * HASH_BYTES));
+    assert_golden("seal", slice_of(sample.seals[0].b, SIG_BYTES));
     assert_golden("run", frames);
-    run.count = SAMPLE_FIRST_RUN;
+    run.count = sample_run_ends[0];
     memcpy(run.seal.b, golden("seal").data, sizeof(run.seal.b));
     run.frames = golden("run");
     assert_int_equal(verify_run(&run, &sample.chain[0], &sample.opened.signing_key, &after, NULL), 0);
-    assert_memory_equal(after.b, golden("chain").data + SAMPLE_FIRST_RUN * HASH_BYTES, HASH_BYTES);
-    uint8_t head[2 + SIG_BYTES] = {1, SAMPLE_FIRST_RUN};
-    memcpy(head + 2, sample.first_seal.b, SIG_BYTES);
+    assert_memory_equal(after.b, golden("chain").data + sample_run_ends[0] * HASH_BYTES, HASH_BYTES);
+    uint8_t head[2 + SIG_BYTES] = {1, (uint8_t)sample_run_ends[0]};
+    memcpy(head + 2, sample.seals[0].b, SIG_BYTES);
     write_corpus("run", "log", slice_of(head, sizeof(head)), frames);
     head[1] = 1;
     struct buf one;
@@ -132,20 +133,29 @@ a_run_and_its_seal_verify_as_before(void **state)
 }
 
 static void
-the_run_that_follows_verifies_as_before(void **state)
+the_runs_that_follow_verify_as_before(void **state)
 {
-    struct run run = sample_run(&sample);
-    struct chain_value after;
-    run.first = SAMPLE_FIRST_RUN + 1;
-    run.count = SAMPLE_LOG_EVENTS - SAMPLE_FIRST_RUN;
-    assert_golden("chain-2", slice_of(&sample.chain[SAMPLE_FIRST_RUN], (run.count + 1) * HASH_BYTES));
-    assert_golden("seal-2", slice_of(sample.seal.b, SIG_BYTES));
-    assert_golden("run-2",
-                  slice_of(sample.frames.data + sample.first_run_bytes, sample.frames.len - sample.first_run_bytes));
-    memcpy(run.seal.b, golden("seal-2").data, sizeof(run.seal.b));
-    run.frames = golden("run-2");
-    assert_int_equal(verify_run(&run, &sample.chain[SAMPLE_FIRST_RUN], &sample.opened.signing_key, &after, NULL), 0);
-    assert_memory_equal(after.b, golden("chain-2").data + run.count * HASH_BYTES, HASH_BYTES);
+    for (unsigned n = 1; n < SAMPLE_RUNS; n++) {
+        struct run run = sample_run(&sample);
+        struct chain_value after;
+        char name[NAME_MAX_BYTES];
+        unsigned from = sample_run_ends[n - 1];
+        size_t at = sample.run_bytes[n - 1];
+        run.first = from + 1;
+        run.count = sample_run_ends[n] - from;
+        snprintf(name, sizeof(name), "chain-%u", n + 1);
+        assert_golden(name, slice_of(&sample.chain[from], (run.count + 1) * HASH_BYTES));
+        memcpy(after.b, golden(name).data + run.count * HASH_BYTES, HASH_BYTES);
+        assert_memory_equal(after.b, sample.chain[sample_run_ends[n]].b, HASH_BYTES);
+        snprintf(name, sizeof(name), "seal-%u", n + 1);
+        assert_golden(name, slice_of(sample.seals[n].b, SIG_BYTES));
+        memcpy(run.seal.b, golden(name).data, sizeof(run.seal.b));
+        snprintf(name, sizeof(name), "run-%u", n + 1);
+        assert_golden(name, slice_of(sample.frames.data + at, sample.run_bytes[n] - at));
+        run.frames = golden(name);
+        assert_int_equal(verify_run(&run, &sample.chain[from], &sample.opened.signing_key, &after, NULL), 0);
+        assert_memory_equal(after.b, sample.chain[sample_run_ends[n]].b, HASH_BYTES);
+    }
 }
 
 static void
@@ -168,6 +178,23 @@ links_and_pseudonyms_are_made_as_before(void **state)
     struct subject_id pseudonym = counting_pseudonym(&year_key);
     assert_golden("year-key", slice_of(year_key.b, sizeof(year_key.b)));
     assert_golden("pseudonym", slice_of(pseudonym.b, sizeof(pseudonym.b)));
+}
+
+static void
+links_of_postings_are_made_as_before(void **state)
+{
+    struct activity_links links = sample_posting_links(), back;
+    struct buf plain;
+    buf_init(&plain, CAPSULE_BYTES_MAX);
+    assert_int_equal(activity_links_encode(&links, &plain, NULL), 0);
+    assert_golden("posting", buf_slice(&plain));
+    assert_golden("capsule-posting", buf_slice(&sample.posting_links));
+    assert_int_equal(activity_links_decode(golden("posting"), &back, NULL), 0);
+    assert_memory_equal(&links, &back, sizeof(links));
+    buf_clear(&plain);
+    assert_int_equal(capsule_open(&sample_links_key, CLASS_ACTIVITY, golden("capsule-posting"), &plain, NULL), 0);
+    assert_true(slice_eq(buf_slice(&plain), golden("posting")));
+    buf_free(&plain);
 }
 
 static void
@@ -211,8 +238,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_is_written_as_before_and_read_as_before),
         cmocka_unit_test(a_run_and_its_seal_verify_as_before),
-        cmocka_unit_test(the_run_that_follows_verifies_as_before),
+        cmocka_unit_test(the_runs_that_follow_verify_as_before),
         cmocka_unit_test(links_and_pseudonyms_are_made_as_before),
+        cmocka_unit_test(links_of_postings_are_made_as_before),
         cmocka_unit_test(a_root_statement_is_written_as_before),
         cmocka_unit_test(capsules_are_sealed_as_before_and_open_as_before),
     };

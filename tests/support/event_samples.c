@@ -10,8 +10,11 @@ const uint16_t sample_kinds[SAMPLE_LOG_EVENTS] = {
     KIND_REPRESENTATIVE_ENDED, KIND_MEMBER_MERGED,      KIND_MEMBER_ABSORBED,      KIND_CONSENT_GIVEN,
     KIND_CONSENT_WITHDRAWN,    KIND_ENTRY_CANCELLED,    KIND_ACTIVITY_OPENED,      KIND_ACTIVITY_CHANGED,
     KIND_ACTIVITY_CLOSED,      KIND_ACTIVITY_CANCELLED, KIND_INVOICE_ISSUED,       KIND_INVOICE_CREDITED,
-    KIND_INVOICE_CANCELLED,    KIND_PERSON_ACTIVE,      KIND_PERIOD_CLOSED,
+    KIND_INVOICE_CANCELLED,    KIND_PERSON_ACTIVE,      KIND_PERIOD_CLOSED,        KIND_POSTING_ISSUED,
+    KIND_POSTING_CHANGED,      KIND_POSTING_CANCELLED,
 };
+
+const unsigned sample_run_ends[SAMPLE_RUNS] = {18, 35, SAMPLE_LOG_EVENTS};
 
 const struct data_key sample_links_key = {{1, 2, 3}}, sample_counting_key = {{6}};
 
@@ -36,6 +39,12 @@ fill_text(char *out, size_t max, const char *text)
     snprintf(out, max, "%s", text);
 }
 
+static bool
+is_posting(uint16_t kind)
+{
+    return kind >= KIND_POSTING_ISSUED && kind <= KIND_POSTING_CANCELLED;
+}
+
 static void
 fill_common(struct event_payload *p)
 {
@@ -50,7 +59,7 @@ fill_common(struct event_payload *p)
     c->effective = date_from_ymd(2026, 3, 1);
     if (p->kind == KIND_SHARES_SUBSCRIBED)
         c->precision = PRECISION_MONTH;
-    if (p->kind >= KIND_ACTIVITY_OPENED && p->kind <= KIND_PERSON_ACTIVE)
+    if ((p->kind >= KIND_ACTIVITY_OPENED && p->kind <= KIND_PERSON_ACTIVE) || is_posting(p->kind))
         c->precision = PRECISION_MONTH;
     if (p->kind > KIND_UNIT_DESCRIBED && p->kind != KIND_PERIOD_CLOSED) {
         c->has_subject = true;
@@ -58,6 +67,7 @@ fill_common(struct event_payload *p)
                     p->kind < KIND_APPLICATION_RECEIVED ? 0x0F
                     : p->kind < KIND_ACTIVITY_OPENED    ? 0x5B
                     : p->kind < KIND_INVOICE_ISSUED     ? 0xAC
+                    : is_posting(p->kind)               ? 0xA1
                                                         : 0x1D);
     }
     if (p->kind >= KIND_INVOICE_ISSUED && p->kind <= KIND_INVOICE_CANCELLED)
@@ -106,6 +116,11 @@ fill_work(struct event_payload *p)
         p->closed.year = 2025;
         p->closed.n = ARRAY_LEN(figures);
         p->closed.figures = figures;
+        break;
+    case KIND_POSTING_ISSUED:
+    case KIND_POSTING_CHANGED:
+        fill_text(p->posting.country, sizeof(p->posting.country), p->kind == KIND_POSTING_ISSUED ? "DE" : "AT");
+        p->posting.last_month = date_from_ymd(2026, p->kind == KIND_POSTING_ISSUED ? 8 : 5, 1);
         break;
     default: break;
     }
@@ -157,6 +172,7 @@ sample_links(void)
         .has_unit = true,
         .has_activity = true,
         .day = date_from_ymd(2026, 3, 14),
+        .last_day = DATE_NONE,
         .number = {"2026-0317"},
         .client = {"Théâtre de l’Exemple"},
         .client_number = {"BE0000000097"},
@@ -165,6 +181,21 @@ sample_links(void)
     sample_fill(l.member.b, ID_BYTES, 0x5B);
     sample_fill(l.unit.b, HASH_BYTES, 0xB5);
     sample_fill(l.activity.b, ID_BYTES, 0xAC);
+    return l;
+}
+
+struct activity_links
+sample_posting_links(void)
+{
+    struct activity_links l = {
+        .day = date_from_ymd(2026, 3, 14),
+        .last_day = date_from_ymd(2026, 8, 31),
+        .number = {"A1-2026-0042"},
+        .text = {"Summer tour"},
+        .has_actor = true,
+    };
+    sample_fill(l.member.b, ID_BYTES, 0x5B);
+    sample_fill(l.actor.b, ID_BYTES, 0xA3);
     return l;
 }
 
@@ -285,7 +316,8 @@ fill_opened(struct sample_log *s, bool with_root_statement)
 static bool
 is_cancellation(uint16_t kind)
 {
-    return kind == KIND_ENTRY_CANCELLED || kind == KIND_ACTIVITY_CANCELLED || kind == KIND_INVOICE_CANCELLED;
+    return kind == KIND_ENTRY_CANCELLED || kind == KIND_ACTIVITY_CANCELLED || kind == KIND_INVOICE_CANCELLED ||
+           kind == KIND_POSTING_CANCELLED;
 }
 
 static void
@@ -296,7 +328,7 @@ fill_capsules(const struct sample_log *s, struct event_header *h)
     if (h->kind == KIND_MEMBER_ADMITTED || h->kind == KIND_REPRESENTATIVE_NAMED)
         h->n_capsules = ARRAY_LEN(person);
     if (h->kind == KIND_ACTIVITY_OPENED || h->kind == KIND_ACTIVITY_CHANGED || h->kind == KIND_INVOICE_ISSUED ||
-        h->kind == KIND_INVOICE_CREDITED) {
+        h->kind == KIND_INVOICE_CREDITED || h->kind == KIND_POSTING_ISSUED || h->kind == KIND_POSTING_CHANGED) {
         h->n_capsules = ARRAY_LEN(links);
         classes = links;
     }
@@ -309,18 +341,21 @@ fill_capsules(const struct sample_log *s, struct event_header *h)
         h->capsules[0].hash = capsule_hash(buf_slice(&s->links));
         h->capsules[0].bytes = (uint32_t)s->links.len;
     }
+    if (h->kind == KIND_POSTING_ISSUED) {
+        h->capsules[0].hash = capsule_hash(buf_slice(&s->posting_links));
+        h->capsules[0].bytes = (uint32_t)s->posting_links.len;
+    }
 }
 
 static void
-seal_links(struct sample_log *s)
+seal_links(const struct activity_links *links, uint8_t first, struct buf *ret)
 {
-    const uint8_t nonce[CAPSULE_NONCE_BYTES] = {7, 4};
-    struct activity_links links = sample_links();
+    const uint8_t nonce[CAPSULE_NONCE_BYTES] = {first, 4};
     struct buf plain;
     buf_init(&plain, CAPSULE_BYTES_MAX);
-    buf_init(&s->links, CAPSULE_BYTES_MAX);
-    MUST(activity_links_encode(&links, &plain, NULL) == 0);
-    MUST(capsule_seal(&sample_links_key, CLASS_ACTIVITY, nonce, buf_slice(&plain), &s->links, NULL) == 0);
+    buf_init(ret, CAPSULE_BYTES_MAX);
+    MUST(activity_links_encode(links, &plain, NULL) == 0);
+    MUST(capsule_seal(&sample_links_key, CLASS_ACTIVITY, nonce, buf_slice(&plain), ret, NULL) == 0);
     buf_free(&plain);
 }
 
@@ -357,7 +392,10 @@ sample_log_init(struct sample_log *s, bool with_root_statement)
     buf_init(&s->root_statement, PAYLOAD_BYTES_MAX);
     buf_init(&s->frames, SAMPLE_FRAMES_MAX);
     fill_opened(s, with_root_statement);
-    seal_links(s);
+    struct activity_links links = sample_links(), posting = sample_posting_links();
+    seal_links(&links, 7, &s->links);
+    seal_links(&posting, 8, &s->posting_links);
+    unsigned runs = 0;
     for (uint64_t seq = 1; seq <= SAMPLE_LOG_EVENTS; seq++) {
         struct event_header *h = &s->headers[seq];
         struct event_payload p = sample_payload(sample_kinds[seq - 1]);
@@ -376,12 +414,12 @@ sample_log_init(struct sample_log *s, bool with_root_statement)
         s->header_hashes[seq - 1] = crypto_header_hash(buf_slice(&s->header[seq]));
         s->chain[seq] = crypto_chain(s->chain[seq - 1], s->header_hashes[seq - 1]);
         event_frame_put(&s->frames, buf_slice(&s->header[seq]), buf_slice(&s->payload[seq]));
-        if (seq == SAMPLE_FIRST_RUN) {
-            s->first_run_bytes = s->frames.len;
-            s->first_seal = crypto_seal(&s->signing_secret, &s->log, seq, &s->chain[seq]);
+        if (seq == sample_run_ends[runs]) {
+            s->run_bytes[runs] = s->frames.len;
+            s->seals[runs++] = crypto_seal(&s->signing_secret, &s->log, seq, &s->chain[seq]);
         }
     }
-    s->seal = crypto_seal(&s->signing_secret, &s->log, SAMPLE_LOG_EVENTS, &s->chain[SAMPLE_LOG_EVENTS]);
+    s->seal = s->seals[SAMPLE_RUNS - 1];
 }
 
 void
@@ -393,6 +431,7 @@ sample_log_release(struct sample_log *s)
     }
     buf_free(&s->frames);
     buf_free(&s->links);
+    buf_free(&s->posting_links);
     buf_free(&s->root_statement);
 }
 

@@ -7,10 +7,12 @@
 #include "proto/person.h"
 #include "proto/verify.h"
 
-/* The log was longer each time that kinds were added: event SAMPLE_FIRST_RUN is the last of the first run in tests/golden/. */
-enum { SAMPLE_FIRST_RUN = 18, SAMPLE_LOG_EVENTS = 35 };
+/* The log was longer each time that kinds were added: each time they are a run of their own in tests/golden/. */
+enum { SAMPLE_RUNS = 3, SAMPLE_LOG_EVENTS = 38 };
+/* The last event of each. */
+extern const unsigned sample_run_ends[SAMPLE_RUNS];
 
-/* The kinds that have an effect, in ascending order: SAMPLE_LOG_EVENTS of them. */
+/* The kinds that have an effect, in ascending order within a run: SAMPLE_LOG_EVENTS of them. */
 extern const uint16_t sample_kinds[SAMPLE_LOG_EVENTS];
 
 struct sample_log {
@@ -22,10 +24,11 @@ struct sample_log {
     struct event_header headers[SAMPLE_LOG_EVENTS + 1]; /* from 1 */
     struct buf header[SAMPLE_LOG_EVENTS + 1], payload[SAMPLE_LOG_EVENTS + 1];
     struct buf frames;
-    size_t first_run_bytes; /* of the frames */
-    struct seal first_seal; /* of event SAMPLE_FIRST_RUN */
-    struct seal seal;       /* of the last event */
-    struct buf links;       /* the capsule of class 4 that the event of kind 108 has, under sample_links_key */
+    size_t run_bytes[SAMPLE_RUNS];  /* of the frames up to the end of each run */
+    struct seal seals[SAMPLE_RUNS]; /* of the last event of each run */
+    struct seal seal;               /* of the last event of all */
+    struct buf links;               /* the capsule of class 4 that the event of kind 108 has, under sample_links_key */
+    struct buf posting_links;       /* that of the event of kind 224, under the same key */
     struct buf root_statement;
 };
 
@@ -40,6 +43,7 @@ struct event_payload sample_payload(uint16_t kind);
 void sample_lists(struct event_payload *p, struct slice payload);
 /* What the capsule of class 4 holds, and its key; the counting key that the pseudonym of kind 112 is from. */
 struct activity_links sample_links(void);
+struct activity_links sample_posting_links(void);
 extern const struct data_key sample_links_key, sample_counting_key;
 /* Two void keys and two standing positions in static memory: do not release. */
 struct root_statement sample_root_statement(const struct log_opened *o);

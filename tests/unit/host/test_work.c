@@ -79,7 +79,7 @@ common_make(struct draft *d, uint16_t kind, struct subject_id subject, enum date
 static void
 activity_make(const struct work_node *w, struct draft *d, uint8_t id, struct subject_id member, const char *number)
 {
-    struct activity_links l = {.member = member, .day = {TEST_NODE_TODAY}};
+    struct activity_links l = {.member = member, .day = {TEST_NODE_TODAY}, .last_day = DATE_NONE};
     struct err err = {0};
     common_make(d, KIND_ACTIVITY_OPENED, (struct subject_id){{id}}, PRECISION_MONTH);
     d->payload.activity = (struct activity_facets){.office = w->office, .sector = 2};

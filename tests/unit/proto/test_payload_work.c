@@ -123,6 +123,24 @@ a_contribution_follows_from_amount_and_rate(void **state)
 }
 
 static void
+a_posting_ends_in_a_month_of_the_24_that_follow(void **state)
+{
+    CASE(KIND_POSTING_ISSUED, SET(p.posting.country, "dE"), "country");
+    CASE(KIND_POSTING_CHANGED, SET(p.posting.country, ""), "country");
+    CASE(KIND_POSTING_ISSUED, p.posting.last_month = DATE_NONE, "last_month");
+    CASE(KIND_POSTING_ISSUED, p.posting.last_month = date_from_ymd(2026, 8, 2), "last_month");
+    CASE(KIND_POSTING_ISSUED, p.posting.last_month = p.common.effective, NULL);
+    CASE(KIND_POSTING_CHANGED, p.posting.last_month = date_from_ymd(2026, 2, 1), "last_month");
+    CASE(KIND_POSTING_ISSUED, p.posting.last_month = date_from_ymd(2028, 3, 1), NULL);
+    CASE(KIND_POSTING_ISSUED, p.posting.last_month = date_from_ymd(2028, 4, 1), "last_month");
+    for (uint16_t kind = KIND_POSTING_ISSUED; kind <= KIND_POSTING_CANCELLED; kind++) {
+        CASE(kind, p.common.precision = PRECISION_DAY, "precision");
+        assert_true(event_kind_own(kind, 1));
+    }
+    assert_false(event_kind_own(KIND_POSTING_CANCELLED + 1, 1));
+}
+
+static void
 an_invoice_begins_with_its_month(void **state)
 {
     CASE(KIND_INVOICE_ISSUED, p.common.subject.b[1]++, "subject");
@@ -468,6 +486,7 @@ main(void)
         cmocka_unit_test(bounds_of_activities_and_invoices),
         cmocka_unit_test(a_contribution_follows_from_amount_and_rate),
         cmocka_unit_test(an_invoice_begins_with_its_month),
+        cmocka_unit_test(a_posting_ends_in_a_month_of_the_24_that_follow),
         cmocka_unit_test(cells_are_few_and_ascend),
         cmocka_unit_test(figures_are_few_and_ascend),
         cmocka_unit_test(a_cell_is_judged_as_a_payload_is),

@@ -43,7 +43,7 @@ static void
 links_and_notes_come_back(void **state)
 {
     struct err err = {0};
-    struct activity_links links = sample_links(), least = {.day = DATE_NONE}, back;
+    struct activity_links links = sample_links(), least = {.day = DATE_NONE, .last_day = DATE_NONE}, back;
     struct person_note note = {.s = "Prefers letters"}, note_back = {.s = "x"};
     struct buf b = buf_new();
     assert_int_equal(activity_links_encode(&links, &b, &err), 0);
