@@ -16,12 +16,13 @@ struct opening {
     struct subject_id subject;
     struct civil_date day;
     struct actor_id actor;
+    struct subject_id access; /* the grant or pass that allowed it; part of the key */
     uint32_t count;
     uint32_t done; /* bits of what was done, by the caller's meaning; a note adds its own to those there */
 };
 /* Adds counts (≥ 1) and bits to what is there; one vault commit. A count stops at UINT32_MAX. */
 int openings_note(struct vault *v, const struct opening *o, size_t n, struct err *err) NODISCARD;
-/* In the order of home, subject, day, actor, after `after` (NULL = from the start), at most max. Only days before `before`
+/* In the order of home, subject, day, actor, access, after `after` (NULL = from the start), at most max. Only days before `before`
  * (DATE_NONE = all). */
 int openings_list(struct vault *v, const struct opening *after, struct civil_date before, struct opening *ret,
                   size_t max, size_t *ret_n, struct err *err) NODISCARD;
