@@ -37,7 +37,7 @@ B := $(BUILD)$(if $(SAN),-san)
 
 # ---- flags -------------------------------------------------------------------------------------
 
-PACKAGES := libsodium libprotobuf-c lmdb libzmq libmicrohttpd jansson inih libutf8proc libqrencode libcurl
+PACKAGES := libsodium libprotobuf-c lmdb libzmq libmicrohttpd jansson inih libutf8proc libqrencode libpng libcurl
 HAVE_SYSTEMD := $(shell $(PKG_CONFIG) --exists libsystemd 2>/dev/null && echo 1)
 ifeq ($(HAVE_SYSTEMD),1)
 PACKAGES += libsystemd

@@ -20,6 +20,7 @@ LIBRARY_HEADERS = (
     (re.compile(r"ini\.h$"), "inih"),
     (re.compile(r"utf8proc\.h$"), "utf8proc"),
     (re.compile(r"qrencode\.h$"), "qrencode"),
+    (re.compile(r"png\.h$"), "png"),
     (re.compile(r"systemd/"), "systemd"),
     (re.compile(r"cmocka\.h$"), "cmocka"),
 )
@@ -48,15 +49,15 @@ ROOMS = (
     Room("node/sync", ["proto/base", "proto", "node/sync"], [], pure=True),
     Room("node/apply", ["proto/base", "proto", "storage", "node/rules", "node/apply"], []),
     Room("node/command", ["proto/base", "proto", "storage", "node/rules", "node/command"],
-         ["sodium", "utf8proc", "qrencode"]),
+         ["sodium", "utf8proc"]),
     Room("node/view", ["proto/base", "proto", "storage", "node/rules", "node/view"],
          ["utf8proc"]),
     Room("node/api", ["proto/base", "proto", "storage", "node/command", "node/view", "node/api"],
-         ["microhttpd", "jansson"]),
+         ["microhttpd", "jansson", "qrencode", "png"]),
     Room("node/net", ["proto/base", "proto", "node/net"], ["zmq"]),
     Room("node/host", ["proto/base", "proto", "storage", "node/rules", "node/sync", "node/apply",
                        "node/command", "node/view", "node/api", "node/net", "node/host"],
-         ["sodium", "jansson", "inih", "qrencode", "systemd", "curl", "csv", "utf8proc"]),
+         ["sodium", "jansson", "inih", "systemd", "curl", "csv", "utf8proc"]),
 )
 
 # The generated types of protobuf-c stay inside these files, one line of reason each.
