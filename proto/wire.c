@@ -34,6 +34,7 @@ enum {
 _Static_assert(sizeof(struct head) <= HEAD_WIRE_MIN, "heads in memory are no larger than on the wire");
 _Static_assert(sizeof(enum gone_reason) == sizeof(uint32_t), "reasons are stored as 32 bits");
 _Static_assert(sizeof(enum bye_reason) == sizeof(uint32_t), "reasons are stored as 32 bits");
+_Static_assert(sizeof(enum admission_status) == sizeof(uint32_t), "reasons are stored as 32 bits");
 
 static const struct field_rule HELLO[] = {
     FIELD_RANGE_OF(FIELD_U32, struct message, hello.version_min, 1, UINT32_MAX),
@@ -169,6 +170,23 @@ static const struct field_rule PING[] = {
     FLAG_OF(ping.reply_wanted),
 };
 
+static const struct field_rule ADMISSION_ASK[] = {
+    NUMBER_OF(admission_ask.number),
+    FIELD_RANGE_OF(FIELD_U8, struct message, admission_ask.bucket, 0, UINT8_MAX),
+    FIXED_OF(admission_ask.blinded),
+};
+
+static const struct field_rule ADMISSION_ANSWER[] = {
+    NUMBER_OF(admission_answer.number),
+    FIELD_RANGE_OF(FIELD_U32, struct message, admission_answer.status, 1, REASON_MAX),
+    {.as = FIELD_FIXED,
+     FIELD_OFFSET(struct message, admission_answer.evaluated),
+     .has = offsetof(struct message, admission_answer.has_evaluated),
+     .min = OPRF_ELEMENT_BYTES,
+     .max = OPRF_ELEMENT_BYTES},
+    OPTIONAL_BYTES_OF(admission_answer.entries, 1, LOOKUP_ENTRIES_MAX *LOOKUP_ENTRY_BYTES),
+};
+
 static const struct {
     const char *name;
     struct fields fields;
@@ -188,6 +206,8 @@ static const struct {
     [MSG_EVENT_AT] = {"event_at", {&smartnode__event_at__descriptor, EVENT_AT}},
     [MSG_FINGERPRINTS] = {"fingerprints", {&smartnode__fingerprints__descriptor, FINGERPRINTS}},
     [MSG_PING] = {"ping", {&smartnode__ping__descriptor, PING}},
+    [MSG_ADMISSION_ASK] = {"admission_ask", {&smartnode__admission_ask__descriptor, ADMISSION_ASK}},
+    [MSG_ADMISSION_ANSWER] = {"admission_answer", {&smartnode__admission_answer__descriptor, ADMISSION_ANSWER}},
 };
 
 static int find_member(struct slice bytes, enum message_type *ret_type, struct slice *ret_body, struct err *err);
@@ -196,7 +216,7 @@ static int check_across(const struct message *m, struct err *err);
 int
 message_encode(const struct message *m, struct buf *out, struct err *err)
 {
-    if (m->type < MSG_HELLO || m->type > MSG_PING)
+    if (m->type < MSG_HELLO || m->type > MSG_ADMISSION_ANSWER)
         return err_set(err, ERR_INVALID, "message of unknown type %d", (int)m->type);
     const struct fields *fields = &MEMBERS[m->type].fields;
     struct field_path path = {NULL, MEMBERS[m->type].name};
@@ -261,7 +281,7 @@ message_release(struct message *m)
 const char *
 message_name(enum message_type type)
 {
-    return type >= MSG_UNKNOWN && type <= MSG_PING ? MEMBERS[type].name : MEMBERS[MSG_UNKNOWN].name;
+    return type >= MSG_UNKNOWN && type <= MSG_ADMISSION_ANSWER ? MEMBERS[type].name : MEMBERS[MSG_UNKNOWN].name;
 }
 
 const char *
@@ -289,7 +309,7 @@ find_member(struct slice bytes, enum message_type *ret_type, struct slice *ret_b
     struct reader r = reader_of(bytes);
     struct wire_field w;
     while (wire_field_next(&r, &w)) {
-        if (w.number > MSG_PING)
+        if (w.number > MSG_ADMISSION_ANSWER)
             continue;
         struct field_path path = {NULL, MEMBERS[w.number].name};
         if (w.wire_type != WIRE_LENGTH)
@@ -332,6 +352,22 @@ check_evidence(const struct message *m, const struct field_path *path, struct er
     return 0;
 }
 
+/* Statuses of later versions are carried; none but an answer has one. */
+static int
+check_admission_answer(const struct message *m, const struct field_path *path, struct err *err)
+{
+    bool answered = m->admission_answer.status == ADMISSION_ANSWERED;
+    if (m->admission_answer.has_evaluated != answered)
+        return fields_fail(path, "evaluated", ERR_INVALID, answered ? "missing" : "without an answer", err);
+    if ((m->admission_answer.entries.len > 0) != answered)
+        return fields_fail(path, "entries", ERR_INVALID, answered ? "missing" : "without an answer", err);
+    if (m->admission_answer.entries.len % (LOOKUP_ENTRIES_STEP * LOOKUP_ENTRY_BYTES) != 0)
+        return fields_fail(path, "entries", ERR_INVALID, "not whole steps of entries", err);
+    if (answered && !oprf_element_ok(&m->admission_answer.evaluated))
+        return fields_fail(path, "evaluated", ERR_INVALID, "not an element of the group", err);
+    return 0;
+}
+
 /* Rules between fields. */
 static int
 check_across(const struct message *m, struct err *err)
@@ -351,6 +387,11 @@ check_across(const struct message *m, struct err *err)
             return fields_fail(&path, "index", ERR_INVALID, "without seq", err);
         return 0;
     case MSG_EVIDENCE: return check_evidence(m, &path, err);
+    case MSG_ADMISSION_ASK:
+        if (!oprf_element_ok(&m->admission_ask.blinded))
+            return fields_fail(&path, "blinded", ERR_INVALID, "not an element of the group", err);
+        return 0;
+    case MSG_ADMISSION_ANSWER: return check_admission_answer(m, &path, err);
     default: return 0;
     }
 }

@@ -3,6 +3,7 @@
 #ifndef SMARTNODE_PROTO_WIRE_H
 #define SMARTNODE_PROTO_WIRE_H
 
+#include "proto/oprf.h"
 #include "proto/verify.h"
 
 enum {
@@ -32,6 +33,8 @@ enum message_type {
     MSG_EVENT_AT = 12,
     MSG_FINGERPRINTS = 13,
     MSG_PING = 14,
+    MSG_ADMISSION_ASK = 15,
+    MSG_ADMISSION_ANSWER = 16,
 };
 
 enum bye_reason {
@@ -46,6 +49,8 @@ enum bye_reason {
 };
 
 enum gone_reason { GONE_NOT_HELD = 1, GONE_ERASED = 2, GONE_NOT_FOR_YOU = 3, GONE_DROPPED = 4 };
+
+enum admission_status { ADMISSION_ANSWERED = 1, ADMISSION_RATE_LIMIT = 2, ADMISSION_NOT_AVAILABLE = 3 };
 
 struct head {
     struct log_id log;
@@ -141,12 +146,25 @@ struct message {
         struct {
             bool reply_wanted;
         } ping;
+        struct {
+            uint64_t number;
+            uint8_t bucket;
+            struct oprf_element blinded;
+        } admission_ask;
+        struct {
+            uint64_t number;
+            enum admission_status status;
+            bool has_evaluated; /* and entries: with ADMISSION_ANSWERED alone */
+            struct oprf_element evaluated;
+            struct slice entries;
+        } admission_answer;
     };
 };
 
 /* The bounds of both directions: seq 1 … 2^63−1 (in Gone 0 = the log), capsule index below 16, credit of a Want at least
  * CREDIT_MIN, run within §5's limits, reasons 1 … 255 (those of later versions have no name), tables 1 … 255, evidence of at most
- * EVIDENCE_HASHES_MAX whole hashes a branch, second branch and opening event each whole or absent. */
+ * EVIDENCE_HASHES_MAX whole hashes a branch, second branch and opening event each whole or absent, elements of the group,
+ * LOOKUP_ENTRIES_STEP … LOOKUP_ENTRIES_MAX entries in steps (§12.8). */
 /* Appends the encoding. ERR_LIMIT over MESSAGE_BYTES_MAX, ERR_INVALID for values out of bounds. */
 int message_encode(const struct message *m, struct buf *out, struct err *err) NODISCARD;
 /* Reads one message; slices inside borrow from bytes; message_release frees the rest. A message of a later version gives

@@ -154,6 +154,9 @@ carry_out(struct netloop *l, const struct sync_effect *e)
     case SYNC_FINGERPRINTS_NEEDED: ask(l, e); break;
     case SYNC_CAPSULE_GOT: effect_capsule(l, e, false); break; /* the writer says when it is stored */
     case SYNC_CAPSULE_MISSING: keeper_missing(&l->keeper, 1, mono_now().ms); break;
+    case SYNC_ADMISSION_ASKED:
+    case SYNC_ADMISSION_ANSWERED:
+    case SYNC_ADMISSION_UNANSWERED: break;
     case SYNC_FREEZE: effect_capsule(l, e, true); break;
     case SYNC_ALARM: effect_alarm(l, e); break;
     case SYNC_WAKE_AT: l->wake_ms = e->wake.at.ms; break;

@@ -191,14 +191,6 @@ serve_log(struct sync *s, struct log *l)
     }
 }
 
-static void
-over_limit(struct sync *s, struct session *p, const char *what)
-{
-    struct err err;
-    (void)err_set(&err, ERR_LIMIT, "too many unanswered requests for %s", what);
-    session_fault(s, p, BYE_LIMIT, NULL, &err);
-}
-
 void
 on_event_want(struct sync *s, struct session *p, const struct message *m)
 {
@@ -208,7 +200,7 @@ on_event_want(struct sync *s, struct session *p, const struct message *m)
         return;
     }
     if (p->event_reads >= SYNC_EVENT_WANTS_MAX) {
-        over_limit(s, p, "events");
+        session_over_limit(s, p, "events");
         return;
     }
     struct sync_effect *e = emit(s, SYNC_READ_EVENT, p);
@@ -259,7 +251,7 @@ on_capsule_want(struct sync *s, struct session *p, const struct message *m)
         return;
     }
     if (p->capsule_reads >= SYNC_CAPSULE_WANTS_MAX) {
-        over_limit(s, p, "capsules");
+        session_over_limit(s, p, "capsules");
         return;
     }
     struct sync_effect *e = emit(s, SYNC_READ_CAPSULE, p);

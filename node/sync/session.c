@@ -70,6 +70,7 @@ session_reset(struct sync *s, struct session *p)
             l->want = (struct want){.stall_at = NEVER};
     }
     capsules_session_lost(s, p);
+    admissions_session_lost(s, p);
     if (any)
         log_timer(s, s->now);
 }
@@ -110,6 +111,15 @@ session_fault(struct sync *s, struct session *p, enum bye_reason reason, const s
     s->totals.seal_failures += err->code == ERR_FORGED;
     emit_alarm(s, ALARM_MALFORMED, p, &p->unit, l, "%s: %s", bye_reason_name(reason), err->text);
     session_bye(s, p, reason, bye_reason_name(reason), SYNC_CLOSED_MS);
+}
+
+/* More unanswered requests than a session may have. */
+void
+session_over_limit(struct sync *s, struct session *p, const char *what)
+{
+    struct err err;
+    (void)err_set(&err, ERR_LIMIT, "too many unanswered requests for %s", what);
+    session_fault(s, p, BYE_LIMIT, NULL, &err);
 }
 
 void
@@ -256,6 +266,8 @@ on_open_message(struct sync *s, struct session *p, const struct message *m)
     case MSG_CREDIT: on_credit(s, p, m); break;
     case MSG_EVENT_WANT: on_event_want(s, p, m); break;
     case MSG_FINGERPRINTS: on_fingerprints(s, p, m); break;
+    case MSG_ADMISSION_ASK: on_admission_message(s, p, m); break;
+    case MSG_ADMISSION_ANSWER: on_admission_answer(s, p, m); break;
     case MSG_PING:
         if (m->ping.reply_wanted)
             (void)emit_send(s, p, &pong);

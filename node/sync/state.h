@@ -113,10 +113,10 @@ struct session {
     uint32_t wants, wants_first;
     uint64_t query; /* number of the last Want that only asks for evidence */
     struct pending_evidence evidence;
-    uint32_t capsules_asked;
+    uint32_t capsules_asked, admissions_asked;
     /* serving */
     struct served *served; /* SYNC_WANTS_MAX */
-    uint32_t n_served, served_turn, reads, capsule_reads, event_reads;
+    uint32_t n_served, served_turn, reads, capsule_reads, event_reads, admissions_served;
     uint64_t peer_number;
     bool has_fingerprints;
     uint32_t fp_rules, fp_n;
@@ -137,6 +137,12 @@ struct capsule_need {
     int64_t deadline;
 };
 
+struct question {
+    uint64_t number;
+    struct session *at;
+    int64_t deadline;
+};
+
 struct sync {
     struct sync_config config;
     int64_t now;
@@ -149,7 +155,8 @@ struct sync {
     struct session *sessions[SYNC_SESSIONS_MAX];
     uint32_t n_sessions;
     struct capsule_need *capsules;
-    uint32_t n_capsules, n_proofs;
+    uint32_t n_capsules, n_proofs, n_admissions;
+    struct question admissions[SYNC_ADMISSIONS_MAX];
     struct sync_totals totals; /* without what the sessions count that are there */
     int64_t wake_told, logs_at, limit_alarm_after;
     int64_t fingerprints_at;
@@ -194,6 +201,7 @@ void session_reset(struct sync *s, struct session *p); /* drops wants, claims, s
 void session_bye(struct sync *s, struct session *p, enum bye_reason reason, const char *text, int64_t for_ms);
 void session_fault(struct sync *s, struct session *p, enum bye_reason reason, const struct log *l,
                    const struct err *err);
+void session_over_limit(struct sync *s, struct session *p, const char *what);
 void session_timers(struct sync *s, struct session *p);
 int64_t session_next(const struct sync *s, const struct session *p);
 void on_conn_up(struct sync *s, uint32_t conn, const struct unit_id *unit, bool dialled);
@@ -252,6 +260,15 @@ void on_gone_capsule(struct sync *s, struct session *p, const struct message *m)
 void capsules_session_lost(struct sync *s, struct session *p);
 void capsules_pump(struct sync *s);
 int64_t capsules_next(const struct sync *s);
+
+/* admission.c */
+int on_admission_ask(struct sync *s, const struct sync_event *ev, struct err *err);
+void on_admission_answer(struct sync *s, struct session *p, const struct message *m);
+void on_admission_message(struct sync *s, struct session *p, const struct message *m);
+void on_admission_done(struct sync *s, struct session *p, const struct sync_event *ev);
+void admissions_session_lost(struct sync *s, struct session *p);
+void admissions_timer(struct sync *s);
+int64_t admissions_next(const struct sync *s);
 
 /* fingerprints.c */
 void fingerprints_timer(struct sync *s);

@@ -146,6 +146,7 @@ on_session_event(struct sync *s, const struct sync_event *ev)
     case SYNC_EVIDENCE_DONE: conn = ev->evidence_done.conn; break;
     case SYNC_EVENT_DONE: conn = ev->event_done.conn; break;
     case SYNC_CAPSULE_DONE: conn = ev->capsule_done.conn; break;
+    case SYNC_ADMISSION_DONE: conn = ev->admission_done.conn; break;
     default: return;
     }
     struct session *p = session_find(s, conn);
@@ -159,6 +160,7 @@ on_session_event(struct sync *s, const struct sync_event *ev)
     case SYNC_EVIDENCE_DONE: on_evidence_done(s, p, ev); break;
     case SYNC_EVENT_DONE: on_event_done(s, p, ev); break;
     case SYNC_CAPSULE_DONE: on_capsule_done(s, p, ev); break;
+    case SYNC_ADMISSION_DONE: on_admission_done(s, p, ev); break;
     default: break;
     }
 }
@@ -183,6 +185,7 @@ dispatch(struct sync *s, const struct sync_event *ev, struct err *err)
     case SYNC_APPENDED: rc = on_log_event(s, &ev->appended.log, ev, err); break;
     case SYNC_APPEND_FAILED: rc = on_log_event(s, &ev->append_failed.log, ev, err); break;
     case SYNC_CAPSULE_NEEDED: on_capsule_needed(s, ev); break;
+    case SYNC_ADMISSION_ASK: rc = on_admission_ask(s, ev, err); break;
     case SYNC_UNIT_TRUST:
         if (ev->unit_trust.n_root_keys > SYNC_ROOT_KEYS_MAX)
             return err_set(err, ERR_INVALID, "more than %d root keys", SYNC_ROOT_KEYS_MAX);
@@ -208,6 +211,7 @@ run_timers(struct sync *s)
         session_timers(s, s->sessions[i]);
     if (s->n_capsules > 0 && s->now >= capsules_next(s))
         capsules_pump(s);
+    admissions_timer(s);
     if (s->now >= s->fingerprints_at) {
         logs_gc(s);
         fingerprints_timer(s);
@@ -217,7 +221,7 @@ run_timers(struct sync *s)
 static void
 tell_wake(struct sync *s)
 {
-    int64_t at = earlier(earlier(s->logs_at, s->fingerprints_at), capsules_next(s));
+    int64_t at = earlier(earlier(s->logs_at, s->fingerprints_at), earlier(capsules_next(s), admissions_next(s)));
     for (uint32_t i = 0; i < s->n_sessions; i++)
         at = earlier(at, session_next(s, s->sessions[i]));
     if (at <= s->now)

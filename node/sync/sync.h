@@ -27,6 +27,8 @@ enum {
     SYNC_READS_MAX = 4,           /* READ effects unanswered for a session */
     SYNC_CAPSULE_WANTS_MAX = 64,  /* unanswered in a session, either direction */
     SYNC_EVENT_WANTS_MAX = 16,
+    SYNC_ADMISSION_ASKS_MAX = 16,      /* unanswered in a session, either direction (§12.8) */
+    SYNC_ADMISSIONS_MAX = 256,         /* ADMISSION_ASK not yet answered */
     SYNC_CAPSULES_MAX = 1024,          /* CAPSULE_NEEDED not yet answered */
     SYNC_PROOFS_MAX = 256,             /* frozen logs whose proof is kept for passing on */
     SYNC_INFLIGHT_BYTES_MAX = 4194304, /* of one log, verified and not yet durable; more waits for credit */
@@ -46,6 +48,7 @@ enum {
     SYNC_CLOSED_MS = 60000,
     SYNC_CLOSED_BYE_MS = 10000,
     SYNC_CAPSULE_MS = 5000, /* without an answer: the next session */
+    SYNC_ADMISSION_MS = 30000,
 };
 
 struct sync_config {
@@ -73,6 +76,8 @@ enum sync_event_type {
     SYNC_EVENT_DONE,
     SYNC_CAPSULE_DONE,
     SYNC_CAPSULE_NEEDED,
+    SYNC_ADMISSION_ASK,
+    SYNC_ADMISSION_DONE,
     SYNC_UNIT_TRUST,
     SYNC_FINGERPRINTS,
     SYNC_TICK,
@@ -183,6 +188,21 @@ struct sync_event {
             uint32_t index;
             struct hash hash;
         } capsule_needed;
+        /* Asks that unit; number: the host's, of no other question under way. Followed by ADMISSION_ANSWERED or _UNANSWERED, once, if
+         * not by an error of memory: the host keeps a deadline of its own, beyond SYNC_ADMISSION_MS. */
+        struct {
+            struct unit_id unit;
+            uint64_t number;
+            uint8_t bucket;
+            struct oprf_element blinded;
+        } admission_ask;
+        struct {
+            uint32_t conn;
+            uint64_t number;
+            enum admission_status status;
+            struct oprf_element evaluated; /* with ADMISSION_ANSWERED alone, as the entries: whole steps of them */
+            struct slice entries;
+        } admission_done;
         struct {
             struct unit_id unit;
             bool admitted, full /* over its stored bytes: nothing more is wanted */;
@@ -212,6 +232,9 @@ enum sync_effect_type {
     SYNC_READ_CAPSULE,
     SYNC_CAPSULE_GOT,
     SYNC_CAPSULE_MISSING,
+    SYNC_ADMISSION_ASKED,
+    SYNC_ADMISSION_ANSWERED,
+    SYNC_ADMISSION_UNANSWERED,
     SYNC_FREEZE,
     SYNC_FINGERPRINTS_NEEDED,
     SYNC_ALARM,
@@ -291,6 +314,22 @@ struct sync_effect {
             uint64_t seq;
             uint32_t index;
         } capsule_missing; /* nobody gave it; ask again later */
+        struct {
+            uint64_t number; /* the peer's */
+            struct unit_id unit;
+            uint8_t bucket;
+            struct oprf_element blinded;
+        } admission_asked; /* answer: ADMISSION_DONE with conn and number */
+        struct {
+            uint64_t number;
+            struct unit_id unit;
+            enum admission_status status; /* or one of a later version */
+            struct oprf_element evaluated;
+            struct slice entries;
+        } admission_answered;
+        struct {
+            uint64_t number;
+        } admission_unanswered; /* no session with that unit, or none that answered; ask again later */
         /* The log stays where it stands. proof: encoded two-sided Evidence message, or empty while it is still being put together (a second
          * FREEZE brings it). held: whether anything of the log is held; if not, the proof is to be kept all the same, and the log
          * is frozen with the first run that comes of it. */

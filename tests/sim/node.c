@@ -386,6 +386,9 @@ carry_out(struct sim_node *n, const struct sync_effect *e)
         db_abort(&txn);
         break;
     }
+    case SYNC_ADMISSION_ASKED:
+    case SYNC_ADMISSION_ANSWERED:
+    case SYNC_ADMISSION_UNANSWERED: break; /* nobody asks here: a question changes no log and no row */
     case SYNC_FREEZE: keep_freeze(n, e); break;
     case SYNC_ALARM: checks_alarm(n, e); break;
     case SYNC_WAKE_AT:

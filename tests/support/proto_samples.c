@@ -22,7 +22,7 @@ filled(uint8_t *memory, size_t len, uint8_t first)
 
 static struct head heads[2];
 static uint8_t frames[300], capsule[121], hashes[3 * HASH_BYTES], others[2 * HASH_BYTES], opening[80], payload[90],
-    receipt[400];
+    receipt[400], entries[LOOKUP_ENTRIES_STEP * LOOKUP_ENTRY_BYTES];
 
 static struct message
 hello(bool production, bool echo)
@@ -103,6 +103,33 @@ fingerprints(size_t n)
     return m;
 }
 
+/* Elements of RFC 9497, appendix A.1.1. */
+static struct message
+admission_ask(void)
+{
+    struct message m = {.type = MSG_ADMISSION_ASK};
+    m.admission_ask.number = 12;
+    m.admission_ask.bucket = 0xd7;
+    MUST(hex_decode("609a0ae68c15a3cf6903766461307e5c8bb2f95e7e6550e1ffa2dc99e412803c", m.admission_ask.blinded.b,
+                    OPRF_ELEMENT_BYTES));
+    return m;
+}
+
+static struct message
+admission_answer(enum admission_status status)
+{
+    struct message m = {.type = MSG_ADMISSION_ANSWER};
+    m.admission_answer.number = 12;
+    m.admission_answer.status = status;
+    m.admission_answer.has_evaluated = status == ADMISSION_ANSWERED;
+    if (status != ADMISSION_ANSWERED)
+        return m;
+    MUST(hex_decode("7ec6578ae5120958eb2db1745758ff379e77cb64fe77b0b2d8cc917ea0869c7e", m.admission_answer.evaluated.b,
+                    OPRF_ELEMENT_BYTES));
+    m.admission_answer.entries = filled(entries, sizeof(entries), 21);
+    return m;
+}
+
 size_t
 sample_messages(struct sample_message *out)
 {
@@ -160,6 +187,9 @@ sample_messages(struct sample_message *out)
         {"fingerprints-none", fingerprints(0)},
         {"ping", ping},
         {"ping-reply", ping_reply},
+        {"admission-ask", admission_ask()},
+        {"admission-answer", admission_answer(ADMISSION_ANSWERED)},
+        {"admission-answer-limit", admission_answer(ADMISSION_RATE_LIMIT)},
     };
     _Static_assert(ARRAY_LEN(all) <= SAMPLE_MESSAGES_MAX, "room for all samples");
     memcpy(out, all, sizeof(all));

@@ -8,7 +8,7 @@
 #include "proto/person.h"
 #include "proto/wire.h"
 
-enum { SAMPLE_MESSAGES_MAX = 24, SAMPLE_EVENTS = 4 };
+enum { SAMPLE_MESSAGES_MAX = 32, SAMPLE_EVENTS = 4 };
 
 struct sample_message {
     const char *name; /* also the name of its golden file */

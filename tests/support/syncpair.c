@@ -105,6 +105,18 @@ do_reads(struct pair_node *node, const struct sync_effect *e)
         a->ev.event_done.seq = e->read_event.seq;
         a->ev.event_done.gone = GONE_DROPPED;
         break;
+    case SYNC_ADMISSION_ASKED: /* the element is sent back as it came, with entries of zeros */
+        a = answer(node, SYNC_ADMISSION_DONE);
+        a->ev.admission_done.conn = e->conn;
+        a->ev.admission_done.number = e->admission_asked.number;
+        a->ev.admission_done.status = node->admission_status ? node->admission_status : ADMISSION_ANSWERED;
+        if (a->ev.admission_done.status != ADMISSION_ANSWERED)
+            break;
+        a->ev.admission_done.evaluated = e->admission_asked.blinded;
+        for (int i = 0; i < LOOKUP_ENTRIES_STEP * LOOKUP_ENTRY_BYTES; i++)
+            buf_put_u8(&a->bytes, 0);
+        a->ev.admission_done.entries = buf_slice(&a->bytes);
+        break;
     default: /* SYNC_READ_CAPSULE: every event has the capsule "LOG:SEQ:INDEX", but not one of an odd index for others */
         a = answer(node, SYNC_CAPSULE_DONE);
         a->ev.capsule_done.conn = e->conn;
@@ -204,6 +216,8 @@ carry_out(struct pair *w, struct pair_node *node, const struct sync_effect *e)
     case SYNC_WAKE_AT: node->wake_ms = e->wake.at.ms; break;
     case SYNC_CAPSULE_GOT: node->capsules_got++; break;
     case SYNC_CAPSULE_MISSING: node->capsules_missing++; break;
+    case SYNC_ADMISSION_ANSWERED: node->admissions_answered++; break;
+    case SYNC_ADMISSION_UNANSWERED: node->admissions_unanswered++; break;
     case SYNC_CLOSE: break;
     default: do_reads(node, e); break;
     }

@@ -67,6 +67,8 @@ struct pair_node {
     uint32_t epoch[PAIR_NODES_MAX]; /* of the connection to each node; 0: none */
     uint32_t steps;
     uint64_t frozen, alarms[ALARM_LIMIT + 1], capsules_got, capsules_missing;
+    enum admission_status admission_status; /* that it answers with; 0: answered */
+    uint64_t admissions_answered, admissions_unanswered;
     struct hash table; /* state fingerprint that it reports; zero by default */
 };
 

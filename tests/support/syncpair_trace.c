@@ -91,6 +91,14 @@ pair_trace_message(struct pair *w, uint32_t from, uint32_t to, struct slice byte
                         (int)(m.evidence.other_hashes.len / HASH_BYTES));
         break;
     case MSG_BYE: pair_trace_line(w, "%s bye %s", who, bye_reason_name(m.bye.reason)); break;
+    case MSG_ADMISSION_ASK:
+        pair_trace_line(w, "%s ask %llu, bucket %u", who, (unsigned long long)m.admission_ask.number,
+                        m.admission_ask.bucket);
+        break;
+    case MSG_ADMISSION_ANSWER:
+        pair_trace_line(w, "%s answer %llu, status %d, %zu entries", who, (unsigned long long)m.admission_answer.number,
+                        (int)m.admission_answer.status, m.admission_answer.entries.len / LOOKUP_ENTRY_BYTES);
+        break;
     case MSG_PING:
         if (w->trace_pings)
             pair_trace_line(w, "%s ping", who);
@@ -118,6 +126,16 @@ pair_trace_effect(struct pair *w, const struct pair_node *node, const struct syn
         break;
     case SYNC_ALARM:
         pair_trace_line(w, "%c: alarm %s: %s", node->name, sync_alarm_name(e->alarm.code), e->alarm.text);
+        break;
+    case SYNC_ADMISSION_ASKED:
+        pair_trace_line(w, "%c: asked %llu", node->name, (unsigned long long)e->admission_asked.number);
+        break;
+    case SYNC_ADMISSION_ANSWERED:
+        pair_trace_line(w, "%c: answered %llu, status %d", node->name, (unsigned long long)e->admission_answered.number,
+                        (int)e->admission_answered.status);
+        break;
+    case SYNC_ADMISSION_UNANSWERED:
+        pair_trace_line(w, "%c: unanswered %llu", node->name, (unsigned long long)e->admission_unanswered.number);
         break;
     case SYNC_CAPSULE_GOT:
     case SYNC_CAPSULE_MISSING:

@@ -286,6 +286,13 @@ every_required_field_is_missed_by_name(void **state)
         {"event-at", 3, "event_at.receipt"},
         {"fingerprints", 1, "fingerprints.rules_version"},
         {"fingerprints", 2, "fingerprints.heads_hash"},
+        {"admission-ask", 1, "admission_ask.number"},
+        {"admission-ask", 2, "admission_ask.bucket"},
+        {"admission-ask", 3, "admission_ask.blinded"},
+        {"admission-answer", 1, "admission_answer.number"},
+        {"admission-answer", 2, "admission_answer.status"},
+        {"admission-answer", 3, "admission_answer.evaluated"},
+        {"admission-answer", 4, "admission_answer.entries"},
     };
     for (size_t i = 0; i < ARRAY_LEN(required); i++) {
         struct buf b, body;
@@ -348,7 +355,7 @@ a_later_version_is_passed_over(void **state)
     assert_int_equal(m.type, MSG_UNKNOWN);
 
     buf_init(&b, ENCODED_MAX);
-    put_field(&b, 15, LEN, "new", 3);
+    put_field(&b, 17, LEN, "new", 3);
     put_field(&b, 99, 5, "1234", 4);
     put_field(&b, 100, 1, "12345678", 8);
     assert_int_equal(message_decode(buf_slice(&b), &m, &err), 0);
@@ -498,9 +505,23 @@ values_out_of_bounds_are_not_sent(void **state)
     m.fingerprints.n = 1;
     m.fingerprints.tables[0].table = 256;
     expect_refused(&m, ERR_INVALID, "fingerprints.table.table");
+    m = sample("admission-ask");
+    memset(m.admission_ask.blinded.b, 0, OPRF_ELEMENT_BYTES);
+    expect_refused(&m, ERR_INVALID, "admission_ask.blinded");
+    m = sample("admission-answer");
+    m.admission_answer.evaluated.b[0] ^= 1; /* negative */
+    expect_refused(&m, ERR_INVALID, "admission_answer.evaluated");
+    m = sample("admission-answer");
+    m.admission_answer.entries.len -= LOOKUP_ENTRY_BYTES;
+    expect_refused(&m, ERR_INVALID, "admission_answer.entries");
+    m.admission_answer.entries = slice_of(big, (LOOKUP_ENTRIES_MAX + LOOKUP_ENTRIES_STEP) * LOOKUP_ENTRY_BYTES);
+    expect_refused(&m, ERR_INVALID, "admission_answer.entries");
+    m = sample("admission-answer");
+    m.admission_answer.status = ADMISSION_RATE_LIMIT;
+    expect_refused(&m, ERR_INVALID, "admission_answer.evaluated");
     m = (struct message){.type = MSG_UNKNOWN};
     expect_refused(&m, ERR_INVALID, "");
-    m.type = (enum message_type)15;
+    m.type = (enum message_type)17;
     expect_refused(&m, ERR_INVALID, "");
 }
 

@@ -106,6 +106,15 @@ heads_of_units_that_are_not_trusted_are_not_remembered(void **state)
     pair_release(&w);
 }
 
+/* Some element of the group. */
+static struct oprf_element
+element(void)
+{
+    struct oprf_element e;
+    assert_true(hex_decode("609a0ae68c15a3cf6903766461307e5c8bb2f95e7e6550e1ffa2dc99e412803c", e.b, sizeof(e.b)));
+    return e;
+}
+
 static void
 flood_of(enum message_type type, uint32_t limit)
 {
@@ -115,6 +124,8 @@ flood_of(enum message_type type, uint32_t limit)
     if (type == MSG_CAPSULE_WANT) {
         m.capsule_want.log = w.named[0];
         m.capsule_want.seq = 2;
+    } else if (type == MSG_ADMISSION_ASK) {
+        m.admission_ask.blinded = element();
     } else {
         m.event_want.log = w.named[0];
         m.event_want.seq = 2;
@@ -135,6 +146,7 @@ too_many_unanswered_requests_end_the_session(void **state)
 {
     flood_of(MSG_CAPSULE_WANT, SYNC_CAPSULE_WANTS_MAX);
     flood_of(MSG_EVENT_WANT, SYNC_EVENT_WANTS_MAX);
+    flood_of(MSG_ADMISSION_ASK, SYNC_ADMISSION_ASKS_MAX);
 }
 
 static void
@@ -273,6 +285,13 @@ events_that_contradict_the_contract_are_refused(void **state)
     ev = (struct sync_event){.type = SYNC_CONN_UP};
     ev.conn_up.conn = info(0).conn;
     assert_int_equal(sync_step(w.nodes[0].core, now, &ev, &out, &err), ERR_INVALID);
+    ev = (struct sync_event){.type = SYNC_ADMISSION_ASK};
+    ev.admission_ask.unit = w.nodes[1].unit.id;
+    ev.admission_ask.number = 1;
+    assert_int_equal(sync_step(w.nodes[0].core, now, &ev, &out, &err), ERR_INVALID); /* no element */
+    ev.admission_ask.blinded = element();
+    assert_int_equal(sync_step(w.nodes[0].core, now, &ev, &out, &err), 0);
+    assert_int_equal(sync_step(w.nodes[0].core, now, &ev, &out, &err), ERR_INVALID); /* the number is in use */
     sync_effects_release(&out);
     pair_release(&w);
 }
