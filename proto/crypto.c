@@ -10,7 +10,7 @@ enum {
     CAPSULE_VERSION_SEALED = 2,
     CAPSULE_BLOCK_BYTES = 64,
     LINKS_BLOCK_BYTES =
-        256, /* class 4: nearly all come out of one length, or that would tell whose an invoice may be */
+        256, /* classes 4, 7, 8: nearly all come out of one length, or that would tell whose an invoice may be */
     CAPSULE_TAG_BYTES = crypto_aead_xchacha20poly1305_ietf_ABYTES,
     PAD_START = 0x80,
 };
@@ -197,7 +197,8 @@ seal_with(uint8_t version, const struct box_public *ephemeral, const struct data
     size_t head = capsule_head_bytes(version);
     if (plain.len > CAPSULE_BYTES_MAX)
         return err_set(err, ERR_LIMIT, "capsule: larger than %d bytes", CAPSULE_BYTES_MAX);
-    size_t block = class == CLASS_ACTIVITY ? LINKS_BLOCK_BYTES : CAPSULE_BLOCK_BYTES;
+    bool links = class == CLASS_ACTIVITY || class == CLASS_GUEST || class == CLASS_DOSSIER;
+    size_t block = links ? LINKS_BLOCK_BYTES : CAPSULE_BLOCK_BYTES;
     size_t sealed = (plain.len + 1 + CAPSULE_TAG_BYTES + block - 1) / block * block;
     size_t padded = sealed - CAPSULE_TAG_BYTES;
     if (head + sealed > CAPSULE_BYTES_MAX)

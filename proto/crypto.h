@@ -60,6 +60,8 @@ enum capsule_class {
     CLASS_ACTIVITY = 4,
     CLASS_NOTE = 5,
     CLASS_COUNTING = 6, /* a key, never a capsule */
+    CLASS_GUEST = 7,    /* 7 and 8: under the class 4 key of the member */
+    CLASS_DOSSIER = 8,
     CLASS_KEY = 15
 };
 int capsule_seal(const struct data_key *key, uint8_t class, const uint8_t nonce[24], struct slice plain,

@@ -28,6 +28,10 @@ enum {
     TEXT_VERSION_MAX = 64,   /* bytes of a consent's text version */
     RATE_BP_MAX = 10000,
     POSTING_MONTHS_MAX = 24,
+    ERASURE_CLASSES_MAX = 8,
+    ERASED_PLACES_MAX = 100, /* in one erasure.ordered */
+    STALE_HOURS_MAX = 8784,  /* a leap year */
+    ACCESS_CLASSES_ALL = 15, /* classes 1 to 4, bit class - 1 */
 };
 
 /* Registry of kinds, §9. */
@@ -39,6 +43,8 @@ enum event_kind {
     KIND_OFFICE_OPENED = 17,
     KIND_OFFICE_CHANGED = 18,
     KIND_OFFICE_CLOSED = 19,
+    KIND_CUSTODIAN_NAMED = 20,
+    KIND_UNIT_CLOSED = 21,
     KIND_APPLICATION_RECEIVED = 32,
     KIND_APPLICATION_REFUSED = 33,
     KIND_MEMBER_ADMITTED = 34,
@@ -59,6 +65,22 @@ enum event_kind {
     KIND_CONSENT_GIVEN = 49,
     KIND_CONSENT_WITHDRAWN = 50,
     KIND_ENTRY_CANCELLED = 51,
+    KIND_HANDOVER_OFFERED = 64,
+    KIND_HANDOVER_ACCEPTED = 65,
+    KIND_HANDOVER_COMPLETED = 66,
+    KIND_HANDOVER_WITHDRAWN = 67,
+    KIND_HANDOVER_RECEIVED = 68,
+    KIND_DOUBLE_DECLARED = 70,
+    KIND_DOUBLE_SETTLED = 71,
+    KIND_ACCESS_GRANTED = 80,
+    KIND_ACCESS_REVOKED = 81,
+    KIND_PASS_ISSUED = 83,
+    KIND_ACCESS_RENEWED = 85,
+    KIND_GUEST_RECORDED = 86,
+    KIND_ERASURE_ORDERED = 96,
+    KIND_COPIES_DESTROYED = 97,
+    KIND_RESTRICTION_ORDERED = 98,
+    KIND_RESTRICTION_LIFTED = 99,
     KIND_ACTIVITY_OPENED = 104,
     KIND_ACTIVITY_CHANGED = 105,
     KIND_ACTIVITY_CLOSED = 106,
@@ -77,7 +99,17 @@ enum event_kind {
 #define DOCUMENT_MINOR_MAX INT64_C(1000000000000)
 #define REPAID_MINOR_MAX INT64_C(1000000000000000)
 
-enum ref_role { REF_PREDECESSOR = 1, REF_CORRECTS = 2, REF_APPLICATION = 3, REF_REQUEST = 4, REF_CANCELS = 9 };
+enum ref_role {
+    REF_PREDECESSOR = 1,
+    REF_CORRECTS = 2,
+    REF_APPLICATION = 3,
+    REF_REQUEST = 4,
+    REF_OFFER = 5,
+    REF_ACCEPTANCE = 6,
+    REF_COMPLETION = 7,
+    REF_CANCELS = 9,
+    REF_CONFIRMS = 11
+};
 enum category { CATEGORY_A = 1, CATEGORY_B = 2, CATEGORY_C = 3 };
 enum person_type { PERSON_NATURAL = 1, PERSON_LEGAL = 2 };
 enum date_precision { PRECISION_DAY = 0, PRECISION_MONTH = 1 };
@@ -285,6 +317,91 @@ struct period_figure {
     int64_t value;
 };
 
+/* Kinds 20 and 21: who writes for the unit once it is gone. */
+struct custodian {
+    bool has_unit; /* kind 20 without: nobody any more */
+    struct unit_id unit;
+};
+
+enum open_activities { ACTIVITIES_CLOSED = 1, ACTIVITIES_TAKEN_ALONG = 2 };
+/* Kinds 64 to 66. */
+struct handover {
+    struct unit_id other;       /* 64, 66: the new home; 65: the old one */
+    struct civil_date proposed; /* 64 */
+    struct admission terms;     /* 65, 66 */
+    bool voted;                 /* 66: this year, at the old home */
+    uint8_t activities;         /* 66: enum open_activities */
+};
+
+enum double_outcome { DOUBLE_TWO_PERSONS = 1, DOUBLE_THIS_GIVEN_UP = 2, DOUBLE_OTHER_GIVEN_UP = 3 };
+/* Kinds 70, 71: the other record. */
+struct double_record {
+    struct unit_id unit;
+    struct subject_id subject;
+    uint8_t outcome; /* 71: enum double_outcome */
+    uint16_t reason; /* 71 */
+};
+
+enum access_end {
+    ACCESS_END_ASKED = 1,
+    ACCESS_END_LOST = 2,
+    ACCESS_END_MOVED = 3,
+    ACCESS_END_LEFT = 4,
+    ACCESS_END_ERASED = 5,
+    ACCESS_END_UNIT = 6,
+    ACCESS_END_NOT_NEEDED = 7
+};
+/* Kinds 80, 81, 83: a grant to one host, or a pass. The subject is the access itself. */
+struct access {
+    struct subject_id member;   /* 80, 83 */
+    struct unit_id host;        /* 80 */
+    uint16_t classes;           /* 80, 83: bit class - 1, within ACCESS_CLASSES_ALL */
+    uint16_t purpose;           /* 80 */
+    struct civil_date until;    /* 80: DATE_NONE until revoked; 83 */
+    uint16_t stale_hours_max;   /* 83: how old what a host knows of the home may be */
+    struct box_public pass_key; /* 83 */
+    uint8_t reason;             /* 81: enum access_end */
+};
+
+/* Kind 86. */
+struct guest {
+    struct unit_id home;
+};
+
+/* Capsules of one event that an erasure takes away: bit index. */
+struct erased_place {
+    struct log_id log;
+    uint64_t seq;
+    uint16_t indexes;
+};
+/* By log id, then seq: the order of §9. */
+int erased_place_compare(const struct erased_place *a, const struct erased_place *b);
+
+enum erasure_ground {
+    GROUND_ASKED = 1,
+    GROUND_LEGAL_DATE = 2,
+    GROUND_WRONGLY_HELD = 3,
+    GROUND_AUTHORITY = 4,
+    GROUND_CONSENT = 5
+};
+/* Kinds 96, 98 and 99. */
+struct erasure {
+    uint8_t n_classes;
+    uint8_t classes[ERASURE_CLASSES_MAX]; /* ascending */
+    uint8_t ground;                       /* 96, 98: enum erasure_ground */
+    bool has_generation;                  /* 96; else keys of all generations go */
+    uint32_t generation;
+    struct civil_date until; /* 98: DATE_NONE until lifted */
+    size_t n_places;         /* 96; a decoded payload has the number only: erased_places_read */
+    const struct erased_place *places;
+};
+
+/* Kind 97: DATE_NONE both if no backup holds it. */
+struct destroyed {
+    struct civil_date backup_on;      /* day of the newest vault backup that may still hold it */
+    struct civil_date backup_gone_on; /* on or after that day */
+};
+
 /* Month that an invoice id begins with: (year − 1900) × 12 + month − 1 (§2). The date is the first of the month. */
 uint16_t invoice_id_month(const struct subject_id *id);
 uint16_t month_number(struct civil_date d); /* a date of §2 (MUST) */
@@ -316,8 +433,15 @@ struct event_payload {
         struct invoice_facts invoice;    /* kind 108 */
         struct credit_facts credit;      /* kind 109 */
         struct posting_facts posting;    /* kinds 224, 225 */
+        struct custodian custodian;      /* kinds 20, 21 */
+        struct handover handover;        /* kinds 64 to 66 */
+        struct double_record doubled;    /* kinds 70, 71 */
+        struct access access;            /* kinds 80, 81, 83 */
+        struct guest guest;              /* kind 86 */
+        struct erasure erasure;          /* kinds 96, 98, 99 */
+        struct destroyed destroyed;      /* kind 97 */
         /* Lists are not in the struct, for it is on every path: encoding takes the caller's arrays; a decoded payload has n and is read
-         * with active_cells_read, closed_figures_read. */
+         * with active_cells_read, closed_figures_read, erased_places_read. */
         struct {
             size_t n;
             const struct activity_cell *cells;
@@ -348,10 +472,15 @@ int event_payload_encode(const struct event_payload *p, struct buf *out, struct 
  * ERR_NOMEM over the memory budget. Slices in ret borrow from bytes. */
 int event_payload_decode(uint16_t kind, uint16_t version, struct slice bytes, struct event_payload *ret,
                          struct err *err) NODISCARD;
-/* The lists of a payload of kind 112 or 256 that event_payload_decode took; ret: ACTIVITY_CELLS_MAX, FIGURES_MAX. Number read. */
+/* What is malformed only in the log of this unit: a unit named that must not be the writer's own. For a
+ * decoded payload, and before encoding one. ERR_INVALID names the field. */
+int event_payload_check_writer(const struct event_payload *p, const struct unit_id *writer, struct err *err) NODISCARD;
+/* The lists of a payload of kind 112, 256 or 96 that event_payload_decode took; ret: ACTIVITY_CELLS_MAX, FIGURES_MAX, ERASED_PLACES_MAX.
+ * Number read. */
 size_t active_cells_read(struct slice payload, struct activity_cell *ret);
 size_t closed_figures_read(struct slice payload, struct period_figure *ret);
-/* Reads fields 1–5 of any payload, known kind or not. ERR_INVALID if malformed. */
+size_t erased_places_read(struct slice payload, struct erased_place *ret);
+/* Reads fields 1–6 of any payload, known kind or not. ERR_INVALID if malformed. */
 int event_common_decode(struct slice bytes, struct event_common *ret, struct err *err) NODISCARD;
 
 int root_statement_encode(const struct root_statement *s, struct buf *out, struct err *err) NODISCARD;

@@ -8,9 +8,7 @@
 #include "proto/event_payload.h"
 
 enum {
-    KIND_OWN_MAX = 63,
-    KIND_OWN_WORK_MIN = 104,
-    KIND_OWN_WORK_MAX = 112,
+    KIND_OWN_MAX = 112,
     KIND_OWN_POSTING_MIN = 224,
     KIND_OWN_POSTING_MAX = 226,
     COMMON_ACTOR = 1,
@@ -51,6 +49,10 @@ static const struct kind_row {
      payload_read_office, payload_write_office, NULL},
     {KIND_OFFICE_CLOSED, "office.closed", &smartnode__common__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED, NULL, NULL,
      NULL},
+    {KIND_CUSTODIAN_NAMED, "custodian.named", &smartnode__custodian__descriptor, SUBJECT_NONE, DATE_REQUIRED,
+     payload_read_custodian, payload_write_custodian, NULL},
+    {KIND_UNIT_CLOSED, "unit.closed", &smartnode__custodian__descriptor, SUBJECT_NONE, DATE_REQUIRED,
+     payload_read_custodian, payload_write_custodian, NULL},
     {KIND_APPLICATION_RECEIVED, "application.received", &smartnode__application__descriptor, SUBJECT_REQUIRED,
      DATE_REQUIRED, payload_read_application, payload_write_application, NULL},
     {KIND_APPLICATION_REFUSED, "application.refused", &smartnode__common__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED,
@@ -91,6 +93,38 @@ static const struct kind_row {
      DATE_REQUIRED, payload_read_consent_withdrawn, payload_write_consent_withdrawn, NULL},
     {KIND_ENTRY_CANCELLED, "entry.cancelled", &smartnode__common__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED, NULL,
      NULL, NULL},
+    {KIND_HANDOVER_OFFERED, "handover.offered", &smartnode__handover_offered__descriptor, SUBJECT_REQUIRED,
+     DATE_REQUIRED, payload_read_offered, payload_write_offered, NULL},
+    {KIND_HANDOVER_ACCEPTED, "handover.accepted", &smartnode__handover_accepted__descriptor, SUBJECT_REQUIRED,
+     DATE_REQUIRED, payload_read_accepted, payload_write_accepted, NULL},
+    {KIND_HANDOVER_COMPLETED, "handover.completed", &smartnode__handover_completed__descriptor, SUBJECT_REQUIRED,
+     DATE_REQUIRED, payload_read_completed, payload_write_completed, NULL},
+    {KIND_HANDOVER_WITHDRAWN, "handover.withdrawn", &smartnode__common__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED,
+     NULL, NULL, NULL},
+    {KIND_HANDOVER_RECEIVED, "handover.received", &smartnode__common__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED, NULL,
+     NULL, NULL},
+    {KIND_DOUBLE_DECLARED, "double.declared", &smartnode__double_declared__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED,
+     payload_read_declared, payload_write_declared, NULL},
+    {KIND_DOUBLE_SETTLED, "double.settled", &smartnode__double_settled__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED,
+     payload_read_settled, payload_write_settled, NULL},
+    {KIND_ACCESS_GRANTED, "access.granted", &smartnode__access_granted__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED,
+     payload_read_granted, payload_write_granted, NULL},
+    {KIND_ACCESS_REVOKED, "access.revoked", &smartnode__access_revoked__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED,
+     payload_read_revoked, payload_write_revoked, NULL},
+    {KIND_PASS_ISSUED, "pass.issued", &smartnode__pass_issued__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED,
+     payload_read_pass, payload_write_pass, NULL},
+    {KIND_ACCESS_RENEWED, "access.renewed", &smartnode__common__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED, NULL, NULL,
+     NULL},
+    {KIND_GUEST_RECORDED, "guest.recorded", &smartnode__guest_recorded__descriptor, SUBJECT_NONE, DATE_MONTH,
+     payload_read_guest, payload_write_guest, NULL},
+    {KIND_ERASURE_ORDERED, "erasure.ordered", &smartnode__erasure_ordered__descriptor, SUBJECT_REQUIRED, DATE_REQUIRED,
+     payload_read_erasure, NULL, payload_append_erasure},
+    {KIND_COPIES_DESTROYED, "copies.destroyed", &smartnode__copies_destroyed__descriptor, SUBJECT_NONE, DATE_REQUIRED,
+     payload_read_destroyed, payload_write_destroyed, NULL},
+    {KIND_RESTRICTION_ORDERED, "restriction.ordered", &smartnode__restriction_ordered__descriptor, SUBJECT_REQUIRED,
+     DATE_REQUIRED, payload_read_restriction, payload_write_restriction, NULL},
+    {KIND_RESTRICTION_LIFTED, "restriction.lifted", &smartnode__restriction_lifted__descriptor, SUBJECT_REQUIRED,
+     DATE_REQUIRED, payload_read_lifted, payload_write_lifted, NULL},
     {KIND_ACTIVITY_OPENED, "activity.opened", &smartnode__activity__descriptor, SUBJECT_REQUIRED, DATE_MONTH,
      payload_read_activity, payload_write_activity, NULL},
     {KIND_ACTIVITY_CHANGED, "activity.changed", &smartnode__activity__descriptor, SUBJECT_REQUIRED, DATE_MONTH,
@@ -150,9 +184,9 @@ event_kind_hide_from(uint16_t kind)
 bool
 event_kind_own(uint16_t kind, uint16_t version)
 {
-    return version == 1 &&
-           (kind <= KIND_OWN_MAX || (kind >= KIND_OWN_WORK_MIN && kind <= KIND_OWN_WORK_MAX) ||
-            (kind >= KIND_OWN_POSTING_MIN && kind <= KIND_OWN_POSTING_MAX) || kind == KIND_PERIOD_CLOSED);
+    /* §4, known kinds or not. */
+    return version == 1 && (kind <= KIND_OWN_MAX || (kind >= KIND_OWN_POSTING_MIN && kind <= KIND_OWN_POSTING_MAX) ||
+                            kind == KIND_PERIOD_CLOSED);
 }
 
 const char *
@@ -217,7 +251,7 @@ payload_date_ok(int64_t days)
     return days >= DATE_MIN.days && days <= DATE_MAX.days;
 }
 
-/* ---- fields 1 to 5 ---- */
+/* ---- fields 1 to 6 ---- */
 
 int
 event_common_decode(struct slice bytes, struct event_common *ret, struct err *err)
@@ -274,7 +308,7 @@ event_common_decode(struct slice bytes, struct event_common *ret, struct err *er
     return 0;
 }
 
-/* What a kind asks of fields 1 to 4 beyond that. */
+/* What a kind asks of them beyond that. */
 static int
 common_fits(const struct kind_row *row, const struct event_common *c, struct err *err)
 {
@@ -366,9 +400,9 @@ write_common(const struct event_common *c, Smartnode__Common *m)
     m->has_precision = c->precision != PRECISION_DAY;
     m->precision = c->precision;
     m->has_salt = c->has_salt;
-    /* Field 6 belongs to no kind that is written here. */
-    MUST(!c->has_subject_unit);
     m->salt = payload_bin(c->salt, ID_BYTES);
+    m->has_subject_unit = c->has_subject_unit;
+    m->subject_unit = payload_bin(c->subject_unit.b, HASH_BYTES);
 }
 
 int

@@ -38,15 +38,29 @@ struct payload_message {
         Smartnode__Invoice invoice;
         Smartnode__CreditNote credit;
         Smartnode__Posting posting;
+        Smartnode__Custodian custodian;
+        Smartnode__HandoverOffered offered;
+        Smartnode__HandoverAccepted accepted;
+        Smartnode__HandoverCompleted completed;
+        Smartnode__DoubleDeclared declared;
+        Smartnode__DoubleSettled settled;
+        Smartnode__AccessGranted granted;
+        Smartnode__AccessRevoked revoked;
+        Smartnode__PassIssued pass;
+        Smartnode__GuestRecorded guest;
+        Smartnode__CopiesDestroyed destroyed;
+        Smartnode__RestrictionOrdered restriction;
+        Smartnode__RestrictionLifted lifted;
         uint8_t room[sizeof(Smartnode__LogOpened)];
     };
     char *languages[UNIT_LANGUAGES_MAX];
+    uint32_t classes[ERASURE_CLASSES_MAX];
 };
 
-#define BEGINS_AS_COMMON(type)                                                                \
-    _Static_assert(offsetof(type, salt) == offsetof(Smartnode__Common, salt) &&               \
-                       offsetof(type, has_actor) == offsetof(Smartnode__Common, has_actor) && \
-                       sizeof(type) <= sizeof(Smartnode__LogOpened),                          \
+#define BEGINS_AS_COMMON(type)                                                                  \
+    _Static_assert(offsetof(type, subject_unit) == offsetof(Smartnode__Common, subject_unit) && \
+                       offsetof(type, has_actor) == offsetof(Smartnode__Common, has_actor) &&   \
+                       sizeof(type) <= sizeof(Smartnode__LogOpened),                            \
                    #type)
 BEGINS_AS_COMMON(Smartnode__LogOpened);
 BEGINS_AS_COMMON(Smartnode__EscrowOpened);
@@ -69,6 +83,20 @@ BEGINS_AS_COMMON(Smartnode__CreditNote);
 BEGINS_AS_COMMON(Smartnode__Posting);
 BEGINS_AS_COMMON(Smartnode__PersonActive);
 BEGINS_AS_COMMON(Smartnode__PeriodClosed);
+BEGINS_AS_COMMON(Smartnode__Custodian);
+BEGINS_AS_COMMON(Smartnode__HandoverOffered);
+BEGINS_AS_COMMON(Smartnode__HandoverAccepted);
+BEGINS_AS_COMMON(Smartnode__HandoverCompleted);
+BEGINS_AS_COMMON(Smartnode__DoubleDeclared);
+BEGINS_AS_COMMON(Smartnode__DoubleSettled);
+BEGINS_AS_COMMON(Smartnode__AccessGranted);
+BEGINS_AS_COMMON(Smartnode__AccessRevoked);
+BEGINS_AS_COMMON(Smartnode__PassIssued);
+BEGINS_AS_COMMON(Smartnode__GuestRecorded);
+BEGINS_AS_COMMON(Smartnode__ErasureOrdered);
+BEGINS_AS_COMMON(Smartnode__CopiesDestroyed);
+BEGINS_AS_COMMON(Smartnode__RestrictionOrdered);
+BEGINS_AS_COMMON(Smartnode__RestrictionLifted);
 
 /* Reads the fields of one kind from its message, or, of a kind that is appended, in place from bytes: m is NULL then, and
  * message_check has passed. ret->common and ret->kind are read already. */
@@ -95,6 +123,15 @@ payload_append_fn payload_append_active, payload_append_closed;
 /* event_payload_posting.c */
 payload_read_fn payload_read_posting;
 payload_write_fn payload_write_posting;
+
+/* event_payload_moving.c */
+payload_read_fn payload_read_custodian, payload_read_offered, payload_read_accepted, payload_read_completed,
+    payload_read_declared, payload_read_settled, payload_read_granted, payload_read_revoked, payload_read_pass,
+    payload_read_guest, payload_read_erasure, payload_read_destroyed, payload_read_restriction, payload_read_lifted;
+payload_write_fn payload_write_custodian, payload_write_offered, payload_write_accepted, payload_write_completed,
+    payload_write_declared, payload_write_settled, payload_write_granted, payload_write_revoked, payload_write_pass,
+    payload_write_guest, payload_write_destroyed, payload_write_restriction, payload_write_lifted;
+payload_append_fn payload_append_erasure;
 
 /* ERR_INVALID that names the field. */
 int payload_field_wrong(struct err *err, const char *field) NODISCARD;

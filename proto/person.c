@@ -2,6 +2,7 @@
 #include "proto/person.h"
 
 #include <sodium/utils.h>
+#include <stdlib.h>
 
 #include "capsules.pb-c.h"
 #include "proto/fields.h"
@@ -64,6 +65,67 @@ static const struct field_rule NOTE[] = {
 };
 static const struct fields NOTE_FIELDS = {&smartnode__note__descriptor, NOTE};
 static const struct field_path NOTE_PATH = {NULL, "note"};
+
+static const struct field_rule WORK[] = {
+    FIELD_FIXED_OF(struct guest_work, entity),
+    FIELD_FIXED_OF(struct guest_work, log),
+    FIELD_RANGE_OF(FIELD_U64, struct guest_work, seq, 1, INT64_MAX),
+    FIELD_RANGE_OF(FIELD_U16, struct guest_work, kind, 1, UINT16_MAX),
+};
+static const struct fields WORK_FIELDS = {&smartnode__guest_work__descriptor, WORK};
+
+static const struct field_rule GUEST[] = {
+    FIELD_FIXED_OF(struct guest_record, member),
+    FIELD_FIXED_OF(struct guest_record, unit),
+    {.as = FIELD_DATE, .required = true, FIELD_OFFSET(struct guest_record, day)},
+    FIELD_FIXED_OF(struct guest_record, actor),
+    {.as = FIELD_FIXED,
+     FIELD_OFFSET(struct guest_record, access),
+     .has = offsetof(struct guest_record, has_access),
+     .min = ID_BYTES,
+     .max = ID_BYTES},
+    {.as = FIELD_U32, FIELD_OFFSET(struct guest_record, opened), .min = 1, .max = UINT32_MAX},
+    {.as = FIELD_U16, FIELD_OFFSET(struct guest_record, classes), .min = 1, .max = UINT16_MAX},
+    {.as = FIELD_FLAG, FIELD_OFFSET(struct guest_record, pass_shown), .min = 1, .max = 1},
+    {.as = FIELD_LIST,
+     FIELD_OFFSET(struct guest_record, work),
+     .max = GUEST_WORK_MAX,
+     .element = &WORK_FIELDS,
+     .element_bytes = sizeof(struct guest_work),
+     .count = offsetof(struct guest_record, n_work)},
+    {.as = FIELD_LIST,
+     FIELD_OFFSET(struct guest_record, contact),
+     .max = 1,
+     .element = &CONTACT_FIELDS,
+     .element_bytes = sizeof(struct person_contact),
+     .count = offsetof(struct guest_record, n_contact)},
+    FIELD_TEXT_OF(struct guest_record, text, GUEST_TEXT_MAX),
+};
+static const struct fields GUEST_FIELDS = {&smartnode__guest_record__descriptor, GUEST};
+static const struct field_path GUEST_PATH = {NULL, "guest_record"};
+
+static const struct field_rule DOSSIER_ACTIVITY[] = {
+    FIELD_FIXED_OF(struct dossier_activity, activity),
+    FIELD_RANGE_OF(FIELD_U16, struct dossier_activity, sector, 1, UINT16_MAX),
+    {.as = FIELD_FLAG, FIELD_OFFSET(struct dossier_activity, culture), .min = 1, .max = 1},
+    TEXT_OF(dossier_activity, number),
+    TEXT_OF(dossier_activity, title),
+    {.as = FIELD_DATE, FIELD_OFFSET(struct dossier_activity, opened)},
+};
+static const struct fields DOSSIER_ACTIVITY_FIELDS = {&smartnode__dossier_activity__descriptor, DOSSIER_ACTIVITY};
+
+static const struct field_rule DOSSIER[] = {
+    {.as = FIELD_DATE, FIELD_OFFSET(struct dossier, first_joined)},
+    {.as = FIELD_LIST,
+     FIELD_OFFSET(struct dossier, activities),
+     .max = DOSSIER_ACTIVITIES_MAX,
+     .element = &DOSSIER_ACTIVITY_FIELDS,
+     .element_bytes = sizeof(struct dossier_activity),
+     .count = offsetof(struct dossier, n_activities)},
+    FIELD_TEXT_OF(struct dossier, text, GUEST_TEXT_MAX),
+};
+static const struct fields DOSSIER_FIELDS = {&smartnode__dossier__descriptor, DOSSIER};
+static const struct field_path DOSSIER_PATH = {NULL, "dossier"};
 
 /* As the fields of a key capsule are read: with what is there by use made visible. */
 struct key_capsule {
@@ -176,6 +238,37 @@ person_note_decode(struct slice bytes, struct person_note *ret, struct err *err)
     return read_plain(&NOTE_FIELDS, &NOTE_PATH, bytes, &p, ret, sizeof(p), err);
 }
 
+int
+guest_record_encode(const struct guest_record *p, struct buf *out, struct err *err)
+{
+    return fields_write(&GUEST_FIELDS, &GUEST_PATH, p, out, err);
+}
+
+int
+guest_record_decode(struct slice bytes, struct guest_record *ret, struct err *err)
+{
+    struct guest_record p = {0};
+    return read_plain(&GUEST_FIELDS, &GUEST_PATH, bytes, &p, ret, sizeof(p), err);
+}
+
+int
+dossier_encode(const struct dossier *p, struct buf *out, struct err *err)
+{
+    return fields_write(&DOSSIER_FIELDS, &DOSSIER_PATH, p, out, err);
+}
+
+/* Too large for a stack that may hold another one already. */
+int
+dossier_decode(struct slice bytes, struct dossier *ret, struct err *err)
+{
+    struct dossier *p = calloc(1, sizeof(*p));
+    if (!p)
+        return fields_fail(&DOSSIER_PATH, NULL, ERR_NOMEM, "no memory", err);
+    int rc = read_plain(&DOSSIER_FIELDS, &DOSSIER_PATH, bytes, p, ret, sizeof(*p), err);
+    free(p);
+    return rc;
+}
+
 void
 counting_year_key(const struct data_key *counting_key, uint16_t year, struct data_key *ret)
 {
@@ -245,7 +338,7 @@ read_plain(const struct fields *f, const struct field_path *path, struct slice b
     return rc;
 }
 
-/* A day's key stands alone; all other uses carry the keys of one subject. */
+/* A day's key stands alone; all other uses carry the keys of one subject. What leaves the unit never has the counting key itself. */
 static int
 check_use(const struct key_capsule *c, struct err *err)
 {
@@ -256,6 +349,11 @@ check_use(const struct key_capsule *c, struct err *err)
         return fields_fail(&KEY_CAPSULE_PATH, "escrow_key", ERR_INVALID, "does not go with the use", err);
     if ((c->k.n_keys == 0) != day)
         return fields_fail(&KEY_CAPSULE_PATH, "key", ERR_INVALID, "does not go with the use", err);
+    bool passed_on = c->k.use == KEY_USE_GRANT || c->k.use == KEY_USE_PASS;
+    for (size_t i = 0; passed_on && i < c->k.n_keys && i < DATA_KEYS_MAX; i++)
+        if (c->k.keys[i].class == CLASS_COUNTING &&
+            (c->k.keys[i].generation < YEAR_KEY_MIN || c->k.keys[i].generation > YEAR_KEY_MAX))
+            return fields_fail(&KEY_CAPSULE_PATH, "key", ERR_INVALID, "a year key of no year", err);
     return 0;
 }
 

@@ -129,6 +129,8 @@ event_known(struct apply *a, struct event *e, struct err *err)
 {
     struct event_payload p;
     int rc = event_payload_decode(e->header.kind, e->header.kind_version, e->payload, &p, err);
+    if (rc == 0)
+        rc = event_payload_check_writer(&p, e->unit, err);
     if (rc == ERR_INVALID && e->at.seq > 1)
         return event_void(a, e, VOID_MALFORMED, err);
     if (rc != 0)
@@ -137,7 +139,7 @@ event_known(struct apply *a, struct event *e, struct err *err)
         return entity_unit_code(a, e->unit, p.log_opened.unit_code, err);
     if (p.kind >= KIND_MEMBERS_MIN && p.kind <= KIND_MEMBERS_MAX)
         return event_member(a, e, &p, err);
-    if (p.kind >= KIND_PLACES_MIN && p.kind <= KIND_PLACES_MAX)
+    if (p.kind >= KIND_UNIT_DESCRIBED && p.kind <= KIND_OFFICE_CLOSED)
         return event_place(a, e, &p, err);
     if (p.kind >= KIND_ACTIVITIES_MIN && p.kind <= KIND_INVOICES_MAX)
         return event_work(a, e, &p, err);
@@ -145,7 +147,7 @@ event_known(struct apply *a, struct event *e, struct err *err)
         return entity_active(a, e, &p, err);
     if (p.kind == KIND_PERIOD_CLOSED)
         return entity_period(a, e, &p, err);
-    return 0; /* escrow.opened: the vault's */
+    return 0; /* escrow.opened: the vault's; others have no row of their own */
 }
 
 int

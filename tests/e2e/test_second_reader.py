@@ -36,7 +36,7 @@ class GoldenLog(unittest.TestCase):
         cls.chain, cls.frames, cls.seal = example_log()
         cls.events, cls.values = reader.read_run(cls.chain[0], 1, cls.chain[0], cls.frames, cls.seal)
         cls.later, key, at = [], reader.payload(1, 1, cls.events[0][1])[14], cls.chain[-1]
-        for n in 2, 3:
+        for n in 2, 3, 4:
             chain = golden("events", "chain-%d.bin" % n)
             events, values = reader.read_run(cls.chain[0], 1 + len(cls.events + cls.later), at, golden("events", "run-%d.bin" % n),
                                              golden("events", "seal-%d.bin" % n), key)

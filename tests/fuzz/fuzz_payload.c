@@ -24,6 +24,11 @@ lists_read(struct event_payload *p, struct slice bytes)
 {
     static struct activity_cell cells[ACTIVITY_CELLS_MAX];
     static struct period_figure figures[FIGURES_MAX];
+    static struct erased_place places[ERASED_PLACES_MAX];
+    if (p->kind == KIND_ERASURE_ORDERED) {
+        MUST(erased_places_read(bytes, places) == p->erasure.n_places);
+        p->erasure.places = places;
+    }
     if (p->kind == KIND_PERSON_ACTIVE) {
         MUST(active_cells_read(bytes, cells) == p->active.n);
         p->active.cells = cells;
@@ -51,8 +56,10 @@ check_payload(uint16_t kind, struct slice bytes)
         /* Nobody should, and nothing happens. */
         static struct activity_cell cells[ACTIVITY_CELLS_MAX];
         static struct period_figure figures[FIGURES_MAX];
+        static struct erased_place places[ERASED_PLACES_MAX];
         MUST(active_cells_read(bytes, cells) <= ACTIVITY_CELLS_MAX &&
-             closed_figures_read(bytes, figures) <= FIGURES_MAX);
+             closed_figures_read(bytes, figures) <= FIGURES_MAX &&
+             erased_places_read(bytes, places) <= ERASED_PLACES_MAX);
         return;
     }
     MUST(common == 0 && TYPE_EQ(&c.actor, &p.common.actor) && TYPE_EQ(&c.subject, &p.common.subject) &&

@@ -230,6 +230,9 @@ WORD, ONE = (0, within(1, 65535)), (0, within(1, 1))
 WORK = {8: WORD, 9: ONE, 10: ID}
 OFFICE_TEXT = {8: NAME, 9: NAME, 10: COUNTRY}
 
+TERMS = {9: CATEGORY, 10: PERSON, 11: ID, 12: SHARES, 13: PRICE, 14: CURRENCY}
+CLASS, CLASSES, GROUND = (0, within(1, 255)), (0, within(1, 15)), (0, within(1, 5))
+
 COMMON = {1: ID, 2: ID, 3: (0, date), 4: (0, within(1, 1)), 5: ID, 6: KEY}
 # kind: (its fields, those that may be absent, whether it has a subject)
 KINDS = {
@@ -239,6 +242,7 @@ KINDS = {
     16: ({8: NAME, 9: COUNTRY, 10: CURRENCY, 11: (2, of(LETTERS + "-", 2, 35)), 12: (2, of(LETTERS + "_+/-", 1, 64)),
           13: (0, within(0, 10000)), 14: PRICE}, (), False),
     17: (OFFICE_TEXT, (), True), 18: (OFFICE_TEXT, (), True), 19: ({}, (), True),
+    20: ({8: KEY}, (8,), False), 21: ({8: KEY}, (), False),
     32: ({8: CATEGORY, 9: PERSON, 10: ID}, (), True), 33: ({}, (), True),
     34: ({8: CATEGORY, 9: PERSON, 10: ID, 11: SHARES, 12: PRICE, 13: CURRENCY}, (), True),
     35: ({8: SHARES, 9: PRICE, 10: CURRENCY}, (), True), 36: ({8: CATEGORY}, (), True), 37: ({8: ID}, (8,), True),
@@ -246,14 +250,24 @@ KINDS = {
     44: ({8: HELD, 9: REPAID, 10: CURRENCY}, (), True), 45: ({8: ID}, (), True), 46: ({8: ID}, (), True), 47: ({8: ID}, (), True),
     48: ({8: ID, 9: HELD, 10: REPAID, 11: CURRENCY, 12: ONE}, (9, 10, 11, 12), True),
     49: ({8: WORD, 9: (2, text(64))}, (9,), True), 50: ({8: WORD}, (), True), 51: ({}, (), True),
+    64: ({8: KEY, 9: (0, date)}, (), True), 65: ({8: KEY, **TERMS}, (), True),
+    66: ({8: KEY, **TERMS, 15: ONE, 16: (0, within(1, 2))}, (15,), True), 67: ({}, (), True), 68: ({}, (), True),
+    70: ({8: KEY, 9: ID}, (), True), 71: ({8: KEY, 9: ID, 10: (0, within(1, 3)), 11: WORD}, (), True),
+    80: ({8: ID, 9: KEY, 10: CLASSES, 11: WORD, 12: (0, date)}, (12,), True), 81: ({8: (0, within(1, 7))}, (), True),
+    83: ({8: ID, 10: CLASSES, 12: (0, date), 13: (0, within(1, 8784)), 14: KEY}, (), True), 85: ({}, (), True),
+    86: ({8: KEY}, (), False),
+    96: ({8: CLASS, 9: GROUND, 10: (0, within(0, 2 ** 32 - 1)), 11: (2, anything)}, (10, 11), True),
+    97: ({8: (0, date), 9: (0, date)}, (8, 9), False),
+    98: ({8: CLASS, 9: GROUND, 10: (0, date)}, (10,), True), 99: ({8: CLASS}, (), True),
     104: (WORK, (9,), True), 105: (WORK, (9,), True), 106: ({}, (), True), 107: ({}, (), True),
     108: ({**WORK, 11: AMOUNT, 12: CURRENCY, 13: (0, within(0, 10000)), 14: BACK}, (9,), True),
     109: ({8: AMOUNT, 9: BACK}, (), True), 110: ({}, (), True), 112: ({8: (2, anything)}, (8,), True),
     224: ({8: COUNTRY, 9: (0, date)}, (), True), 225: ({8: COUNTRY, 9: (0, date)}, (), True), 226: ({}, (), True),
     256: ({8: (0, within(1900, 2199)), 9: (2, anything)}, (), False)}
-LISTS = {(16, 11), (112, 8), (256, 9)}
+LISTS = {(16, 11), (96, 8), (96, 11), (98, 8), (99, 8), (112, 8), (256, 9)}
 # (kind, field): (fields, those that may be absent) of the messages there
-INSIDE = {(112, 8): ({1: ID, 2: WORD, 3: ONE, 4: CURRENCY}, (3,)),
+INSIDE = {(96, 11): ({1: KEY, 2: (0, within(1, 2 ** 63 - 1)), 3: (0, within(1, 65535))}, ()),
+          (112, 8): ({1: ID, 2: WORD, 3: ONE, 4: CURRENCY}, (3,)),
           (256, 9): ({1: WORD, 2: CATEGORY, 3: CURRENCY, 4: (0, anything)}, (2, 3))}
 
 
@@ -283,7 +297,10 @@ def is_first(days):
 
 
 def judge_list(kind, found):
-    """Cells of kind 112 as (office, sector, culture, currency), figures of 256 as (number, category, currency, value)."""
+    """Capsules of kind 96 as (log id, seq, indexes), cells of 112 as (office, sector, culture, currency), figures of 256 as (number, category, currency, value)."""
+    if kind == 96:
+        found[11] = [(f[1], f[2], f[3]) for f in found.get(11, [])]
+        check(len(found[11]) <= 100 and ascending([f[:2] for f in found[11]]), "capsules", Malformed)
     if kind == 112:
         found[8] = [(f[1], f[2], f.get(3, 0), f[4]) for f in found.get(8, [])]
         check(len(found[8]) <= 64 and ascending(found[8]), "cells", Malformed)
@@ -296,9 +313,16 @@ def judge(kind, found):
     """What §9 asks besides: of more than one field."""
     check(kind != 16 or len(found[11]) <= 8, "languages", Malformed)
     check(kind not in (32, 34) or found[9] == 1 or found[8] == 3, "legal person", Malformed)
+    check(kind not in (65, 66) or found[10] == 1 or found[9] == 3, "legal person", Malformed)
     check(not 45 <= kind <= 48 or found[8] != found[2], "the subject itself", Malformed)
     check(kind != 48 or all(n in found for n in (9, 10, 11)) or not any(n in found for n in (9, 10, 11, 12)), "shares", Malformed)
     check(not (104 <= kind <= 112 or 224 <= kind <= 226) or 4 in found, "not of a month", Malformed)
+    check(kind != 86 or 4 in found, "not of a month", Malformed)
+    if kind in (96, 98, 99):
+        check(1 <= len(found[8]) <= 8 and ascending(found[8]), "classes", Malformed)
+    if kind == 97:
+        check((8 in found) == (9 in found), "backup", Malformed)
+        check(8 not in found or zigzag(found[8]) <= zigzag(found[9]), "backup", Malformed)
     if kind in (224, 225):
         found[9] = zigzag(found[9])
         check(is_first(found[9]) and 0 <= month(found[9]) - month(found[3]) <= 24, "last month", Malformed)
@@ -307,6 +331,14 @@ def judge(kind, found):
         check(int.from_bytes(found[2][:2], "big") == month(found[3]), "month of the id", Malformed)
     check(kind != 109 or found[9] <= found[8], "contribution", Malformed)
     judge_list(kind, found)
+
+
+OTHER_UNIT = {20: 8, 21: 8, 64: 8, 65: 8, 66: 8, 70: 8, 71: 8, 80: 9, 86: 8}
+
+
+def judge_writer(kind, found, unit):
+    """What is malformed in the log of this unit (§9): it names itself where another is meant."""
+    check(kind not in OTHER_UNIT or found.get(OTHER_UNIT[kind]) != unit, "the writing unit itself", Malformed)
 
 
 def payload(kind, version, data):
@@ -333,7 +365,7 @@ def payload(kind, version, data):
         found[3] = zigzag(found[3])
     if 4 in found:
         check(3 in found and is_first(found[3]), "not a first", Malformed)
-    owned = version == 1 and (kind <= 63 or 104 <= kind <= 112 or 224 <= kind <= 226 or kind == 256)
+    owned = version == 1 and (kind <= 112 or 224 <= kind <= 226 or kind == 256)
     check(not owned or 6 not in found, "unit of the subject", Malformed)
     if known:
         check(count <= (2560 if kind == 256 else 512), "too many fields", Malformed)

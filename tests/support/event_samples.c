@@ -11,10 +11,14 @@ const uint16_t sample_kinds[SAMPLE_LOG_EVENTS] = {
     KIND_CONSENT_WITHDRAWN,    KIND_ENTRY_CANCELLED,    KIND_ACTIVITY_OPENED,      KIND_ACTIVITY_CHANGED,
     KIND_ACTIVITY_CLOSED,      KIND_ACTIVITY_CANCELLED, KIND_INVOICE_ISSUED,       KIND_INVOICE_CREDITED,
     KIND_INVOICE_CANCELLED,    KIND_PERSON_ACTIVE,      KIND_PERIOD_CLOSED,        KIND_POSTING_ISSUED,
-    KIND_POSTING_CHANGED,      KIND_POSTING_CANCELLED,
+    KIND_POSTING_CHANGED,      KIND_POSTING_CANCELLED,  KIND_CUSTODIAN_NAMED,      KIND_UNIT_CLOSED,
+    KIND_HANDOVER_OFFERED,     KIND_HANDOVER_ACCEPTED,  KIND_HANDOVER_COMPLETED,   KIND_HANDOVER_WITHDRAWN,
+    KIND_HANDOVER_RECEIVED,    KIND_DOUBLE_DECLARED,    KIND_DOUBLE_SETTLED,       KIND_ACCESS_GRANTED,
+    KIND_ACCESS_REVOKED,       KIND_PASS_ISSUED,        KIND_ACCESS_RENEWED,       KIND_GUEST_RECORDED,
+    KIND_ERASURE_ORDERED,      KIND_COPIES_DESTROYED,   KIND_RESTRICTION_ORDERED,  KIND_RESTRICTION_LIFTED,
 };
 
-const unsigned sample_run_ends[SAMPLE_RUNS] = {18, 35, SAMPLE_LOG_EVENTS};
+const unsigned sample_run_ends[SAMPLE_RUNS] = {18, 35, 38, SAMPLE_LOG_EVENTS};
 
 const struct data_key sample_links_key = {{1, 2, 3}}, sample_counting_key = {{6}};
 
@@ -45,6 +49,13 @@ is_posting(uint16_t kind)
     return kind >= KIND_POSTING_ISSUED && kind <= KIND_POSTING_CANCELLED;
 }
 
+static bool
+has_subject(uint16_t kind)
+{
+    return kind > KIND_UNIT_DESCRIBED && kind != KIND_CUSTODIAN_NAMED && kind != KIND_UNIT_CLOSED &&
+           kind != KIND_GUEST_RECORDED && kind != KIND_COPIES_DESTROYED && kind != KIND_PERIOD_CLOSED;
+}
+
 static void
 fill_common(struct event_payload *p)
 {
@@ -61,10 +72,14 @@ fill_common(struct event_payload *p)
         c->precision = PRECISION_MONTH;
     if ((p->kind >= KIND_ACTIVITY_OPENED && p->kind <= KIND_PERSON_ACTIVE) || is_posting(p->kind))
         c->precision = PRECISION_MONTH;
-    if (p->kind > KIND_UNIT_DESCRIBED && p->kind != KIND_PERIOD_CLOSED) {
+    if (p->kind == KIND_GUEST_RECORDED)
+        c->precision = PRECISION_MONTH;
+    if (has_subject(p->kind)) {
         c->has_subject = true;
         sample_fill(c->subject.b, ID_BYTES,
                     p->kind < KIND_APPLICATION_RECEIVED ? 0x0F
+                    : p->kind < KIND_ACCESS_GRANTED     ? 0x5B
+                    : p->kind < KIND_ERASURE_ORDERED    ? 0xCC
                     : p->kind < KIND_ACTIVITY_OPENED    ? 0x5B
                     : p->kind < KIND_INVOICE_ISSUED     ? 0xAC
                     : is_posting(p->kind)               ? 0xA1
@@ -150,9 +165,116 @@ fill_register(struct event_payload *p)
     }
 }
 
+static void
+fill_handover(struct event_payload *p)
+{
+    sample_fill(p->handover.other.b, HASH_BYTES, p->kind == KIND_HANDOVER_ACCEPTED ? 0xB5 : 0x5E);
+    p->handover.proposed = p->kind == KIND_HANDOVER_OFFERED ? date_from_ymd(2026, 4, 1) : DATE_NONE;
+    if (p->kind == KIND_HANDOVER_OFFERED)
+        return;
+    p->handover.terms = (struct admission){
+        .category = CATEGORY_B, .person_type = PERSON_NATURAL, .shares = 4, .share_price_minor = 25000};
+    sample_fill(p->handover.terms.office.b, ID_BYTES, 0x50);
+    fill_text(p->handover.terms.currency, sizeof(p->handover.terms.currency), "SEK");
+    if (p->kind == KIND_HANDOVER_ACCEPTED)
+        return;
+    p->handover.voted = true;
+    p->handover.activities = ACTIVITIES_TAKEN_ALONG;
+}
+
+static void
+fill_access(struct event_payload *p)
+{
+    struct access *a = &p->access;
+    a->until = DATE_NONE;
+    if (p->kind == KIND_ACCESS_REVOKED) {
+        a->reason = ACCESS_END_LOST;
+        return;
+    }
+    sample_fill(a->member.b, ID_BYTES, 0x5B);
+    a->classes = 1 << (CLASS_IDENTITY - 1) | 1 << (CLASS_CONTACT - 1);
+    a->until = date_from_ymd(2026, 12, 31);
+    if (p->kind == KIND_ACCESS_GRANTED) {
+        sample_fill(a->host.b, HASH_BYTES, 0xDE);
+        a->purpose = 3;
+        return;
+    }
+    a->stale_hours_max = 72;
+    sample_fill(a->pass_key.b, KEY_BYTES, 0x9A);
+}
+
+static void
+fill_erasure(struct event_payload *p)
+{
+    static const uint8_t classes[] = {CLASS_IDENTITY, CLASS_CONTACT, CLASS_BANK};
+    static struct erased_place places[3];
+    struct erasure *e = &p->erasure;
+    e->n_classes = p->kind == KIND_RESTRICTION_LIFTED ? 1 : ARRAY_LEN(classes);
+    memcpy(e->classes, classes, e->n_classes);
+    e->until = DATE_NONE;
+    if (p->kind != KIND_RESTRICTION_LIFTED)
+        e->ground = GROUND_ASKED;
+    if (p->kind == KIND_RESTRICTION_ORDERED)
+        e->until = date_from_ymd(2033, 12, 31);
+    if (p->kind != KIND_ERASURE_ORDERED)
+        return;
+    e->has_generation = true;
+    e->generation = 2;
+    sample_fill(places[0].log.b, HASH_BYTES, 0xD1);
+    sample_fill(places[1].log.b, HASH_BYTES, 0xD1);
+    sample_fill(places[2].log.b, HASH_BYTES, 0xD3);
+    places[0].seq = 9;
+    places[0].indexes = 7;
+    places[1].seq = 300;
+    places[1].indexes = 1;
+    places[2].seq = 2;
+    places[2].indexes = 0x8000;
+    e->n_places = ARRAY_LEN(places);
+    e->places = places;
+}
+
+static void
+fill_moving(struct event_payload *p)
+{
+    switch (p->kind) {
+    case KIND_CUSTODIAN_NAMED:
+    case KIND_UNIT_CLOSED:
+        p->custodian.has_unit = true;
+        sample_fill(p->custodian.unit.b, HASH_BYTES, 0x5E);
+        break;
+    case KIND_HANDOVER_OFFERED:
+    case KIND_HANDOVER_ACCEPTED:
+    case KIND_HANDOVER_COMPLETED: fill_handover(p); break;
+    case KIND_DOUBLE_SETTLED:
+        p->doubled.outcome = DOUBLE_THIS_GIVEN_UP;
+        p->doubled.reason = 300;
+        __attribute__((fallthrough));
+    case KIND_DOUBLE_DECLARED:
+        sample_fill(p->doubled.unit.b, HASH_BYTES, 0xDE);
+        sample_fill(p->doubled.subject.b, ID_BYTES, 0x5D);
+        break;
+    case KIND_ACCESS_GRANTED:
+    case KIND_ACCESS_REVOKED:
+    case KIND_PASS_ISSUED: fill_access(p); break;
+    case KIND_GUEST_RECORDED: sample_fill(p->guest.home.b, HASH_BYTES, 0xB5); break;
+    case KIND_ERASURE_ORDERED:
+    case KIND_RESTRICTION_ORDERED:
+    case KIND_RESTRICTION_LIFTED: fill_erasure(p); break;
+    case KIND_COPIES_DESTROYED:
+        p->destroyed = (struct destroyed){date_from_ymd(2026, 2, 27), date_from_ymd(2026, 4, 3)};
+        break;
+    default: break;
+    }
+}
+
 void
 sample_lists(struct event_payload *p, struct slice payload)
 {
+    static struct erased_place places[ERASED_PLACES_MAX];
+    if (p->kind == KIND_ERASURE_ORDERED) {
+        MUST(erased_places_read(payload, places) == p->erasure.n_places);
+        p->erasure.places = places;
+    }
     static struct activity_cell cells[ACTIVITY_CELLS_MAX];
     static struct period_figure figures[FIGURES_MAX];
     if (p->kind == KIND_PERSON_ACTIVE) {
@@ -243,7 +365,10 @@ sample_payload(uint16_t kind)
         p.data.has_office = true;
         sample_fill(p.data.office.b, ID_BYTES, 0x0F);
         break;
-    default: fill_register(&p); fill_work(&p);
+    default:
+        fill_register(&p);
+        fill_work(&p);
+        fill_moving(&p);
     }
     return p;
 }
@@ -324,9 +449,22 @@ static void
 fill_capsules(const struct sample_log *s, struct event_header *h)
 {
     static const uint8_t person[] = {CLASS_IDENTITY, CLASS_CONTACT, CLASS_KEY}, links[] = {CLASS_ACTIVITY};
+    static const uint8_t moving[] = {CLASS_KEY, CLASS_DOSSIER}, guest[] = {CLASS_GUEST};
     const uint8_t *classes = person;
-    if (h->kind == KIND_MEMBER_ADMITTED || h->kind == KIND_REPRESENTATIVE_NAMED)
+    if (h->kind == KIND_MEMBER_ADMITTED || h->kind == KIND_REPRESENTATIVE_NAMED || h->kind == KIND_HANDOVER_RECEIVED)
         h->n_capsules = ARRAY_LEN(person);
+    if (h->kind == KIND_HANDOVER_OFFERED || h->kind == KIND_HANDOVER_COMPLETED) {
+        h->n_capsules = ARRAY_LEN(moving);
+        classes = moving;
+    }
+    if (h->kind == KIND_ACCESS_GRANTED || h->kind == KIND_PASS_ISSUED || h->kind == KIND_ACCESS_RENEWED) {
+        h->n_capsules = 1;
+        classes = moving;
+    }
+    if (h->kind == KIND_GUEST_RECORDED) {
+        h->n_capsules = ARRAY_LEN(guest);
+        classes = guest;
+    }
     if (h->kind == KIND_ACTIVITY_OPENED || h->kind == KIND_ACTIVITY_CHANGED || h->kind == KIND_INVOICE_ISSUED ||
         h->kind == KIND_INVOICE_CREDITED || h->kind == KIND_POSTING_ISSUED || h->kind == KIND_POSTING_CHANGED) {
         h->n_capsules = ARRAY_LEN(links);
@@ -359,6 +497,40 @@ seal_links(const struct activity_links *links, uint8_t first, struct buf *ret)
     buf_free(&plain);
 }
 
+/* Up to two references of kinds 64 to 99: the first to the event before, the second to a log of another unit. */
+static void
+fill_moving_refs(const struct sample_log *s, uint64_t seq, struct event_header *h)
+{
+    static const struct {
+        uint16_t kind;
+        uint8_t roles[2];
+    } rows[] = {
+        {KIND_HANDOVER_ACCEPTED, {REF_OFFER}},   {KIND_HANDOVER_COMPLETED, {REF_OFFER, REF_ACCEPTANCE}},
+        {KIND_HANDOVER_WITHDRAWN, {REF_OFFER}},  {KIND_HANDOVER_RECEIVED, {REF_COMPLETION}},
+        {KIND_COPIES_DESTROYED, {REF_CONFIRMS}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].kind != h->kind)
+            continue;
+        h->refs[h->n_refs++] =
+            (struct event_ref){.role = rows[i].roles[0], .log = s->log, .seq = seq - 1, .chain = s->chain[seq - 1]};
+        if (rows[i].roles[1] == 0)
+            continue;
+        struct event_ref *other = &h->refs[h->n_refs++];
+        *other = (struct event_ref){.role = rows[i].roles[1], .seq = 300};
+        sample_fill(other->log.b, HASH_BYTES, 0xD1);
+        sample_fill(other->chain.b, HASH_BYTES, 0xD2);
+    }
+}
+
+static bool
+is_rested_upon(uint16_t kind)
+{
+    return kind == KIND_LOG_OPENED || kind == KIND_MEMBER_MERGED || kind == KIND_MEMBER_ABSORBED ||
+           kind == KIND_ENTRY_CANCELLED || (kind >= KIND_HANDOVER_OFFERED && kind <= KIND_HANDOVER_RECEIVED) ||
+           kind == KIND_DOUBLE_SETTLED || kind == KIND_ERASURE_ORDERED || kind == KIND_RESTRICTION_ORDERED;
+}
+
 /* References and capsules as the kinds have them, so that the headers show every field. */
 static void
 fill_header(const struct sample_log *s, uint64_t seq, struct event_header *h)
@@ -368,8 +540,7 @@ fill_header(const struct sample_log *s, uint64_t seq, struct event_header *h)
     h->clock = (struct hlc){(uint64_t)SAMPLE_CLOCK_MS * 1000 * 65536 + seq};
     h->kind = sample_kinds[seq - 1];
     h->kind_version = 1;
-    h->must_understand = h->kind == KIND_LOG_OPENED || h->kind == KIND_MEMBER_MERGED ||
-                         h->kind == KIND_MEMBER_ABSORBED || h->kind == KIND_ENTRY_CANCELLED;
+    h->must_understand = is_rested_upon(h->kind);
     if (h->kind == KIND_LOG_OPENED || h->kind == KIND_APPLICATION_REFUSED || h->kind == KIND_WITHDRAWAL_GRANTED ||
         is_cancellation(h->kind)) {
         h->n_refs = 1;
@@ -381,6 +552,7 @@ fill_header(const struct sample_log *s, uint64_t seq, struct event_header *h)
         h->refs[0].seq = seq > 1 ? seq - 1 : 4711;
         h->refs[0].chain = s->chain[seq - 1];
     }
+    fill_moving_refs(s, seq, h);
     fill_capsules(s, h);
 }
 

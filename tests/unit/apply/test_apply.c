@@ -432,7 +432,7 @@ what_must_be_understood_holds_up_its_entity_or_its_log(void **arg)
     p.common.subject = test_subject(4);
     buf_clear(&payload);
     assert_int_equal(event_payload_encode(&p, &payload, &err), 0);
-    struct position later = test_log_raw(&log, 66, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
+    struct position later = test_log_raw(&log, 117, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
     struct position after_later = test_event(&log, KIND_MEMBER_RESIGNED, test_subject(4), day(9), NULL, 0);
     test_admission(&log, test_subject(5), day(1), OFFICE, CATEGORY_A, 1);
     p.common.subject = test_subject(5);
@@ -442,7 +442,7 @@ what_must_be_understood_holds_up_its_entity_or_its_log(void **arg)
     buf_put_varint(&payload, HASH_BYTES);
     for (int i = 0; i < HASH_BYTES; i++)
         buf_put_u8(&payload, 0x99);
-    test_log_raw(&log, 66, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
+    test_log_raw(&log, 117, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);
     test_log_raw(&log, KIND_SHARES_SUBSCRIBED, 2, true, buf_slice(&payload), NULL, 0, NULL, 0);
     struct position not_held_up = test_event(&log, KIND_MEMBER_RESIGNED, test_subject(5), day(9), NULL, 0);
     test_log_raw(&log, 53, 1, true, buf_slice(&payload), NULL, 0, NULL, 0);

@@ -438,9 +438,10 @@ these_kinds_speak_only_of_the_writers_own(void **state)
     static const struct {
         uint16_t kind, version;
         bool own;
-    } rows[] = {{1, 1, true},    {45, 1, true},   {63, 1, true},  {63, 2, false},  {64, 1, false},
-                {103, 1, false}, {104, 1, true},  {111, 1, true}, {112, 1, true},  {112, 2, false},
-                {113, 1, false}, {255, 1, false}, {256, 1, true}, {257, 1, false}, {256, 2, false}};
+    } rows[] = {{1, 1, true},    {45, 1, true},   {63, 1, true},   {63, 2, false}, {64, 1, true},  {64, 2, false},
+                {69, 1, true},   {82, 1, true},   {103, 1, true},  {104, 1, true}, {111, 1, true}, {112, 1, true},
+                {112, 2, false}, {113, 1, false}, {223, 1, false}, {224, 1, true}, {226, 1, true}, {227, 1, false},
+                {255, 1, false}, {256, 1, true},  {257, 1, false}, {256, 2, false}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         assert_int_equal(event_kind_own(rows[i].kind, rows[i].version), rows[i].own);
 }
