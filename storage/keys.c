@@ -37,6 +37,7 @@ static const struct {
     [TABLE_PEOPLE] = {"people", DB_MAIN, 12},
     [TABLE_SHARE_OPS] = {"share-operations", DB_MAIN, 13},
     [TABLE_PERIODS] = {"periods", DB_MAIN, 14},
+    [TABLE_POSTINGS] = {"postings", DB_MAIN, 15},
     [TABLE_VAULT_META] = {"vault-meta", DB_VAULT, 0},
     [TABLE_SLOTS] = {"slots", DB_VAULT, 0},
     [TABLE_BLIND_INDEX] = {"blind-index", DB_VAULT, 0},
@@ -147,6 +148,12 @@ void
 key_activity(uint8_t out[KEY_ACTIVITY], const struct unit_id *unit, const struct subject_id *activity)
 {
     put(put(out, unit->b, sizeof(unit->b)), activity->b, sizeof(activity->b));
+}
+
+void
+key_posting(uint8_t out[KEY_POSTING], const struct unit_id *unit, const struct subject_id *posting)
+{
+    put(put(out, unit->b, sizeof(unit->b)), posting->b, sizeof(posting->b));
 }
 
 void

@@ -41,7 +41,8 @@ enum table {
     TABLE_WORK, /* unit id 32 ‖ period 5 ‖ office 16 ‖ sector u16 ‖ culture u8 ‖ currency 3 → counters WORK_… */
     TABLE_PEOPLE, /* unit id 32 (zero: overlap) ‖ period 5 ‖ set u8 ‖ office 16 ‖ sector u16 ‖ culture u8 ‖ currency 3 → counters PEOPLE_… */
     TABLE_SHARE_OPS, /* unit id 32 ‖ depth u32 ‖ log id 32 ‖ seq u64 → subject 16: operations on shares in the order of recording */
-    TABLE_PERIODS, /* unit id 32 ‖ year u16 → closed period */
+    TABLE_PERIODS,  /* unit id 32 ‖ year u16 → closed period */
+    TABLE_POSTINGS, /* unit id 32 ‖ posting id 16 → posting row (node/rules/posting.h) */
     /* vault */
     TABLE_VAULT_META,
     TABLE_SLOTS,        /* slot u64 → wrapped class keys */
@@ -49,7 +50,7 @@ enum table {
     TABLE_INDEX_CURSOR, /* log no u32 → seq u64 up to which the blind index follows the log */
     TABLE_ESCROW,       /* day i32 (biased) ‖ n u32 → wrapped escrow key */
     TABLE_KEY_CAPSULES, /* log id 32 ‖ seq u64 ‖ index u8 → capsule bytes of class 15 */
-    TABLE_LINKS,        /* activity or invoice 16 → wrapped member 16 ‖ flags u8 */
+    TABLE_LINKS,        /* activity, invoice or posting 16 → wrapped member 16 ‖ flags u8 */
     TABLE_COUNT_ALL,
 };
 
@@ -61,6 +62,7 @@ enum entity_type {
     ENTITY_LOG = 4, /* waiting index alone */
     ENTITY_ACTIVITY = 5,
     ENTITY_INVOICE = 6,
+    ENTITY_POSTING = 7,
 };
 
 /* Replicated state tables and their number in fingerprints; 0 for the others. */
@@ -83,6 +85,7 @@ enum {
     KEY_PEOPLE = 32 + KEY_PERIOD + 1 + 16 + 2 + 1 + 3,
     KEY_SHARE_OP = 32 + 4 + 32 + 8,
     KEY_PERIOD_ROW = 34,
+    KEY_POSTING = 48,
     KEY_POSITION = 40,
     KEY_WAITING = 40 + 12,
     KEY_ENTITY = 48,
@@ -121,5 +124,6 @@ void key_entity(uint8_t out[KEY_ENTITY], const struct subject_id *subject, const
 void key_conflict(uint8_t out[KEY_CONFLICT], enum entity_type type, const struct subject_id *subject,
                   const struct unit_id *unit, const struct log_id *log, uint64_t seq);
 void key_period_row(uint8_t out[KEY_PERIOD_ROW], const struct unit_id *unit, uint16_t year);
+void key_posting(uint8_t out[KEY_POSTING], const struct unit_id *unit, const struct subject_id *posting);
 
 #endif

@@ -100,7 +100,7 @@ int vault_capsules_put(struct vault *v, const struct key_capsule *capsules, size
 int vault_capsule_get(struct vault *v, const struct position *at, uint8_t index, struct buf *out,
                       struct err *err) NODISCARD;
 
-/* Links: whose an activity or an invoice is. They are here because the pages of the main environment keep what was deleted, while the
+/* Links: whose an activity, an invoice or a posting is. They are here because the pages of the main environment keep what was deleted, while the
  * vault is rewritten at an erasure. A link and its index entries (INDEX_WORK_OF of the member, the unit's own number) are durable
  * before the commit of the event in the main environment: a link without an event is harmless, an event without a link cannot be
  * counted.
@@ -108,7 +108,7 @@ int vault_capsule_get(struct vault *v, const struct position *at, uint8_t index,
  * stage: keeps them in memory, where vault_link_get and vault_index_find see them at once, of every thread; a later link of the same
  * entity takes the place of an earlier one. commit: one vault commit of all that is staged, none if nothing is; after an error they are
  * still staged. drop: forgets them. The three by the writer's thread. ERR_NOMEM, ERR_LIMIT (VAULT_STAGED_MAX). */
-enum { LINK_ACTIVITY = 1, LINK_INVOICE = 2, LINK_OTHER_UNIT = 4 /* the member is another unit's */ };
+enum { LINK_ACTIVITY = 1, LINK_INVOICE = 2, LINK_OTHER_UNIT = 4 /* the member is another unit's */, LINK_POSTING = 8 };
 enum { VAULT_STAGED_MAX = 1 << 17 };
 struct vault_link {
     struct subject_id entity, member;

@@ -1,4 +1,4 @@
-/* Whose an activity or invoice is: rows, and what is staged for the next commit. See vault.h. */
+/* Whose an activity, invoice or posting is: rows, and what is staged for the next commit. See vault.h. */
 #include "storage/vault_private.h"
 
 enum {

@@ -6,6 +6,7 @@
 #include "node/apply/apply.h"
 #include "node/rules/counting.h"
 #include "node/rules/invoice.h"
+#include "node/rules/posting.h"
 #include "proto/base/map.h"
 #include "storage/changes.h"
 
@@ -134,6 +135,9 @@ int entity_world_failed(const struct apply *a, struct err *err) NODISCARD;
 /* entity_work.c. add: struct activity_entry or struct invoice_entry by the type of the entity, or NULL to fold again. */
 int entity_work(struct apply *a, const struct entity *e, const void *add, enum outcome *ret,
                 enum void_reason *ret_reason, struct err *err) NODISCARD;
+/* entity_posting.c. add: NULL to fold again. */
+int entity_posting(struct apply *a, const struct entity *e, const struct posting_entry *add, enum outcome *ret,
+                   enum void_reason *ret_reason, struct err *err) NODISCARD;
 /* Kinds 112 and 256, decoded; the lists are read from the payload. */
 int entity_active(struct apply *a, const struct event *e, const struct event_payload *p, struct err *err) NODISCARD;
 int entity_period(struct apply *a, const struct event *e, const struct event_payload *p, struct err *err) NODISCARD;

@@ -9,9 +9,10 @@
 enum { COPY_BYTES_PER_COMMIT = 64 * 1024 * 1024, PATH_TEXT_MAX = 4096, HEX_SHOWN = 12 };
 
 static const enum table COPIED[] = {TABLE_LOGS, TABLE_LOG_BY_ID, TABLE_RUNS, TABLE_META};
-static const enum table COMPARED[] = {TABLE_MEMBERS,   TABLE_OFFICES, TABLE_UNITS,      TABLE_COUNTS,   TABLE_VOIDS,
-                                      TABLE_CONFLICTS, TABLE_CAPITAL, TABLE_ACTIVITIES, TABLE_INVOICES, TABLE_ACTIVE,
-                                      TABLE_WORK,      TABLE_PEOPLE,  TABLE_SHARE_OPS,  TABLE_PERIODS,  TABLE_WAITING};
+static const enum table COMPARED[] = {TABLE_MEMBERS,   TABLE_OFFICES,   TABLE_UNITS,    TABLE_COUNTS,
+                                      TABLE_VOIDS,     TABLE_CONFLICTS, TABLE_CAPITAL,  TABLE_ACTIVITIES,
+                                      TABLE_INVOICES,  TABLE_ACTIVE,    TABLE_WORK,     TABLE_PEOPLE,
+                                      TABLE_SHARE_OPS, TABLE_PERIODS,   TABLE_POSTINGS, TABLE_WAITING};
 
 /* ---- the copy ---- */
 

@@ -1,4 +1,4 @@
-/* One event: which rows it is about, by its kind. docs/PROTOCOL.md §9, §10. What it does to them: entity.c, entity_work.c. */
+/* One event: which rows it is about, by its kind. docs/PROTOCOL.md §9, §10. What it does to them: entity.c, entity_work.c, entity_posting.c. */
 #include "node/apply/apply_private.h"
 
 /* Ranges of §9 by what their subject is. */
@@ -11,6 +11,8 @@ enum {
     KIND_ACTIVITIES_MAX = 107,
     KIND_INVOICES_MIN = 108,
     KIND_INVOICES_MAX = 111,
+    KIND_POSTINGS_MIN = 224,
+    KIND_POSTINGS_MAX = 239,
 };
 
 /* Void, and of no entity's row. */
@@ -34,6 +36,8 @@ entity_type_of(uint16_t kind)
         return ENTITY_ACTIVITY;
     if (kind >= KIND_INVOICES_MIN && kind <= KIND_INVOICES_MAX)
         return ENTITY_INVOICE;
+    if (kind >= KIND_POSTINGS_MIN && kind <= KIND_POSTINGS_MAX)
+        return ENTITY_POSTING;
     return ENTITY_MEMBER;
 }
 
@@ -46,6 +50,7 @@ event_holds_up(struct apply *a, struct event *e, const struct event_common *c, s
     struct place_entry place;
     struct activity_entry activity;
     struct invoice_entry invoice;
+    struct posting_entry posting;
     switch (entity.type) {
     case ENTITY_OFFICE:
         return place_entry_unknown(&e->at, &e->header, c, &place)
@@ -58,6 +63,10 @@ event_holds_up(struct apply *a, struct event *e, const struct event_common *c, s
     case ENTITY_INVOICE:
         return invoice_entry_unknown(&e->at, &e->header, c, &invoice)
                    ? entity_work(a, &entity, &invoice, &e->outcome, &e->reason, err)
+                   : 0;
+    case ENTITY_POSTING:
+        return posting_entry_unknown(&e->at, &e->header, c, &posting)
+                   ? entity_posting(a, &entity, &posting, &e->outcome, &e->reason, err)
                    : 0;
     default:
         return member_entry_unknown(&e->at, &e->header, c, &member)
@@ -125,6 +134,15 @@ event_work(struct apply *a, struct event *e, const struct event_payload *p, stru
 }
 
 static int
+event_posting(struct apply *a, struct event *e, const struct event_payload *p, struct err *err)
+{
+    struct posting_entry entry;
+    struct entity entity = {.type = ENTITY_POSTING, .unit = *e->unit, .subject = p->common.subject};
+    posting_entry_from_event(&e->at, &e->header, p, &entry);
+    return entity_posting(a, &entity, &entry, &e->outcome, &e->reason, err);
+}
+
+static int
 event_known(struct apply *a, struct event *e, struct err *err)
 {
     struct event_payload p;
@@ -147,6 +165,8 @@ event_known(struct apply *a, struct event *e, struct err *err)
         return entity_active(a, e, &p, err);
     if (p.kind == KIND_PERIOD_CLOSED)
         return entity_period(a, e, &p, err);
+    if (p.kind >= KIND_POSTINGS_MIN && p.kind <= KIND_POSTINGS_MAX)
+        return event_posting(a, e, &p, err);
     return 0; /* escrow.opened: the vault's; others have no row of their own */
 }
 

@@ -58,7 +58,7 @@ enum void_reason {
     VOID_EXISTS_NOT = 29,
     VOID_CLOSED = 30,
     VOID_CREDIT = 31, /* more is credited than was invoiced */
-    VOID_POSTING_LONG = 42,
+    VOID_POSTING_LONG = 42, /* longer than 24 months; the greatest (row_outcome_ok) */
 };
 const char *void_reason_text(enum void_reason r); /* "is already a member", … for people; never NULL */
 

@@ -68,7 +68,7 @@ row_outcome_ok(unsigned outcome, unsigned reason)
 {
     switch (outcome) {
     case OUTCOME_VOID:
-    case OUTCOME_CONFLICT: return reason != VOID_NONE && reason <= VOID_CREDIT && reason != VOID_KEY;
+    case OUTCOME_CONFLICT: return reason != VOID_NONE && reason <= VOID_POSTING_LONG && reason != VOID_KEY;
     case OUTCOME_APPLIED:
     case OUTCOME_REPLACED:
     case OUTCOME_WAITING:

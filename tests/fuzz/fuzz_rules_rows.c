@@ -2,6 +2,7 @@
 #include "node/rules/counting.h"
 #include "node/rules/invoice.h"
 #include "node/rules/place.h"
+#include "node/rules/posting.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,6 +54,22 @@ invoices(struct slice bytes, struct buf *out)
     if (r.n > 0)
         (void)invoice_links_position(&r, r.n - 1, &at);
     invoice_row_release(&r);
+    return true;
+}
+
+static bool
+postings(struct slice bytes, struct buf *out)
+{
+    struct posting_row r;
+    struct posting_state s;
+    struct position at;
+    if (posting_row_decode(bytes, &unit, &id, &r, NULL) != 0)
+        return false;
+    MUST(posting_row_encode(&r, out, NULL) == 0);
+    posting_state_of(&r, &s);
+    MUST(s.n <= POSTING_STAYS_MAX);
+    (void)posting_links_position(&r, &at);
+    posting_row_release(&r);
     return true;
 }
 
@@ -125,8 +142,8 @@ places(struct slice bytes, struct buf *out)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static bool (*const tables[])(struct slice bytes, struct buf * out) = {activities, invoices, people,
-                                                                           periods,    places,   members};
+    static bool (*const tables[])(struct slice bytes, struct buf * out) = {activities, invoices, people,  periods,
+                                                                           places,     members,  postings};
     struct buf out;
     if (size == 0)
         return 0;

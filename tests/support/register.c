@@ -322,7 +322,8 @@ test_move(struct test_log *log, struct subject_id subject, struct civil_date day
 struct event_payload
 test_payload(uint16_t kind, struct subject_id subject, struct civil_date day)
 {
-    bool month = kind >= KIND_ACTIVITY_OPENED && kind <= KIND_PERSON_ACTIVE;
+    bool month = (kind >= KIND_ACTIVITY_OPENED && kind <= KIND_PERSON_ACTIVE) ||
+                 (kind >= KIND_POSTING_ISSUED && kind <= KIND_POSTING_CANCELLED);
     struct event_payload p = {.kind = kind};
     p.common.has_subject = kind != KIND_PERIOD_CLOSED;
     p.common.subject = subject;

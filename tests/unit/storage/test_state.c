@@ -101,7 +101,7 @@ fingerprint(struct fixture *f, enum table t)
     size_t n;
     assert_int_equal(db_begin_read(f->db, &txn, NULL), 0);
     assert_int_equal(state_fingerprints(txn, rows, &n, NULL), 0);
-    assert_int_equal(n, 14);
+    assert_int_equal(n, 15);
     for (uint32_t i = 0; i < n; i++)
         assert_int_equal(rows[i].table, i + 1);
     struct hash stored = rows[table_fingerprint_no(t) - 1].fingerprint;
