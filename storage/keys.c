@@ -38,6 +38,7 @@ static const struct {
     [TABLE_SHARE_OPS] = {"share-operations", DB_MAIN, 13},
     [TABLE_PERIODS] = {"periods", DB_MAIN, 14},
     [TABLE_POSTINGS] = {"postings", DB_MAIN, 15},
+    [TABLE_DOUBLES] = {"doubles", DB_MAIN, 18},
     [TABLE_VAULT_META] = {"vault-meta", DB_VAULT, 0},
     [TABLE_SLOTS] = {"slots", DB_VAULT, 0},
     [TABLE_BLIND_INDEX] = {"blind-index", DB_VAULT, 0},
@@ -226,4 +227,12 @@ void
 key_period_row(uint8_t out[KEY_PERIOD_ROW], const struct unit_id *unit, uint16_t year)
 {
     be16_put(put(out, unit->b, sizeof(unit->b)), year);
+}
+
+void
+key_double(uint8_t out[KEY_DOUBLE], const struct unit_id *unit, const struct subject_id *subject,
+           const struct unit_id *other_unit, const struct subject_id *other)
+{
+    uint8_t *p = put(put(out, unit->b, sizeof(unit->b)), subject->b, sizeof(subject->b));
+    put(put(p, other_unit->b, sizeof(other_unit->b)), other->b, sizeof(other->b));
 }

@@ -43,6 +43,7 @@ enum table {
     TABLE_SHARE_OPS, /* unit id 32 ‖ depth u32 ‖ log id 32 ‖ seq u64 → subject 16: operations on shares in the order of recording */
     TABLE_PERIODS,  /* unit id 32 ‖ year u16 → closed period */
     TABLE_POSTINGS, /* unit id 32 ‖ posting id 16 → posting row (node/rules/posting.h) */
+    TABLE_DOUBLES, /* unit id 32 ‖ subject 16 ‖ other unit id 32 ‖ other subject 16 → how it was settled u8; 0 = not yet */
     /* vault */
     TABLE_VAULT_META,
     TABLE_SLOTS,        /* slot u64 → wrapped class keys */
@@ -90,6 +91,7 @@ enum {
     KEY_WAITING = 40 + 12,
     KEY_ENTITY = 48,
     KEY_CONFLICT = 1 + KEY_ENTITY + KEY_POSITION,
+    KEY_DOUBLE = 2 * KEY_ENTITY,
     KEY_UNCOUNTED = 2,
     KEY_MAX = 128,
 };
@@ -123,6 +125,8 @@ void key_share_op(uint8_t out[KEY_SHARE_OP], const struct unit_id *unit, uint32_
 void key_entity(uint8_t out[KEY_ENTITY], const struct subject_id *subject, const struct unit_id *unit);
 void key_conflict(uint8_t out[KEY_CONFLICT], enum entity_type type, const struct subject_id *subject,
                   const struct unit_id *unit, const struct log_id *log, uint64_t seq);
+void key_double(uint8_t out[KEY_DOUBLE], const struct unit_id *unit, const struct subject_id *subject,
+                const struct unit_id *other_unit, const struct subject_id *other);
 void key_period_row(uint8_t out[KEY_PERIOD_ROW], const struct unit_id *unit, uint16_t year);
 void key_posting(uint8_t out[KEY_POSTING], const struct unit_id *unit, const struct subject_id *posting);
 

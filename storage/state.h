@@ -53,7 +53,7 @@ struct fingerprint_row {
     uint32_t table;
     struct hash fingerprint;
 };
-enum { FINGERPRINTS_MAX = 32 };
+enum { FINGERPRINTS_MAX = 24 };
 int state_fingerprints(struct db_txn *txn, struct fingerprint_row ret[FINGERPRINTS_MAX], size_t *ret_n,
                        struct err *err) NODISCARD;
 /* One value for people and the demo: H over all of them. */

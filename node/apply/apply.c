@@ -89,6 +89,8 @@ load(struct apply *a, struct err *err)
     if (rc == 0)
         rc = waiting_load(a, txn, err);
     if (rc == 0)
+        rc = closings_load(a, txn, err);
+    if (rc == 0)
         rc = load_logs(a, txn, err);
     a->stats.conflicts = db_table_entries(txn, TABLE_CONFLICTS);
     db_abort(&txn);
@@ -130,6 +132,7 @@ apply_free(struct apply **ret)
     map_free(&a->missing);
     map_free(&a->decided);
     free(a->waiters);
+    free(a->closings);
     free(a->queue.v);
     free(a->pending);
     for (size_t i = 0; i < VIEWS_N; i++) {

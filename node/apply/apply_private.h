@@ -22,12 +22,12 @@ struct entity {
     struct subject_id subject; /* zero for a unit */
 };
 
-/* Rows of TABLE_CONFLICTS and TABLE_WAITING that an entity's row stands for. */
+/* Rows of TABLE_CONFLICTS, TABLE_WAITING and TABLE_DOUBLES that an entity's row stands for. */
 struct mark {
     uint8_t table; /* enum table */
     uint8_t reason;
     uint8_t len;
-    uint8_t key[KEY_CONFLICT];
+    uint8_t key[KEY_DOUBLE];
 };
 struct marks {
     struct mark *v;
@@ -84,6 +84,13 @@ struct apply {
     size_t n_waiters, cap_waiters;
     uint32_t free_waiter; /* index + 1 */
 
+    /* Closings of units (kind 21), all that are applied. */
+    struct closing {
+        struct unit_id unit;
+        struct position at;
+    } * closings;
+    size_t n_closings, cap_closings;
+
     struct map missing; /* log id → number of rows of TABLE_WAITING that name a position of it */
     bool restood;       /* see apply_restood */
     struct map decided; /* unit ‖ log id → seq: standing positions of logs that are not held */
@@ -125,6 +132,25 @@ int entity_place(struct apply *a, const struct entity *e, const struct place_ent
 int entity_refold(struct apply *a, const struct entity *e, struct err *err) NODISCARD;
 int entity_unit_code(struct apply *a, const struct unit_id *unit, const char *code, struct err *err) NODISCARD;
 void entity_office_cache_clear(struct apply *a);
+/* The row as stored, or empty. */
+int entity_member_load(struct apply *a, const struct entity *e, struct slice key, struct member_row *row,
+                       struct err *err) NODISCARD;
+/* Folds the row again with the arrivals that its kin (n rows of the same subject) have for it now. *ret_changed: whether it became
+ * another; only then anything is stored. */
+int entity_member_refold(struct apply *a, const struct entity *e, const struct member_row *kin, size_t n,
+                         bool *ret_changed, struct err *err) NODISCARD;
+
+/* kin.c: rows of one subject in several units, which a handover ties. */
+int entity_kin(void *arg, const struct subject_id *subject, const struct position *at, struct unit_id *ret_unit,
+               struct member_entry *ret);
+/* After a change of the row of a unit: its kin follow, and theirs, until nothing changes. */
+int kin_settle(struct apply *a, const struct entity *changed, struct err *err) NODISCARD;
+
+/* closing.c: units that closed. */
+int closings_load(struct apply *a, struct db_txn *txn, struct err *err) NODISCARD;
+int closings_add(struct apply *a, const struct unit_id *unit, const struct position *at, struct err *err) NODISCARD;
+/* Whether an event of the unit at a position has no effect for that (§10 "Closed units"). */
+bool closings_forbid(const struct apply *a, const struct unit_id *unit, const struct position *at, uint16_t kind);
 int entity_chain_at(void *arg, const struct position *at, struct chain_value *ret);
 bool entity_office_known(void *arg, const struct unit_id *unit, const struct office_id *office,
                          const struct position *at);
@@ -157,6 +183,7 @@ int views_of_active(const struct active_row *row, uint16_t month, struct list *r
 int views_apply(struct apply *a, enum view view, const struct entity *e, struct err *err) NODISCARD;
 int marks_add(struct apply *a, struct marks *m, const struct entity *e, const struct position *at, enum outcome outcome,
               enum void_reason reason, const struct event_ref *refs, size_t n_refs, struct err *err) NODISCARD;
+int marks_push(struct marks *m, const struct mark *mark, struct err *err) NODISCARD;
 int marks_apply(struct apply *a, const struct entity *e, struct err *err) NODISCARD;
 
 /* waiting.c */

@@ -90,7 +90,7 @@ entity_world(struct apply *a)
 {
     a->world_error.code = ERR_NONE;
     return (struct member_world){
-        .dag = a->dag, .arg = a, .chain_at = entity_chain_at, .office_known = entity_office_known};
+        .dag = a->dag, .arg = a, .chain_at = entity_chain_at, .office_known = entity_office_known, .kin = entity_kin};
 }
 
 int
@@ -105,14 +105,35 @@ entity_world_failed(const struct apply *a, struct err *err)
 
 /* ---- members ---- */
 
-static int
-member_load(struct apply *a, const struct entity *e, struct slice key, struct member_row *row, struct err *err)
+int
+entity_member_load(struct apply *a, const struct entity *e, struct slice key, struct member_row *row, struct err *err)
 {
     struct slice bytes;
     member_row_init(row, &e->unit, &e->subject);
     bool found = false;
     int rc = state_find(a->state, TABLE_MEMBERS, key, &bytes, &found, err);
     return rc == 0 && found ? member_row_decode(bytes, &e->unit, &e->subject, row, err) : rc;
+}
+
+/* Records of other units that this one is declared to be a double of. */
+static int
+member_doubles(struct marks *m, const struct entity *e, const struct member_row *row, struct err *err)
+{
+    struct member_state s;
+    bool any = false;
+    for (size_t i = 0; i < row->n && !any; i++)
+        any = row->entries[i].kind == KIND_DOUBLE_DECLARED;
+    if (!any)
+        return 0;
+    int rc = 0;
+    member_state_at(row, DATE_MAX, &s);
+    for (uint8_t i = 0; i < s.n_doubles && rc == 0; i++) {
+        const struct member_double *d = &s.doubles[i];
+        struct mark mark = {.table = TABLE_DOUBLES, .reason = d->settled, .len = KEY_DOUBLE};
+        key_double(mark.key, &e->unit, &e->subject, &d->unit, &d->subject);
+        rc = marks_push(m, &mark, err);
+    }
+    return rc;
 }
 
 static int
@@ -127,7 +148,7 @@ member_marks(struct apply *a, struct marks *m, const struct entity *e, const str
         if (rc != 0)
             return rc;
     }
-    return 0;
+    return member_doubles(m, e, row, err);
 }
 
 static int
@@ -152,29 +173,19 @@ member_views(struct apply *a, const struct entity *e, struct slice key, const st
         a->before[VIEW_COUNTS].n = a->before[VIEW_SHARES].n = 0;
         return views_of_last(row, a->after, err);
     }
-    int rc = member_load(a, e, key, &before, err);
+    int rc = entity_member_load(a, e, key, &before, err);
     if (rc == 0)
         rc = views_of_member(&before, a->before, err);
     member_row_release(&before);
     return rc == 0 ? views_of_member(row, a->after, err) : rc;
 }
 
+/* What the row, folded again, stands for now. The marks of before are there, the stored row is still the one before. */
 static int
-member_change(struct apply *a, const struct entity *e, struct slice key, const struct member_entry *add,
-              struct member_row *row, struct err *err)
+member_store(struct apply *a, const struct entity *e, struct slice key, const struct member_entry *add,
+             struct member_row *row, struct err *err)
 {
-    struct missing missing;
-    struct member_world world = entity_world(a);
-    int rc = outcomes_keep(a, row, err);
-    if (rc == 0)
-        rc = member_marks(a, &a->marks_before, e, row, err);
-    if (rc == 0)
-        rc = add != NULL ? member_row_add(row, add, &world, &missing, err)
-                         : member_row_refold(row, &world, &missing, err);
-    if (rc == 0)
-        rc = entity_world_failed(a, err);
-    if (rc == 0)
-        rc = member_views(a, e, key, add, row, err);
+    int rc = member_views(a, e, key, add, row, err);
     if (rc == 0)
         rc = member_marks(a, &a->marks_after, e, row, err);
     buf_clear(&a->bytes);
@@ -191,6 +202,69 @@ member_change(struct apply *a, const struct entity *e, struct slice key, const s
     return rc;
 }
 
+static int
+member_change(struct apply *a, const struct entity *e, struct slice key, const struct member_entry *add,
+              struct member_row *row, struct err *err)
+{
+    struct missing missing;
+    struct member_world world = entity_world(a);
+    int rc = outcomes_keep(a, row, err);
+    if (rc == 0)
+        rc = member_marks(a, &a->marks_before, e, row, err);
+    if (rc == 0)
+        rc = add != NULL ? member_row_add(row, add, &world, &missing, err)
+                         : member_row_refold(row, &world, &missing, err);
+    if (rc == 0)
+        rc = entity_world_failed(a, err);
+    return rc == 0 ? member_store(a, e, key, add, row, err) : rc;
+}
+
+/* Whether the stored form is that of the row. */
+static int
+member_stored_is(struct apply *a, struct slice key, const struct member_row *row, bool *ret, struct err *err)
+{
+    struct slice bytes;
+    bool found = false;
+    buf_clear(&a->bytes);
+    int rc = member_row_encode(row, &a->bytes, err);
+    if (rc == 0)
+        rc = state_find(a->state, TABLE_MEMBERS, key, &bytes, &found, err);
+    struct slice now = buf_slice(&a->bytes);
+    if (rc == 0)
+        *ret = found && bytes.len == now.len && memcmp(bytes.data, now.data, now.len) == 0;
+    return rc;
+}
+
+int
+entity_member_refold(struct apply *a, const struct entity *e, const struct member_row *kin, size_t n, bool *ret_changed,
+                     struct err *err)
+{
+    uint8_t raw[KEY_MEMBER];
+    struct member_row row;
+    struct missing missing;
+    bool arrived, same = true;
+    struct member_world world = entity_world(a);
+    key_member(raw, &e->subject, &e->unit);
+    struct slice key = slice_of(raw, sizeof(raw));
+    int rc = entity_member_load(a, e, key, &row, err);
+    if (rc == 0)
+        rc = member_marks(a, &a->marks_before, e, &row, err);
+    if (rc == 0)
+        rc = member_row_arrivals(&row, kin, n, a->dag, &arrived, err);
+    if (rc == 0)
+        rc = member_row_refold(&row, &world, &missing, err);
+    if (rc == 0)
+        rc = entity_world_failed(a, err);
+    if (rc == 0)
+        rc = member_stored_is(a, key, &row, &same, err);
+    if (rc == 0 && !same)
+        rc = member_store(a, e, key, NULL, &row, err);
+    member_row_release(&row);
+    if (rc == 0)
+        *ret_changed = !same;
+    return rc;
+}
+
 int
 entity_member(struct apply *a, const struct entity *e, const struct member_entry *add, enum outcome *ret,
               enum void_reason *ret_reason, struct err *err)
@@ -199,9 +273,15 @@ entity_member(struct apply *a, const struct entity *e, const struct member_entry
     struct member_row row;
     key_member(raw, &e->subject, &e->unit);
     struct slice key = slice_of(raw, sizeof(raw));
-    int rc = member_load(a, e, key, &row, err);
+    int rc = entity_member_load(a, e, key, &row, err);
     if (rc == 0)
         rc = member_change(a, e, key, add, &row, err);
+    if (rc == 0 && member_row_has_kin(&row)) {
+        rc = kin_settle(a, e, err);
+        member_row_release(&row);
+        if (rc == 0)
+            rc = entity_member_load(a, e, key, &row, err);
+    }
     /* Most events are their row's last. */
     for (size_t i = row.n; rc == 0 && add != NULL && i-- > 0;) {
         if (TYPE_EQ(&row.entries[i].at.log, &add->at.log) && row.entries[i].at.seq == add->at.seq) {
@@ -310,6 +390,8 @@ entity_place(struct apply *a, const struct entity *e, const struct place_entry *
         }
     }
     place_row_release(&row);
+    if (rc == 0 && add != NULL && add->kind == KIND_UNIT_CLOSED && event_kind_known(add->kind, add->kind_version))
+        rc = closings_add(a, &e->unit, &add->at, err);
     return rc;
 }
 

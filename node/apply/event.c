@@ -102,7 +102,7 @@ event_place(struct apply *a, struct event *e, const struct event_payload *p, str
 {
     struct place_entry entry;
     struct entity entity = {.type = ENTITY_UNIT, .unit = *e->unit};
-    if (p->kind != KIND_UNIT_DESCRIBED) {
+    if (p->kind >= KIND_OFFICE_OPENED && p->kind <= KIND_OFFICE_CLOSED) {
         entity.type = ENTITY_OFFICE;
         entity.subject = p->common.subject;
     }
@@ -155,9 +155,11 @@ event_known(struct apply *a, struct event *e, struct err *err)
         return rc == ERR_NOMEM ? rc : err_set(err, ERR_CORRUPT, "an event does not read");
     if (p.kind == KIND_LOG_OPENED)
         return entity_unit_code(a, e->unit, p.log_opened.unit_code, err);
-    if (p.kind >= KIND_MEMBERS_MIN && p.kind <= KIND_MEMBERS_MAX)
+    if (closings_forbid(a, e->unit, &e->at, p.kind))
+        return event_void(a, e, VOID_UNIT_CLOSED, err);
+    if (member_kind(p.kind))
         return event_member(a, e, &p, err);
-    if (p.kind >= KIND_UNIT_DESCRIBED && p.kind <= KIND_OFFICE_CLOSED)
+    if (p.kind >= KIND_PLACES_MIN && p.kind <= KIND_PLACES_MAX)
         return event_place(a, e, &p, err);
     if (p.kind >= KIND_ACTIVITIES_MIN && p.kind <= KIND_INVOICES_MAX)
         return event_work(a, e, &p, err);

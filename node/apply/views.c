@@ -255,8 +255,8 @@ views_apply(struct apply *a, enum view view, const struct entity *e, struct err 
 
 /* ---- conflicts and waiting ---- */
 
-static int
-mark_push(struct marks *m, const struct mark *mark, struct err *err)
+int
+marks_push(struct marks *m, const struct mark *mark, struct err *err)
 {
     void *v = m->v;
     if (!grow(&v, &m->cap, m->n, sizeof(*m->v)))
@@ -290,7 +290,7 @@ marks_add(struct apply *a, struct marks *m, const struct entity *e, const struct
         mark.table = TABLE_CONFLICTS;
         mark.len = KEY_CONFLICT;
         key_conflict(mark.key, e->type, &e->subject, &e->unit, &at->log, at->seq);
-        return mark_push(m, &mark, err);
+        return marks_push(m, &mark, err);
     }
     /* Every target of an event that waits, held or not: so these rows follow from the entity's row alone. */
     int rc = n_refs > 0 ? log_no_of(a, &at->log, &no, err) : 0;
@@ -301,7 +301,7 @@ marks_add(struct apply *a, struct marks *m, const struct entity *e, const struct
         key_position(mark.key, &refs[i].log, refs[i].seq);
         be32_put(mark.key + KEY_POSITION, no);
         be64_put(mark.key + KEY_POSITION + 4, at->seq);
-        rc = mark_push(m, &mark, err);
+        rc = marks_push(m, &mark, err);
     }
     return rc;
 }
@@ -336,6 +336,8 @@ mark_put(struct apply *a, const struct entity *e, const struct mark *m, bool is_
         a->stats.conflicts += is_new;
         return state_put(a->state, TABLE_CONFLICTS, key, slice_of(&m->reason, 1), err);
     }
+    if (m->table == TABLE_DOUBLES)
+        return state_put(a->state, TABLE_DOUBLES, key, slice_of(&m->reason, 1), err);
     if (!is_new)
         return 0;
     value[0] = (uint8_t)e->type;
@@ -352,6 +354,8 @@ mark_del(struct apply *a, const struct mark *m, struct err *err)
         a->stats.conflicts--;
         return state_del(a->state, TABLE_CONFLICTS, key, err);
     }
+    if (m->table == TABLE_DOUBLES)
+        return state_del(a->state, TABLE_DOUBLES, key, err);
     int rc = db_del(a->txn, TABLE_WAITING, key, err);
     return rc == 0 ? waiting_count(a, m->key, -1, err) : rc;
 }

@@ -23,45 +23,66 @@ fold_ref_of_slot(const struct event_ref *ref)
     return ref->role == REF_CORRECTS || ref->role == REF_CANCELS;
 }
 
-static uint8_t
-role_of(const struct fold_rules *rules, uint16_t kind, bool *ret_required, uint16_t *ret_target)
+/* The roles that a kind takes beside 2. */
+static size_t
+roles_of(const struct fold_rules *rules, uint16_t kind, struct fold_role ret[FOLD_ROLES_MAX])
 {
-    if (rules->cancels == 0 || kind != rules->cancels) {
-        return rules->role(kind, ret_required, ret_target);
+    if (rules->cancels != 0 && kind == rules->cancels) {
+        ret[0] = (struct fold_role){.role = REF_CANCELS, .required = true};
+        return 1;
     }
-    *ret_required = true;
-    *ret_target = 0;
-    return REF_CANCELS;
+    size_t n = rules->roles != NULL ? rules->roles(kind, ret) : 0;
+    if (n == 0) {
+        ret[0] = (struct fold_role){.role = 0};
+        ret[0].role = rules->role(kind, &ret[0].required, &ret[0].target);
+        n = ret[0].role != 0;
+    }
+    return n;
+}
+
+static bool
+fixed(const struct fold_rules *rules, uint16_t kind)
+{
+    return rules->fixed != NULL && rules->fixed(kind);
 }
 
 bool
 fold_refs_ok(const struct fold_rules *rules, uint16_t kind, const struct event_ref *refs, size_t n)
 {
-    bool required = false;
-    uint16_t target = 0;
-    uint8_t other = role_of(rules, kind, &required, &target);
-    bool found = false;
+    struct fold_role roles[FOLD_ROLES_MAX];
+    size_t n_roles = roles_of(rules, kind, roles);
     for (size_t i = 0; i < n; i++) {
-        found = found || refs[i].role == other;
         for (size_t k = 0; k < i; k++) {
             if (refs[k].role == refs[i].role) {
                 return false;
             }
         }
     }
-    return found || !required;
+    for (size_t r = 0; r < n_roles; r++) {
+        bool found = !roles[r].required;
+        for (size_t i = 0; i < n; i++) {
+            found = found || refs[i].role == roles[r].role;
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    return true;
 }
 
 uint8_t
 fold_refs_take(const struct fold_rules *rules, const struct event_header *h, struct event_ref *ret, size_t max)
 {
-    bool required = false;
-    uint16_t target = 0;
-    uint8_t other = role_of(rules, h->kind, &required, &target);
+    struct fold_role roles[FOLD_ROLES_MAX];
+    size_t n_roles = roles_of(rules, h->kind, roles);
+    bool corrects = (rules->cancels == 0 || h->kind != rules->cancels) && !fixed(rules, h->kind);
     uint8_t n = 0;
     for (size_t i = 0; i < h->n_refs && n < max; i++) {
-        uint8_t role = h->refs[i].role;
-        if ((role == REF_CORRECTS && other != REF_CANCELS) || (other != 0 && role == other)) {
+        bool taken = corrects && h->refs[i].role == REF_CORRECTS;
+        for (size_t r = 0; r < n_roles; r++) {
+            taken = taken || h->refs[i].role == roles[r].role;
+        }
+        if (taken) {
             ret[n++] = h->refs[i];
         }
     }
@@ -70,9 +91,15 @@ fold_refs_take(const struct fold_rules *rules, const struct event_header *h, str
 }
 
 uint64_t
+fold_key_early(int32_t day, uint32_t root, uint32_t filler)
+{
+    return (uint64_t)((int64_t)day + 0x40000000) << 33 | (uint64_t)root << 16 | filler;
+}
+
+uint64_t
 fold_key(int32_t day, uint32_t root, uint32_t filler)
 {
-    return (uint64_t)((int64_t)day + 0x40000000) << 32 | (uint64_t)root << 16 | filler;
+    return fold_key_early(day, root, filler) | (uint64_t)1 << 32;
 }
 
 static int
@@ -217,7 +244,9 @@ fold_run(struct fold *f, uint8_t *ret)
     }
     for (uint32_t root = 0; root < f->n; root++) {
         if (f->filler[root] != FOLD_NONE) {
-            f->keys[slots++] = fold_key(f->items[f->filler[root]].day, root, f->filler[root]);
+            const struct fold_item *filler = &f->items[f->filler[root]];
+            f->keys[slots++] = filler->arrival ? fold_key_early(filler->day, root, f->filler[root])
+                                               : fold_key(filler->day, root, f->filler[root]);
         }
     }
     fold_sort(f->keys, slots);
@@ -227,6 +256,10 @@ fold_run(struct fold *f, uint8_t *ret)
         const struct fold_item *item = &f->items[i];
         ret[i] = 0;
         if (cancels(f, item)) {
+            continue;
+        }
+        if (item->arrival && item->arrival_reason != VOID_NONE) {
+            ret[i] = (uint8_t)item->arrival_reason;
             continue;
         }
         uint32_t other = FOLD_NONE;
@@ -279,17 +312,42 @@ fold_target_held(const struct fold *f, const struct event_ref *ref, bool *ret_sa
     return rc;
 }
 
+/* The target of a role that is in the row, or in another one (*ret_waits: not known yet what it makes of the event). */
+static int
+judge_target(struct fold *f, const struct fold_item *item, uint8_t k, bool *ret_bad, bool *ret_waits)
+{
+    const struct event_ref *ref = &item->refs[k];
+    struct fold_role roles[FOLD_ROLES_MAX], role = {.target = item->kind};
+    size_t n = roles_of(f->rules, item->kind, roles);
+    for (size_t r = 0; r < n; r++) {
+        role = roles[r].role == ref->role ? roles[r] : role;
+    }
+    if (role.kin) {
+        enum outcome outcome = OUTCOME_WAITING;
+        int rc = f->rules->kin(f->ctx, item, ref, f->world, &outcome);
+        *ret_waits = *ret_waits || outcome == OUTCOME_WAITING;
+        *ret_bad = *ret_bad || outcome == OUTCOME_VOID;
+        return rc;
+    }
+    uint32_t t = item->target[k];
+    if (t == FOLD_NONE || &f->items[t] == item || !f->in[t]) {
+        *ret_bad = true;
+        return 0;
+    }
+    uint16_t kind = f->items[t].kind;
+    bool fits = ref->role == REF_CANCELS ? !cancels(f, &f->items[t]) && !fixed(f->rules, kind) : kind == role.target;
+    *ret_bad = *ret_bad || !fits;
+    return 0;
+}
+
 /* The references of an event, whose past is known: outcome set to WAITING or VOID if they do not let it stand. */
 static int
 judge_refs(struct fold *f, uint32_t i)
 {
     struct fold_item *item = &f->items[i];
-    bool required = false, bad = false;
-    uint16_t other_kind = 0;
-    (void)role_of(f->rules, item->kind, &required, &other_kind);
+    bool bad = false, waits = false;
     for (uint8_t k = 0; k < item->n_refs; k++) {
         const struct event_ref *ref = &item->refs[k];
-        uint32_t t = item->target[k];
         bool same = false;
         int rc = fold_target_held(f, ref, &same);
         if (rc == ERR_NOTFOUND) {
@@ -299,18 +357,18 @@ judge_refs(struct fold *f, uint32_t i)
             }
             return 0;
         }
+        bad = bad || !same;
+        if (rc == 0 && same) {
+            rc = judge_target(f, item, k, &bad, &waits);
+        }
         if (rc != 0) {
             return rc;
         }
-        bad = bad || !same || t == FOLD_NONE || t == i || !f->in[t];
-        if (bad) {
-            continue;
-        }
-        uint16_t kind = ref->role == REF_CORRECTS ? item->kind : other_kind;
-        bad = ref->role == REF_CANCELS ? cancels(f, &f->items[t]) : f->items[t].kind != kind;
     }
     if (bad) {
         fold_set(item, OUTCOME_VOID, VOID_REFERENCE);
+    } else if (waits) {
+        fold_set(item, OUTCOME_WAITING, VOID_NONE);
     }
     return 0;
 }
@@ -330,6 +388,11 @@ fold_judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting,
         return 0;
     }
     fold_set(item, OUTCOME_APPLIED, VOID_NONE);
+    if (item->arrival) {
+        f->in[i] = 1;
+        fold_run(f, f->after);
+        return 0;
+    }
     if (!fold_refs_ok(f->rules, item->kind, item->refs, item->n_refs)) {
         fold_set(item, OUTCOME_VOID, VOID_REFERENCE);
         return 0;
@@ -343,6 +406,9 @@ fold_judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting,
         return 0;
     }
     enum void_reason outside = cancels(f, item) ? VOID_NONE : f->rules->outside(f->ctx, item, f->world);
+    if (outside == VOID_NONE && f->rules->past != NULL) {
+        outside = f->rules->past(f, i);
+    }
     if (outside != VOID_NONE) {
         fold_set(item, OUTCOME_VOID, outside);
         return 0;

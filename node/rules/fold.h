@@ -15,12 +15,26 @@ struct fold_item {
     int32_t day;
     uint8_t n_refs;
     const struct event_ref *refs;
+    /* An event of another row that has its effect in this one too (§10 "Handover"): valid here because it is there, before all else of its
+     * day, and skipped for arrival_reason if that is not VOID_NONE. */
+    bool arrival;
+    enum void_reason arrival_reason;
 
     uint32_t target[FOLD_REFS_MAX]; /* index in the row by position, FOLD_NONE */
     uint32_t root;                  /* the slot's first event */
     enum outcome outcome;
     enum void_reason reason;
 };
+
+/* What a kind refers to, beside role 2. */
+struct fold_role {
+    uint8_t role;
+    bool required;
+    bool kin;        /* the target is an event of another row: judged by `kin`, and no part of the past */
+    uint16_t target; /* its kind */
+};
+enum { FOLD_ROLES_MAX = 2 };
+struct fold;
 
 struct fold_rules {
     /* The kind that cancels (0 = none): it takes role 9 alone and belongs to the slot of its target, which it empties when it fills it.
@@ -29,6 +43,18 @@ struct fold_rules {
     bool (*known)(uint16_t kind, uint16_t version);
     /* Role beside 2 that a kind takes (0 = none), whether it must be there, and the kind of its target. All other kinds take role 2. */
     uint8_t (*role)(uint16_t kind, bool *ret_required, uint16_t *ret_target);
+    /* The five that follow may be NULL. Kinds that nobody corrects or cancels. */
+    bool (*fixed)(uint16_t kind);
+    /* The roles of a kind that has not just one target in its own row; 0: as `role` says. */
+    size_t (*roles)(uint16_t kind, struct fold_role ret[FOLD_ROLES_MAX]);
+    /* What the target of a kin role makes of the event: OUTCOME_APPLIED (lets it stand), OUTCOME_WAITING, OUTCOME_VOID. Errors are those of
+     * the world. */
+    int (*kin)(const void *ctx, const struct fold_item *item, const struct event_ref *ref, const struct member_world *w,
+               enum outcome *ret);
+    /* Whether an entry is an arrival, and the reason why it has no effect in its own row (VOID_NONE: it has). */
+    bool (*arrival)(const void *entry, enum void_reason *ret);
+    /* What item i may not do for what is in its past (f->in). NULL = everything. */
+    enum void_reason (*past)(const struct fold *f, uint32_t i);
     /* Whether what the event names outside the row was there in its past; VOID_NONE if so. */
     enum void_reason (*outside)(const void *ctx, const struct fold_item *item, const struct member_world *w);
     void (*start)(void *state);
@@ -64,8 +90,9 @@ bool fold_ref_of_slot(const struct event_ref *ref);
 bool fold_refs_ok(const struct fold_rules *rules, uint16_t kind, const struct event_ref *refs, size_t n);
 /* Takes from a header the references that the kind takes, up to max; a second one of a role is kept to show the breach. */
 uint8_t fold_refs_take(const struct fold_rules *rules, const struct event_header *h, struct event_ref *ret, size_t max);
-/* Key of a slot in the order of the fold: day, slot's first event; the filler rides along in the low 16 bits. */
+/* Key of a slot in the order of the fold: day, slot's first event; the filler rides along in the low 16 bits. Early: arrivals. */
 uint64_t fold_key(int32_t day, uint32_t root, uint32_t filler);
+uint64_t fold_key_early(int32_t day, uint32_t root, uint32_t filler);
 void fold_sort(uint64_t *keys, size_t n);
 
 int fold_init(struct fold *f, const struct fold_rules *rules, const struct member_world *w, const void *ctx,

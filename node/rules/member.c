@@ -30,6 +30,8 @@ capsule_mask(const struct event_header *h)
         uint8_t class = h->capsules[i].class;
         if (class == CLASS_KEY) {
             mask |= 0x80;
+        } else if (class == CLASS_DOSSIER) {
+            mask |= 0x40;
         } else if (class >= CLASS_IDENTITY && class <= CLASS_NOTE) {
             mask |= 1U << (class - 1);
         }
@@ -51,10 +53,56 @@ take_amount(struct member_entry *ret, const struct share_amount *a)
 static void
 take_other(struct member_entry *ret, uint16_t kind, const struct event_payload *p)
 {
-    ret->has_other = kind >= KIND_REPRESENTATIVE_NAMED && kind <= KIND_MEMBER_ABSORBED;
-    if (ret->has_other) {
+    if (kind >= KIND_REPRESENTATIVE_NAMED && kind <= KIND_MEMBER_ABSORBED) {
+        ret->has_other = true;
         ret->other = kind == KIND_MEMBER_ABSORBED ? p->absorbed.from : p->other;
     }
+}
+
+static void
+take_handover(struct member_entry *ret, const struct event_payload *p)
+{
+    bool terms = ret->kind == KIND_HANDOVER_ACCEPTED || ret->kind == KIND_HANDOVER_COMPLETED;
+    ret->has_home = true;
+    ret->home = p->handover.other;
+    ret->until = ret->kind == KIND_HANDOVER_OFFERED ? p->handover.proposed : DATE_NONE;
+    if (terms) {
+        ret->category = p->handover.terms.category;
+        ret->person_type = p->handover.terms.person_type;
+        ret->has_office = true;
+        ret->office = p->handover.terms.office;
+        ret->shares = p->handover.terms.shares;
+        ret->share_price_minor = p->handover.terms.share_price_minor;
+        memcpy(ret->currency, p->handover.terms.currency, sizeof(ret->currency));
+    }
+    if (ret->kind == KIND_HANDOVER_COMPLETED) {
+        ret->voted = p->handover.voted;
+        ret->activities = p->handover.activities;
+    }
+}
+
+static void
+take_double(struct member_entry *ret, const struct event_payload *p)
+{
+    ret->has_home = true;
+    ret->home = p->doubled.unit;
+    ret->has_other = true;
+    ret->other = p->doubled.subject;
+    ret->until = DATE_NONE;
+    if (ret->kind == KIND_DOUBLE_SETTLED) {
+        ret->settled = p->doubled.outcome;
+        ret->purpose = p->doubled.reason;
+    }
+}
+
+static void
+take_rights(struct member_entry *ret, const struct event_payload *p)
+{
+    for (uint8_t i = 0; i < p->erasure.n_classes; i++) {
+        ret->classes |= (uint16_t)(1U << (p->erasure.classes[i] - 1));
+    }
+    ret->ground = ret->kind == KIND_RESTRICTION_LIFTED ? 0 : p->erasure.ground;
+    ret->until = ret->kind == KIND_RESTRICTION_ORDERED ? p->erasure.until : DATE_NONE;
 }
 
 void
@@ -65,6 +113,16 @@ member_entry_from_event(const struct position *at, const struct event_header *h,
     ret->precision = p->common.has_effective ? p->common.precision : PRECISION_DAY;
     ret->capsule_mask = capsule_mask(h);
     switch (h->kind) {
+    case KIND_HANDOVER_OFFERED:
+    case KIND_HANDOVER_ACCEPTED:
+    case KIND_HANDOVER_COMPLETED: take_handover(ret, p); break;
+    case KIND_DOUBLE_DECLARED:
+    case KIND_DOUBLE_SETTLED: take_double(ret, p); break;
+    case KIND_HANDOVER_WITHDRAWN:
+    case KIND_HANDOVER_RECEIVED: ret->until = DATE_NONE; break;
+    case KIND_ERASURE_ORDERED:
+    case KIND_RESTRICTION_ORDERED:
+    case KIND_RESTRICTION_LIFTED: take_rights(ret, p); break;
     case KIND_APPLICATION_RECEIVED:
     case KIND_MEMBER_ADMITTED:
         ret->category = p->admission.category;
@@ -197,6 +255,23 @@ say(const struct row *row, const struct row_entry *head, enum void_reason reason
                          date_format(s.joined_on, other));
     case VOID_NOT_MEMBER:
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: is not a member on %s", day);
+    case VOID_MOVED:
+    case VOID_NEW_HOME:
+        return err_field(err, ERR_CONFLICT, "subject", "subject: moved to another unit on %s%s",
+                         date_format(s.left_on, other),
+                         reason == VOID_MOVED ? "" : "; of what was before, only amounts can be changed here");
+    case VOID_FIRST_DAY:
+        return err_field(err, ERR_CONFLICT, "effective_on",
+                         "effective_on: is a member since %s; a move needs a later day",
+                         date_format(s.joined_on, other));
+    case VOID_OFFERED:
+        return err_field(err, ERR_CONFLICT, "subject",
+                         "subject: a handover is offered already on %s; withdraw it first", day);
+    case VOID_NO_OFFER:
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: no such offer is open on %s", day);
+    case VOID_ACCEPTED: return err_field(err, ERR_CONFLICT, "offer", "offer: was accepted already");
+    case VOID_NO_DOUBLE:
+    case VOID_DOUBLE: return err_field(err, ERR_CONFLICT, "other", "other: the member %s", void_reason_text(reason));
     case VOID_LEFT:
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: the member left on %s",
                          date_format(s.left_on, other));

@@ -12,7 +12,14 @@
 
 /* MEMBER_ENTRIES_MAX: the row looks at the first so many of an entity in its order, so that one unit's endless side branches cost
  * nobody more than this; honest members have some dozens. */
-enum { RULES_VERSION = 3, MEMBER_PAST_MAX = 1024, MEMBER_ENTRIES_MAX = 4096, MEMBER_ROW_BYTES_MAX = 16777216 };
+enum {
+    RULES_VERSION = 3,
+    MEMBER_PAST_MAX = 1024,
+    MEMBER_ENTRIES_MAX = 4096,
+    MEMBER_ARRIVALS_MAX = 1024, /* beside its own entries: the first in the order of the row */
+    MEMBER_ROW_MAX = MEMBER_ENTRIES_MAX + MEMBER_ARRIVALS_MAX,
+    MEMBER_ROW_BYTES_MAX = 16777216
+};
 
 enum outcome {
     OUTCOME_APPLIED = 1,
@@ -58,6 +65,15 @@ enum void_reason {
     VOID_EXISTS_NOT = 29,
     VOID_CLOSED = 30,
     VOID_CREDIT = 31, /* more is credited than was invoiced */
+    VOID_MOVED = 32,  /* to another unit, which is the home now */
+    VOID_OFFERED = 33,
+    VOID_NO_OFFER = 34,
+    VOID_ACCEPTED = 35,
+    VOID_NO_DOUBLE = 36,
+    VOID_DOUBLE = 37,    /* declared already, or one too many */
+    VOID_FIRST_DAY = 38, /* not after the first day of the membership */
+    VOID_NEW_HOME = 39,  /* membership is the new home's to say */
+    VOID_UNIT_CLOSED = 41,
     VOID_POSTING_LONG = 42, /* longer than 24 months; the greatest (row_outcome_ok) */
 };
 const char *void_reason_text(enum void_reason r); /* "is already a member", … for people; never NULL */
@@ -73,7 +89,7 @@ struct member_entry {
     struct event_ref refs[3];
     enum date_precision precision;
     uint8_t category, person_type; /* 0 if the kind has none */
-    uint8_t capsule_mask; /* bit (class − 1) for classes 1–5, bit 7 for 15: which capsules the event carries */
+    uint8_t capsule_mask; /* bit (class − 1) for classes 1–5, 6 for 8, 7 for 15: which capsules the event carries */
     bool has_office;
     struct office_id office;
     uint64_t shares;
@@ -82,9 +98,20 @@ struct member_entry {
     bool owed;                 /* 48 */
     char currency[CURRENCY_MAX];
     bool has_other;
-    struct subject_id other; /* 45–48 */
-    uint16_t purpose;        /* 49, 50; 0 if the kind has none */
+    struct subject_id other; /* 45–48; 70, 71: the other unit's record */
+    uint16_t purpose;        /* 49, 50; 71: why; 0 if the kind has none */
     char text_version[TEXT_VERSION_MAX + 1];
+    /* Kinds 64 to 71, 96 to 99. */
+    bool has_home;
+    struct unit_id home;     /* 64, 66: to; 65: from; 70, 71: of the other record; an arrival: where it was completed */
+    bool arrival;            /* a completion of another unit's row, as it has its effect in this one */
+    uint8_t origin_reason;   /* of an arrival: enum void_reason why it has no effect there; 0 = it has */
+    bool voted;              /* 66 */
+    uint8_t activities;      /* 66: 1 closed, 2 taken along */
+    uint8_t settled;         /* 71: enum double_outcome */
+    uint8_t ground;          /* 96, 98 */
+    uint16_t classes;        /* 96, 98, 99: bit class − 1 */
+    struct civil_date until; /* of these kinds: 64: proposed day; 98: the legal date; DATE_NONE = none, until lifted */
 };
 
 struct member_row {
@@ -110,9 +137,15 @@ struct member_world {
     /* Whether the unit has a well-formed office.opened of office before `at` by position (office_opened_before). */
     bool (*office_known)(void *arg, const struct unit_id *unit, const struct office_id *office,
                          const struct position *at);
+    /* The event at a position as it stands in the row (unit of its log, subject): ERR_NOTFOUND if it is no event of that subject. NULL: no
+     * row has kin. */
+    int (*kin)(void *arg, const struct subject_id *subject, const struct position *at, struct unit_id *ret_unit,
+               struct member_entry *ret);
 };
 
-/* Entry from a decoded event. outcome is left APPLIED. kind must be 32–51. */
+/* Whether events of the kind, which is known, are entries of members. */
+bool member_kind(uint16_t kind);
+/* Entry from a decoded event. outcome is left APPLIED. kind: member_kind. */
 void member_entry_from_event(const struct position *at, const struct event_header *h, const struct event_payload *p,
                              struct member_entry *ret);
 /* An entry for an event of this entity whose kind or version is unknown. False if it is not must-understand: such an event has
@@ -143,6 +176,19 @@ int member_row_try(const struct member_row *r, const struct member_entry *e, con
 int member_row_try_passed(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
                           struct err *err) NODISCARD;
 
+/* ---- members who move: §10 "Handover" ---- */
+
+/* Whether the row has events of a handover: it then looks at other units' rows of the subject, and they at it. */
+bool member_row_has_kin(const struct member_row *r);
+/* Units whose rows of the subject this one looks at or that look at it; at most max, in no order. Returns how many there are. */
+size_t member_row_kin(const struct member_row *r, struct unit_id *ret, size_t max);
+/* Makes the arrivals in `to` those that its kin, n rows of the same subject, have for it now. *ret_changed: whether anything differs; the
+ * row is to be folded again then. ERR_NOMEM. */
+int member_row_arrivals(struct member_row *to, const struct member_row *kin, size_t n, const struct dag *dag,
+                        bool *ret_changed, struct err *err) NODISCARD;
+/* Index of an effective arrival that no effective kind 68 names: the unit must say first that it received the member. SIZE_MAX: none. */
+size_t member_arrival_unreceived(const struct member_row *r);
+
 enum member_status {
     STATUS_NONE = 0,
     STATUS_APPLIED = 1,
@@ -157,11 +203,19 @@ enum left_reason {
     LEFT_WITHDRAWN = 2,
     LEFT_EXCLUDED = 3,
     LEFT_DECEASED = 4,
-    LEFT_MOVED = 5
+    LEFT_MOVED = 5,
+    LEFT_DOUBLE = 6, /* one person, two records: this one was given up */
 };
 
 /* §10. CURRENCIES_OWED_MAX: of what one person holds and is owed together. */
-enum { REPRESENTATIVES_MAX = 16, CONSENTS_MAX = 32, CURRENCIES_OWED_MAX = 4 };
+enum {
+    REPRESENTATIVES_MAX = 16,
+    CONSENTS_MAX = 32,
+    CURRENCIES_OWED_MAX = 4,
+    DOUBLES_MAX = 8,
+    COMPLETIONS_MAX = 16, /* in the past of an event: moves away from one unit */
+    CLASSES_MAX = 8,
+};
 
 struct member_owed {
     char currency[CURRENCY_MAX];
@@ -171,6 +225,12 @@ struct member_owed {
 struct member_consent {
     uint16_t purpose;
     struct civil_date given_on;
+};
+
+struct member_double {
+    struct unit_id unit;
+    struct subject_id subject;
+    uint8_t settled; /* enum double_outcome; 0 = not yet */
 };
 
 struct member_state {
@@ -188,7 +248,20 @@ struct member_state {
     struct subject_id representatives[REPRESENTATIVES_MAX];
     struct member_consent consents[CONSENTS_MAX];
     struct subject_id merged_into; /* STATUS_MERGED */
-    struct position last_change;   /* event that the ETag names: the entry latest in (depth, log, seq) */
+    bool offer_open;               /* a handover to offer_to was offered on offered_at */
+    struct unit_id offer_to;
+    struct civil_date offer_day; /* proposed */
+    struct position offered_at;
+    bool accepted; /* another unit's offer, which it has not completed yet */
+    struct unit_id accepted_from;
+    struct position accepted_at, accepted_offer;
+    struct unit_id moved_to, came_from; /* of the last completion (LEFT_MOVED) and arrival; zeros if there was none */
+    bool voted;                         /* the last arrival said that the member voted in its year before */
+    uint16_t erased, restricted;        /* classes, bit class − 1 */
+    struct civil_date restricted_until[CLASSES_MAX]; /* by class − 1; DATE_NONE = until lifted */
+    uint8_t n_doubles;
+    struct member_double doubles[DOUBLES_MAX];
+    struct position last_change; /* event that the ETag names: the entry latest in (depth, log, seq) */
 };
 /* State on a day (effective dates ≤ as_of; DATE_MAX = all). */
 void member_state_at(const struct member_row *r, struct civil_date as_of, struct member_state *ret);

@@ -3,15 +3,18 @@
  *   row   = version (1) ‖ varint entries ‖ entry …
  *   entry = position ‖ varint kind ‖ flags (1) ‖ more (1) ‖ svarint date ‖ capsule mask (1) ‖ [reason (1)] ‖ [varint kind version]
  *           ‖ [office (16)] ‖ [varint shares ‖ varint price or amount ‖ currency (3)] ‖ [other (16)]
- *           ‖ [varint purpose ‖ length (1) ‖ text version] ‖ references
+ *           ‖ [varint purpose ‖ length (1) ‖ text version] ‖ [moving] ‖ references
  *   flags = outcome (bits 0–2), month precision (3), references (4–5), office (6), shares (7)
  *   more  = category (bits 0–1), person type (2–3), kind version other than 1 (4), date absent (5), other (6), owed (7)
+ *   moving (known kinds 64–71, 96, 98, 99) = flags (1) ‖ [home (32)] ‖ [origin reason (1)] ‖ varint purpose ‖ varint classes ‖ ground (1)
+ *           ‖ [svarint until]; flags = home (bit 0), arrival (1), voted (2), until (3), activities (4–5), settled (6–7)
  * The reason is there for void and conflict; a date that is absent is not written. Kinds 34 and 35 have the price of a share, others the
  * amount for all; a purpose is there in version 1 of kinds 49 and 50. */
+#include "node/rules/member_step.h"
 #include "node/rules/row_code.h"
 
 enum {
-    MEMBER_ROW_VERSION = 2,
+    MEMBER_ROW_VERSION = 3,
     FLAG_MONTH = 0x08,
     FLAG_OFFICE = 0x40,
     FLAG_SHARES = 0x80,
@@ -19,18 +22,50 @@ enum {
     MORE_NO_DATE = 0x20,
     MORE_OTHER = 0x40,
     MORE_OWED = 0x80,
+    MOVING_HOME = 0x01,
+    MOVING_ARRIVAL = 0x02,
+    MOVING_VOTED = 0x04,
+    MOVING_UNTIL = 0x08,
 };
 
 static bool
 has_price(uint16_t kind)
 {
-    return kind == KIND_MEMBER_ADMITTED || kind == KIND_SHARES_SUBSCRIBED;
+    return kind == KIND_MEMBER_ADMITTED || kind == KIND_SHARES_SUBSCRIBED || kind == KIND_HANDOVER_ACCEPTED ||
+           kind == KIND_HANDOVER_COMPLETED;
+}
+
+static bool
+has_moving(uint16_t kind, uint16_t version)
+{
+    return version == 1 && member_moving_kind(kind);
 }
 
 static bool
 has_purpose(uint16_t kind, uint16_t version)
 {
     return (kind == KIND_CONSENT_GIVEN || kind == KIND_CONSENT_WITHDRAWN) && version == 1;
+}
+
+static void
+put_moving(struct buf *out, const struct member_entry *e)
+{
+    bool until = !date_is_none(e->until);
+    buf_put_u8(out, (uint8_t)((e->has_home ? MOVING_HOME : 0) | (e->arrival ? MOVING_ARRIVAL : 0) |
+                              (e->voted ? MOVING_VOTED : 0) | (until ? MOVING_UNTIL : 0) | (e->activities & 3) << 4 |
+                              (e->settled & 3) << 6));
+    if (e->has_home) {
+        buf_put(out, e->home.b, sizeof(e->home.b));
+    }
+    if (e->arrival) {
+        buf_put_u8(out, e->origin_reason);
+    }
+    buf_put_varint(out, e->purpose);
+    buf_put_varint(out, e->classes);
+    buf_put_u8(out, e->ground);
+    if (until) {
+        buf_put_svarint(out, e->until.days);
+    }
 }
 
 static void
@@ -71,6 +106,9 @@ put_entry(struct buf *out, const struct position *before, const struct member_en
         buf_put_varint(out, e->purpose);
         buf_put_u8(out, (uint8_t)len);
         buf_put(out, e->text_version, len);
+    }
+    if (has_moving(e->kind, e->kind_version)) {
+        put_moving(out, e);
     }
     for (uint8_t k = 0; k < e->n_refs; k++) {
         row_ref_put(out, &e->at, &e->refs[k]);
@@ -118,6 +156,33 @@ read_purpose(struct reader *in, struct member_entry *e)
 }
 
 static void
+read_moving(struct reader *in, struct member_entry *e)
+{
+    uint8_t flags = reader_u8(in);
+    e->has_home = (flags & MOVING_HOME) != 0;
+    e->arrival = (flags & MOVING_ARRIVAL) != 0;
+    e->voted = (flags & MOVING_VOTED) != 0;
+    e->activities = flags >> 4 & 3;
+    e->settled = flags >> 6 & 3;
+    if (e->has_home) {
+        reader_copy(in, e->home.b, sizeof(e->home.b));
+    }
+    e->origin_reason = e->arrival ? reader_u8(in) : 0;
+    uint64_t purpose = reader_varint(in), classes = reader_varint(in);
+    e->ground = reader_u8(in);
+    int64_t until = (flags & MOVING_UNTIL) != 0 ? reader_svarint(in) : DATE_NONE.days;
+    if (purpose > UINT16_MAX || classes > UINT16_MAX ||
+        ((flags & MOVING_UNTIL) != 0 && (until < DATE_MIN.days || until > DATE_MAX.days)) ||
+        (e->arrival && (e->kind != KIND_HANDOVER_COMPLETED || !e->has_home))) {
+        in->failed = true;
+        return;
+    }
+    e->purpose = (uint16_t)purpose;
+    e->classes = (uint16_t)classes;
+    e->until.days = (int32_t)until;
+}
+
+static void
 read_entry(struct reader *in, const void *arg, const struct position *before, struct row_entry *head)
 {
     struct member_entry *e = (struct member_entry *)head;
@@ -159,6 +224,9 @@ read_entry(struct reader *in, const void *arg, const struct position *before, st
     if (has_purpose(e->kind, e->kind_version)) {
         read_purpose(in, e);
     }
+    if (has_moving(e->kind, e->kind_version)) {
+        read_moving(in, e);
+    }
     for (uint8_t k = 0; k < e->n_refs; k++) {
         row_ref_read(in, &e->at, &e->refs[k]);
     }
@@ -171,7 +239,7 @@ member_row_decode(struct slice bytes, const struct unit_id *unit, const struct s
     struct reader in = reader_of(bytes);
     struct row row = {.type = &member_row_type};
     in.failed = reader_u8(&in) != MEMBER_ROW_VERSION;
-    int rc = row_read(&in, MEMBER_ENTRIES_MAX, read_entry, NULL, &row, err);
+    int rc = row_read(&in, MEMBER_ROW_MAX, read_entry, NULL, &row, err);
     if (rc != 0) {
         return rc;
     }

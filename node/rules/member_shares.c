@@ -90,7 +90,7 @@ paid_between(const struct member_row *r, const struct member_order *o, struct ci
     int64_t minor = 0;
     for (size_t i = 0; i < o->n && member_order_at(r, o, i)->effective.days <= as_of.days; i++) {
         const struct member_entry *e = member_order_at(r, o, i);
-        bool brings = member_entry_brings_shares(e) || (e->kind == KIND_MEMBER_ABSORBED && e->shares > 0);
+        bool brings = member_entry_brings_shares(e) || e->arrival || (e->kind == KIND_MEMBER_ABSORBED && e->shares > 0);
         if (!brings || memcmp(e->currency, currency, CURRENCY_MAX) != 0) {
             continue;
         }
@@ -207,7 +207,10 @@ moves_shares(uint16_t kind)
     case KIND_MEMBER_DECEASED:
     case KIND_SHARES_REPAID:
     case KIND_MEMBER_MERGED:
-    case KIND_MEMBER_ABSORBED: return true;
+    case KIND_MEMBER_ABSORBED:
+    case KIND_HANDOVER_COMPLETED:
+    case KIND_HANDOVER_RECEIVED:
+    case KIND_DOUBLE_SETTLED: return true;
     default: return false;
     }
 }
@@ -219,7 +222,7 @@ member_share_operation(const struct member_row *r, const struct member_entry *e)
         return false;
     }
     if (e->kind != KIND_ENTRY_CANCELLED) {
-        return moves_shares(e->kind);
+        return moves_shares(e->kind) && !e->arrival;
     }
     if (e->n_refs == 0) {
         return false;
@@ -275,7 +278,13 @@ lines_of(const struct member_entry *e, const struct member_fold *before, struct 
     case KIND_MEMBER_EXCLUDED:
     case KIND_MEMBER_DECEASED:
     case KIND_MEMBER_MERGED:
+    case KIND_HANDOVER_COMPLETED:
         if (before->n_held > 0) {
+            return lines_out(e, before, ret, max);
+        }
+        break;
+    case KIND_DOUBLE_SETTLED:
+        if (e->settled == DOUBLE_THIS_GIVEN_UP && before->n_held > 0) {
             return lines_out(e, before, ret, max);
         }
         break;
@@ -285,6 +294,30 @@ lines_of(const struct member_entry *e, const struct member_fold *before, struct 
     return 1;
 }
 
+/* What an arrival brought is in the register of the new home with its own event, the first that received it. */
+static struct share_line
+line_of_reception(const struct member_row *r, const struct member_entry *e)
+{
+    struct share_line l = line_of(e);
+    const struct event_ref *ref = e->n_refs > 0 ? &e->refs[0] : NULL;
+    uint32_t a = ref != NULL ? member_index_of(r, &ref->log, ref->seq) : FOLD_NONE;
+    if (a == FOLD_NONE || !r->entries[a].arrival) {
+        return l;
+    }
+    const struct member_entry *arrival = &r->entries[a];
+    bool first = true;
+    for (const struct member_entry *p = r->entries; p < e && first; p++) {
+        first = p->kind != e->kind || p->outcome != OUTCOME_APPLIED || p->n_refs == 0 || p->refs[0].seq != ref->seq ||
+                !TYPE_EQ(&p->refs[0].log, &ref->log);
+    }
+    l.effective = arrival->effective;
+    memcpy(l.currency, arrival->currency, sizeof(l.currency));
+    l.stands = l.stands && first && arrival->outcome == OUTCOME_APPLIED;
+    l.shares = l.stands ? (int64_t)arrival->shares : 0;
+    l.minor = l.stands ? (int64_t)arrival->shares * arrival->share_price_minor : 0;
+    return l;
+}
+
 size_t
 member_share_lines(const struct member_row *r, size_t i, struct share_line *ret, size_t max)
 {
@@ -292,6 +325,10 @@ member_share_lines(const struct member_row *r, size_t i, struct share_line *ret,
     struct member_fold f;
     if (max == 0) {
         return 0;
+    }
+    if (r->entries[i].kind == KIND_HANDOVER_RECEIVED) {
+        ret[0] = line_of_reception(r, &r->entries[i]);
+        return 1;
     }
     member_order_of(r, &o);
     member_fold_start(&f);

@@ -7,13 +7,20 @@
  *   member ── resigned, excluded, deceased ──▶ left                           leave
  *   all but none ── repaid ──▶ unchanged                                      on_repaid
  *   all but none ── merged ──▶ merged; absorbed ──▶ unchanged                 on_merged, on_absorbed
- *   all but none ── representatives, consents ──▶ unchanged                   on_named, on_ended, on_consent */
+ *   all but none ── representatives, consents ──▶ unchanged                   on_named, on_ended, on_consent
+ *   handovers, doubles, erasure: member_moving.c */
 #include "node/rules/member_step.h"
+
+bool
+member_kind(uint16_t kind)
+{
+    return (kind >= KIND_APPLICATION_RECEIVED && kind <= KIND_ENTRY_CANCELLED) || member_moving_kind(kind);
+}
 
 static bool
 known(uint16_t kind, uint16_t version)
 {
-    return kind >= KIND_APPLICATION_RECEIVED && kind <= KIND_ENTRY_CANCELLED && event_kind_known(kind, version);
+    return member_kind(kind) && event_kind_known(kind, version);
 }
 
 static uint8_t
@@ -34,7 +41,11 @@ outside(const void *ctx, const struct fold_item *item, const struct member_world
 {
     const struct member_row *row = ctx;
     const struct member_entry *e = item->entry;
-    return e->has_office && !w->office_known(w->arg, &row->unit, &e->office, &e->at) ? VOID_NO_OFFICE : VOID_NONE;
+    /* The office of a completion is the new home's: its acceptance was asked. */
+    return e->has_office && e->kind != KIND_HANDOVER_COMPLETED &&
+                   !w->office_known(w->arg, &row->unit, &e->office, &e->at)
+               ? VOID_NO_OFFICE
+               : VOID_NONE;
 }
 
 void
@@ -44,6 +55,8 @@ member_fold_start(struct member_fold *f)
     f->s.joined_on = DATE_NONE;
     f->s.left_on = DATE_NONE;
     f->request = FOLD_NONE;
+    f->offer = FOLD_NONE;
+    f->arrival = FOLD_NONE;
 }
 
 static void
@@ -58,8 +71,34 @@ step(void *state, const struct fold_item *item, uint32_t other)
     return member_step(state, item->entry, item->root, other);
 }
 
+/* What is between two units, or was carried out on disks, is not undone by a word (§9); doubles are. */
+static bool
+fixed(uint16_t kind)
+{
+    return member_moving_kind(kind) && kind != KIND_DOUBLE_DECLARED && kind != KIND_DOUBLE_SETTLED;
+}
+
+static bool
+arrival(const void *entry, enum void_reason *ret)
+{
+    const struct member_entry *e = entry;
+    *ret = (enum void_reason)e->origin_reason;
+    return e->arrival;
+}
+
 const struct fold_rules member_rules = {
-    .cancels = KIND_ENTRY_CANCELLED, .known = known, .role = role, .outside = outside, .start = start, .step = step};
+    .cancels = KIND_ENTRY_CANCELLED,
+    .known = known,
+    .role = role,
+    .fixed = fixed,
+    .roles = member_moving_roles,
+    .kin = member_moving_kin,
+    .arrival = arrival,
+    .past = member_moving_past,
+    .outside = outside,
+    .start = start,
+    .step = step,
+};
 
 /* ---- transitions ---- */
 
@@ -69,14 +108,20 @@ deceased(const struct member_state *s)
     return s->status == STATUS_LEFT && s->left_reason == LEFT_DECEASED;
 }
 
-/* Why somebody who is no member cannot do what members do. */
-static enum void_reason
-no_member(const struct member_state *s)
+enum void_reason
+member_not(const struct member_state *s)
 {
     if (s->status != STATUS_LEFT) {
         return VOID_NOT_MEMBER;
     }
-    return deceased(s) ? VOID_DECEASED : VOID_LEFT;
+    return deceased(s) ? VOID_DECEASED : s->left_reason == LEFT_MOVED ? VOID_MOVED : VOID_LEFT;
+}
+
+/* Who has moved away is another unit's, and comes back by a handover. */
+static bool
+moved_away(const struct member_state *s)
+{
+    return s->status == STATUS_LEFT && s->left_reason == LEFT_MOVED;
 }
 
 static int64_t
@@ -107,8 +152,8 @@ on_application(struct member_fold *f, const struct member_entry *e)
     if (s->status == STATUS_APPLIED || s->status == STATUS_MEMBER) {
         return s->status == STATUS_APPLIED ? VOID_ALREADY_APPLIED : VOID_ALREADY_MEMBER;
     }
-    if (deceased(s)) {
-        return VOID_DECEASED;
+    if (deceased(s) || moved_away(s)) {
+        return deceased(s) ? VOID_DECEASED : VOID_MOVED;
     }
     s->status = STATUS_APPLIED;
     s->left_reason = LEFT_NONE;
@@ -133,8 +178,8 @@ on_admission(struct member_fold *f, const struct member_entry *e)
     if (s->status == STATUS_MEMBER) {
         return VOID_ALREADY_MEMBER;
     }
-    if (deceased(s)) {
-        return VOID_DECEASED;
+    if (deceased(s) || moved_away(s)) {
+        return deceased(s) ? VOID_DECEASED : VOID_MOVED;
     }
     if (!member_money_fits(f, e->currency, e->shares, paid(e))) {
         return VOID_SHARES;
@@ -153,7 +198,7 @@ static enum void_reason
 on_shares(struct member_fold *f, const struct member_entry *e)
 {
     if (f->s.status != STATUS_MEMBER) {
-        return no_member(&f->s);
+        return member_not(&f->s);
     }
     if (!member_money_fits(f, e->currency, e->shares, paid(e))) {
         return VOID_SHARES;
@@ -167,7 +212,7 @@ static enum void_reason
 on_category(struct member_fold *f, const struct member_entry *e)
 {
     if (f->s.status != STATUS_MEMBER) {
-        return no_member(&f->s);
+        return member_not(&f->s);
     }
     if (f->s.category == e->category) {
         return VOID_SAME_CATEGORY;
@@ -195,7 +240,7 @@ static enum void_reason
 on_request(struct member_fold *f, uint32_t slot)
 {
     if (f->s.status != STATUS_MEMBER) {
-        return no_member(&f->s);
+        return member_not(&f->s);
     }
     if (f->s.request_open) {
         return VOID_REQUEST_OPEN;
@@ -211,17 +256,16 @@ end_membership(struct member_fold *f, const struct member_entry *e)
 {
     f->s.left_on = e->effective;
     f->s.request_open = false;
+    f->s.offer_open = false;
+    f->offer = FOLD_NONE;
     f->s.shares = 0;
     f->n_held = 0;
     f->request = FOLD_NONE;
 }
 
-static enum void_reason
-leave(struct member_fold *f, const struct member_entry *e, enum left_reason reason)
+void
+member_leave(struct member_fold *f, const struct member_entry *e, enum left_reason reason)
 {
-    if (f->s.status != STATUS_MEMBER) {
-        return no_member(&f->s);
-    }
     f->s.status = STATUS_LEFT;
     f->s.left_reason = reason;
     for (uint8_t i = 0; i < f->n_held; i++) {
@@ -229,6 +273,15 @@ leave(struct member_fold *f, const struct member_entry *e, enum left_reason reas
         member_money_add(f->s.owed, &f->s.n_owed, h->currency, h->shares, h->amount_minor);
     }
     end_membership(f, e);
+}
+
+static enum void_reason
+leave(struct member_fold *f, const struct member_entry *e, enum left_reason reason)
+{
+    if (f->s.status != STATUS_MEMBER) {
+        return member_not(&f->s);
+    }
+    member_leave(f, e, reason);
     return VOID_NONE;
 }
 
@@ -236,7 +289,7 @@ static enum void_reason
 on_decision(struct member_fold *f, const struct member_entry *e, uint32_t other)
 {
     if (f->s.status != STATUS_MEMBER) {
-        return no_member(&f->s);
+        return member_not(&f->s);
     }
     if (!f->s.request_open) {
         return VOID_NO_REQUEST;
@@ -303,7 +356,7 @@ on_absorbed(struct member_fold *f, const struct member_entry *e)
         return VOID_NONE;
     }
     if (!e->owed && s->status != STATUS_MEMBER) {
-        return no_member(s);
+        return member_not(s);
     }
     if (!member_money_fits(f, e->currency, e->shares, e->amount_minor)) {
         return VOID_SHARES;
@@ -394,6 +447,9 @@ member_step(struct member_fold *f, const struct member_entry *e, uint32_t slot, 
 {
     if (e->kind == KIND_ENTRY_CANCELLED) {
         return VOID_NONE;
+    }
+    if (member_moving_kind(e->kind)) {
+        return member_moving_step(f, e, slot, other);
     }
     if (f->s.status == STATUS_MERGED) {
         return VOID_MERGED;
@@ -488,7 +544,10 @@ member_order_of(const struct member_row *r, struct member_order *ret)
     ret->n = 0;
     for (uint32_t i = 0; i < r->n; i++) {
         if (r->entries[i].outcome == OUTCOME_APPLIED) {
-            ret->keys[ret->n++] = fold_key(r->entries[i].effective.days, member_slot_of(r, i), i);
+            const struct member_entry *e = &r->entries[i];
+            uint32_t slot = member_slot_of(r, i);
+            ret->keys[ret->n++] =
+                e->arrival ? fold_key_early(e->effective.days, slot, i) : fold_key(e->effective.days, slot, i);
         }
     }
     fold_sort(ret->keys, ret->n);

@@ -7,9 +7,24 @@
 struct member_fold {
     struct member_state s;
     uint32_t request; /* slot of the open request */
+    uint32_t offer;   /* slot of the open offer */
+    uint32_t arrival; /* slot of the last arrival */
     uint8_t n_held;
     struct member_owed held[CURRENCIES_OWED_MAX]; /* by currency, in the order in which they came in; s.shares in all */
 };
+
+/* No member any more: what was held is owed. */
+void member_leave(struct member_fold *f, const struct member_entry *e, enum left_reason reason);
+/* Why somebody who is no member cannot do what members do. */
+enum void_reason member_not(const struct member_state *s);
+/* Kinds 64 to 71 and 96 to 99 (member_moving.c). As member_step; `merged` and `deceased` are among the states. */
+enum void_reason member_moving_step(struct member_fold *f, const struct member_entry *e, uint32_t slot, uint32_t other);
+bool member_moving_kind(uint16_t kind);
+/* Of fold_rules. */
+size_t member_moving_roles(uint16_t kind, struct fold_role ret[FOLD_ROLES_MAX]);
+int member_moving_kin(const void *ctx, const struct fold_item *item, const struct event_ref *ref,
+                      const struct member_world *w, enum outcome *ret);
+enum void_reason member_moving_past(const struct fold *f, uint32_t i);
 
 /* Shares and money by currency (member_shares.c). */
 struct member_owed *member_money_find(struct member_owed *list, size_t n, const char *currency);
@@ -36,7 +51,7 @@ bool member_entry_brings_shares(const struct member_entry *e); /* 34, 35 */
 /* The applied entries of a row in the order of the fold, cancellations among them. */
 struct member_order {
     size_t n;
-    uint64_t keys[MEMBER_ENTRIES_MAX];
+    uint64_t keys[MEMBER_ROW_MAX];
 };
 void member_order_of(const struct member_row *r, struct member_order *ret);
 const struct member_entry *member_order_at(const struct member_row *r, const struct member_order *o, size_t i);

@@ -21,8 +21,8 @@ member_state_at(const struct member_row *r, struct civil_date as_of, struct memb
 static uint8_t
 capsule_bit(uint8_t class)
 {
-    if (class == CLASS_KEY) {
-        return 0x80;
+    if (class == CLASS_KEY || class == CLASS_DOSSIER) {
+        return class == CLASS_KEY ? 0x80 : 0x40;
     }
     return class >= 1 && class <= 5 ? (uint8_t)(1U << (class - 1)) : 0;
 }
@@ -119,7 +119,7 @@ member_capsule_history(const struct member_row *r, uint8_t class, struct capsule
     carriers(r, class, NULL, true, &all);
     struct member_order by_day = {.n = all.n};
     for (size_t i = 0; i < all.n; i++) {
-        uint32_t slot = slot_of_key(all.keys[i]);
+        uint32_t slot = slot_of_key(all.keys[i]); /* arrivals carry none */
         by_day.keys[i] =
             fold_key(r->entries[member_filler_of(r, slot)].effective.days, slot, (uint32_t)(all.keys[i] & 0xffff));
     }
@@ -263,6 +263,7 @@ flow_of_leaving(enum left_reason reason)
     case LEFT_EXCLUDED: return COUNT_EXCLUDED;
     case LEFT_DECEASED: return COUNT_DECEASED;
     case LEFT_MOVED: return COUNT_MOVED_OUT;
+    case LEFT_DOUBLE: return COUNT_MERGED;
     case LEFT_RESIGNED:
     case LEFT_NONE: break;
     }
@@ -322,9 +323,17 @@ emit_step(struct emission *em, const struct member_entry *e, const struct was *w
         return emit_capital(em, day, e->currency, CAPITAL_SHARES_MERGED_IN, (int64_t)e->shares, CAPITAL_MINOR_MERGED_IN,
                             e->amount_minor);
     case KIND_MEMBER_ADMITTED: rc = emit_after(em, is, day, COUNT_JOINED, 1); break;
+    case KIND_DOUBLE_SETTLED:
+        return was->status == STATUS_MEMBER && is->status != STATUS_MEMBER ? emit_leaving(em, was, is, day) : 0;
+    case KIND_HANDOVER_COMPLETED:
+        if (!e->arrival) {
+            return emit_leaving(em, was, is, day);
+        }
+        rc = emit_after(em, is, day, COUNT_MOVED_IN, 1);
+        break;
     default: break;
     }
-    if (rc == 0 && member_entry_brings_shares(e)) {
+    if (rc == 0 && (member_entry_brings_shares(e) || e->arrival)) {
         rc = emit_capital(em, day, e->currency, CAPITAL_SHARES_IN, (int64_t)e->shares, CAPITAL_MINOR_IN,
                           (int64_t)e->shares * e->share_price_minor);
     }

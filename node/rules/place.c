@@ -33,7 +33,14 @@ place_row_release(struct place_row *r)
 static bool
 known(uint16_t kind, uint16_t version)
 {
-    return kind >= KIND_UNIT_DESCRIBED && kind <= KIND_OFFICE_CLOSED && event_kind_known(kind, version);
+    return kind >= KIND_UNIT_DESCRIBED && kind <= KIND_UNIT_CLOSED && event_kind_known(kind, version);
+}
+
+/* Whoever stands in for a unit is named or not; a closing is final: neither is corrected. */
+static bool
+of_custody(uint16_t kind)
+{
+    return kind == KIND_CUSTODIAN_NAMED || kind == KIND_UNIT_CLOSED;
 }
 
 static enum void_reason
@@ -57,7 +64,7 @@ step(void *state, const struct fold_item *item, uint32_t other)
 {
     struct place_fold *f = state;
     (void)other;
-    if (item->kind == KIND_UNIT_DESCRIBED) {
+    if (item->kind == KIND_UNIT_DESCRIBED || of_custody(item->kind)) {
         return VOID_NONE;
     }
     if (f->phase == PHASE_CLOSED) {
@@ -78,7 +85,7 @@ step(void *state, const struct fold_item *item, uint32_t other)
 }
 
 static const struct fold_rules rules = {
-    .known = known, .role = row_no_role, .outside = outside, .start = start, .step = step};
+    .known = known, .role = row_no_role, .fixed = of_custody, .outside = outside, .start = start, .step = step};
 
 static int say(const struct row *row, const struct row_entry *e, enum void_reason reason, struct err *err);
 
@@ -101,6 +108,9 @@ place_entry_from_event(const struct position *at, const struct event_header *h, 
     row_entry_from_event(&place_row_type, at, h, &p->common, (struct row_entry *)ret);
     if (h->kind == KIND_UNIT_DESCRIBED) {
         ret->unit = p->unit;
+    } else if (of_custody(h->kind)) {
+        ret->has_custodian = p->custodian.has_unit;
+        ret->custodian = p->custodian.unit;
     } else if (h->kind != KIND_OFFICE_CLOSED) {
         ret->facts = p->office;
     }
@@ -263,6 +273,51 @@ unit_state_at(const struct place_row *r, struct civil_date as_of, struct unit_de
     }
     *ret = last->unit;
     return true;
+}
+
+bool
+unit_custodian(const struct place_row *r, struct unit_id *ret)
+{
+    for (size_t i = r->n; i-- > 0;) {
+        const struct place_entry *e = &r->entries[i];
+        if (of_custody(e->kind) && known(e->kind, e->kind_version)) {
+            *ret = e->custodian;
+            return e->has_custodian;
+        }
+    }
+    return false;
+}
+
+bool
+unit_closing(const struct place_row *r, struct position *ret, struct civil_date *ret_on)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct place_entry *e = &r->entries[i];
+        if (e->kind == KIND_UNIT_CLOSED && known(e->kind, e->kind_version)) {
+            *ret = e->at;
+            *ret_on = e->effective;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+unit_closed_allows(uint16_t kind)
+{
+    switch (kind) {
+    case KIND_LOG_OPENED:
+    case KIND_ESCROW_OPENED:
+    case KIND_SHARES_REPAID:
+    case KIND_HANDOVER_COMPLETED:
+    case KIND_HANDOVER_WITHDRAWN:
+    case KIND_ACCESS_REVOKED:
+    case KIND_ERASURE_ORDERED:
+    case KIND_COPIES_DESTROYED:
+    case KIND_RESTRICTION_ORDERED:
+    case KIND_RESTRICTION_LIFTED: return true;
+    default: return false;
+    }
 }
 
 bool

@@ -19,6 +19,8 @@ struct place_entry {
     struct event_ref refs[2];   /* role 2; a second one shows the breach of §8 */
     struct office_facts facts;  /* offices */
     struct unit_described unit; /* kind 16 */
+    bool has_custodian;
+    struct unit_id custodian; /* kinds 20, 21 */
 };
 
 /* All events of one office (subject set) or of one unit (subject zero). */
@@ -58,6 +60,12 @@ struct office_state {
 bool office_state_at(const struct place_row *r, struct civil_date as_of, struct office_state *ret);
 /* The unit.described in force; false if none. */
 bool unit_state_at(const struct place_row *r, struct civil_date as_of, struct unit_described *ret);
+/* Of a unit's row: who stands in for it when it is gone, by the last of kinds 20 and 21 in the order of the row; false: nobody. And its
+ * closing, the first in that order; false if it is open. */
+bool unit_custodian(const struct place_row *r, struct unit_id *ret);
+bool unit_closing(const struct place_row *r, struct position *ret, struct civil_date *ret_on);
+/* Whether an event of a closed unit has effect all the same (§10 "Closed units"). */
+bool unit_closed_allows(uint16_t kind);
 /* Whether an office.opened of this office, void or not, lies before `at` by position. */
 bool office_opened_before(const struct place_row *r, const struct dag *dag, const struct position *at);
 

@@ -3,7 +3,8 @@
  *   row   = version (1) ‖ text unit code ‖ varint entries ‖ entry …          (an office's unit code is empty)
  *   entry = head ‖ facts ‖ references
  *   facts = kinds 17, 18: text name ‖ text city ‖ country (2); kind 16: text name ‖ country (2) ‖ currency (3) ‖
- *           languages (1) ‖ text … ‖ text time zone ‖ varint contribution ‖ varint share price; none for others and unknown versions
+ *           languages (1) ‖ text … ‖ text time zone ‖ varint contribution ‖ varint share price; kinds 20, 21: there (1) ‖ [custodian (32)];
+ *           none for others and unknown versions
  *   text  = length (1) ‖ bytes */
 #include "node/rules/place.h"
 #include "node/rules/row_code.h"
@@ -50,6 +51,11 @@ put_facts(struct buf *out, const struct row_entry *head)
         put_text(out, e->unit.time_zone.s);
         buf_put_varint(out, e->unit.contribution_bp);
         buf_put_varint(out, (uint64_t)e->unit.share_price_minor);
+    } else if (e->kind == KIND_CUSTODIAN_NAMED || e->kind == KIND_UNIT_CLOSED) {
+        buf_put_u8(out, e->has_custodian);
+        if (e->has_custodian) {
+            buf_put(out, e->custodian.b, sizeof(e->custodian.b));
+        }
     }
 }
 
@@ -89,6 +95,13 @@ read_facts(struct reader *in, struct row_entry *head)
         reader_copy(in, e->facts.country, COUNTRY_LEN);
     } else if (e->kind == KIND_UNIT_DESCRIBED) {
         read_unit(in, &e->unit);
+    } else if (e->kind == KIND_CUSTODIAN_NAMED || e->kind == KIND_UNIT_CLOSED) {
+        uint8_t there = reader_u8(in);
+        e->has_custodian = there == 1;
+        in->failed = in->failed || there > 1;
+        if (e->has_custodian) {
+            reader_copy(in, e->custodian.b, sizeof(e->custodian.b));
+        }
     }
 }
 

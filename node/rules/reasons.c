@@ -37,6 +37,15 @@ void_reason_text(enum void_reason r)
     case VOID_EXISTS_NOT: return "does not exist, or not yet on that date";
     case VOID_CLOSED: return "is closed";
     case VOID_CREDIT: return "would be credited for more than was invoiced";
+    case VOID_MOVED: return "has moved to another unit";
+    case VOID_OFFERED: return "is offered to another unit already";
+    case VOID_NO_OFFER: return "is not offered to that unit, or not on that date";
+    case VOID_ACCEPTED: return "was accepted on that offer already";
+    case VOID_NO_DOUBLE: return "is not declared to be that other record's person";
+    case VOID_DOUBLE: return "is declared already to be that other record's person, or of as many as there may be";
+    case VOID_FIRST_DAY: return "has been a member only since that day; a move needs a later one";
+    case VOID_NEW_HOME: return "has moved: only amounts of before can be changed here";
+    case VOID_UNIT_CLOSED: return "is of a unit that has closed";
     case VOID_POSTING_LONG: return "would be abroad for longer than 24 months";
     }
     return "unknown reason";

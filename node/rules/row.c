@@ -104,10 +104,27 @@ row_remove(struct row *r, size_t i)
     r->n--;
 }
 
+/* Entry `from` moves to place `to`; those between close up. By swaps: without memory, and rare. */
+static void
+row_rotate(struct row *r, size_t from, size_t to)
+{
+    const size_t size = r->type->entry_size;
+    while (from != to) {
+        size_t next = from < to ? from + 1 : from - 1;
+        uint8_t *a = (uint8_t *)(void *)row_at(r, from), *b = (uint8_t *)(void *)row_at(r, next);
+        for (size_t k = 0; k < size; k++) {
+            uint8_t t = a[k];
+            a[k] = b[k];
+            b[k] = t;
+        }
+        from = next;
+    }
+}
+
 /* ---- folding ---- */
 
 static void
-fill(struct fold_item *item, const struct row_entry *e)
+fill(const struct row_type *t, struct fold_item *item, const struct row_entry *e)
 {
     memset(item, 0, sizeof(*item));
     item->at = &e->at;
@@ -119,6 +136,7 @@ fill(struct fold_item *item, const struct row_entry *e)
     item->refs = e->refs;
     item->outcome = e->outcome;
     item->reason = e->reason;
+    item->arrival = t->rules->arrival != NULL && t->rules->arrival(e, &item->arrival_reason);
 }
 
 static void
@@ -140,7 +158,7 @@ row_fold(struct row *r, size_t n, uint32_t newest, const struct member_world *w,
         return rc;
     }
     for (size_t i = 0; i < n; i++) {
-        fill(&f.items[i], row_at(r, i));
+        fill(r->type, &f.items[i], row_at(r, i));
     }
     rc = fold_update(&f, newest, err);
     if (rc == 0) {
@@ -151,13 +169,31 @@ row_fold(struct row *r, size_t n, uint32_t newest, const struct member_world *w,
     return rc;
 }
 
+static bool
+is_arrival(const struct row *r, size_t i)
+{
+    enum void_reason reason;
+    return r->type->rules->arrival != NULL && r->type->rules->arrival(row_at(r, i), &reason);
+}
+
+/* Of the first n entries, those that are the row's own. */
+static size_t
+own_of(const struct row *r, size_t n)
+{
+    size_t own = n;
+    for (size_t i = 0; i < n && r->type->rules->arrival != NULL; i++) {
+        own -= is_arrival(r, i);
+    }
+    return own;
+}
+
 int
 row_add(struct row *r, const void *entry, const struct member_world *w, struct missing *ret_missing, struct err *err)
 {
     const struct row_entry *e = entry;
     bool there;
     size_t i = row_place_of(r, w->dag, &e->at, &there);
-    if (there || i == MEMBER_ENTRIES_MAX) {
+    if (there || own_of(r, i) >= MEMBER_ENTRIES_MAX) {
         *ret_missing = (struct missing){.has = false};
         return 0;
     }
@@ -165,9 +201,21 @@ row_add(struct row *r, const void *entry, const struct member_world *w, struct m
     if (rc != 0) {
         return rc;
     }
-    bool full = r->n > MEMBER_ENTRIES_MAX;
-    rc = row_fold(r, full ? MEMBER_ENTRIES_MAX : r->n, full ? FOLD_NONE : (uint32_t)i, w, ret_missing, err);
+    /* The last of its own events gives way where there are too many; it waits behind the others until all went well. */
+    bool full = own_of(r, r->n) > MEMBER_ENTRIES_MAX;
+    size_t last = r->n - 1;
+    while (full && is_arrival(r, last)) {
+        last--;
+    }
+    full = full && last != i;
+    if (full) {
+        row_rotate(r, last, r->n - 1);
+    }
+    rc = row_fold(r, full ? r->n - 1 : r->n, full ? FOLD_NONE : (uint32_t)i, w, ret_missing, err);
     if (rc != 0) {
+        if (full) {
+            row_rotate(r, r->n - 1, last);
+        }
         row_remove(r, i);
     } else if (full) {
         r->n--;
@@ -235,9 +283,9 @@ row_try(const struct row *r, size_t n, const void *entry, const struct member_wo
         return rc;
     }
     for (size_t i = 0; i < n; i++) {
-        fill(&f.items[i], row_at(r, i));
+        fill(r->type, &f.items[i], row_at(r, i));
     }
-    fill(&f.items[n], e);
+    fill(r->type, &f.items[n], e);
     f.items[n].outcome = OUTCOME_VOID;
     fold_link(&f);
     bool done = false;

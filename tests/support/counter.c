@@ -199,7 +199,7 @@ desk_new(bool with_state)
     k->seq = 1;
     assert_int_equal(dag_new(&k->dag, &err), 0);
     assert_int_equal(dag_add(k->dag, &k->log, NULL, 0, &depth, &err), 0);
-    k->world = (struct member_world){k->dag, k, chain_at, office_known};
+    k->world = (struct member_world){.dag = k->dag, .arg = k, .chain_at = chain_at, .office_known = office_known};
     k->ctx = (struct command_ctx){.txn = k->txn,
                                   .state = k->state,
                                   .world = &k->world,
