@@ -1,6 +1,5 @@
 /* Payloads about members who move: custodians, handovers, doubles, access, erasure: kinds 20, 21 and 64 to 99. See event_payload.h;
  * docs/PROTOCOL.md §9. The list of kind 96 is read in place and written from the caller's array. */
-#include "events.pb-c.h"
 #include "proto/budget.h"
 #include "proto/event_payload.h"
 #include "proto/fields.h"
@@ -43,6 +42,8 @@ event_payload_check_writer(const struct event_payload *p, const struct unit_id *
         {KIND_DOUBLE_SETTLED, "other_unit", &p->doubled.unit},   {KIND_ACCESS_GRANTED, "host", &p->access.host},
         {KIND_GUEST_RECORDED, "home", &p->guest.home},
     };
+    if (p->kind == KIND_CUSTODIAN_NAMED && !p->custodian.has_unit)
+        return 0;
     for (size_t i = 0; i < ARRAY_LEN(rules); i++)
         if (rules[i].kind == p->kind && TYPE_EQ(rules[i].named, writer))
             return payload_field_wrong(err, rules[i].field);

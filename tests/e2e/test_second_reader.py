@@ -112,6 +112,48 @@ class GoldenLog(unittest.TestCase):
         self.assertEqual([(1, 0, b"", 4711), (1, 2, b"", 0), (33, 0, b"EUR", 14133000), (65, 0, b"SEK", -250)],
                          reader.payload(256, 1, self.body(256))[9])
 
+    def test_what_payloads_of_members_who_move_say(self):
+        def of(kind, *numbers):
+            found = reader.payload(kind, 1, self.body(kind))
+            return tuple(found[n] for n in numbers)
+        def id_of(byte, size=16):
+            return bytes([byte]) * size
+        self.assertEqual((id_of(0x5E, 32),), of(21, 8))
+        terms = (2, 1, id_of(0x50), 4, 25000, b"SEK")
+        self.assertEqual((id_of(0xB5, 32),) + terms, of(65, *range(8, 15)))
+        self.assertEqual((id_of(0x5E, 32),) + terms + (1, 2), of(66, *range(8, 17)))
+        self.assertEqual((id_of(0xDE, 32), id_of(0x5D), 2, 300), of(71, 8, 9, 10, 11))
+        self.assertEqual((id_of(0x5B), id_of(0xDE, 32), 3, 3), of(80, 8, 9, 10, 11))
+        self.assertEqual((id_of(0x5B), 3, 72, id_of(0x9A, 32)), of(83, 8, 10, 13, 14))
+        self.assertEqual(([1, 2, 3], 1, 2, [(id_of(0xD1, 32), 9, 7), (id_of(0xD1, 32), 300, 1), (id_of(0xD3, 32), 2, 32768)]), of(96, 8, 9, 10, 11))
+        self.assertEqual(([1],), of(99, 8))
+        header = next(header for header, _ in self.later if header.kind == 66)
+        self.assertEqual([5, 6], [reference[0] for reference in header.references])
+        self.assertEqual([15, 8], [capsule[0] for capsule in header.capsules])
+
+    def test_what_makes_payloads_of_members_who_move_malformed(self):
+        def changed(kind, old, new):
+            body = self.body(kind)
+            self.assertEqual(1, body.count(old), kind)
+            return kind, body.replace(old, new)
+        place = b"\x5a\x26\x0a\x20" + bytes([0xFF]) * 32 + b"\x10\x05\x18\x07"
+        reader.payload(96, 1, self.body(96) + place)
+        for kind, other in (
+                changed(21, b"\x42\x20" + bytes([0x5E]) * 32, b""), changed(64, b"\x48", b"\x50"), changed(65, b"\x50\x01", b"\x50\x02"),
+                changed(66, b"\x78\x01\x80\x01\x02", b"\x78\x01\x80\x01\x03"), changed(66, b"\x78\x01\x80\x01\x02", b"\x78\x01"),
+                changed(71, b"\x50\x02", b"\x50\x04"), changed(80, b"\x50\x03", b"\x50\x10"), changed(81, b"\x40\x02", b"\x40\x08"),
+                changed(83, b"\x68\x48", b"\x68\xd1\x44"), changed(86, b"\x20\x01", b""), changed(96, b"\x40\x02\x40\x03", b"\x40\x03\x40\x02"),
+                changed(96, b"\x48\x01", b"\x48\x06"), (96, self.body(96) + place.replace(b"\xff", b"\x0f")), (96, self.body(96) + place * 2),
+                (96, self.body(96) + place[:-1] + b"\x00"), (97, self.body(97)[:-4]), changed(98, b"\x40\x01\x40\x02\x40\x03", b""),
+                (99, self.body(99) + b"\x42\x01\x02"), (67, self.body(67) + b"\x32\x20" + bytes(32)), (82, self.body(81) + b"\x32\x20" + bytes(32))):
+            with self.subTest(kind=kind, body=other.hex()), self.assertRaises(reader.Malformed):
+                reader.payload(kind, 1, other)
+        for kind, unit in (20, 0x5E), (64, 0x5E), (65, 0xB5), (70, 0xDE), (80, 0xDE), (86, 0xB5):
+            found = reader.payload(kind, 1, self.body(kind))
+            reader.judge_writer(kind, found, bytes(32))
+            with self.assertRaises(reader.Malformed):
+                reader.judge_writer(kind, found, bytes([unit]) * 32)
+
     def test_a_cancellation_names_the_event_before_it(self):
         for kind in 51, 107, 110, 226:
             header = next(header for header, _ in self.later if header.kind == kind)
@@ -177,9 +219,10 @@ class GoldenLog(unittest.TestCase):
             examples = "".join(file.read().split("## 15. Examples")[1].split())
         for name in ("header-01", "payload-34-member.admitted", "header-09", "seal", "payload-44-shares.repaid", "payload-51-entry.cancelled",
                      "header-26", "payload-108-invoice.issued", "links", "payload-112-person.active", "year-key", "pseudonym",
-                     "payload-256-period.closed", "payload-225-posting.changed", "posting", "capsule-1"):
+                     "payload-66-handover.completed", "header-43", "payload-96-erasure.ordered", "guest-record", "payload-256-period.closed", "payload-225-posting.changed", "posting", "capsule-1"):
             self.assertIn(golden("events", name + ".bin").hex(), examples, name)
         self.assertIn(self.values[35].hex(), examples)
+        self.assertIn(self.values[56].hex(), examples)
 
     def test_capsules(self):
         first, second = golden("events", "capsule-1.bin"), golden("events", "capsule-2.bin")
@@ -194,12 +237,30 @@ class GoldenLog(unittest.TestCase):
     def test_what_capsules_hold(self):
         def held(name):
             return bytes.fromhex(golden("person-%s.hex" % name).decode())
-        for capsule_class, name in (1, "identity"), (2, "contact"), (3, "bank"), (4, "links"), (5, "note"):
+        for capsule_class, name in (1, "identity"), (2, "contact"), (3, "bank"), (4, "links"), (5, "note"), (7, "guest"), (8, "dossier"):
             self.assertTrue(reader.read_person(capsule_class, held(name)))
         self.assertEqual(1, reader.read_key_capsule(held("escrow-day"))[1])
         keys = reader.read_key_capsule(held("escrow-data"))
         self.assertEqual(2, keys[1])
         self.assertTrue(keys[4])
+        self.assertEqual([(1, 0), (2, 1000), (6, 2026)], [key[:2] for key in reader.read_key_capsule(held("grant"))[4]])
+        with self.assertRaises(reader.Refused):
+            reader.read_key_capsule(held("grant").replace(b"\x10\xea\x0f", b"\x10\xea\x07"))
+
+    def test_guest_record_and_dossier(self):
+        for capsule_class, name in (7, "guest-record"), (8, "dossier"):
+            plain = golden("events", name + ".bin")
+            capsule = golden("events", "capsule-%d.bin" % capsule_class)
+            self.assertEqual(plain, reader.open_capsule(capsule, capsule_class, key=bytes([1, 2, 3]) + bytes(29)))
+            self.assertEqual(0, (len(capsule) - 57) % 256)
+        record = reader.read_person(7, golden("events", "guest-record.bin"))
+        self.assertEqual((2, 3, 1, b"Moved within the town"), tuple(record[n] for n in (6, 7, 8, 11)))
+        self.assertEqual([(300, 104), (301, 108)], [(work[3], work[4]) for work in record[9]])
+        self.assertEqual([{2: b"+32 2 000 00 00", 5: "Liège".encode()}], record[10])
+        dossier = reader.read_person(8, golden("events", "dossier.bin"))
+        self.assertEqual([2, 300], [activity[2] for activity in dossier[2]])
+        with self.assertRaises(reader.Refused):
+            reader.read_person(7, golden("events", "guest-record.bin")[18:])
 
 
 def kind_of(path):

@@ -29,6 +29,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct person_bank bank;
     struct activity_links links;
     struct person_note note;
+    struct guest_record guest;
+    static struct dossier dossier;
     struct buf out;
     if (size == 0)
         return 0;
@@ -54,6 +56,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case CLASS_NOTE:
         if (person_note_decode(bytes, &note, &err) == 0)
             MUST(person_note_encode(&note, &out, &err) == 0);
+        break;
+    case CLASS_GUEST:
+        if (guest_record_decode(bytes, &guest, &err) == 0)
+            MUST(guest_record_encode(&guest, &out, &err) == 0);
+        break;
+    case CLASS_DOSSIER:
+        if (dossier_decode(bytes, &dossier, &err) == 0)
+            MUST(dossier_encode(&dossier, &out, &err) == 0);
         break;
     default: keys(bytes, &out);
     }

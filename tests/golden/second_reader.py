@@ -650,6 +650,7 @@ def read_key_capsule(plain):
     day = found[1] == 1
     found[4] = [tuple(once(value, DATA_KEY)[number] for number in (1, 2, 3)) for value in found[4]]
     check((3 in found) != day and (5 in found) == day and (not found[4]) == day and len(found[4]) <= 8, "key capsule: use")
+    check(found[1] < 3 or all(c != 6 or 1900 <= generation <= 2199 for c, generation, _ in found[4]), "key capsule: year")
     return found
 
 
@@ -659,11 +660,27 @@ def short(most=256):
 
 PERSON = {1: {1: short(), 2: short(), 3: short(), 4: short(), 5: (0, date), 6: short()}, 2: {n: short() for n in range(1, 7)},
           3: {1: short()}, 5: {1: short(4096)},
-          4: {1: ID, 2: KEY, 3: ID, 4: short(), 5: (0, date), 6: short(), 7: short(), 8: short(), 9: ID, 10: (0, date)}}
+          4: {1: ID, 2: KEY, 3: ID, 4: short(), 5: (0, date), 6: short(), 7: short(), 8: short(), 9: ID, 10: (0, date)},
+          7: {1: ID, 2: KEY, 3: (0, date), 4: ID, 5: ID, 6: (0, within(1, 2 ** 32 - 1)), 7: (0, within(1, 65535)), 8: (0, within(1, 1)),
+              9: ANY, 10: (2, anything), 11: short(1024)},
+          8: {1: (0, date), 2: ANY, 3: short(1024)}}
+MUST_BE_THERE = {4: (1,), 7: (1, 2, 3, 4)}
+WORK_DONE = {1: ID, 2: KEY, 3: (0, within(1, 2 ** 63 - 1)), 4: WORD}
+TAKEN_ALONG = {1: ID, 2: WORD, 3: ONE, 4: short(), 5: short(), 6: (0, date)}
 
 
 def read_person(capsule_class, plain):
-    return once(plain, PERSON[capsule_class], optional=[n for n in PERSON[capsule_class] if (capsule_class, n) != (4, 1)])
+    shape = PERSON[capsule_class]
+    lists = {7: (9, 10), 8: (2,)}.get(capsule_class, ())
+    found = once(plain, shape, lists, [n for n in shape if n not in MUST_BE_THERE.get(capsule_class, ())])
+    if capsule_class == 7:
+        found[9] = [once(value, WORK_DONE) for value in found[9]]
+        found[10] = [read_person(2, value) for value in found[10]]
+        check(len(found[9]) <= 64 and len(found[10]) <= 1, "guest record: too many")
+    if capsule_class == 8:
+        found[2] = [once(value, TAKEN_ALONG, optional=(3, 4, 5, 6)) for value in found[2]]
+        check(len(found[2]) <= 64, "dossier: too many")
+    return found
 
 
 def pseudonym(counting_key, year):

@@ -198,6 +198,38 @@ links_of_postings_are_made_as_before(void **state)
 }
 
 static void
+assert_sealed(uint8_t class, const char *plain_name, const char *capsule_name, struct slice plain)
+{
+    const uint8_t nonce[CAPSULE_NONCE_BYTES] = {class, 8, 7};
+    struct buf b;
+    buf_init(&b, CAPSULE_BYTES_MAX);
+    assert_golden(plain_name, plain);
+    assert_int_equal(capsule_seal(&sample_links_key, class, nonce, plain, &b, NULL), 0);
+    assert_golden(capsule_name, buf_slice(&b));
+    buf_clear(&b);
+    assert_int_equal(capsule_open(&sample_links_key, class, golden(capsule_name), &b, NULL), 0);
+    assert_true(slice_eq(buf_slice(&b), plain));
+    buf_free(&b);
+}
+
+static void
+guest_records_and_dossiers_are_sealed_as_before(void **state)
+{
+    static struct dossier dossier;
+    struct guest_record guest = sample_guest_record();
+    struct buf b;
+    buf_init(&b, CAPSULE_BYTES_MAX);
+    assert_int_equal(guest_record_encode(&guest, &b, NULL), 0);
+    assert_sealed(CLASS_GUEST, "guest-record", "capsule-7", buf_slice(&b));
+    assert_int_equal(guest_record_decode(golden("guest-record"), &guest, NULL), 0);
+    buf_clear(&b);
+    assert_int_equal(dossier_encode(sample_dossier(), &b, NULL), 0);
+    assert_sealed(CLASS_DOSSIER, "dossier", "capsule-8", buf_slice(&b));
+    assert_int_equal(dossier_decode(golden("dossier"), &dossier, NULL), 0);
+    buf_free(&b);
+}
+
+static void
 a_root_statement_is_written_as_before(void **state)
 {
     struct root_statement s;
@@ -241,6 +273,7 @@ main(void)
         cmocka_unit_test(the_runs_that_follow_verify_as_before),
         cmocka_unit_test(links_and_pseudonyms_are_made_as_before),
         cmocka_unit_test(links_of_postings_are_made_as_before),
+        cmocka_unit_test(guest_records_and_dossiers_are_sealed_as_before),
         cmocka_unit_test(a_root_statement_is_written_as_before),
         cmocka_unit_test(capsules_are_sealed_as_before_and_open_as_before),
     };

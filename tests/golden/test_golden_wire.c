@@ -180,6 +180,17 @@ capsule_contents(void **state)
     struct person_note note = {.s = "Prefers letters"};
     assert_int_equal(person_note_encode(&note, &b, &err), 0);
     golden_bytes("person", "note", buf_slice(&b));
+    buf_clear(&b);
+    struct key_capsule_content grant = sample_key_capsule(KEY_USE_GRANT);
+    assert_int_equal(key_capsule_encode(&grant, &b, &err), 0);
+    golden_bytes("person", "grant", buf_slice(&b));
+    buf_clear(&b);
+    struct guest_record guest = sample_guest_record();
+    assert_int_equal(guest_record_encode(&guest, &b, &err), 0);
+    golden_bytes("person", "guest", buf_slice(&b));
+    buf_clear(&b);
+    assert_int_equal(dossier_encode(sample_dossier(), &b, &err), 0);
+    golden_bytes("person", "dossier", buf_slice(&b));
     buf_free(&b);
 }
 

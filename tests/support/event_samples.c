@@ -165,108 +165,6 @@ fill_register(struct event_payload *p)
     }
 }
 
-static void
-fill_handover(struct event_payload *p)
-{
-    sample_fill(p->handover.other.b, HASH_BYTES, p->kind == KIND_HANDOVER_ACCEPTED ? 0xB5 : 0x5E);
-    p->handover.proposed = p->kind == KIND_HANDOVER_OFFERED ? date_from_ymd(2026, 4, 1) : DATE_NONE;
-    if (p->kind == KIND_HANDOVER_OFFERED)
-        return;
-    p->handover.terms = (struct admission){
-        .category = CATEGORY_B, .person_type = PERSON_NATURAL, .shares = 4, .share_price_minor = 25000};
-    sample_fill(p->handover.terms.office.b, ID_BYTES, 0x50);
-    fill_text(p->handover.terms.currency, sizeof(p->handover.terms.currency), "SEK");
-    if (p->kind == KIND_HANDOVER_ACCEPTED)
-        return;
-    p->handover.voted = true;
-    p->handover.activities = ACTIVITIES_TAKEN_ALONG;
-}
-
-static void
-fill_access(struct event_payload *p)
-{
-    struct access *a = &p->access;
-    a->until = DATE_NONE;
-    if (p->kind == KIND_ACCESS_REVOKED) {
-        a->reason = ACCESS_END_LOST;
-        return;
-    }
-    sample_fill(a->member.b, ID_BYTES, 0x5B);
-    a->classes = 1 << (CLASS_IDENTITY - 1) | 1 << (CLASS_CONTACT - 1);
-    a->until = date_from_ymd(2026, 12, 31);
-    if (p->kind == KIND_ACCESS_GRANTED) {
-        sample_fill(a->host.b, HASH_BYTES, 0xDE);
-        a->purpose = 3;
-        return;
-    }
-    a->stale_hours_max = 72;
-    sample_fill(a->pass_key.b, KEY_BYTES, 0x9A);
-}
-
-static void
-fill_erasure(struct event_payload *p)
-{
-    static const uint8_t classes[] = {CLASS_IDENTITY, CLASS_CONTACT, CLASS_BANK};
-    static struct erased_place places[3];
-    struct erasure *e = &p->erasure;
-    e->n_classes = p->kind == KIND_RESTRICTION_LIFTED ? 1 : ARRAY_LEN(classes);
-    memcpy(e->classes, classes, e->n_classes);
-    e->until = DATE_NONE;
-    if (p->kind != KIND_RESTRICTION_LIFTED)
-        e->ground = GROUND_ASKED;
-    if (p->kind == KIND_RESTRICTION_ORDERED)
-        e->until = date_from_ymd(2033, 12, 31);
-    if (p->kind != KIND_ERASURE_ORDERED)
-        return;
-    e->has_generation = true;
-    e->generation = 2;
-    sample_fill(places[0].log.b, HASH_BYTES, 0xD1);
-    sample_fill(places[1].log.b, HASH_BYTES, 0xD1);
-    sample_fill(places[2].log.b, HASH_BYTES, 0xD3);
-    places[0].seq = 9;
-    places[0].indexes = 7;
-    places[1].seq = 300;
-    places[1].indexes = 1;
-    places[2].seq = 2;
-    places[2].indexes = 0x8000;
-    e->n_places = ARRAY_LEN(places);
-    e->places = places;
-}
-
-static void
-fill_moving(struct event_payload *p)
-{
-    switch (p->kind) {
-    case KIND_CUSTODIAN_NAMED:
-    case KIND_UNIT_CLOSED:
-        p->custodian.has_unit = true;
-        sample_fill(p->custodian.unit.b, HASH_BYTES, 0x5E);
-        break;
-    case KIND_HANDOVER_OFFERED:
-    case KIND_HANDOVER_ACCEPTED:
-    case KIND_HANDOVER_COMPLETED: fill_handover(p); break;
-    case KIND_DOUBLE_SETTLED:
-        p->doubled.outcome = DOUBLE_THIS_GIVEN_UP;
-        p->doubled.reason = 300;
-        __attribute__((fallthrough));
-    case KIND_DOUBLE_DECLARED:
-        sample_fill(p->doubled.unit.b, HASH_BYTES, 0xDE);
-        sample_fill(p->doubled.subject.b, ID_BYTES, 0x5D);
-        break;
-    case KIND_ACCESS_GRANTED:
-    case KIND_ACCESS_REVOKED:
-    case KIND_PASS_ISSUED: fill_access(p); break;
-    case KIND_GUEST_RECORDED: sample_fill(p->guest.home.b, HASH_BYTES, 0xB5); break;
-    case KIND_ERASURE_ORDERED:
-    case KIND_RESTRICTION_ORDERED:
-    case KIND_RESTRICTION_LIFTED: fill_erasure(p); break;
-    case KIND_COPIES_DESTROYED:
-        p->destroyed = (struct destroyed){date_from_ymd(2026, 2, 27), date_from_ymd(2026, 4, 3)};
-        break;
-    default: break;
-    }
-}
-
 void
 sample_lists(struct event_payload *p, struct slice payload)
 {
@@ -368,7 +266,7 @@ sample_payload(uint16_t kind)
     default:
         fill_register(&p);
         fill_work(&p);
-        fill_moving(&p);
+        sample_moving_fill(&p);
     }
     return p;
 }
@@ -497,32 +395,6 @@ seal_links(const struct activity_links *links, uint8_t first, struct buf *ret)
     buf_free(&plain);
 }
 
-/* Up to two references of kinds 64 to 99: the first to the event before, the second to a log of another unit. */
-static void
-fill_moving_refs(const struct sample_log *s, uint64_t seq, struct event_header *h)
-{
-    static const struct {
-        uint16_t kind;
-        uint8_t roles[2];
-    } rows[] = {
-        {KIND_HANDOVER_ACCEPTED, {REF_OFFER}},   {KIND_HANDOVER_COMPLETED, {REF_OFFER, REF_ACCEPTANCE}},
-        {KIND_HANDOVER_WITHDRAWN, {REF_OFFER}},  {KIND_HANDOVER_RECEIVED, {REF_COMPLETION}},
-        {KIND_COPIES_DESTROYED, {REF_CONFIRMS}},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (rows[i].kind != h->kind)
-            continue;
-        h->refs[h->n_refs++] =
-            (struct event_ref){.role = rows[i].roles[0], .log = s->log, .seq = seq - 1, .chain = s->chain[seq - 1]};
-        if (rows[i].roles[1] == 0)
-            continue;
-        struct event_ref *other = &h->refs[h->n_refs++];
-        *other = (struct event_ref){.role = rows[i].roles[1], .seq = 300};
-        sample_fill(other->log.b, HASH_BYTES, 0xD1);
-        sample_fill(other->chain.b, HASH_BYTES, 0xD2);
-    }
-}
-
 static bool
 is_rested_upon(uint16_t kind)
 {
@@ -552,7 +424,7 @@ fill_header(const struct sample_log *s, uint64_t seq, struct event_header *h)
         h->refs[0].seq = seq > 1 ? seq - 1 : 4711;
         h->refs[0].chain = s->chain[seq - 1];
     }
-    fill_moving_refs(s, seq, h);
+    sample_moving_refs(s, seq, h);
     fill_capsules(s, h);
 }
 

@@ -47,6 +47,13 @@ struct activity_links sample_posting_links(void);
 extern const struct data_key sample_links_key, sample_counting_key;
 /* Two void keys and two standing positions in static memory: do not release. */
 struct root_statement sample_root_statement(const struct log_opened *o);
+/* What capsules of classes 7 and 8 hold; the dossier in static memory. */
+struct guest_record sample_guest_record(void);
+const struct dossier *sample_dossier(void);
+/* What kinds 20, 21 and 64 to 99 have beyond the common fields; their references: the first to the event before, the second to a log of
+ * another unit. */
+void sample_moving_fill(struct event_payload *p);
+void sample_moving_refs(const struct sample_log *s, uint64_t seq, struct event_header *h);
 void sample_fill(void *out, size_t len, uint8_t v);
 /* Sets hash and length of the payload in h. */
 void sample_commit(struct event_header *h, struct slice payload);

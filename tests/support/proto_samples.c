@@ -369,5 +369,11 @@ sample_key_capsule(enum key_use use)
         k.keys[i].generation = (uint32_t)i * 1000;
         FILL(k.keys[i].key, (uint8_t)(4 + i));
     }
+    if (use == KEY_USE_ESCROW_DATA)
+        return k;
+    k.keys[k.n_keys].class = CLASS_COUNTING;
+    k.keys[k.n_keys].generation = 2026;
+    FILL(k.keys[k.n_keys].key, 6);
+    k.n_keys++;
     return k;
 }

@@ -36,7 +36,7 @@ struct receipt sample_receipt(const struct sample_unit *u, uint64_t seq);
 
 struct person_identity sample_identity(void);
 struct person_contact sample_contact(void);
-/* Of use 2 with two keys, or of use 1 for KEY_USE_ESCROW_DAY. */
+/* Two keys, in uses 3 and 4 with a year key; no keys in use 1. */
 struct key_capsule_content sample_key_capsule(enum key_use use);
 
 #endif

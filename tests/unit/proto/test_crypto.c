@@ -278,14 +278,17 @@ links_of_whatever_length_come_in_capsules_of_one_length(void **state)
         size_t plain, sealed;
     } rows[] = {{0, 256}, {18, 256}, {239, 256}, {240, 512}, {1300, 1536}};
     uint8_t plain[1300] = {0x80};
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    static const uint8_t classes[] = {CLASS_ACTIVITY, CLASS_GUEST, CLASS_DOSSIER};
+    for (size_t i = 0; i < ARRAY_LEN(rows) * ARRAY_LEN(classes); i++) {
+        uint8_t class = classes[i / ARRAY_LEN(rows)];
+        size_t row = i % ARRAY_LEN(rows);
         struct buf capsule, out;
         buf_init(&capsule, CAPSULE_BYTES_MAX);
         buf_init(&out, CAPSULE_BYTES_MAX);
-        struct slice in = slice_of(plain, rows[i].plain);
-        assert_int_equal(capsule_seal(&key, CLASS_ACTIVITY, nonce, in, &capsule, NULL), 0);
-        assert_int_equal(capsule.len, 57 + rows[i].sealed);
-        assert_int_equal(capsule_open(&key, CLASS_ACTIVITY, buf_slice(&capsule), &out, NULL), 0);
+        struct slice in = slice_of(plain, rows[row].plain);
+        assert_int_equal(capsule_seal(&key, class, nonce, in, &capsule, NULL), 0);
+        assert_int_equal(capsule.len, 57 + rows[row].sealed);
+        assert_int_equal(capsule_open(&key, class, buf_slice(&capsule), &out, NULL), 0);
         assert_true(slice_eq(buf_slice(&out), in));
         buf_free(&capsule);
         buf_free(&out);

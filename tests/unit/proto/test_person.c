@@ -132,6 +132,175 @@ the_key_of_class_6_goes_in_key_capsules(void **state)
 }
 
 static void
+what_is_passed_on_has_year_keys_only(void **state)
+{
+    static const struct {
+        enum key_use use;
+        uint32_t generation;
+        int rc;
+    } rows[] = {{KEY_USE_GRANT, YEAR_KEY_MIN, 0},
+                {KEY_USE_GRANT, YEAR_KEY_MIN - 1, ERR_INVALID},
+                {KEY_USE_PASS, YEAR_KEY_MAX, 0},
+                {KEY_USE_PASS, YEAR_KEY_MAX + 1, ERR_INVALID},
+                {KEY_USE_PASS, 0, ERR_INVALID},
+                {KEY_USE_ESCROW_DATA, 0, 0},
+                {KEY_USE_ESCROW_DATA, YEAR_KEY_MAX + 1, 0},
+                {KEY_USE_GRANT, UINT32_MAX, ERR_INVALID}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct err err = {0};
+        struct key_capsule_content k = sample_key_capsule(rows[i].use), back;
+        struct buf b = buf_new();
+        k.n_keys = 3;
+        k.keys[2] = (struct keyed_class){.class = CLASS_COUNTING, .generation = rows[i].generation, .key = {{9}}};
+        assert_int_equal(key_capsule_encode(&k, &b, &err), rows[i].rc);
+        if (rows[i].rc == 0)
+            assert_int_equal(key_capsule_decode(buf_slice(&b), k.use, &k.unit, &k.subject, &back, &err), 0);
+        else
+            assert_string_equal(err.field, "key_capsule.key");
+        buf_free(&b);
+    }
+    /* as another program may write it */
+    struct err err = {0};
+    struct key_capsule_content k = sample_key_capsule(KEY_USE_PASS), back;
+    struct buf b = buf_new();
+    assert_int_equal(key_capsule_encode(&k, &b, &err), 0);
+    uint8_t *year = memmem(b.data, b.len, "\x10\xEA\x0F", 3);
+    assert_non_null(year);
+    year[2] = 0x07; /* 2026 - 1024 = 1002 */
+    assert_int_equal(key_capsule_decode(buf_slice(&b), k.use, &k.unit, &k.subject, &back, &err), ERR_INVALID);
+    buf_free(&b);
+}
+
+static void
+a_guest_record_comes_back(void **state)
+{
+    struct err err = {0};
+    struct guest_record guest = sample_guest_record(), back, least = {.day = date_from_ymd(2026, 3, 14)};
+    struct buf b = buf_new();
+    assert_int_equal(guest_record_encode(&guest, &b, &err), 0);
+    assert_int_equal(guest_record_decode(buf_slice(&b), &back, &err), 0);
+    assert_memory_equal(&guest.member, &back.member, sizeof(guest.member));
+    assert_memory_equal(&guest.unit, &back.unit, sizeof(guest.unit));
+    assert_memory_equal(&guest.actor, &back.actor, sizeof(guest.actor));
+    assert_memory_equal(&guest.access, &back.access, sizeof(guest.access));
+    assert_int_equal(back.day.days, guest.day.days);
+    assert_int_equal(back.opened, 2);
+    assert_int_equal(back.classes, 3);
+    assert_true(back.pass_shown && back.has_access);
+    assert_int_equal(back.n_work, 2);
+    for (size_t i = 0; i < back.n_work; i++) {
+        assert_memory_equal(back.work[i].entity, guest.work[i].entity, ID_BYTES);
+        assert_memory_equal(&back.work[i].log, &guest.work[i].log, HASH_BYTES);
+        assert_int_equal(back.work[i].seq, 300 + i);
+        assert_int_equal(back.work[i].kind, guest.work[i].kind);
+    }
+    assert_int_equal(back.n_contact, 1);
+    assert_string_equal(back.contact.phone.s, guest.contact.phone.s);
+    assert_string_equal(back.text, guest.text);
+    buf_clear(&b);
+    /* an emergency: no access; nothing proposed, nothing done */
+    assert_int_equal(guest_record_encode(&least, &b, &err), 0);
+    assert_int_equal(guest_record_decode(buf_slice(&b), &back, &err), 0);
+    assert_true(!back.has_access && !back.pass_shown && back.n_work == 0 && back.n_contact == 0 && back.opened == 0);
+    buf_clear(&b);
+    /* contact data to be emptied is not the same as none proposed */
+    least.n_contact = 1;
+    assert_int_equal(guest_record_encode(&least, &b, &err), 0);
+    assert_int_equal(guest_record_decode(buf_slice(&b), &back, &err), 0);
+    assert_int_equal(back.n_contact, 1);
+    buf_free(&b);
+}
+
+static void
+a_guest_record_out_of_bounds_is_refused(void **state)
+{
+    struct err err = {0};
+    struct guest_record guest = sample_guest_record(), back;
+    struct buf b = buf_new();
+    guest.n_work = GUEST_WORK_MAX + 1;
+    assert_int_equal(guest_record_encode(&guest, &b, &err), ERR_LIMIT);
+    guest = sample_guest_record();
+    guest.work[1].seq = 0;
+    assert_int_equal(guest_record_encode(&guest, &b, &err), ERR_INVALID);
+    assert_string_equal(err.field, "guest_record.work.seq");
+    guest = sample_guest_record();
+    guest.day = DATE_NONE;
+    assert_int_equal(guest_record_encode(&guest, &b, &err), ERR_INVALID);
+    assert_string_equal(err.field, "guest_record.day");
+    guest = sample_guest_record();
+    guest.n_contact = 2;
+    assert_int_equal(guest_record_encode(&guest, &b, &err), ERR_LIMIT);
+    guest.n_contact = 1;
+    memset(guest.text, 'Q', sizeof(guest.text));
+    assert_int_equal(guest_record_encode(&guest, &b, &err), ERR_INVALID);
+    assert_null(strstr(err.text, "QQ"));
+    guest.text[GUEST_TEXT_MAX] = '\0';
+    assert_int_equal(b.len, 0);
+    guest.n_work = GUEST_WORK_MAX;
+    for (size_t i = 2; i < GUEST_WORK_MAX; i++)
+        guest.work[i] = guest.work[0];
+    assert_int_equal(guest_record_encode(&guest, &b, &err), 0);
+    assert_int_equal(guest_record_decode(buf_slice(&b), &back, &err), 0);
+    size_t len = b.len;
+    buf_put(&b, "\x52\x00", 2); /* contact once more */
+    assert_int_equal(guest_record_decode(buf_slice(&b), &back, &err), ERR_LIMIT);
+    b.len = len;
+    buf_put(&b, "\x40\x00", 2); /* a flag of zero, and a second one */
+    assert_int_equal(guest_record_decode(buf_slice(&b), &back, &err), ERR_INVALID);
+    for (size_t cut = 0; cut < 2 + ID_BYTES + 2 + HASH_BYTES + 2 + ID_BYTES; cut++) /* what must be there */
+        assert_int_equal(guest_record_decode(slice_of(b.data, cut), &back, &err), ERR_INVALID);
+    buf_free(&b);
+}
+
+static void
+a_dossier_comes_back_within_its_bounds(void **state)
+{
+    static struct dossier d, back;
+    struct err err = {0};
+    struct buf b = buf_new();
+    d = *sample_dossier();
+    assert_int_equal(dossier_encode(&d, &b, &err), 0);
+    assert_int_equal(dossier_decode(buf_slice(&b), &back, &err), 0);
+    assert_int_equal(back.first_joined.days, d.first_joined.days);
+    assert_int_equal(back.n_activities, 2);
+    assert_memory_equal(&back.activities[0].activity, &d.activities[0].activity, ID_BYTES);
+    assert_true(back.activities[0].culture && !back.activities[1].culture);
+    assert_int_equal(back.activities[1].sector, 300);
+    assert_true(date_is_none(back.activities[1].opened));
+    assert_string_equal(back.activities[0].title.s, d.activities[0].title.s);
+    assert_string_equal(back.text, d.text);
+    /* the largest fits in a capsule */
+    d.n_activities = DOSSIER_ACTIVITIES_MAX;
+    for (size_t i = 0; i < DOSSIER_ACTIVITIES_MAX; i++) {
+        d.activities[i] = d.activities[0];
+        memset(d.activities[i].number.s, 'x', PERSON_TEXT_MAX);
+        memset(d.activities[i].title.s, 'x', PERSON_TEXT_MAX);
+    }
+    memset(d.text, 'x', GUEST_TEXT_MAX);
+    buf_clear(&b);
+    assert_int_equal(dossier_encode(&d, &b, &err), 0);
+    assert_int_equal(dossier_decode(buf_slice(&b), &back, &err), 0);
+    assert_int_equal(back.n_activities, DOSSIER_ACTIVITIES_MAX);
+    size_t len = b.len;
+    d.n_activities++;
+    assert_int_equal(dossier_encode(&d, &b, &err), ERR_LIMIT);
+    assert_int_equal(b.len, len);
+    d.n_activities = 1;
+    d.activities[0].sector = 0;
+    assert_int_equal(dossier_encode(&d, &b, &err), ERR_INVALID);
+    assert_string_equal(err.field, "dossier.activity.sector");
+    buf_clear(&b);
+    buf_put(&b, "\x12\x02\x10\x02", 4); /* an activity of no id */
+    back.n_activities = 7;
+    assert_int_equal(dossier_decode(buf_slice(&b), &back, &err), ERR_INVALID);
+    assert_int_equal(back.n_activities, 7);
+    buf_clear(&b);
+    assert_int_equal(dossier_decode(buf_slice(&b), &back, &err), 0);
+    assert_true(date_is_none(back.first_joined) && back.n_activities == 0);
+    buf_free(&b);
+}
+
+static void
 what_is_absent_stays_absent(void **state)
 {
     struct err err = {0};
@@ -309,6 +478,10 @@ main(void)
         cmocka_unit_test(links_and_notes_out_of_bounds_are_refused_without_showing_them),
         cmocka_unit_test(a_pseudonym_is_of_one_key_and_one_year),
         cmocka_unit_test(the_key_of_class_6_goes_in_key_capsules),
+        cmocka_unit_test(what_is_passed_on_has_year_keys_only),
+        cmocka_unit_test(a_guest_record_comes_back),
+        cmocka_unit_test(a_guest_record_out_of_bounds_is_refused),
+        cmocka_unit_test(a_dossier_comes_back_within_its_bounds),
         cmocka_unit_test(what_is_absent_stays_absent),
         cmocka_unit_test(protobuf_c_reads_the_same),
         cmocka_unit_test(texts_and_dates_out_of_bounds_are_refused_without_showing_them),
