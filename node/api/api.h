@@ -51,6 +51,7 @@ enum api_op_kind {
     OP_CANCEL,
     OP_MERGE,
     OP_CLOSE_PERIOD,
+    OP_POSTING,
     OP_COUNT, /* the host's own (node/host/counting.h): no route leads to it */
 };
 
@@ -67,7 +68,7 @@ struct api_result {
     bool has_position;        /* not for tokens and peers */
     struct position position; /* of the event */
     bool has_subject;
-    struct subject_id subject; /* the member, office, activity or invoice */
+    struct subject_id subject; /* the member, office, activity, invoice or posting */
 };
 
 struct api_op {
@@ -115,6 +116,10 @@ struct api_op {
             char activity_no[PERSON_TEXT_MAX + 1]; /* instead of request.activity */
             char invoice_no[PERSON_TEXT_MAX + 1];  /* of a credit note: the invoice, instead of request.invoice */
         } invoice;
+        struct {
+            struct posting_request request;
+            char member_no[PERSON_TEXT_MAX + 1]; /* instead of request.member */
+        } posting;
         struct cancel_request cancel;
         struct merge_request merge;
         struct close_request close;

@@ -178,8 +178,8 @@ reply_op(struct request *r)
     json_close(&j, '}');
     r->replayed = res->replayed;
     /* Of a replay the ETag could be an old one. */
-    bool entity = op->kind == OP_MEMBER || op->kind == OP_ACTIVITY || op->kind == OP_INVOICE || op->kind == OP_CANCEL ||
-                  op->kind == OP_MERGE;
+    bool entity = op->kind == OP_MEMBER || op->kind == OP_ACTIVITY || op->kind == OP_INVOICE ||
+                  op->kind == OP_POSTING || op->kind == OP_CANCEL || op->kind == OP_MERGE;
     if (entity && res->has_position && !res->replayed) {
         etag_position(&res->position, r->etag);
     }

@@ -1,23 +1,12 @@
-/* Emptying the slot of an event (docs/PROTOCOL.md §8 role 9): members, activities, invoices. What the rules refuse they say themselves; here
+/* Emptying the slot of an event (docs/PROTOCOL.md §8 role 9): members, activities, invoices, postings (posting.c). What the rules refuse they say themselves; here
  * stands what they cannot know: that the event named is the one that counts, and that half a merge is not undone. */
-#include "node/command/work.h"
-
-/* The event to be cancelled, of whatever row. */
-struct target {
-    uint16_t kind;
-    struct civil_date effective;
-    enum date_precision precision;
-    enum outcome outcome;
-    enum void_reason reason;
-    bool emptied; /* a cancellation fills its slot */
-    bool has_links;
-    struct position links; /* of the capsule of its slot (activities, invoices) */
-};
+#include "node/command/posting.h"
 
 static int
-check_target(const struct target *t, struct err *err)
+check_target(const struct cancel_target *t, struct err *err)
 {
-    if (t->kind == KIND_ENTRY_CANCELLED || t->kind == KIND_ACTIVITY_CANCELLED || t->kind == KIND_INVOICE_CANCELLED)
+    if (t->kind == KIND_ENTRY_CANCELLED || t->kind == KIND_ACTIVITY_CANCELLED || t->kind == KIND_INVOICE_CANCELLED ||
+        t->kind == KIND_POSTING_CANCELLED)
         return err_field(err, ERR_INVALID, "event",
                          "event: is a cancellation; to bring back what it cancelled, correct that");
     if (t->outcome == OUTCOME_VOID)
@@ -36,8 +25,8 @@ check_target(const struct target *t, struct err *err)
 
 /* Who cancelled, beside what was recorded before: nothing is added where that cannot be read any more. */
 static int
-take_links(const struct command_ctx *ctx, const struct cancel_request *req, const struct target *t, struct draft *d,
-           struct err *err)
+take_links(const struct command_ctx *ctx, const struct cancel_request *req, const struct cancel_target *t,
+           struct draft *d, struct err *err)
 {
     struct activity_links links;
     struct err unread = {0};
@@ -55,10 +44,9 @@ take_links(const struct command_ctx *ctx, const struct cancel_request *req, cons
     return rc;
 }
 
-/* Everything but the rules. The cancellation has the date of what it cancels: it has no effect on another. */
-static int
-start(const struct command_ctx *ctx, const struct cancel_request *req, uint16_t kind, const struct target *t,
-      struct draft *d, struct err *err)
+int
+cancel_start(const struct command_ctx *ctx, const struct cancel_request *req, uint16_t kind,
+             const struct cancel_target *t, struct draft *d, struct err *err)
 {
     int rc = check_target(t, err);
     if (rc != 0)
@@ -96,10 +84,10 @@ cancel_member(const struct command_ctx *ctx, const struct cancel_request *req, s
         rc = no_such_event("member", err);
     if (rc == 0) {
         const struct member_entry *e = &row.entries[i];
-        struct target t = {e->kind, e->effective, e->precision, e->outcome, e->reason, false, false, {{{0}}, 0}};
+        struct cancel_target t = {e->kind, e->effective, e->precision, e->outcome, e->reason, false, false, {{{0}}, 0}};
         t.emptied =
             e->outcome == OUTCOME_REPLACED && row.entries[member_slot_filler(&row, i)].kind == KIND_ENTRY_CANCELLED;
-        rc = start(ctx, req, KIND_ENTRY_CANCELLED, &t, d, err);
+        rc = cancel_start(ctx, req, KIND_ENTRY_CANCELLED, &t, d, err);
         if (rc == 0)
             rc = draft_try_member(ctx, d, &row, err);
     }
@@ -137,10 +125,11 @@ cancel_activity(const struct command_ctx *ctx, const struct cancel_request *req,
         rc = no_such_event("activity", err);
     if (rc == 0) {
         const struct activity_entry *e = &row.entries[i];
-        struct target t = {e->kind, e->effective, PRECISION_MONTH, e->outcome, e->reason, false, false, {{{0}}, 0}};
+        struct cancel_target t = {e->kind,   e->effective, PRECISION_MONTH, e->outcome,
+                                  e->reason, false,        false,           {{{0}}, 0}};
         t.emptied = e->outcome == OUTCOME_REPLACED && activity_slot_empty(&row, i);
         t.has_links = activity_slot_links(&row, i, &t.links);
-        rc = start(ctx, req, KIND_ACTIVITY_CANCELLED, &t, d, err);
+        rc = cancel_start(ctx, req, KIND_ACTIVITY_CANCELLED, &t, d, err);
         if (rc == 0 && t.kind == KIND_ACTIVITY_OPENED && t.has_links)
             rc = check_invoices(ctx, &req->subject, err);
     }
@@ -176,10 +165,11 @@ cancel_invoice(const struct command_ctx *ctx, const struct cancel_request *req, 
         rc = no_such_event("invoice", err);
     if (rc == 0) {
         const struct invoice_entry *e = &row.entries[i];
-        struct target t = {e->kind, e->effective, PRECISION_MONTH, e->outcome, e->reason, false, false, {{{0}}, 0}};
+        struct cancel_target t = {e->kind,   e->effective, PRECISION_MONTH, e->outcome,
+                                  e->reason, false,        false,           {{{0}}, 0}};
         t.emptied = e->outcome == OUTCOME_REPLACED && invoice_slot_empty(&row, i);
         t.has_links = invoice_links_position(&row, i, &t.links);
-        rc = start(ctx, req, KIND_INVOICE_CANCELLED, &t, d, err);
+        rc = cancel_start(ctx, req, KIND_INVOICE_CANCELLED, &t, d, err);
     }
     if (rc == 0) {
         struct member_world below, world;
@@ -205,8 +195,10 @@ command_cancel(const struct command_ctx *ctx, const struct cancel_request *req, 
     case CANCEL_MEMBER: rc = cancel_member(ctx, req, &d, err); break;
     case CANCEL_ACTIVITY: rc = cancel_activity(ctx, req, &d, err); break;
     case CANCEL_INVOICE: rc = cancel_invoice(ctx, req, &d, err); break;
+    case CANCEL_POSTING: rc = cancel_posting(ctx, req, &d, err); break;
     }
-    if (rc == 0)
+    /* Postings are in no closed figure. */
+    if (rc == 0 && req->what != CANCEL_POSTING)
         rc =
             draft_check_closed(ctx, d.payload.common.effective, req->what == CANCEL_MEMBER ? CLOSED_SINCE : CLOSED_YEAR,
                                req->adjusts_closed, "effective_on", err);

@@ -9,6 +9,7 @@
 #include "node/rules/invoice.h"
 #include "node/rules/member.h"
 #include "node/rules/place.h"
+#include "node/rules/posting.h"
 #include "proto/person.h"
 #include "storage/evlog.h"
 #include "storage/state.h"
@@ -47,7 +48,7 @@ struct draft {
     struct subject_id subject;
     struct subject_id
         key_subject; /* whose keys the capsules are sealed with: the subject, a representative, the member of an invoice */
-    /* Entries of the vault that must be there before the event is: whose it is (wherever a class 4 capsule is: kinds 104, 105, 108, 109). */
+    /* Entries of the vault that must be there before the event is: whose it is (wherever a class 4 capsule is: kinds 104, 105, 108, 109, 224, 225). */
     bool has_link;
     struct subject_id link_member;
     struct activity_cell *cells;   /* kind 112: heap, what payload.active points to */
@@ -141,6 +142,8 @@ enum index_field {
     INDEX_INVOICE_NO = 7,
     INDEX_ACTIVITY_NO = 8,
     INDEX_WORK_OF = 9, /* the member's id → activities and invoices */
+    INDEX_POSTING_NO = 10,
+    INDEX_POSTINGS_OF = 11, /* the member's id → postings */
 };
 enum { INDEX_TOKENS_MAX = 64 };
 struct index_token {
@@ -148,10 +151,10 @@ struct index_token {
     uint8_t token[VAULT_TOKEN_BYTES];
 };
 
-/* Empties the slot of an event of the member, an activity or an invoice (§8 role 9). Refused if what comes later would become
+/* Empties the slot of an event of the member, an activity, an invoice or a posting (§8 role 9). Refused if what comes later would become
  * impossible: ERR_CONFLICT says which event. Fields: event, effective_on, if-match. */
 struct cancel_request {
-    enum { CANCEL_MEMBER, CANCEL_ACTIVITY, CANCEL_INVOICE } what;
+    enum { CANCEL_MEMBER, CANCEL_ACTIVITY, CANCEL_INVOICE, CANCEL_POSTING } what;
     struct subject_id subject;
     struct position event;
     bool adjusts_closed, has_if_match;
@@ -238,6 +241,37 @@ int work_find(const struct command_ctx *ctx, enum index_field field, const char 
 int work_of_member(const struct command_ctx *ctx, const struct subject_id *member, const struct subject_id *after,
                    size_t max, struct subject_id *ret, size_t *ret_n, struct err *err) NODISCARD;
 
+/* Postings. Of a new one: member, country, first and last day. A change holds from a month on (that of `effective`, else that of what was
+ * said last); another first day corrects the issue, whose event need not be named. What is not given stays as it was. Refused are, as no
+ * rule of the fold can: more than 24 months by day, the unit's own country, somebody who was no member on the first day, days on which the
+ * member is posted already (as_recorded: none of these), and a reference that another posting has. Fields: member, posting, country, from,
+ * to, effective_on, reference, text, corrects, if-match. */
+struct posting_request {
+    enum { POSTING_ISSUE, POSTING_CHANGE } action;
+    bool has_posting;                  /* ISSUE may create one, also of an id given here that is new */
+    struct subject_id posting, member; /* member zero, but for a new posting: not said; else it must be theirs */
+    char country[3];                   /* empty = not said */
+    struct civil_date from, to;        /* days; DATE_NONE = not said */
+    struct civil_date effective;       /* of a change: a day or the first of a month; DATE_NONE */
+    bool has_reference, has_text;
+    struct person_text reference, text;
+    bool as_recorded;
+    bool has_corrects, has_if_match;
+    struct position corrects, if_match;
+};
+int command_posting(const struct command_ctx *ctx, const struct posting_request *req, struct draft *ret,
+                    struct err *err) NODISCARD;
+/* First and last day: of the capsules, or where these cannot be read of the months. ERR_NOTFOUND: there is no posting (any more). */
+int posting_days(const struct command_ctx *ctx, const struct posting_row *row, struct civil_date *ret_first,
+                 struct civil_date *ret_last, struct err *err) NODISCARD;
+/* A posting of the member, beside `except`, that has a day of these; ret: only if *ret_found. */
+int posting_overlap(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date from,
+                    struct civil_date to, const struct subject_id *except, struct subject_id *ret, bool *ret_found,
+                    struct err *err) NODISCARD;
+/* As work_of_member, of postings. */
+int postings_of_member(const struct command_ctx *ctx, const struct subject_id *member, const struct subject_id *after,
+                       size_t max, struct subject_id *ret, size_t *ret_n, struct err *err) NODISCARD;
+
 /* Counting a month (kind 112): what the invoices of the month say of each person against what was said before; drafts in the order of the
  * pseudonyms, those after `after` (NULL = the first), at most max. *ret_n < max: the month is done. Persons whose keys are gone stay as
  * they are, and invoices that are linked to nobody here speak of nobody. On a transaction with state attached it flushes. Work grows with
@@ -277,12 +311,13 @@ int command_unit_describe(const struct command_ctx *ctx, const struct unit_descr
 
 int index_tokens(const struct vault *v, const struct person_input *p, struct index_token ret[INDEX_TOKENS_MAX],
                  size_t *ret_n, struct err *err) NODISCARD;
-/* Token of the unit's own number of an activity (INDEX_ACTIVITY_NO), or of an invoice or credit note (INDEX_INVOICE_NO): its letters
- * and digits, folded. ERR_INVALID: none in it, or not UTF-8. And of a member (INDEX_WORK_OF). Entries of these three are made where links
- * are (vault_links_stage): their subject is the activity or invoice. */
+/* Token of the unit's own number of an activity (INDEX_ACTIVITY_NO), of an invoice or credit note (INDEX_INVOICE_NO) or of a posting
+ * (INDEX_POSTING_NO): its letters and digits, folded. ERR_INVALID: none in it, or not UTF-8. And of a member (INDEX_WORK_OF,
+ * INDEX_POSTINGS_OF). Entries of these are made where links are (vault_links_stage): their subject is the activity, invoice or posting. */
 int index_work_number(const struct vault *v, enum index_field field, const char *number, uint8_t ret[VAULT_TOKEN_BYTES],
                       struct err *err) NODISCARD;
 void index_work_of(const struct vault *v, const struct subject_id *member, uint8_t ret[VAULT_TOKEN_BYTES]);
+void index_postings_of(const struct vault *v, const struct subject_id *member, uint8_t ret[VAULT_TOKEN_BYTES]);
 /* Tokens of a search text ("Maes jan", an e-mail, a number, a date): all must match. Three letters find what begins so, other words
  * the very word. ERR_INVALID, field "q": nothing to look for. */
 int index_query(const struct vault *v, const char *text, struct index_token ret[INDEX_TOKENS_MAX], size_t *ret_n,

@@ -155,7 +155,7 @@ index_work_number(const struct vault *v, enum index_field field, const char *num
                   struct err *err)
 {
     char folded[TEXT_FOLDED_MAX];
-    MUST(field == INDEX_INVOICE_NO || field == INDEX_ACTIVITY_NO);
+    MUST(field == INDEX_INVOICE_NO || field == INDEX_ACTIVITY_NO || field == INDEX_POSTING_NO);
     if (text_fold(number, folded, sizeof(folded), err) != 0)
         return err_field(err, ERR_INVALID, "number", "number: not UTF-8, or too long");
     struct slice text = joined(folded);
@@ -169,6 +169,12 @@ void
 index_work_of(const struct vault *v, const struct subject_id *member, uint8_t ret[VAULT_TOKEN_BYTES])
 {
     vault_token(v, INDEX_WORK_OF, slice_of(member->b, sizeof(member->b)), ret);
+}
+
+void
+index_postings_of(const struct vault *v, const struct subject_id *member, uint8_t ret[VAULT_TOKEN_BYTES])
+{
+    vault_token(v, INDEX_POSTINGS_OF, slice_of(member->b, sizeof(member->b)), ret);
 }
 
 /* A whole text that can only be a phone number: an international or trunk prefix and enough digits. */

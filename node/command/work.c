@@ -2,6 +2,7 @@
 #include "node/command/work.h"
 
 #include "node/command/person.h"
+#include "node/command/posting.h"
 #include "node/command/text.h"
 
 enum { MERGES_MAX = 16, FOUND_MAX = 16 };
@@ -221,6 +222,42 @@ look_at_activity(struct number_search *s, const struct subject_id *entity, struc
     return rc;
 }
 
+static int
+look_at_posting(struct number_search *s, const struct subject_id *entity, struct err *err)
+{
+    struct posting_row row;
+    struct posting_state state;
+    struct position at;
+    int rc = rows_posting(s->ctx, entity, &row, err);
+    if (rc != 0)
+        return rc;
+    posting_state_of(&row, &state);
+    bool has = posting_links_position(&row, &at);
+    rc = look_at_slot(s, entity, 0, has, &at, !state.exists, err);
+    posting_row_release(&row);
+    return rc;
+}
+
+static int
+look_at(struct number_search *s, const struct subject_id *entity, struct err *err)
+{
+    switch (s->field) {
+    case INDEX_INVOICE_NO: return look_at_invoice(s, entity, err);
+    case INDEX_POSTING_NO: return look_at_posting(s, entity, err);
+    default: return look_at_activity(s, entity, err);
+    }
+}
+
+static const char *
+numbered_word(enum index_field field)
+{
+    switch (field) {
+    case INDEX_INVOICE_NO: return "invoice or credit note";
+    case INDEX_POSTING_NO: return "posting";
+    default: return "activity";
+    }
+}
+
 /* Looks at all that were ever indexed under the number, until a live one has it. */
 static int
 number_search(struct number_search *s, struct err *err)
@@ -231,8 +268,7 @@ number_search(struct number_search *s, struct err *err)
     for (bool started = false; rc == 0 && n == FOUND_MAX && !s->live; started = true) {
         rc = vault_index_find(s->ctx->vault, s->token, started ? &after : NULL, FOUND_MAX, found, &n, err);
         for (size_t i = 0; i < n && rc == 0 && !s->live; i++) {
-            rc =
-                s->field == INDEX_INVOICE_NO ? look_at_invoice(s, &found[i], err) : look_at_activity(s, &found[i], err);
+            rc = look_at(s, &found[i], err);
             if (rc == ERR_NOTFOUND) /* its event was never committed */
                 rc = 0;
         }
@@ -251,8 +287,8 @@ work_number_free(const struct command_ctx *ctx, const struct numbered *mine, con
     if (rc == 0)
         rc = number_search(&s, err);
     if (rc == 0 && (s.live || s.unreadable))
-        rc = err_field(err, ERR_CONFLICT, "number", "number: another %s of the unit has it",
-                       mine->field == INDEX_INVOICE_NO ? "invoice or credit note" : "activity");
+        rc =
+            err_field(err, ERR_CONFLICT, "number", "number: another %s of the unit has it", numbered_word(mine->field));
     return rc;
 }
 
@@ -265,8 +301,7 @@ work_find(const struct command_ctx *ctx, enum index_field field, const char *num
     if (rc == 0)
         rc = number_search(&s, err);
     if (rc == 0 && !s.live && !s.cancelled)
-        rc = err_field(err, ERR_NOTFOUND, "number", "no %s of the unit has that number",
-                       field == INDEX_INVOICE_NO ? "invoice or credit note" : "activity");
+        rc = err_field(err, ERR_NOTFOUND, "number", "no %s of the unit has that number", numbered_word(field));
     if (rc == 0)
         *ret = s.live ? s.live_id : s.cancelled_id;
     return rc;

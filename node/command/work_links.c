@@ -1,4 +1,4 @@
-/* Whose activities and invoices are, and what their capsules say. See command.h; docs/PROTOCOL.md §6, docs/STORAGE.md "Vault". */
+/* Whose activities, invoices and postings are, and what their capsules say. See command.h; docs/PROTOCOL.md §6, docs/STORAGE.md "Vault". */
 #include <stdlib.h>
 
 #include "node/command/work.h"
@@ -89,15 +89,17 @@ compare_ids(const void *a, const void *b)
     return memcmp(a, b, ID_BYTES);
 }
 
+typedef void token_of(const struct vault *v, const struct subject_id *member, uint8_t ret[VAULT_TOKEN_BYTES]);
+
 /* Adds to v (room for *n + max) the first max entities of one record that are linked to it still. */
 static int
-add_record(const struct command_ctx *ctx, const struct subject_id *record, const struct subject_id *after, size_t max,
-           struct subject_id *v, size_t *n, struct err *err)
+add_record(const struct command_ctx *ctx, token_of *token_of_record, const struct subject_id *record,
+           const struct subject_id *after, size_t max, struct subject_id *v, size_t *n, struct err *err)
 {
     struct subject_id found[STEP], from;
     uint8_t token[VAULT_TOKEN_BYTES];
     size_t got = STEP, end = *n + max;
-    index_work_of(ctx->vault, record, token);
+    token_of_record(ctx->vault, record, token);
     while (got == STEP && *n < end) {
         int rc = vault_index_find(ctx->vault, token, after, STEP, found, &got, err);
         if (rc != 0)
@@ -118,9 +120,9 @@ add_record(const struct command_ctx *ctx, const struct subject_id *record, const
     return 0;
 }
 
-int
-work_of_member(const struct command_ctx *ctx, const struct subject_id *member, const struct subject_id *after,
-               size_t max, struct subject_id *ret, size_t *ret_n, struct err *err)
+static int
+entities_of_member(const struct command_ctx *ctx, token_of *token_of_record, const struct subject_id *member,
+                   const struct subject_id *after, size_t max, struct subject_id *ret, size_t *ret_n, struct err *err)
 {
     struct subject_id records[RECORDS_MAX];
     size_t n_records = 0, n = 0;
@@ -129,7 +131,7 @@ work_of_member(const struct command_ctx *ctx, const struct subject_id *member, c
         return err_set(err, ERR_NOMEM, "work of a member: out of memory");
     int rc = records_of(ctx, member, records, &n_records, err);
     for (size_t i = 0; i < n_records && rc == 0; i++) {
-        rc = add_record(ctx, &records[i], after, max, v, &n, err);
+        rc = add_record(ctx, token_of_record, &records[i], after, max, v, &n, err);
         qsort(v, n, sizeof(*v), compare_ids);
         n = n < max ? n : max;
     }
@@ -140,6 +142,20 @@ work_of_member(const struct command_ctx *ctx, const struct subject_id *member, c
     }
     free(v);
     return rc;
+}
+
+int
+work_of_member(const struct command_ctx *ctx, const struct subject_id *member, const struct subject_id *after,
+               size_t max, struct subject_id *ret, size_t *ret_n, struct err *err)
+{
+    return entities_of_member(ctx, index_work_of, member, after, max, ret, ret_n, err);
+}
+
+int
+postings_of_member(const struct command_ctx *ctx, const struct subject_id *member, const struct subject_id *after,
+                   size_t max, struct subject_id *ret, size_t *ret_n, struct err *err)
+{
+    return entities_of_member(ctx, index_postings_of, member, after, max, ret, ret_n, err);
 }
 
 /* Whether the entity is an invoice of the activity that was not cancelled. */

@@ -150,6 +150,14 @@ invoice_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *re
     return rc == 0 ? command_invoice(ctx, r, ret, err) : rc;
 }
 
+static int
+posting_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *ret, struct err *err)
+{
+    bool has_member = false;
+    int rc = find_member(ctx, op->posting.member_no, &op->posting.request.member, &has_member, err);
+    return rc == 0 ? command_posting(ctx, &op->posting.request, ret, err) : rc;
+}
+
 /* The figures are read from the tables: what the group changed before must be there. */
 static int
 period_draft(const struct command_ctx *ctx, const struct close_request *req, struct draft *ret, struct err *err)
@@ -197,6 +205,7 @@ drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, s
     case OP_UNIT_DESCRIBE: return place_draft(e, ctx, op, ret, err);
     case OP_ACTIVITY: return activity_draft(ctx, op, ret, err);
     case OP_INVOICE: return invoice_draft(ctx, op, ret, err);
+    case OP_POSTING: return posting_draft(ctx, op, ret, err);
     case OP_CANCEL: return command_cancel(ctx, &op->cancel, ret, err);
     case OP_MERGE: return command_merge(ctx, &op->merge, ret, err);
     case OP_CLOSE_PERIOD: return period_draft(ctx, &op->close, ret, err);

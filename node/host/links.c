@@ -21,8 +21,9 @@ static uint8_t
 flags_of(uint16_t kind, const struct unit_id *unit, const struct activity_links *l)
 {
     bool invoice = kind == KIND_INVOICE_ISSUED || kind == KIND_INVOICE_CREDITED;
+    bool posting = kind >= KIND_POSTING_ISSUED && kind <= KIND_POSTING_CANCELLED;
     bool other = l->has_unit && !TYPE_EQ(&l->unit, unit);
-    return (uint8_t)((invoice ? LINK_INVOICE : LINK_ACTIVITY) | (other ? LINK_OTHER_UNIT : 0));
+    return (uint8_t)((invoice ? LINK_INVOICE : posting ? LINK_POSTING : LINK_ACTIVITY) | (other ? LINK_OTHER_UNIT : 0));
 }
 
 /* Of the member, and of the number if there is one that can be looked for. */
@@ -31,9 +32,10 @@ entries_of(const struct vault *vault, uint8_t flags, const struct subject_id *en
            struct index_entry ret[2])
 {
     struct err ignored;
-    enum index_field field = flags & LINK_INVOICE ? INDEX_INVOICE_NO : INDEX_ACTIVITY_NO;
+    bool posting = (flags & LINK_POSTING) != 0;
+    enum index_field field = flags & LINK_INVOICE ? INDEX_INVOICE_NO : posting ? INDEX_POSTING_NO : INDEX_ACTIVITY_NO;
     ret[0].subject = ret[1].subject = *entity;
-    index_work_of(vault, &l->member, ret[0].token);
+    (posting ? index_postings_of : index_work_of)(vault, &l->member, ret[0].token);
     bool number = l->number.s[0] != '\0' && index_work_number(vault, field, l->number.s, ret[1].token, &ignored) == 0;
     return number ? 2 : 1;
 }

@@ -1,4 +1,4 @@
-/* Whose an activity or invoice is, from the event's side: what goes into the vault before an event is committed, and what is found again by
+/* Whose an activity, invoice or posting is, from the event's side: what goes into the vault before an event is committed, and what is found again by
  * trying keys where events came back without it (a restored disk). docs/PROTOCOL.md §6, docs/STORAGE.md "Vault". */
 #ifndef SMARTNODE_HOST_LINKS_H
 #define SMARTNODE_HOST_LINKS_H

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "node/command/posting.h"
 #include "storage/keyslots.h"
 #include "tests/support/counter.h"
 
@@ -69,15 +70,18 @@ counter_forget_keys(struct counter *k, const struct subject_id *member)
 static void
 link_of(struct counter *k, const struct draft *d, const struct activity_links *l)
 {
-    bool invoice = d->kind >= KIND_INVOICE_ISSUED;
-    struct vault_link link = {
-        .entity = d->subject, .member = d->link_member, .flags = invoice ? LINK_INVOICE : LINK_ACTIVITY};
+    bool posting = d->kind >= KIND_POSTING_ISSUED, invoice = d->kind >= KIND_INVOICE_ISSUED && !posting;
+    struct vault_link link = {.entity = d->subject,
+                              .member = d->link_member,
+                              .flags = posting   ? LINK_POSTING
+                                       : invoice ? LINK_INVOICE
+                                                 : LINK_ACTIVITY};
     struct index_entry entries[2] = {{.subject = d->subject}, {.subject = d->subject}};
-    enum index_field field = invoice ? INDEX_INVOICE_NO : INDEX_ACTIVITY_NO;
+    enum index_field field = posting ? INDEX_POSTING_NO : invoice ? INDEX_INVOICE_NO : INDEX_ACTIVITY_NO;
     struct err err;
     assert_true(d->has_link);
     assert_memory_equal(&d->link_member, &l->member, sizeof(l->member));
-    index_work_of(k->vault, &l->member, entries[0].token);
+    (posting ? index_postings_of : index_work_of)(k->vault, &l->member, entries[0].token);
     bool number =
         l->number.s[0] != '\0' && index_work_number(k->vault, field, l->number.s, entries[1].token, &err) == 0;
     assert_int_equal(vault_links_stage(k->vault, &link, entries, number ? 2 : 1, &err), 0);
@@ -152,6 +156,26 @@ record_invoice(struct counter *k, const struct draft *d, const struct event_head
 }
 
 static void
+record_posting(struct counter *k, const struct draft *d, const struct event_header *h, const struct position *at,
+               struct buf *out)
+{
+    uint8_t key[KEY_POSTING];
+    struct posting_row row;
+    struct posting_entry e;
+    struct missing missing;
+    struct err err;
+    if (rows_posting(&k->ctx, &d->subject, &row, &err) != 0)
+        posting_row_init(&row, &k->ctx.unit, &d->subject);
+    posting_entry_from_event(at, h, &d->payload, &e);
+    assert_int_equal(posting_row_add(&row, &e, &k->world, &missing, &err), 0);
+    assert_int_equal(row.entries[row.n - 1].outcome, OUTCOME_APPLIED);
+    assert_int_equal(posting_row_encode(&row, out, &err), 0);
+    key_posting(key, &k->ctx.unit, &d->subject);
+    counter_store(k, TABLE_POSTINGS, slice_of(key, sizeof(key)), out);
+    posting_row_release(&row);
+}
+
+static void
 record_active(struct counter *k, const struct draft *d, const struct position *at, struct buf *out)
 {
     uint8_t key[KEY_ACTIVE];
@@ -195,6 +219,9 @@ counter_record_work(struct counter *k, const struct draft *d, const struct event
     switch (d->kind) {
     case KIND_PERSON_ACTIVE: record_active(k, d, at, &out); break;
     case KIND_PERIOD_CLOSED: record_period(k, d, at, &out); break;
+    case KIND_POSTING_ISSUED:
+    case KIND_POSTING_CHANGED:
+    case KIND_POSTING_CANCELLED: record_posting(k, d, h, at, &out); break;
     case KIND_INVOICE_ISSUED:
     case KIND_INVOICE_CREDITED:
     case KIND_INVOICE_CANCELLED: record_invoice(k, d, h, at, &out); break;
