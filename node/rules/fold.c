@@ -232,7 +232,7 @@ cancels(const struct fold *f, const struct fold_item *item)
 }
 
 void
-fold_run(struct fold *f, uint8_t *ret)
+fold_run(struct fold *f, bool final, uint8_t *ret)
 {
     size_t slots = 0;
     memset(f->filler, 0xff, f->n * sizeof(*f->filler));
@@ -258,7 +258,7 @@ fold_run(struct fold *f, uint8_t *ret)
         if (cancels(f, item)) {
             continue;
         }
-        if (item->arrival && item->arrival_reason != VOID_NONE) {
+        if (final && item->arrival && item->arrival_reason != VOID_NONE) {
             ret[i] = (uint8_t)item->arrival_reason;
             continue;
         }
@@ -390,7 +390,7 @@ fold_judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting,
     fold_set(item, OUTCOME_APPLIED, VOID_NONE);
     if (item->arrival) {
         f->in[i] = 1;
-        fold_run(f, f->after);
+        fold_run(f, false, f->after);
         return 0;
     }
     if (!fold_refs_ok(f->rules, item->kind, item->refs, item->n_refs)) {
@@ -414,7 +414,7 @@ fold_judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting,
         return 0;
     }
     if (!has_before) {
-        fold_run(f, f->before);
+        fold_run(f, false, f->before);
     }
     uint32_t target = slot_target(item);
     item->root = target == FOLD_NONE ? i : f->items[target].root;
@@ -425,7 +425,7 @@ fold_judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting,
         }
     }
     f->in[i] = 1;
-    fold_run(f, f->after);
+    fold_run(f, false, f->after);
     if (f->after[i] != 0) {
         fold_set(item, OUTCOME_VOID,
                  f->after[i] == SKIPPED_NOT_FILLER ? VOID_REFERENCE : (enum void_reason)f->after[i]);
@@ -471,6 +471,7 @@ fold_unreadable(int rc, struct err *err)
 int
 fold_append(struct fold *f, uint32_t last, bool *ret_done, struct err *err)
 {
+    bool as_stored = true; /* whether the outcomes of the row are those that validity is judged by */
     *ret_done = false;
     for (uint32_t i = 0; i < f->n; i++) {
         const struct fold_item *item = &f->items[i];
@@ -479,12 +480,16 @@ fold_append(struct fold *f, uint32_t last, bool *ret_done, struct err *err)
         }
         f->in[i] = i != last && fold_valid(item);
         f->before[i] = item->outcome == OUTCOME_APPLIED ? 0 : SKIPPED_NOT_FILLER;
+        as_stored = as_stored && item->arrival_reason == VOID_NONE;
     }
-    int rc = fold_judge(f, last, f->n - 1, false, false, true);
+    int rc = fold_judge(f, last, f->n - 1, false, false, as_stored);
     if (rc != 0) {
         return fold_unreadable(rc, err);
     }
     if (f->items[last].outcome == OUTCOME_APPLIED) {
+        if (!as_stored) {
+            fold_run(f, true, f->after);
+        }
         fold_take_outcomes(f, f->after);
     }
     *ret_done = true;

@@ -181,7 +181,7 @@ fold_all(struct fold *f, struct err *err)
         for (size_t i = 0; i < f->n; i++) {
             f->in[i] = fold_valid(&f->items[i]);
         }
-        fold_run(f, f->after);
+        fold_run(f, true, f->after);
         fold_take_outcomes(f, f->after);
     } else {
         rc = fold_unreadable(rc, err);

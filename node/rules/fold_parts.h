@@ -11,8 +11,9 @@ bool fold_valid(const struct fold_item *item);
 void fold_set(struct fold_item *item, enum outcome outcome, enum void_reason reason);
 /* ERR_NOTFOUND if the target is not held; *ret_same: whether the chain value named is the one at its position. */
 int fold_target_held(const struct fold *f, const struct event_ref *ref, bool *ret_same) NODISCARD;
-/* Folds the items with in[i] set: ret[i] = 0 effective, a reason if skipped, SKIPPED_NOT_FILLER for the rest. */
-void fold_run(struct fold *f, uint8_t *ret);
+/* Folds the items with in[i] set: ret[i] = 0 effective, a reason if skipped, SKIPPED_NOT_FILLER for the rest. final: arrivals that have no
+ * effect in their own row have none here. Validity is judged without that: it rests on the past alone, and what an arrival comes to does not. */
+void fold_run(struct fold *f, bool final, uint8_t *ret);
 /* The outcomes of the items in in[] from what fold_run found. */
 void fold_take_outcomes(struct fold *f, const uint8_t *result);
 /* Decides the validity of item i. in[]: the valid events of its past; count: how many of any outcome; unknown, waiting:

@@ -234,9 +234,7 @@ on_accepted(struct member_fold *f, const struct member_entry *e)
 {
     struct member_state *s = &f->s;
     const struct event_ref *offer = ref_of(e, REF_OFFER);
-    if (s->status == STATUS_MEMBER || s->status == STATUS_APPLIED) {
-        return s->status == STATUS_MEMBER ? VOID_ALREADY_MEMBER : VOID_ALREADY_APPLIED;
-    }
+    /* Also a member: one who came by a completion that turned out to have no effect can come again. */
     if (s->status == STATUS_LEFT && s->left_reason == LEFT_DECEASED) {
         return VOID_DECEASED;
     }
@@ -261,11 +259,15 @@ on_arrival(struct member_fold *f, const struct member_entry *e, uint32_t slot)
 {
     struct member_state *s = &f->s;
     int64_t paid = (int64_t)e->shares * e->share_price_minor;
-    if (s->status == STATUS_MEMBER || s->status == STATUS_MERGED) {
-        return s->status == STATUS_MEMBER ? VOID_ALREADY_MEMBER : VOID_MERGED;
+    if (s->status == STATUS_MERGED || (s->status == STATUS_LEFT && s->left_reason == LEFT_DECEASED)) {
+        return s->status == STATUS_MERGED ? VOID_MERGED : VOID_DECEASED;
     }
-    if (s->status == STATUS_LEFT && s->left_reason == LEFT_DECEASED) {
-        return VOID_DECEASED;
+    if (s->status == STATUS_MEMBER) {
+        /* Who came before, by another completion, did not: this is where the member comes from. */
+        s->shares = 0;
+        s->request_open = s->offer_open = false;
+        f->n_held = 0;
+        f->request = f->offer = FOLD_NONE;
     }
     if (!member_money_fits(f, e->currency, e->shares, paid)) {
         return VOID_SHARES;

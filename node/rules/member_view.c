@@ -329,7 +329,11 @@ emit_step(struct emission *em, const struct member_entry *e, const struct was *w
         if (!e->arrival) {
             return emit_leaving(em, was, is, day);
         }
-        rc = emit_after(em, is, day, COUNT_MOVED_IN, 1);
+        if (was->status == STATUS_MEMBER) {
+            rc = emit_before(em, was, day, COUNT_MOVED_OUT, -1);
+            rc = rc != 0 ? rc : emit_held(em, was, day, CAPITAL_SHARES_OUT, CAPITAL_MINOR_OUT);
+        }
+        rc = rc != 0 ? rc : emit_after(em, is, day, COUNT_MOVED_IN, 1);
         break;
     default: break;
     }

@@ -59,7 +59,7 @@ row_ref_read(struct reader *in, const struct position *at, struct event_ref *ret
     }
     ret->seq = reader_varint(in);
     reader_copy(in, ret->chain.b, sizeof(ret->chain.b));
-    bool taken = (ret->role >= REF_CORRECTS && ret->role <= REF_REQUEST) || ret->role == REF_CANCELS;
+    bool taken = (ret->role >= REF_CORRECTS && ret->role <= REF_COMPLETION) || ret->role == REF_CANCELS;
     in->failed = in->failed || !taken || ret->seq == 0;
 }
 
