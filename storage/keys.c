@@ -23,6 +23,7 @@ static const struct {
     [TABLE_CHANGES] = {"changes", DB_MAIN, 0},
     [TABLE_CHANGES_UPTO] = {"changes-upto", DB_MAIN, 0},
     [TABLE_UNCOUNTED] = {"uncounted", DB_MAIN, 0},
+    [TABLE_ACCESS_OF] = {"access-of", DB_MAIN, 0},
     [TABLE_MEMBERS] = {"members", DB_MAIN, 1},
     [TABLE_OFFICES] = {"offices", DB_MAIN, 2},
     [TABLE_UNITS] = {"units", DB_MAIN, 3},
@@ -39,6 +40,7 @@ static const struct {
     [TABLE_PERIODS] = {"periods", DB_MAIN, 14},
     [TABLE_POSTINGS] = {"postings", DB_MAIN, 15},
     [TABLE_DOUBLES] = {"doubles", DB_MAIN, 18},
+    [TABLE_ACCESS] = {"access", DB_MAIN, 16},
     [TABLE_VAULT_META] = {"vault-meta", DB_VAULT, 0},
     [TABLE_SLOTS] = {"slots", DB_VAULT, 0},
     [TABLE_BLIND_INDEX] = {"blind-index", DB_VAULT, 0},
@@ -221,6 +223,19 @@ key_conflict(uint8_t out[KEY_CONFLICT], enum entity_type type, const struct subj
     out[0] = (uint8_t)type;
     key_entity(out + 1, subject, unit);
     key_position(out + 1 + KEY_ENTITY, log, seq);
+}
+
+void
+key_access(uint8_t out[KEY_ACCESS], const struct unit_id *unit, const struct subject_id *access)
+{
+    put(put(out, unit->b, sizeof(unit->b)), access->b, sizeof(access->b));
+}
+
+void
+key_access_of(uint8_t out[KEY_ACCESS_OF], const struct subject_id *member, const struct unit_id *unit,
+              const struct subject_id *access)
+{
+    put(put(put(out, member->b, sizeof(member->b)), unit->b, sizeof(unit->b)), access->b, sizeof(access->b));
 }
 
 void

@@ -27,6 +27,7 @@ enum table {
     TABLE_CHANGES,      /* number of the chunk's last event u64 → chunk of the list of changes: see changes.h */
     TABLE_CHANGES_UPTO, /* log no u32 → seq u64 up to which the log is listed */
     TABLE_UNCOUNTED, /* month u16 → nothing: invoices of the own unit changed there since its people were counted; 1: being counted */
+    TABLE_ACCESS_OF, /* member 16 ‖ unit id 32 ‖ access id 16 → nothing: index that follows TABLE_ACCESS, rebuilt with the state */
     /* main: replicated state, the same on every node with the same events; numbers of docs/PROTOCOL.md §13 */
     TABLE_MEMBERS,    /* subject 16 ‖ unit id 32 → member row (node/rules/member.h) */
     TABLE_OFFICES,    /* unit id 32 ‖ office id 16 → office row */
@@ -44,6 +45,7 @@ enum table {
     TABLE_PERIODS,  /* unit id 32 ‖ year u16 → closed period */
     TABLE_POSTINGS, /* unit id 32 ‖ posting id 16 → posting row (node/rules/posting.h) */
     TABLE_DOUBLES, /* unit id 32 ‖ subject 16 ‖ other unit id 32 ‖ other subject 16 → how it was settled u8; 0 = not yet */
+    TABLE_ACCESS, /* unit id 32 ‖ access id 16 → access row (node/rules/access.h) */
     /* vault */
     TABLE_VAULT_META,
     TABLE_SLOTS,        /* slot u64 → wrapped class keys */
@@ -64,6 +66,7 @@ enum entity_type {
     ENTITY_ACTIVITY = 5,
     ENTITY_INVOICE = 6,
     ENTITY_POSTING = 7,
+    ENTITY_ACCESS = 8,
 };
 
 /* Replicated state tables and their number in fingerprints; 0 for the others. */
@@ -87,6 +90,8 @@ enum {
     KEY_SHARE_OP = 32 + 4 + 32 + 8,
     KEY_PERIOD_ROW = 34,
     KEY_POSTING = 48,
+    KEY_ACCESS = 48,
+    KEY_ACCESS_OF = 16 + 32 + 16,
     KEY_POSITION = 40,
     KEY_WAITING = 40 + 12,
     KEY_ENTITY = 48,
@@ -127,6 +132,9 @@ void key_conflict(uint8_t out[KEY_CONFLICT], enum entity_type type, const struct
                   const struct unit_id *unit, const struct log_id *log, uint64_t seq);
 void key_double(uint8_t out[KEY_DOUBLE], const struct unit_id *unit, const struct subject_id *subject,
                 const struct unit_id *other_unit, const struct subject_id *other);
+void key_access(uint8_t out[KEY_ACCESS], const struct unit_id *unit, const struct subject_id *access);
+void key_access_of(uint8_t out[KEY_ACCESS_OF], const struct subject_id *member, const struct unit_id *unit,
+                   const struct subject_id *access);
 void key_period_row(uint8_t out[KEY_PERIOD_ROW], const struct unit_id *unit, uint16_t year);
 void key_posting(uint8_t out[KEY_POSTING], const struct unit_id *unit, const struct subject_id *posting);
 

@@ -146,6 +146,30 @@ keyslots_first(struct db_txn *txn, struct vault *vault, const struct subject_id 
 }
 
 int
+keyslots_class(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class,
+               struct keyslot_key *ret, size_t max, size_t *ret_n, struct err *err)
+{
+    struct keyslot slots[KEYSLOTS_MAX];
+    struct slot_keys keys;
+    size_t n = 0, found = 0;
+    uint64_t damaged = 0;
+    int index = vault_class_index(class);
+    int rc = keyslots_of(txn, subject, slots, &n, err);
+    while (rc == 0 && n > 0 && found < max && index >= 0) {
+        rc = read_slot(vault, slots[--n].slot, &keys, &damaged, err);
+        if (rc == 0 && vault_key_there(&keys.keys[index]))
+            ret[found++] = (struct keyslot_key){slots[n].generation, keys.keys[index]};
+        rc = rc == 1 ? 0 : rc;
+    }
+    sodium_memzero(&keys, sizeof(keys));
+    if (rc == 0)
+        *ret_n = found;
+    else
+        sodium_memzero(ret, found * sizeof(*ret));
+    return rc;
+}
+
+int
 keyslots_newest(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, struct slot_keys *ret,
                 uint32_t *ret_generation, uint64_t *ret_damaged, struct err *err)
 {

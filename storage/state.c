@@ -68,6 +68,7 @@ key_max_of(enum table t)
     case TABLE_SHARE_OPS: return KEY_SHARE_OP;
     case TABLE_PERIODS: return KEY_PERIOD_ROW;
     case TABLE_POSTINGS: return KEY_POSTING;
+    case TABLE_ACCESS: return KEY_ACCESS;
     default: return KEY_MAX;
     }
 }

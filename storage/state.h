@@ -64,7 +64,7 @@ int state_fingerprint_recompute(struct db_txn *txn, enum table t, struct hash *r
 /* Rules version the state was built with; 0 if never. Setting it is part of the same commit as the rebuilt rows. */
 int state_rules_version(struct db_txn *txn, uint32_t *ret, struct err *err) NODISCARD;
 int state_set_rules_version(struct db_txn *txn, uint32_t version, struct err *err) NODISCARD;
-/* Empties all replicated tables and their fingerprints, the waiting index and the rules version, and sets applied_seq and depth
+/* Empties all replicated tables and their fingerprints, the waiting index, the index of access and the rules version, and sets applied_seq and depth
  * of all logs to 0. No state may be attached to txn with rows in its cache. */
 int state_clear(struct db_txn *txn, struct err *err) NODISCARD;
 

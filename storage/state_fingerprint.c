@@ -98,12 +98,14 @@ state_fingerprints(struct db_txn *txn, struct fingerprint_row ret[FINGERPRINTS_M
         uint32_t no = table_fingerprint_no(t);
         if (no == 0)
             continue;
-        MUST(no <= FINGERPRINTS_MAX);
-        rows[no - 1].table = no;
-        int rc = fingerprint_get(txn, t, &rows[no - 1].fingerprint, err);
+        MUST(n < FINGERPRINTS_MAX);
+        size_t i = n++;
+        for (; i > 0 && rows[i - 1].table > no; i--)
+            rows[i] = rows[i - 1];
+        rows[i].table = no;
+        int rc = fingerprint_get(txn, t, &rows[i].fingerprint, err);
         if (rc != 0)
             return rc;
-        n++;
     }
     memcpy(ret, rows, n * sizeof(rows[0]));
     *ret_n = n;
@@ -204,6 +206,8 @@ state_clear(struct db_txn *txn, struct err *err)
     uint8_t memory[META_KEY_MAX];
     uint32_t n_logs;
     int rc = db_clear(txn, TABLE_WAITING, err);
+    if (rc == 0)
+        rc = db_clear(txn, TABLE_ACCESS_OF, err);
     for (unsigned t = 0; rc == 0 && t < TABLE_COUNT_ALL; t++) {
         if (table_fingerprint_no(t) == 0)
             continue;

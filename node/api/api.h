@@ -19,7 +19,7 @@
 #define SMARTNODE_API_H
 
 #include "node/api/token.h"
-#include "node/command/command.h"
+#include "node/command/access.h"
 #include "node/view/view.h"
 #include "proto/card.h"
 #include "storage/vault.h"
@@ -52,6 +52,7 @@ enum api_op_kind {
     OP_MERGE,
     OP_CLOSE_PERIOD,
     OP_POSTING,
+    OP_ACCESS, /* grants and passes */
     OP_COUNT, /* the host's own (node/host/counting.h): no route leads to it */
 };
 
@@ -123,6 +124,7 @@ struct api_op {
         struct cancel_request cancel;
         struct merge_request merge;
         struct close_request close;
+        struct access_request access;
         struct {
             enum count_step step;
             uint16_t month;       /* month_number */

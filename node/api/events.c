@@ -468,6 +468,7 @@ entity_text(uint8_t type)
     case ENTITY_UNIT: return "unit";
     case ENTITY_ACTIVITY: return "activity";
     case ENTITY_INVOICE: return "invoice";
+    case ENTITY_ACCESS: return "access";
     default: return "unknown";
     }
 }

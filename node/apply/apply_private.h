@@ -4,6 +4,7 @@
 #define SMARTNODE_APPLY_PRIVATE_H
 
 #include "node/apply/apply.h"
+#include "node/rules/access.h"
 #include "node/rules/counting.h"
 #include "node/rules/invoice.h"
 #include "node/rules/posting.h"
@@ -169,6 +170,10 @@ int entity_active(struct apply *a, const struct event *e, const struct event_pay
 int entity_period(struct apply *a, const struct event *e, const struct event_payload *p, struct err *err) NODISCARD;
 /* Something of the own unit may have gone: all its months are counted again. */
 int uncounted_all(struct apply *a, struct db_txn *txn, const struct unit_id *unit, struct err *err) NODISCARD;
+
+/* entity_access.c */
+int entity_access(struct apply *a, const struct entity *e, const struct access_entry *add, enum outcome *ret,
+                  enum void_reason *ret_reason, struct err *err) NODISCARD;
 
 /* views.c: rows of views and of the two indices follow the difference of what a row stood for before and after. */
 /* Fill the lists of `ret` (before or after, VIEWS_N of them) that belong to the row. */

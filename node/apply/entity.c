@@ -405,6 +405,7 @@ entity_refold(struct apply *a, const struct entity *e, struct err *err)
     case ENTITY_ACTIVITY:
     case ENTITY_INVOICE: return entity_work(a, e, NULL, NULL, NULL, err);
     case ENTITY_POSTING: return entity_posting(a, e, NULL, NULL, NULL, err);
+    case ENTITY_ACCESS: return entity_access(a, e, NULL, NULL, NULL, err);
     default: return err_set(err, ERR_CORRUPT, "the waiting index names an entity of no type");
     }
 }

@@ -7,6 +7,8 @@ enum {
     KIND_PLACES_MAX = 31,
     KIND_MEMBERS_MIN = 32,
     KIND_MEMBERS_MAX = 63,
+    KIND_ACCESSES_MIN = 80,
+    KIND_ACCESSES_MAX = 95,
     KIND_ACTIVITIES_MIN = 104,
     KIND_ACTIVITIES_MAX = 107,
     KIND_INVOICES_MIN = 108,
@@ -32,6 +34,8 @@ entity_type_of(uint16_t kind)
 {
     if (kind >= KIND_PLACES_MIN && kind <= KIND_PLACES_MAX)
         return ENTITY_OFFICE;
+    if (kind >= KIND_ACCESSES_MIN && kind <= KIND_ACCESSES_MAX)
+        return ENTITY_ACCESS;
     if (kind >= KIND_ACTIVITIES_MIN && kind <= KIND_ACTIVITIES_MAX)
         return ENTITY_ACTIVITY;
     if (kind >= KIND_INVOICES_MIN && kind <= KIND_INVOICES_MAX)
@@ -51,10 +55,15 @@ event_holds_up(struct apply *a, struct event *e, const struct event_common *c, s
     struct activity_entry activity;
     struct invoice_entry invoice;
     struct posting_entry posting;
+    struct access_entry access;
     switch (entity.type) {
     case ENTITY_OFFICE:
         return place_entry_unknown(&e->at, &e->header, c, &place)
                    ? entity_place(a, &entity, &place, &e->outcome, &e->reason, err)
+                   : 0;
+    case ENTITY_ACCESS:
+        return access_entry_unknown(&e->at, &e->header, c, &access)
+                   ? entity_access(a, &entity, &access, &e->outcome, &e->reason, err)
                    : 0;
     case ENTITY_ACTIVITY:
         return activity_entry_unknown(&e->at, &e->header, c, &activity)
@@ -143,6 +152,15 @@ event_posting(struct apply *a, struct event *e, const struct event_payload *p, s
 }
 
 static int
+event_access(struct apply *a, struct event *e, const struct event_payload *p, struct err *err)
+{
+    struct access_entry entry;
+    struct entity entity = {.type = ENTITY_ACCESS, .unit = *e->unit, .subject = p->common.subject};
+    access_entry_from_event(&e->at, &e->header, p, &entry);
+    return entity_access(a, &entity, &entry, &e->outcome, &e->reason, err);
+}
+
+static int
 event_known(struct apply *a, struct event *e, struct err *err)
 {
     struct event_payload p;
@@ -161,6 +179,8 @@ event_known(struct apply *a, struct event *e, struct err *err)
         return event_member(a, e, &p, err);
     if (p.kind >= KIND_PLACES_MIN && p.kind <= KIND_PLACES_MAX)
         return event_place(a, e, &p, err);
+    if (p.kind >= KIND_ACCESS_GRANTED && p.kind <= KIND_ACCESS_RENEWED)
+        return event_access(a, e, &p, err);
     if (p.kind >= KIND_ACTIVITIES_MIN && p.kind <= KIND_INVOICES_MAX)
         return event_work(a, e, &p, err);
     if (p.kind == KIND_PERSON_ACTIVE)

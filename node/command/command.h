@@ -36,6 +36,22 @@ struct draft_capsule {
     struct buf plain; /* encoded person_*; wiped on release */
 };
 
+/* Keys of a member that the writer seals to another unit, or to a pass, as key capsules of use 3 or 4 (§6) when it writes the event: those
+ * that are the newest then, a generation that begins in the same commit among them. */
+enum { DRAFT_SEALED_MAX = 16 };
+struct draft_seal {
+    uint8_t use; /* KEY_USE_GRANT, KEY_USE_PASS; 0 = nothing is sealed */
+    struct box_public to;
+    struct subject_id member;       /* of this unit */
+    uint16_t classes;               /* bit (class − 1), within ACCESS_CLASSES_ALL; class 4 goes along unasked */
+    uint16_t first_year, last_year; /* of the year keys */
+    uint8_t n_older;                /* keys of earlier generations, for capsules that are under these */
+    struct {
+        uint8_t class;
+        uint32_t generation;
+    } older[DRAFT_SEALED_MAX];
+};
+
 /* One event to be. */
 struct draft {
     uint16_t kind;
@@ -44,7 +60,9 @@ struct draft {
     struct event_ref refs[3]; /* chain values filled in */
     uint8_t n_capsules;
     struct draft_capsule capsules[DRAFT_CAPSULES_MAX];
-    bool new_keys; /* key_subject needs a key slot and a key capsule */
+    bool new_keys;   /* key_subject needs a key slot and a key capsule */
+    bool fresh_keys; /* key_subject gets a new generation of all classes but counting, whatever it has */
+    struct draft_seal seal;
     struct subject_id subject;
     struct subject_id
         key_subject; /* whose keys the capsules are sealed with: the subject, a representative, the member of an invoice */

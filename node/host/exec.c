@@ -186,8 +186,9 @@ place_draft(struct engine *e, const struct command_ctx *ctx, struct api_op *op, 
 }
 
 /* Events of one operation, in the order in which they are written; all of them or none is committed. */
-enum { OP_DRAFTS_MAX = 4 };
+enum { OP_DRAFTS_MAX = 40 };
 _Static_assert((int)OP_DRAFTS_MAX >= (int)MERGE_DRAFTS, "a merge fits");
+_Static_assert((int)OP_DRAFTS_MAX >= (int)ACCESS_DRAFTS_MAX + 4, "so does the end of all access, beside what caused it");
 
 static int
 drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct draft ret[OP_DRAFTS_MAX],
@@ -209,6 +210,7 @@ drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, s
     case OP_CANCEL: return command_cancel(ctx, &op->cancel, ret, err);
     case OP_MERGE: return command_merge(ctx, &op->merge, ret, err);
     case OP_CLOSE_PERIOD: return period_draft(ctx, &op->close, ret, err);
+    case OP_ACCESS: return command_access(ctx, &op->access, ret, ret_n, err);
     default: break;
     }
     return err_set(err, ERR_INVALID, "no such operation");
@@ -264,6 +266,24 @@ write_one(struct engine *e, struct draft *d, struct position *ret, struct err *e
     return rc;
 }
 
+/* Where keys were replaced that others have: the accesses that are open get the new ones. */
+static int
+renew_access(struct engine *e, const struct command_ctx *ctx, struct err *err)
+{
+    struct draft drafts[ACCESS_OPEN_MAX];
+    struct position at;
+    size_t n = 0;
+    if (!e->own.has_renewed)
+        return 0;
+    e->own.has_renewed = false;
+    int rc = access_renew_all(ctx, &e->own.renewed, drafts, &n, err);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = write_one(e, &drafts[i], &at, err);
+    for (size_t i = 0; i < n; i++)
+        draft_release(&drafts[i]);
+    return rc;
+}
+
 /* Events. op's own refusal is in op->result.err and 0 comes back; other errors are the group's. */
 static int
 exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err)
@@ -283,6 +303,8 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
         op->result.err = refusal;
         return db_error(e->txn, err);
     }
+    if (n == 0)
+        return 0;
     if (op->kind == OP_MERGE)
         rc = mark_months(e, &ctx, &op->merge.from, err);
     /* Of a merge and its undoing, what was written of the record that was given up. */
@@ -295,6 +317,8 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     }
     if (rc == 0 && op->kind == OP_MEMBER)
         rc = indexer_add(&e->indexer, &op->member.request.person, &op->result.subject, &op->result.position, err);
+    if (rc == 0)
+        rc = renew_access(e, &ctx, err);
     for (size_t i = 0; i < n; i++)
         draft_release(&drafts[i]);
     return rc;

@@ -35,6 +35,7 @@ ownlog_begin(struct ownlog *o)
     o->chain = o->row.head_chain;
     o->seq = o->row.head_seq;
     o->n_runs = 0;
+    o->has_renewed = false;
     draws_clear(&o->draws);
     buf_clear(&o->frames);
     buf_clear(&o->key_capsules);
@@ -192,6 +193,8 @@ write_draft(struct ownlog *o, struct db_txn *txn, struct draft *d, struct slot_k
     int rc = event_payload_encode(&d->payload, &payload, err);
     if (rc == 0)
         rc = ownlog_seal_capsules(o, txn, d, keys, seq, &h, err);
+    if (rc == 0)
+        rc = ownlog_seal_keys(o, txn, &d->seal, seq, &h, err);
     if (rc == 0 && key_capsule->len > 0) {
         ownlog_keep_key_capsule(o, seq, h.n_capsules, buf_slice(key_capsule));
         h.capsules[h.n_capsules++] = (struct capsule_commitment){

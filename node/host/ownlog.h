@@ -41,6 +41,10 @@ struct ownlog {
         struct data_key escrow;
     } before;
     struct buf key_capsules; /* of the group: log id ‖ seq ‖ index ‖ length u32 ‖ bytes */
+    /* Somebody who had keys got further ones that nobody asked for (a slot is damaged): whoever has access needs them too. The caller
+     * takes it back to false. */
+    bool has_renewed;
+    struct subject_id renewed;
 };
 
 void ownlog_init(struct ownlog *o, const struct engine_config *config, struct apply *apply);

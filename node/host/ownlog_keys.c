@@ -140,6 +140,8 @@ ownlog_find_keys(struct ownlog *o, struct db_txn *txn, const struct draft *d, st
     int rc = keyslots_newest(txn, o->config->vault, subject, keys, &generation, &damaged, err);
     for (uint8_t i = 0; i < d->n_capsules; i++)
         wanted |= 1U << vault_class_index(d->capsules[i].class);
+    if (d->fresh_keys)
+        wanted = lacking = VAULT_ALL_CLASSES & ~(1U << vault_class_index(CLASS_COUNTING));
     for (size_t c = 0; c < VAULT_CLASSES && rc == 0; c++)
         if (!vault_key_there(&keys->keys[c]))
             lacking |= 1U << c;
@@ -148,5 +150,110 @@ ownlog_find_keys(struct ownlog *o, struct db_txn *txn, const struct draft *d, st
     if (damaged != 0)
         log_line(LOG_WARNING, "vault: key slot %llu does not open; what is written now gets new keys",
                  (unsigned long long)damaged);
-    return new_keys(o, txn, subject, generation + 1, lacking, keys, ret_capsule, err);
+    rc = new_keys(o, txn, subject, generation + 1, lacking, keys, ret_capsule, err);
+    if (rc == 0 && generation > 0 && !d->fresh_keys && !d->seal.use) {
+        o->has_renewed = true;
+        o->renewed = *subject;
+    }
+    return rc;
+}
+
+/* ---- keys for other units and passes ---- */
+
+enum { SEALED_PER_EVENT_MAX = 4, SEALED_KEYS_MAX = SEALED_PER_EVENT_MAX * DATA_KEYS_MAX };
+
+struct sealed_keys {
+    size_t n;
+    struct keyed_class v[SEALED_KEYS_MAX];
+};
+
+static int
+add_key(struct sealed_keys *s, uint8_t class, uint32_t generation, const struct data_key *key, struct err *err)
+{
+    if (s->n == SEALED_KEYS_MAX)
+        return err_set(err, ERR_LIMIT, "more keys than an event can carry");
+    s->v[s->n++] = (struct keyed_class){class, generation, *key};
+    return 0;
+}
+
+/* The newest key of a class, and the earlier ones that the draft names. */
+static int
+add_class(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, uint8_t class, struct sealed_keys *ret,
+          struct err *err)
+{
+    struct keyslot_key keys[KEYSLOTS_MAX];
+    size_t n = 0;
+    int rc = keyslots_class(txn, o->config->vault, &s->member, class, keys, KEYSLOTS_MAX, &n, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        bool named = i == 0;
+        for (uint8_t k = 0; k < s->n_older && !named; k++)
+            named = s->older[k].class == class && s->older[k].generation == keys[i].generation;
+        if (named)
+            rc = add_key(ret, class, keys[i].generation, &keys[i].key, err);
+    }
+    sodium_memzero(keys, sizeof(keys));
+    return rc;
+}
+
+static int
+gather(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, struct sealed_keys *ret, struct err *err)
+{
+    int rc = 0;
+    for (uint8_t class = CLASS_IDENTITY; rc == 0 && class <= CLASS_ACTIVITY; class ++)
+        if (class == CLASS_ACTIVITY || s->classes & 1U << (class - 1))
+            rc = add_class(o, txn, s, class, ret, err);
+    for (uint16_t year = s->first_year; rc == 0 && year <= s->last_year; year++) {
+        struct data_key key;
+        rc = member_year_key(txn, o->config->vault, &s->member, year, &key, err);
+        if (rc == 0)
+            rc = add_key(ret, CLASS_COUNTING, year, &key, err);
+        sodium_memzero(&key, sizeof(key));
+    }
+    return rc;
+}
+
+static int
+seal_some(struct ownlog *o, const struct draft_seal *s, const struct keyed_class *keys, size_t n, struct buf *out,
+          struct err *err)
+{
+    struct key_capsule_content content = {
+        .use = (enum key_use)s->use, .unit = o->config->identity->unit, .subject = s->member, .n_keys = n};
+    uint8_t seed[KEY_BYTES], nonce[CAPSULE_NONCE_BYTES];
+    struct buf plain;
+    buf_init(&plain, CAPSULE_BYTES_MAX);
+    memcpy(content.keys, keys, n * sizeof(*keys));
+    draws_take(&o->draws, seed, sizeof(seed));
+    draws_take(&o->draws, nonce, sizeof(nonce));
+    int rc = key_capsule_encode(&content, &plain, err);
+    if (rc == 0)
+        rc = capsule_seal_to(&s->to, CLASS_KEY, seed, nonce, buf_slice(&plain), out, err);
+    sodium_memzero(seed, sizeof(seed));
+    sodium_memzero(&content, sizeof(content));
+    buf_free(&plain);
+    return rc;
+}
+
+int
+ownlog_seal_keys(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, uint64_t seq,
+                 struct event_header *h, struct err *err)
+{
+    struct sealed_keys keys = {.n = 0};
+    struct buf capsule;
+    if (s->use == 0)
+        return 0;
+    buf_init(&capsule, CAPSULE_BYTES_MAX);
+    int rc = gather(o, txn, s, &keys, err);
+    for (size_t at = 0; rc == 0 && at < keys.n; at += DATA_KEYS_MAX) {
+        size_t n = keys.n - at < DATA_KEYS_MAX ? keys.n - at : DATA_KEYS_MAX;
+        buf_clear(&capsule);
+        rc = seal_some(o, s, &keys.v[at], n, &capsule, err);
+        if (rc == 0) {
+            ownlog_keep_key_capsule(o, seq, h->n_capsules, buf_slice(&capsule));
+            h->capsules[h->n_capsules++] = (struct capsule_commitment){
+                .class = CLASS_KEY, .hash = capsule_hash(buf_slice(&capsule)), .bytes = (uint32_t)capsule.len};
+        }
+    }
+    sodium_memzero(&keys, sizeof(keys));
+    buf_free(&capsule);
+    return rc == 0 ? buf_check(&o->key_capsules, "key capsules of one commit", err) : rc;
 }

@@ -37,7 +37,8 @@ struct row_type {
     size_t links_at; /* offset in an entry of the bool "carries a capsule of class 4"; 0 = no such */
     row_say say;
 };
-extern const struct row_type member_row_type, place_row_type, activity_row_type, invoice_row_type, posting_row_type;
+extern const struct row_type member_row_type, place_row_type, activity_row_type, invoice_row_type, posting_row_type,
+    access_row_type;
 
 struct row {
     const struct row_type *type;

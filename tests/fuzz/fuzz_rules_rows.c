@@ -1,4 +1,5 @@
 /* Any bytes as a row of state; the first says of which table. What decodes encodes to the same bytes, and everything can be asked of it. */
+#include "node/rules/access.h"
 #include "node/rules/counting.h"
 #include "node/rules/invoice.h"
 #include "node/rules/place.h"
@@ -38,6 +39,30 @@ activities(struct slice bytes, struct buf *out)
     activity_state_at(&r, DATE_MAX, &s);
     (void)activity_links_position(&r, &at);
     activity_row_release(&r);
+    return true;
+}
+
+static int
+ignore_id(void *arg, const struct subject_id *s)
+{
+    (void)arg;
+    (void)s;
+    return 0;
+}
+
+static bool
+accesses(struct slice bytes, struct buf *out)
+{
+    struct access_row r;
+    struct access_state s;
+    struct access_keys keys[2];
+    if (access_row_decode(bytes, &unit, &id, &r, NULL) != 0)
+        return false;
+    MUST(access_row_encode(&r, out, NULL) == 0 && access_members(&r, ignore_id, NULL) == 0);
+    access_state_of(&r, &s);
+    (void)access_stands(&s, DATE_MIN);
+    (void)access_keys_of(&r, keys, ARRAY_LEN(keys));
+    access_row_release(&r);
     return true;
 }
 
@@ -142,8 +167,8 @@ places(struct slice bytes, struct buf *out)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static bool (*const tables[])(struct slice bytes, struct buf * out) = {activities, invoices, people,  periods,
-                                                                           places,     members,  postings};
+    static bool (*const tables[])(struct slice bytes, struct buf * out) = {activities, invoices, people,   periods,
+                                                                           places,     members,  postings, accesses};
     struct buf out;
     if (size == 0)
         return 0;

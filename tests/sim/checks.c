@@ -321,10 +321,10 @@ digest_table(struct sim_node *n, struct db_txn *txn, enum table t, struct digest
 static void
 digest_node(struct sim_node *n, struct digests *d)
 {
-    static const enum table tables[] = {TABLE_MEMBERS,   TABLE_OFFICES,   TABLE_UNITS,   TABLE_COUNTS,
-                                        TABLE_VOIDS,     TABLE_CONFLICTS, TABLE_CAPITAL, TABLE_ACTIVITIES,
-                                        TABLE_INVOICES,  TABLE_ACTIVE,    TABLE_WORK,    TABLE_PEOPLE,
-                                        TABLE_SHARE_OPS, TABLE_PERIODS,   TABLE_POSTINGS};
+    static const enum table tables[] = {TABLE_MEMBERS,   TABLE_OFFICES,   TABLE_UNITS,    TABLE_COUNTS,
+                                        TABLE_VOIDS,     TABLE_CONFLICTS, TABLE_CAPITAL,  TABLE_ACTIVITIES,
+                                        TABLE_INVOICES,  TABLE_ACTIVE,    TABLE_WORK,     TABLE_PEOPLE,
+                                        TABLE_SHARE_OPS, TABLE_PERIODS,   TABLE_POSTINGS, TABLE_ACCESS};
     struct fingerprint_row rows[FINGERPRINTS_MAX];
     struct db_txn *txn = NULL;
     struct err err = {0};

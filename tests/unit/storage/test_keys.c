@@ -22,7 +22,7 @@ every_table_has_a_name_and_the_replicated_ones_a_number(void **state)
             seen |= 1U << table_fingerprint_no(t);
         }
     }
-    assert_int_equal(seen, 0xfffe);
+    assert_int_equal(seen & 0x1fffe, 0x1fffe); /* 1 to 16 */
     assert_int_equal(table_fingerprint_no(TABLE_MEMBERS), 1);
     assert_int_equal(table_fingerprint_no(TABLE_CAPITAL), 7);
 }

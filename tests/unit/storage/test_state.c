@@ -101,10 +101,16 @@ fingerprint(struct fixture *f, enum table t)
     size_t n;
     assert_int_equal(db_begin_read(f->db, &txn, NULL), 0);
     assert_int_equal(state_fingerprints(txn, rows, &n, NULL), 0);
-    assert_int_equal(n, 15);
-    for (uint32_t i = 0; i < n; i++)
-        assert_int_equal(rows[i].table, i + 1);
-    struct hash stored = rows[table_fingerprint_no(t) - 1].fingerprint;
+    struct hash stored = {{0}};
+    bool found = false;
+    for (size_t i = 0; i < n; i++) {
+        assert_true(i == 0 || rows[i].table > rows[i - 1].table);
+        if (rows[i].table == table_fingerprint_no(t)) {
+            stored = rows[i].fingerprint;
+            found = true;
+        }
+    }
+    assert_true(found);
     assert_int_equal(state_fingerprint_recompute(txn, t, &again, NULL), 0);
     assert_true(TYPE_EQ(&stored, &again));
     db_abort(&txn);
