@@ -44,6 +44,7 @@ enum api_op_kind {
     OP_UNIT_DESCRIBE,
     OP_TOKEN_CREATE,
     OP_TOKEN_REVOKE,
+    OP_TOKEN_END, /* all of a member */
     OP_PEER_TRUST,
     OP_PEER_REMOVE,
     OP_ACTIVITY,
@@ -97,7 +98,7 @@ struct api_op {
         struct {
             struct hash hash;
             struct token_row row;
-        } token; /* create: put; revoke: ERR_NOTFOUND if absent, sets row.revoked */
+        } token; /* create: put; revoke: ERR_NOTFOUND if absent, sets row.revoked; end: revokes all of row.subject */
         struct {
             struct slice card;
         } peer_trust; /* armoured text, checked by card_read; borrowed until done */

@@ -47,7 +47,9 @@ query_one(void *cls, enum MHD_ValueKind kind UNUSED, const char *name, const cha
 int
 query_check(struct request *r, struct err *err)
 {
-    struct query_scan s = {.allowed = r->route->query, .err = err};
+    /* Every other filter of a list could lead past the member's own. */
+    bool own = r->token.role == ROLE_MEMBER && r->route->flags & ROUTE_OWN_QUERY;
+    struct query_scan s = {.allowed = own ? "member after limit" : r->route->query, .err = err};
 
     MHD_get_connection_values(r->mhd, MHD_GET_ARGUMENT_KIND, query_one, &s);
     return s.rc;

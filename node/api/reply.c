@@ -112,7 +112,8 @@ result_write(struct json_out *j, const struct api_op *op)
 
     if (res->has_subject) {
         json_put_hex(j, "id", res->subject.b, ID_BYTES);
-    } else if (op->kind == OP_TOKEN_CREATE || op->kind == OP_TOKEN_REVOKE) {
+    } else if ((op->kind == OP_TOKEN_CREATE && !res->replayed) || op->kind == OP_TOKEN_REVOKE) {
+        /* Of a token that was made before, nothing is kept but that it was made. */
         json_put_hex(j, "id", op->token.hash.b, TOKEN_ID_BYTES);
     }
     if (res->has_position) {
@@ -150,7 +151,11 @@ location_of(struct request *r, const struct api_op *op)
     if (op->result.has_subject) {
         hex_encode(op->result.subject.b, ID_BYTES, id);
     } else if (op->kind == OP_TOKEN_CREATE) {
-        hex_encode(op->token.hash.b, TOKEN_ID_BYTES, id);
+        if (!op->result.replayed) {
+            hex_encode(op->token.hash.b, TOKEN_ID_BYTES, id);
+            snprintf(r->location, sizeof(r->location), "/v1/tokens/%s", id);
+        }
+        return;
     } else {
         return;
     }
@@ -173,6 +178,9 @@ reply_op(struct request *r)
     result_write(&j, op);
     if (op->kind == OP_TOKEN_CREATE && !res->replayed) {
         json_put_text(&j, "token", r->new_token);
+        if (op->token.row.expires.ms != 0) {
+            json_put_time(&j, "expires", op->token.row.expires);
+        }
         r->personal = true; /* wiped likewise */
     }
     json_close(&j, '}');
@@ -207,9 +215,9 @@ add_headers(struct request *r, struct MHD_Response *response)
     if (r->status == MHD_HTTP_UNAUTHORIZED) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"smartnode\"");
     }
-    if (r->status == MHD_HTTP_SERVICE_UNAVAILABLE) {
+    if (r->status == MHD_HTTP_SERVICE_UNAVAILABLE || r->status == MHD_HTTP_TOO_MANY_REQUESTS) {
         char seconds[12];
-        snprintf(seconds, sizeof(seconds), "%d", RETRY_AFTER_S);
+        snprintf(seconds, sizeof(seconds), "%u", r->retry_after_s != 0 ? (unsigned)r->retry_after_s : RETRY_AFTER_S);
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
     }
     if (r->close) {
@@ -225,6 +233,9 @@ count_answer(struct request *r)
     atomic_fetch_add_explicit(&c->requests[r->status / 100 % 6], 1, memory_order_relaxed);
     if (r->status == MHD_HTTP_UNAUTHORIZED) {
         atomic_fetch_add_explicit(&c->unauthorized, 1, memory_order_relaxed);
+    }
+    if (r->status == MHD_HTTP_TOO_MANY_REQUESTS) {
+        atomic_fetch_add_explicit(&c->limited, 1, memory_order_relaxed);
     }
     if (r->replayed) {
         atomic_fetch_add_explicit(&c->replayed, 1, memory_order_relaxed);

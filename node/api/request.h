@@ -17,6 +17,7 @@
 #include "node/api/idem.h"
 #include "node/api/json_in.h"
 #include "node/api/json_out.h"
+#include "node/api/limiter.h"
 #include "node/api/router.h"
 #include "storage/changes.h"
 
@@ -30,6 +31,7 @@ enum {
     API_REASONS_MAX = -ERR_UNAVAILABLE + 1, /* ERR_UNAVAILABLE is the last code */
     ETAG_TEXT_MAX = 2 + 64 + 1 + 20 + 1,
     LOCATION_MAX = 128,
+    CLIENT_BYTES_MAX = 8,
 };
 
 struct batch;
@@ -60,7 +62,8 @@ struct request {
     bool has_token;
     struct token_row token;
     struct hash token_hash;
-    struct slice token_text; /* borrowed from the head */
+    char own_member[HEX16_MAX]; /* what own_check put into ?member= */
+    struct slice token_text;    /* borrowed from the head */
 
     struct buf *in;  /* body */
     struct buf *out; /* answer */
@@ -78,6 +81,7 @@ struct request {
     char location[LOCATION_MAX];
     char allow[64];
     bool replayed, personal, close;
+    uint32_t retry_after_s; /* not 0: refused with 429 */
 
     struct poll_state poll;
 
@@ -95,6 +99,9 @@ struct conn {
     struct conn *prev, *next;
     struct api *api;
     int fd;
+    uint8_t client
+        [CLIENT_BYTES_MAX]; /* the address of an IPv4 client; of IPv6 the network, in which it has 2^64 of its own */
+    uint8_t client_len;     /* behind a proxy all have the proxy's */
     bool target_bad;
     bool served;                 /* had a request before */
     _Atomic int64_t deadline_ms; /* INT64_MAX = none */
@@ -104,7 +111,7 @@ struct conn {
 
 struct api_counters {
     atomic_uint_fast64_t requests[6]; /* by class of status, 1 to 5 */
-    atomic_uint_fast64_t unauthorized, guarded, over_deadline, replayed;
+    atomic_uint_fast64_t unauthorized, limited, guarded, over_deadline, replayed;
     atomic_uint_fast64_t batch_lines;
     atomic_uint_fast64_t rejected[API_REASONS_MAX]; /* by error code, lines of batches among them */
 };
@@ -124,6 +131,7 @@ struct api {
     size_t n_pollers;
     atomic_uint_fast64_t told; /* calls of api_changed */
     atomic_uint batches;
+    struct limiter *tokens_failed, *guesses_failed;
     struct api_counters counters;
 };
 
@@ -168,8 +176,18 @@ enum MHD_Result reply_send(struct request *r);
 struct json_out reply_json(struct request *r, unsigned status);
 
 /* ---- auth.c */
-/* Token, role and route together. On failure *ret_status is 401 or 403 (or what http_status says). */
+/* Token, role and route together, and whose data it is (own.c). On failure *ret_status is 401, 403 or 429 (or what http_status
+ * says). */
 int auth_check(struct request *r, unsigned *ret_status, struct err *err) NODISCARD;
+/* For what can be guessed behind a good token (the secret of a pass). check comes first: ERR_DENIED, answered with 429 and
+ * Retry-After, once this token at this address has failed too often. failed counts a guess that was wrong. */
+int guess_check(struct request *r, struct err *err) NODISCARD;
+void guess_failed(struct request *r);
+
+/* ---- own.c */
+/* The role member: lets the request through only if it is about the token's own member. ERR_DENIED (*ret_status 403): not a route
+ * for members. ERR_NOTFOUND: of another, in the same words as of nobody. */
+int own_check(struct request *r, unsigned *ret_status, struct err *err) NODISCARD;
 
 /* ---- params.c: query, path and head */
 const char *query_text(struct request *r, const char *name);   /* NULL if absent */
@@ -294,6 +312,8 @@ int delete_peer(struct request *r, struct err *err);
 int get_tokens(struct request *r, struct err *err);
 int post_tokens(struct request *r, struct err *err);
 int delete_token(struct request *r, struct err *err);
+int post_member_token(struct request *r, struct err *err);
+int delete_member_token(struct request *r, struct err *err);
 int get_events(struct request *r, struct err *err);
 int get_event(struct request *r, struct err *err);
 int get_receipt(struct request *r, struct err *err);

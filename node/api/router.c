@@ -5,6 +5,7 @@
 
 enum {
     PEOPLE = ROLE_DESK | ROLE_INTEGRATION,
+    SELVES = ROLE_INTEGRATION | ROLE_OPERATOR, /* who lets members in to their own data: the unit's own platform */
     STAFF = PEOPLE | ROLE_OPERATOR | ROLE_REPORTS,
     READS = ROUTE_READS,
     WRITES = ROUTE_READS | ROUTE_WRITES,
@@ -14,11 +15,11 @@ enum {
 
 /* clang-format off */
 static const struct route routes[] = {
-    {"GET", "/v1/members/{id}", PEOPLE | ROLE_MEMBER, READS, "unit as_of", get_member},
+    {"GET", "/v1/members/{id}", PEOPLE | ROLE_MEMBER, READS | ROUTE_OWN_PATH, "unit as_of", get_member},
     {"GET", "/v1/members", PEOPLE, READS, "q unit after limit", get_members},
     {"POST", "/v1/members", PEOPLE, WRITES, NULL, post_members},
     {"PATCH", "/v1/members/{id}", PEOPLE, CHANGES, NULL, patch_member},
-    {"GET", "/v1/members/{id}/history", PEOPLE | ROLE_MEMBER, READS, "unit", get_member_history},
+    {"GET", "/v1/members/{id}/history", PEOPLE | ROLE_MEMBER, READS | ROUTE_OWN_PATH, "unit", get_member_history},
     {"POST", "/v1/members/{id}/shares", PEOPLE, CHANGES, NULL, post_member_action},
     {"POST", "/v1/members/{id}/admit", PEOPLE, CHANGES, NULL, post_member_action},
     {"POST", "/v1/members/{id}/refuse", PEOPLE, ACTS, NULL, post_member_action},
@@ -38,14 +39,16 @@ static const struct route routes[] = {
     {"POST", "/v1/members/{id}/merge", PEOPLE, CHANGES, NULL, post_member_merge},
     {"POST", "/v1/members/{id}/unmerge", PEOPLE, ACTS, NULL, post_member_merge},
     {"GET", "/v1/members/{id}/names", PEOPLE, READS, NULL, get_member_names},
+    {"POST", "/v1/members/{id}/token", SELVES, WRITES | ROUTE_BODY_FREE, NULL, post_member_token},
+    {"DELETE", "/v1/members/{id}/token", SELVES | ROLE_MEMBER, WRITES | ROUTE_OWN_PATH, NULL, delete_member_token},
     {"GET", "/v1/activities/{id}", PEOPLE, READS, "unit", get_activity},
-    {"GET", "/v1/activities", PEOPLE, READS, "unit member activity_no after limit", get_activities},
+    {"GET", "/v1/activities", PEOPLE | ROLE_MEMBER, READS | ROUTE_OWN_QUERY, "unit member activity_no after limit", get_activities},
     {"POST", "/v1/activities", PEOPLE, WRITES, NULL, post_activities},
     {"PATCH", "/v1/activities/{id}", PEOPLE, CHANGES, NULL, patch_activity},
     {"POST", "/v1/activities/{id}/close", PEOPLE, ACTS, NULL, post_activity_close},
     {"POST", "/v1/activities/{id}/cancellations", PEOPLE, CHANGES, NULL, post_work_cancel},
     {"GET", "/v1/invoices/{id}", PEOPLE, READS, "unit", get_invoice},
-    {"GET", "/v1/invoices", PEOPLE, READS, "unit member month invoice_no after limit", get_invoices},
+    {"GET", "/v1/invoices", PEOPLE | ROLE_MEMBER, READS | ROUTE_OWN_QUERY, "unit member month invoice_no after limit", get_invoices},
     {"POST", "/v1/invoices", PEOPLE, WRITES, NULL, post_invoices},
     {"PATCH", "/v1/invoices/{id}", PEOPLE, CHANGES, NULL, patch_invoice},
     {"POST", "/v1/invoices/{id}/credit-notes", PEOPLE, CHANGES, NULL, post_credit_notes},
@@ -65,7 +68,7 @@ static const struct route routes[] = {
     {"GET", "/v1/peers", STAFF, READS, NULL, get_peers},
     {"POST", "/v1/peers", ROLE_OPERATOR, WRITES, NULL, post_peers},
     {"DELETE", "/v1/peers/{code}", ROLE_OPERATOR, WRITES, NULL, delete_peer},
-    {"GET", "/v1/tokens", ROLE_OPERATOR, READS, NULL, get_tokens},
+    {"GET", "/v1/tokens", ROLE_OPERATOR, READS, "member", get_tokens},
     {"POST", "/v1/tokens", ROLE_OPERATOR, WRITES, NULL, post_tokens},
     {"DELETE", "/v1/tokens/{id}", ROLE_OPERATOR, WRITES, NULL, delete_token},
     {"GET", "/v1/changes", ROLE_OPERATOR | ROLE_INTEGRATION, READS, "after limit wait unit", get_changes},

@@ -15,6 +15,10 @@ enum route_flag {
     ROUTE_BATCH = 8,      /* NDJSON, streamed */
     ROUTE_BODY_FREE = 16, /* a body is optional (an action without particulars) */
     ROUTE_LIVE = 32,      /* answered also while starting and rebuilding */
+    /* How the role member is bound to its own member before any handler is called (own.c). A route has one of them if and only if
+     * its roles name ROLE_MEMBER. */
+    ROUTE_OWN_PATH = 64,   /* the first {…} of the pattern is the member's id */
+    ROUTE_OWN_QUERY = 128, /* a list: ?member= is set to the member's id; beside it only after and limit are taken */
 };
 
 struct route {

@@ -38,6 +38,21 @@ conn_of(struct MHD_Connection *mhd)
 }
 
 static void
+conn_name_client(struct conn *c, struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info == NULL ? NULL : info->client_addr;
+
+    if (address != NULL && address->sa_family == AF_INET) {
+        c->client_len = 4;
+        memcpy(c->client, &((const struct sockaddr_in *)address)->sin_addr, c->client_len);
+    } else if (address != NULL && address->sa_family == AF_INET6) {
+        c->client_len = CLIENT_BYTES_MAX;
+        memcpy(c->client, &((const struct sockaddr_in6 *)address)->sin6_addr, c->client_len);
+    }
+}
+
+static void
 conn_open(struct api *a, struct MHD_Connection *mhd, void **socket_context)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -49,6 +64,7 @@ conn_open(struct api *a, struct MHD_Connection *mhd, void **socket_context)
     }
     c->api = a;
     c->fd = info == NULL ? -1 : info->connect_fd;
+    conn_name_client(c, mhd);
     buf_init(&c->in, API_BODY_BYTES_MAX);
     buf_init(&c->out, OUT_BYTES_MAX);
     conn_deadline(c, a->request_ms);
@@ -181,7 +197,10 @@ static void
 request_refuse(struct request *r, unsigned status, const struct err *err)
 {
     db_abort(&r->txn);
-    reply_problem(r, status != 0 ? status : http_status(err), err);
+    if (status == 0) {
+        status = r->retry_after_s != 0 ? MHD_HTTP_TOO_MANY_REQUESTS : http_status(err);
+    }
+    reply_problem(r, status, err);
     r->state = REQUEST_REFUSED;
 }
 
@@ -488,6 +507,29 @@ daemon_start(struct api *a, const struct api_config *config, struct err *err)
     return 0;
 }
 
+static void
+api_free(struct api *a)
+{
+    limiter_free(&a->tokens_failed);
+    limiter_free(&a->guesses_failed);
+    pthread_cond_destroy(&a->no_jobs);
+    pthread_mutex_destroy(&a->lock);
+    free(a);
+}
+
+static int
+limiters_new(struct api *a, struct err *err)
+{
+    /* The burst lets a token be revoked under as many as may wait with it (poll.c). */
+    static const struct limiter_rate tokens = {.burst = 128, .each_ms = 1000, .clients_max = 4096};
+    static const struct limiter_rate guesses = {.burst = 10, .each_ms = 6000, .clients_max = 4096};
+    uint8_t seed[LIMITER_SEED_BYTES];
+
+    a->deps.random(a->deps.arg, seed, sizeof(seed));
+    int rc = limiter_new(tokens, seed, &a->tokens_failed, err);
+    return rc != 0 ? rc : limiter_new(guesses, seed, &a->guesses_failed, err);
+}
+
 int
 api_start(const struct api_deps *deps, const struct api_config *config, struct api **ret, struct err *err)
 {
@@ -501,11 +543,12 @@ api_start(const struct api_deps *deps, const struct api_config *config, struct a
     a->request_ms = config->request_ms != 0 ? config->request_ms : REQUEST_MS_DEFAULT;
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->no_jobs, NULL);
-    int rc = daemon_start(a, config, err);
+    int rc = limiters_new(a, err);
+    if (rc == 0) {
+        rc = daemon_start(a, config, err);
+    }
     if (rc != 0) {
-        pthread_cond_destroy(&a->no_jobs);
-        pthread_mutex_destroy(&a->lock);
-        free(a);
+        api_free(a);
         return rc;
     }
     *ret = a;
@@ -551,8 +594,6 @@ api_stop(struct api **api)
     }
     pthread_mutex_unlock(&a->lock);
     MHD_stop_daemon(a->daemon);
-    pthread_cond_destroy(&a->no_jobs);
-    pthread_mutex_destroy(&a->lock);
-    free(a);
+    api_free(a);
     *api = NULL;
 }

@@ -136,6 +136,8 @@ put_http(struct buf *b, struct api *a)
     prom_one(b, "smartnode_http_jobs", "gauge", "Requests that wait for the writer.", jobs);
     prom_one(b, "smartnode_http_unauthorized_total", "counter", "Requests without a good token.",
              atomic_load(&c->unauthorized));
+    prom_one(b, "smartnode_http_limited_total", "counter", "Requests refused because too many before them failed.",
+             atomic_load(&c->limited));
     prom_one(b, "smartnode_http_guarded_total", "counter", "Requests refused for their head.",
              atomic_load(&c->guarded));
     prom_one(b, "smartnode_http_over_deadline_total", "counter", "Connections closed for slowness.",

@@ -95,6 +95,20 @@ row_wrong(const struct token_row *row, size_t name_len)
     return NULL;
 }
 
+struct token_row
+token_row_member(const struct subject_id *member, const struct actor_id *actor, struct wall_ms now, uint64_t minutes)
+{
+    MUST(minutes > 0 && minutes <= TOKEN_MEMBER_MINUTES_MAX);
+    return (struct token_row){
+        .role = ROLE_MEMBER,
+        .actor = *actor,
+        .subject = *member,
+        .created = now,
+        .expires.ms = now.ms + (int64_t)minutes * 60000,
+        .name.s = "member",
+    };
+}
+
 int
 token_row_encode(const struct token_row *row, struct buf *out, struct err *err)
 {

@@ -31,19 +31,28 @@ get_tokens(struct request *r, struct err *err)
     struct db_cursor *c = NULL;
     struct slice key, value;
     struct token_row row;
+    struct subject_id member;
+    bool of_member;
 
+    int rc = query_hex(r, "member", member.b, ID_BYTES, &of_member, err);
+    if (rc != 0) {
+        return rc;
+    }
     struct json_out j = reply_json(r, MHD_HTTP_OK);
     json_open(&j, '{');
     json_key(&j, "tokens");
     json_open(&j, '[');
-    int rc = db_cursor_open(r->txn, TABLE_TOKENS, &c, err);
+    rc = db_cursor_open(r->txn, TABLE_TOKENS, &c, err);
     if (rc == 0) {
         rc = db_cursor_first(c, &key, &value, err);
     }
     while (rc == 0) {
         rc = token_row_decode(value, &row, err);
         if (rc == 0) {
-            put_token(&j, key.data, &row);
+            /* Members' come and go by the hour: they are listed where they are asked for. */
+            if (of_member ? row.role == ROLE_MEMBER && TYPE_EQ(&row.subject, &member) : row.role != ROLE_MEMBER) {
+                put_token(&j, key.data, &row);
+            }
             rc = db_cursor_next(c, &key, &value, err);
         }
     }
@@ -56,7 +65,7 @@ get_tokens(struct request *r, struct err *err)
 static void
 token_fields_read(struct request *r, struct json_in *in, struct token_row *row)
 {
-    static const char *const names[] = {"desk", "reports", "operator", "integration", "member"};
+    static const char *const names[] = {"desk", "reports", "operator", "integration"};
     uint64_t days = TOKEN_DAYS_DEFAULT;
     size_t which;
 
@@ -67,19 +76,26 @@ token_fields_read(struct request *r, struct json_in *in, struct token_row *row)
     if (!json_in_hex(in, "actor", false, row->actor.b, ID_BYTES)) {
         r->api->deps.random(r->api->deps.arg, row->actor.b, ID_BYTES);
     }
-    bool member = json_in_hex(in, "member", false, row->subject.b, ID_BYTES);
-    if (in->rc == 0 && member != (row->role == ROLE_MEMBER)) {
-        json_in_fail(in, "member", "goes with the role member, and only with it");
-    }
     (void)json_in_uint(in, "days", false, TOKEN_DAYS_MAX, &days);
     row->created = r->api->deps.now_wall(r->api->deps.arg);
     row->expires.ms = days == 0 ? 0 : row->created.ms + (int64_t)days * MS_PER_DAY;
 }
 
+/* Draws the text, which the answer shows once; op gets its hash. */
+static int
+token_draw(struct request *r, struct api_op *op, struct err *err)
+{
+    uint8_t secret[TOKEN_RANDOM_BYTES];
+
+    r->api->deps.random(r->api->deps.arg, secret, sizeof(secret));
+    token_text(secret, r->new_token);
+    person_wipe(secret, sizeof(secret));
+    return token_hash(r->new_token, TOKEN_TEXT_LEN, &op->token.hash, err);
+}
+
 int
 post_tokens(struct request *r, struct err *err)
 {
-    uint8_t secret[TOKEN_RANDOM_BYTES];
     struct json_in in;
     struct api_op *op;
 
@@ -92,13 +108,74 @@ post_tokens(struct request *r, struct err *err)
         token_fields_read(r, &in, &op->token.row);
     }
     rc = json_in_end(&in, rc);
+    return rc != 0 ? rc : token_draw(r, op, err);
+}
+
+/* The id in the path, of a record that this unit has. */
+static int
+own_member(struct request *r, struct subject_id *ret, struct err *err)
+{
+    struct member_row row;
+    struct member_state s;
+
+    int rc = param_hex(r, 0, "member", ret->b, ID_BYTES, err);
+    if (rc == 0) {
+        rc = view_member(r->txn, ret, &r->api->deps.unit, &row, err);
+    }
     if (rc != 0) {
         return rc;
     }
-    r->api->deps.random(r->api->deps.arg, secret, sizeof(secret));
-    token_text(secret, r->new_token);
-    person_wipe(secret, sizeof(secret));
-    return token_hash(r->new_token, TOKEN_TEXT_LEN, &op->token.hash, err);
+    member_state_at(&row, DATE_MAX, &s);
+    member_row_release(&row);
+    return s.status == STATUS_NONE ? err_field(err, ERR_NOTFOUND, "member", "no such member") : 0;
+}
+
+int
+post_member_token(struct request *r, struct err *err)
+{
+    uint64_t minutes = TOKEN_MEMBER_MINUTES;
+    struct subject_id member;
+    struct actor_id actor;
+    struct json_in in;
+    struct api_op *op;
+
+    int rc = own_member(r, &member, err);
+    if (rc == 0) {
+        rc = body_open(r, &in, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    if (json_in_uint(&in, "minutes", false, TOKEN_MEMBER_MINUTES_MAX, &minutes) && minutes == 0) {
+        json_in_fail(&in, "minutes", "must be 1 to 1440");
+    }
+    rc = json_in_end(&in, 0);
+    if (rc == 0) {
+        rc = request_op(r, OP_TOKEN_CREATE, MHD_HTTP_CREATED, &op, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    /* A new one for each token, so that what a member does on two days is not tied together. */
+    r->api->deps.random(r->api->deps.arg, actor.b, ID_BYTES);
+    op->token.row = token_row_member(&member, &actor, r->api->deps.now_wall(r->api->deps.arg), minutes);
+    return token_draw(r, op, err);
+}
+
+int
+delete_member_token(struct request *r, struct err *err)
+{
+    struct subject_id member;
+    struct api_op *op;
+
+    int rc = own_member(r, &member, err);
+    if (rc == 0) {
+        rc = request_op(r, OP_TOKEN_END, MHD_HTTP_OK, &op, err);
+    }
+    if (rc == 0) {
+        op->token.row.subject = member;
+    }
+    return rc;
 }
 
 int

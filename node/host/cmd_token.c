@@ -7,12 +7,22 @@
 #include "node/api/token.h"
 #include "node/host/cli.h"
 #include "node/host/datadir.h"
+#include "node/view/view.h"
 
-enum { OPT_ROLE = 256, OPT_NAME, OPT_DAYS, DAYS_DEFAULT = 365, DAYS_MAX = 3650, WORDS_MAX = 2 };
+enum {
+    OPT_ROLE = 256,
+    OPT_NAME,
+    OPT_DAYS,
+    OPT_MEMBER,
+    OPT_MINUTES,
+    DAYS_DEFAULT = 365,
+    DAYS_MAX = 3650,
+    WORDS_MAX = 2
+};
 
 struct args {
-    const char *data, *role, *name;
-    long days;
+    const char *data, *role, *name, *member;
+    long days, minutes; /* 0 = not said */
     size_t n_words;
     const char *words[WORDS_MAX];
 };
@@ -29,6 +39,12 @@ on_option(int key, char *arg, struct argp_state *state)
         a->days = strtol(arg, NULL, 10);
         if (a->days < 1 || a->days > DAYS_MAX)
             argp_error(state, "--days: 1 to %d", DAYS_MAX);
+        return 0;
+    case OPT_MEMBER: a->member = arg; return 0;
+    case OPT_MINUTES:
+        a->minutes = strtol(arg, NULL, 10);
+        if (a->minutes < 1 || a->minutes > TOKEN_MEMBER_MINUTES_MAX)
+            argp_error(state, "--minutes: 1 to %d", TOKEN_MEMBER_MINUTES_MAX);
         return 0;
     case ARGP_KEY_ARG:
         if (a->n_words == WORDS_MAX)
@@ -69,8 +85,18 @@ check(const struct args *a, const char *verb)
         return cli_usage(revoke ? "token revoke needs the id that token list shows" : "token %s takes no argument",
                          verb);
     enum role role = a->role ? role_from_name(a->role) : 0;
-    if (create && (role == 0 || role == ROLE_MEMBER))
-        return cli_usage("--role is one of desk, reports, operator, integration");
+    struct subject_id member;
+    if (create && role == 0)
+        return cli_usage("--role is one of desk, reports, operator, integration, member");
+    if (create && (role == ROLE_MEMBER) != (a->member != NULL))
+        return cli_usage("--member goes with --role member, and only with it");
+    if (create && role == ROLE_MEMBER)
+        return !hex_decode(a->member, member.b, ID_BYTES)
+                   ? cli_usage("--member is an id of %d hexadecimal digits", 2 * ID_BYTES)
+               : a->days || a->name ? cli_usage("a member's token has no name, and ends after --minutes N")
+                                    : EXIT_OK;
+    if (create && a->minutes)
+        return cli_usage("--minutes is for --role member; others end after --days N");
     if (create &&
         (!a->name || a->name[0] == '\0' || strlen(a->name) > NAME_BYTES_MAX || !text_ok(a->name, strlen(a->name))))
         return cli_usage("--name says whose token it is, such as \"desk Ghent 2\": text of at most %d bytes",
@@ -79,24 +105,58 @@ check(const struct args *a, const char *verb)
 }
 
 static int
+check_member(struct datadir *d, const struct subject_id *member, struct err *err)
+{
+    struct db_txn *txn = NULL;
+    struct member_row row;
+    int rc = db_begin_read(d->db, &txn, err);
+    if (rc == 0)
+        rc = view_member(txn, member, &d->identity.unit, &row, err);
+    if (rc == 0)
+        member_row_release(&row);
+    db_abort(&txn);
+    return rc;
+}
+
+static int
+row_make(struct datadir *d, const struct args *a, struct token_row *ret, struct err *err)
+{
+    struct token_row row = {.created = wall_now(), .role = role_from_name(a->role)};
+    random_fill(NULL, row.actor.b, sizeof(row.actor.b));
+    if (row.role == ROLE_MEMBER) {
+        struct subject_id member;
+        MUST(hex_decode(a->member, member.b, ID_BYTES));
+        *ret = token_row_member(&member, &row.actor, row.created,
+                                a->minutes ? (uint64_t)a->minutes : TOKEN_MEMBER_MINUTES);
+        return check_member(d, &member, err);
+    }
+    snprintf(row.name.s, sizeof(row.name.s), "%s", a->name);
+    row.expires.ms = row.created.ms + (a->days ? a->days : DAYS_DEFAULT) * 86400000LL;
+    *ret = row;
+    return 0;
+}
+
+static int
 token_create(struct datadir *d, const struct args *a, struct err *err)
 {
-    struct token_row row = {.created = wall_now()};
+    struct token_row row;
     uint8_t random[TOKEN_RANDOM_BYTES];
     char text[TOKEN_TEXT_MAX];
     struct hash hash;
-    row.role = role_from_name(a->role);
-    snprintf(row.name.s, sizeof(row.name.s), "%s", a->name);
-    row.expires.ms = row.created.ms + a->days * 86400000LL;
-    random_fill(NULL, row.actor.b, sizeof(row.actor.b));
+    int rc = row_make(d, a, &row, err);
+    if (rc != 0)
+        return rc;
     random_fill(NULL, random, sizeof(random));
     token_text(random, text);
-    int rc = token_hash(text, TOKEN_TEXT_LEN, &hash, err);
+    rc = token_hash(text, TOKEN_TEXT_LEN, &hash, err);
     if (rc == 0)
         rc = put_row(d, &hash, &row, err);
     if (rc == 0) {
         printf("%s\n", text);
-        fprintf(stderr, "This is the only time that the token is shown. It ends in %ld days.\n", a->days);
+        long minutes = (long)((row.expires.ms - row.created.ms) / 60000);
+        bool by_days = row.role != ROLE_MEMBER;
+        fprintf(stderr, "This is the only time that the token is shown. It ends in %ld %s.\n",
+                by_days ? minutes / 1440 : minutes, by_days ? "days" : "minutes");
     }
     sodium_memzero(text, sizeof(text));
     sodium_memzero(random, sizeof(random));
@@ -185,19 +245,21 @@ cmd_token(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         {"data", 'd', "DIR", 0, "The node's data directory", 0},
-        {"role", OPT_ROLE, "ROLE", 0, "desk, reports, operator or integration", 0},
+        {"role", OPT_ROLE, "ROLE", 0, "desk, reports, operator, integration or member", 0},
         {"name", OPT_NAME, "TEXT", 0, "Whose it is", 0},
         {"days", OPT_DAYS, "N", 0, "Days until it ends (default 365)", 0},
+        {"member", OPT_MEMBER, "ID", 0, "Whose own data it opens, with --role member", 0},
+        {"minutes", OPT_MINUTES, "N", 0, "Minutes until a member's token ends (default 15, at most 1440)", 0},
         {0}};
     static const struct argp argp = {
         options,
         on_option,
-        "create --role ROLE --name TEXT\nlist\nrevoke ID",
+        "create --role ROLE --name TEXT\ncreate --role member --member ID\nlist\nrevoke ID",
         "Tokens for the HTTP interface, one for each person or system. Only their hashes are stored.",
         NULL,
         NULL,
         NULL};
-    struct args a = {.days = DAYS_DEFAULT};
+    struct args a = {0};
     struct datadir d;
     struct wall_ms now = wall_now();
     char path[PATH_BYTES_MAX];

@@ -3,6 +3,7 @@
 
 #include "node/api/idem.h"
 #include "node/host/engine_private.h"
+#include "node/host/tokens.h"
 #include "storage/changes.h"
 
 /* A vault that is older than the main environment would give out again the slots whose keys rows of ours are sealed with. */
@@ -516,13 +517,16 @@ engine_expire(struct engine *e, size_t max, size_t *ret_n, struct err *err)
         if (rc == 0)
             rc = db_del(e->txn, TABLE_IDEMPOTENCY, slice_of(keys[i] + 8, HASH_BYTES), err);
     }
-    if (rc != 0 || n == 0) {
+    size_t n_tokens = 0;
+    if (rc == 0)
+        rc = tokens_expire(e->txn, e->config.now(e->config.arg), max, &n_tokens, err);
+    if (rc != 0 || n + n_tokens == 0) {
         engine_abort(e);
         return rc;
     }
     rc = engine_commit(e, err);
     if (rc == 0)
-        *ret_n = n;
+        *ret_n = n > n_tokens ? n : n_tokens;
     return rc;
 }
 

@@ -3,6 +3,7 @@
 #include "node/host/engine_private.h"
 #include "node/host/links.h"
 #include "node/host/person_read.h"
+#include "node/host/tokens.h"
 #include "node/host/trust.h"
 
 static void
@@ -366,6 +367,13 @@ exec_token(struct engine *e, struct api_op *op, struct err *err)
     struct slice value;
     struct buf row;
     struct err refusal;
+    if (op->kind == OP_TOKEN_END) {
+        op->result.has_subject = true;
+        op->result.subject = op->token.row.subject;
+        if (tokens_end(e->txn, &op->token.row.subject, e->config.now(e->config.arg), NULL, &refusal) != 0)
+            op->result.err = refusal;
+        return db_error(e->txn, err);
+    }
     buf_init(&row, TOKEN_ROW_BYTES_MAX);
     int rc = 0;
     if (op->kind == OP_TOKEN_REVOKE) {
@@ -477,7 +485,8 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
         return rc > 0 ? 0 : rc;
     switch (op->kind) {
     case OP_TOKEN_CREATE:
-    case OP_TOKEN_REVOKE: rc = exec_token(e, op, err); break;
+    case OP_TOKEN_REVOKE:
+    case OP_TOKEN_END: rc = exec_token(e, op, err); break;
     case OP_PEER_TRUST:
     case OP_PEER_REMOVE: rc = exec_peer(e, op, err); break;
     case OP_COUNT: rc = exec_count(e, op, err); break;

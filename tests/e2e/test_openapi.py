@@ -102,7 +102,7 @@ class OpenApiTest(unittest.TestCase):
         cls.node = cls.cluster["BE"]
         cls.someone = cls.node.admit("someone")
         cls.cluster.wait_members({"BE": 1})
-        made = cls.node.post("/v1/tokens", {"name": "m", "role": "member", "member": cls.someone}, role="operator").json
+        made = cls.node.post("/v1/members/%s/token" % cls.someone, {"minutes": 1440}, role="integration").json
         cls.node.tokens["member"] = made["token"]
         cls.office = cls.node.get("/v1/units/BE/offices")["offices"][0]["id"]
         with open(cls.cluster.add("FR").card(), encoding="utf-8") as file:
@@ -212,6 +212,11 @@ class OpenApiTest(unittest.TestCase):
         member, headers = self.fresh()
         headers = self.after(member, headers, "merge", {"into": self.fresh()[0], "effective_on": "2024-05-01"})
         found["POST", m + "/unmerge"] = ("/v1/members/%s/unmerge" % member, {"adjusts_closed": True}, headers, "desk")
+
+    def add_token_examples(self, found):
+        path = "/v1/members/%s/token" % self.fresh()[0]
+        found["POST", "/v1/members/{id}/token"] = (path, {"minutes": 5}, None, "integration")
+        found["DELETE", "/v1/members/{id}/token"] = (path, None, None, "integration")
 
     def add_work_examples(self, found):
         a, i = "/v1/activities/{id}", "/v1/invoices/{id}"
@@ -323,6 +328,7 @@ class OpenApiTest(unittest.TestCase):
         found["POST", at + "/close"] = ("/v1/units/BE/offices/%s/close" % opened, {}, None, "operator")
         self.add_register_examples(found)
         self.add_work_examples(found)
+        self.add_token_examples(found)
         self.add_year_examples(found)
         return found
 
@@ -349,7 +355,7 @@ class OpenApiTest(unittest.TestCase):
                 self.check_request(method, template, body)
                 self.assertEqual("Location" in answer.headers, answer.status == 201, answer.headers)
                 if answer.headers.get("Location"):
-                    self.assertTrue(answer.headers["Location"].startswith(path), answer.headers)
+                    self.assertTrue(answer.headers["Location"].startswith("/v1/tokens/" if path.endswith("/token") else path), answer.headers)
                     where = self.node.call("GET", answer.headers["Location"], role=role)
                     self.assertIn(where.status, (200, 405), "%s: %r" % (answer.headers, where))
 
@@ -410,7 +416,8 @@ class OpenApiTest(unittest.TestCase):
                 self.check_answer(method, template, answer)
                 for role in ROLES if roles else ():
                     # An unknown parameter is refused after the role, and before anything is done.
-                    answer = self.node.call(method, path + "?no-such-parameter=1", role=role)
+                    at = path.replace(ID, self.someone, 1) if role == "member" else path
+                    answer = self.node.call(method, at + "?no-such-parameter=1", role=role)
                     self.assertEqual(answer.status, 400 if role in roles else 403, "%s: %r" % (role, answer))
                     self.check_answer(method, template, answer)
 
