@@ -458,6 +458,8 @@ struct event_payload {
 bool event_kind_known(uint16_t kind, uint16_t version);
 /* True for (kind, version) pairs, known or not, that speak only of the writer's own: field 6 is malformed in them (§4). */
 bool event_kind_own(uint16_t kind, uint16_t version);
+/* True for kinds that are written with the must-understand bit, because what follows in the entity rests on them (§9). */
+bool event_kind_must_understand(uint16_t kind);
 /* For tests of upgrades: from now on the process does not know this kind, as a program of before it was numbered. 0: knows all again. */
 void event_kind_hide(uint16_t kind);
 /* The same for this kind and all of greater numbers. 0: knows all again. */

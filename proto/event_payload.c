@@ -189,6 +189,26 @@ event_kind_own(uint16_t kind, uint16_t version)
                             kind == KIND_PERIOD_CLOSED);
 }
 
+bool
+event_kind_must_understand(uint16_t kind)
+{
+    switch (kind) {
+    case KIND_LOG_OPENED:
+    case KIND_MEMBER_MERGED:
+    case KIND_MEMBER_ABSORBED:
+    case KIND_ENTRY_CANCELLED:
+    case KIND_HANDOVER_OFFERED:
+    case KIND_HANDOVER_ACCEPTED:
+    case KIND_HANDOVER_COMPLETED:
+    case KIND_HANDOVER_WITHDRAWN:
+    case KIND_HANDOVER_RECEIVED:
+    case KIND_DOUBLE_SETTLED:
+    case KIND_ERASURE_ORDERED:
+    case KIND_RESTRICTION_ORDERED: return true;
+    default: return false;
+    }
+}
+
 const char *
 event_kind_name(uint16_t kind)
 {

@@ -169,19 +169,14 @@ ownlog_apply(struct ownlog *o, struct db_txn *txn, struct slice header, struct s
     return rc;
 }
 
-/* What follows in the entity rests on these (§9). */
-static bool
-must_understand(uint16_t kind)
-{
-    return kind == KIND_MEMBER_MERGED || kind == KIND_MEMBER_ABSORBED || kind == KIND_ENTRY_CANCELLED;
-}
-
 static int
 write_draft(struct ownlog *o, struct db_txn *txn, struct draft *d, struct slot_keys *keys, struct buf *key_capsule,
             struct position *ret, struct err *err)
 {
-    struct event_header h = {
-        .kind = d->kind, .kind_version = 1, .n_refs = d->n_refs, .must_understand = must_understand(d->kind)};
+    struct event_header h = {.kind = d->kind,
+                             .kind_version = 1,
+                             .n_refs = d->n_refs,
+                             .must_understand = event_kind_must_understand(d->kind)};
     uint64_t seq = o->seq + 1;
     struct buf payload, header;
     struct slice header_bytes;

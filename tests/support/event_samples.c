@@ -395,14 +395,6 @@ seal_links(const struct activity_links *links, uint8_t first, struct buf *ret)
     buf_free(&plain);
 }
 
-static bool
-is_rested_upon(uint16_t kind)
-{
-    return kind == KIND_LOG_OPENED || kind == KIND_MEMBER_MERGED || kind == KIND_MEMBER_ABSORBED ||
-           kind == KIND_ENTRY_CANCELLED || (kind >= KIND_HANDOVER_OFFERED && kind <= KIND_HANDOVER_RECEIVED) ||
-           kind == KIND_DOUBLE_SETTLED || kind == KIND_ERASURE_ORDERED || kind == KIND_RESTRICTION_ORDERED;
-}
-
 /* References and capsules as the kinds have them, so that the headers show every field. */
 static void
 fill_header(const struct sample_log *s, uint64_t seq, struct event_header *h)
@@ -412,7 +404,7 @@ fill_header(const struct sample_log *s, uint64_t seq, struct event_header *h)
     h->clock = (struct hlc){(uint64_t)SAMPLE_CLOCK_MS * 1000 * 65536 + seq};
     h->kind = sample_kinds[seq - 1];
     h->kind_version = 1;
-    h->must_understand = is_rested_upon(h->kind);
+    h->must_understand = event_kind_must_understand(h->kind);
     if (h->kind == KIND_LOG_OPENED || h->kind == KIND_APPLICATION_REFUSED || h->kind == KIND_WITHDRAWAL_GRANTED ||
         is_cancellation(h->kind)) {
         h->n_refs = 1;

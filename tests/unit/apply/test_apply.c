@@ -187,11 +187,15 @@ what_cannot_be_read_is_void_and_listed(void **arg)
     struct event_payload opened = {.kind = KIND_LOG_OPENED, .log_opened = log.opened};
     test_log_event(&log, &opened, NULL, 0);
     test_log_raw(&log, 60000, 1, true, slice_of("\xff", 1), NULL, 0, NULL, 0);
+    /* a unit that offers a member to itself */
+    struct event_payload offered = test_payload(KIND_HANDOVER_OFFERED, test_subject(7), day(1));
+    offered.handover.other = log.opened.unit;
+    test_log_event(&log, &offered, NULL, 0);
     struct position at = test_category(&log, test_subject(7), day(1), CATEGORY_A);
     test_runs_take(&runs, &log);
     test_register_deliver(&r, &runs.v[0]);
     assert_int_equal(applied_of(&r, &log), log.seq);
-    assert_int_equal(test_register_rows(&r, TABLE_VOIDS), 3);
+    assert_int_equal(test_register_rows(&r, TABLE_VOIDS), 4);
     assert_int_equal(outcome_of(&r, &u, 7, at, &reason), OUTCOME_VOID);
     assert_int_equal(reason, VOID_NOT_MEMBER);
     test_runs_release(&runs);

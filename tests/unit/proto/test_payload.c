@@ -34,6 +34,12 @@ every_kind_has_a_name_and_is_known(void **state)
         assert_false(event_kind_known(sample_kinds[i], 2));
         assert_int_equal(event_kind_from_name(event_kind_name(sample_kinds[i])), sample_kinds[i]);
     }
+    assert_true(event_kind_must_understand(KIND_HANDOVER_OFFERED) &&
+                event_kind_must_understand(KIND_HANDOVER_RECEIVED));
+    assert_true(event_kind_must_understand(KIND_MEMBER_MERGED) && event_kind_must_understand(KIND_DOUBLE_SETTLED));
+    assert_false(event_kind_must_understand(KIND_DOUBLE_DECLARED) ||
+                 event_kind_must_understand(KIND_RESTRICTION_LIFTED));
+    assert_false(event_kind_must_understand(KIND_MEMBER_ADMITTED) || event_kind_must_understand(KIND_UNIT_CLOSED));
     assert_string_equal(event_kind_name(KIND_MEMBER_ADMITTED), "member.admitted");
     assert_false(event_kind_known(KIND_PAYLOADS_DROPPED, 1));
     assert_string_equal(event_kind_name(52), "unknown");
