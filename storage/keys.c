@@ -24,6 +24,7 @@ static const struct {
     [TABLE_CHANGES_UPTO] = {"changes-upto", DB_MAIN, 0},
     [TABLE_UNCOUNTED] = {"uncounted", DB_MAIN, 0},
     [TABLE_ACCESS_OF] = {"access-of", DB_MAIN, 0},
+    [TABLE_LOOKUP_QUESTIONS] = {"lookup-questions", DB_MAIN, 0},
     [TABLE_MEMBERS] = {"members", DB_MAIN, 1},
     [TABLE_OFFICES] = {"offices", DB_MAIN, 2},
     [TABLE_UNITS] = {"units", DB_MAIN, 3},
@@ -48,6 +49,9 @@ static const struct {
     [TABLE_ESCROW] = {"escrow", DB_VAULT, 0},
     [TABLE_KEY_CAPSULES] = {"key-capsules", DB_VAULT, 0},
     [TABLE_LINKS] = {"links", DB_VAULT, 0},
+    [TABLE_LOOKUP_OUTPUTS] = {"lookup-outputs", DB_VAULT, 0},
+    [TABLE_LOOKUP_RESULTS] = {"lookup-results", DB_VAULT, 0},
+    [TABLE_LOOKUP_RECORDS] = {"lookup-records", DB_VAULT, 0},
 };
 
 uint32_t

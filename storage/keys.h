@@ -28,6 +28,7 @@ enum table {
     TABLE_CHANGES_UPTO, /* log no u32 → seq u64 up to which the log is listed */
     TABLE_UNCOUNTED, /* month u16 → nothing: invoices of the own unit changed there since its people were counted; 1: being counted */
     TABLE_ACCESS_OF, /* member 16 ‖ unit id 32 ‖ access id 16 → nothing: index that follows TABLE_ACCESS, rebuilt with the state */
+    TABLE_LOOKUP_QUESTIONS, /* since ms u64 ‖ subject 16 → nothing: members that other units are asked about (lookups.h) */
     /* main: replicated state, the same on every node with the same events; numbers of docs/PROTOCOL.md §13 */
     TABLE_MEMBERS,    /* subject 16 ‖ unit id 32 → member row (node/rules/member.h) */
     TABLE_OFFICES,    /* unit id 32 ‖ office id 16 → office row */
@@ -54,6 +55,10 @@ enum table {
     TABLE_ESCROW,       /* day i32 (biased) ‖ n u32 → wrapped escrow key */
     TABLE_KEY_CAPSULES, /* log id 32 ‖ seq u64 ‖ index u8 → capsule bytes of class 15 */
     TABLE_LINKS,        /* activity, invoice or posting 16 → wrapped member 16 ‖ flags u8 */
+    /* vault, double admission: lookups.h */
+    TABLE_LOOKUP_OUTPUTS, /* subject 16 → wrapped output of the member's identity */
+    TABLE_LOOKUP_RESULTS, /* subject 16 ‖ unit id 32 → wrapped answer of that unit */
+    TABLE_LOOKUP_RECORDS, /* ms u64 ‖ n u32 → wrapped record of a question */
     TABLE_COUNT_ALL,
 };
 

@@ -79,6 +79,8 @@ struct index_entry {
 /* One vault commit: entries, and that log_no (≥ 1) is followed up to seq. Entries may repeat. */
 int vault_index_put(struct vault *v, const struct index_entry *entries, size_t n, uint32_t log_no, uint64_t seq,
                     struct err *err) NODISCARD;
+/* The index follows every log from its start again: it has a new sort of entries. One vault commit. */
+int vault_index_restart(struct vault *v, struct err *err) NODISCARD;
 int vault_index_cursor(struct vault *v, uint32_t log_no, uint64_t *ret_seq, struct err *err) NODISCARD; /* 0 if none */
 /* Subjects of a token, in order, after `after` (NULL = from the start), at most max; staged ones (below) among them. An entry may
  * outlive what it was made from (a name or number that was changed, a commit of the main environment that failed): readers compare

@@ -67,6 +67,20 @@ vault_index_put(struct vault *v, const struct index_entry *entries, size_t n, ui
 }
 
 int
+vault_index_restart(struct vault *v, struct err *err)
+{
+    struct db_txn *txn;
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = db_clear(txn, TABLE_INDEX_CURSOR, err);
+    if (rc == 0)
+        return db_commit(&txn, err);
+    db_abort(&txn);
+    return rc;
+}
+
+int
 vault_index_cursor(struct vault *v, uint32_t log_no, uint64_t *ret_seq, struct err *err)
 {
     struct db_txn *txn;

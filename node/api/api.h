@@ -85,6 +85,8 @@ struct api_op {
             struct member_request request;        /* personal data: api wipes it */
             char office_text[NAME_BYTES_MAX + 1]; /* id or name as entered; empty = none */
             char member_no[PERSON_TEXT_MAX + 1];  /* instead of request.subject; empty = none */
+            bool
+                ask; /* somebody new at the desk: other units are asked (docs/PROTOCOL.md §12.8); not in a batch or an import */
         } member;
         struct {
             struct office_id id; /* OPEN: zero = a new one is drawn */
@@ -161,6 +163,9 @@ struct api_status {
     uint64_t waiting;                     /* references and logs that wait for what is not held */
     int64_t waiting_oldest_ms;            /* age of the oldest event among them; 0 if none */
     uint32_t conflicts, peers_connected, peers_trusted;
+    /* Double admission, since the start: questions of ours that were answered, of them hits; questions of others answered, and refused;
+     * and how many members others are still asked about. */
+    uint64_t lookups_asked, lookups_hits, lookups_answered, lookups_refused, lookups_open;
     size_t n_warnings;
     char warnings[API_WARNINGS_MAX][API_WARNING_BYTES_MAX + 1];
 };

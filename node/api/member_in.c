@@ -213,6 +213,7 @@ post_members(struct request *r, struct err *err)
         (void)json_in_choice(&in, "status", true, statuses, 2, &which);
         op_member_init(op, which == 0 ? ACTION_APPLY : ACTION_ADMIT, MHD_HTTP_CREATED);
         fields_read(&in, op_of_action(op->member.request.action), op);
+        op->member.ask = !op->member.request.has_corrects;
     }
     return json_in_end(&in, rc);
 }
@@ -244,6 +245,7 @@ change_read(struct request *r, struct json_in *in, const struct member_op *m, st
     }
     if (rc == 0) {
         fields_read(in, m, op);
+        op->member.ask = m->action == ACTION_ADMIT && !op->member.request.has_corrects;
     }
     return rc;
 }

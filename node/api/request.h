@@ -318,6 +318,8 @@ int get_events(struct request *r, struct err *err);
 int get_event(struct request *r, struct err *err);
 int get_receipt(struct request *r, struct err *err);
 int get_conflicts(struct request *r, struct err *err);
+int get_duplicates(struct request *r, struct err *err);
+int get_lookups(struct request *r, struct err *err);
 int get_status(struct request *r, struct err *err);
 int get_report_members(struct request *r, struct err *err);
 int get_report_flows(struct request *r, struct err *err);

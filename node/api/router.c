@@ -76,6 +76,8 @@ static const struct route routes[] = {
     {"GET", "/v1/events/{log}/{seq}", PEOPLE | ROLE_OPERATOR, READS, NULL, get_event},
     {"GET", "/v1/events/{log}/{seq}/receipt", PEOPLE | ROLE_OPERATOR, READS, NULL, get_receipt},
     {"GET", "/v1/conflicts", PEOPLE | ROLE_OPERATOR, READS, "after limit", get_conflicts},
+    {"GET", "/v1/duplicates", PEOPLE, READS, "after limit", get_duplicates},
+    {"GET", "/v1/lookups", ROLE_OPERATOR, READS, "after limit", get_lookups},
     {"GET", "/v1/status", STAFF, READS | ROUTE_LIVE, NULL, get_status},
     {"GET", "/v1/reports/members", STAFF, READS, "as_of unit by", get_report_members},
     {"GET", "/v1/reports/flows", STAFF, READS, "from to unit by", get_report_flows},

@@ -42,6 +42,14 @@ put_status(struct json_out *j, const struct api_status *s)
     json_put_uint(j, "connected", s->peers_connected);
     json_close(j, '}');
     json_put_uint(j, "conflicts", s->conflicts);
+    json_key(j, "lookups");
+    json_open(j, '{');
+    json_put_uint(j, "open", s->lookups_open);
+    json_put_uint(j, "asked", s->lookups_asked);
+    json_put_uint(j, "hits", s->lookups_hits);
+    json_put_uint(j, "answered", s->lookups_answered);
+    json_put_uint(j, "refused", s->lookups_refused);
+    json_close(j, '}');
     json_key(j, "warnings");
     json_open(j, '[');
     for (size_t i = 0; i < s->n_warnings && i < API_WARNINGS_MAX; i++) {

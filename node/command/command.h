@@ -149,7 +149,7 @@ int command_member(const struct command_ctx *ctx, const struct member_request *r
 
 /* Blind index fields and their tokens: names are folded (NFKD, marks stripped, case folded) and split into words; every word is
  * a token and so is its prefix of three letters; e-mail, member number (letters and digits), birth date whole, of a phone number
- * the last eight digits. Tokens beyond INDEX_TOKENS_MAX are left out. ERR_INVALID: not UTF-8 (not after person_check). */
+ * the last eight digits; and the buckets of §12.8, as a natural and as a legal person. Tokens beyond INDEX_TOKENS_MAX are left out. ERR_INVALID: not UTF-8 (not after person_check). */
 enum index_field {
     INDEX_NAME = 1,
     INDEX_NAME_PREFIX = 2,
@@ -162,6 +162,7 @@ enum index_field {
     INDEX_WORK_OF = 9, /* the member's id → activities and invoices */
     INDEX_POSTING_NO = 10,
     INDEX_POSTINGS_OF = 11, /* the member's id → postings */
+    INDEX_BUCKET = 20,      /* where other units' questions look for the member (lookup.h) */
 };
 enum { INDEX_TOKENS_MAX = 64 };
 struct index_token {

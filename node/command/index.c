@@ -1,8 +1,10 @@
 /* What the blind index holds of a person, and what a search text looks for. Both sides fold by the same functions, so that
  * "Straße" finds "STRASSE". See command.h. */
 #include "node/command/command.h"
+#include "node/command/lookup.h"
 #include "node/command/person.h"
 #include "node/command/text.h"
+#include "proto/oprf.h"
 
 #include <sodium/utils.h>
 
@@ -116,6 +118,29 @@ add_birth(struct tokens *t, struct civil_date d)
     sodium_memzero(text, sizeof(text));
 }
 
+/* Whether the person is natural or legal is not known here: both, where both can be. */
+static int
+add_buckets(struct tokens *t, const struct person_identity *p, struct err *err)
+{
+    static const uint8_t types[] = {PERSON_NATURAL, PERSON_LEGAL};
+    uint8_t room[LOOKUP_INPUT_MAX];
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(types) && rc == 0; i++) {
+        struct buf input;
+        struct err none;
+        buf_fixed(&input, room, sizeof(room));
+        rc = lookup_input(p, types[i], &input, &none);
+        uint8_t bucket = rc == 0 ? lookup_bucket(buf_slice(&input)) : 0;
+        if (rc == 0)
+            add(t, INDEX_BUCKET, slice_of(&bucket, 1));
+        else if (rc != ERR_NOTFOUND && err)
+            *err = none;
+        sodium_memzero(room, input.len);
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+    }
+    return rc;
+}
+
 int
 index_tokens(const struct vault *v, const struct person_input *p, struct index_token ret[INDEX_TOKENS_MAX],
              size_t *ret_n, struct err *err)
@@ -126,7 +151,9 @@ index_tokens(const struct vault *v, const struct person_input *p, struct index_t
     if (p->has_identity) {
         const struct person_text *names[] = {&p->identity.family_name, &p->identity.legal_name,
                                              &p->identity.given_name};
-        rc = text_fold(p->identity.member_no.s, folded, sizeof(folded), err);
+        rc = add_buckets(&t, &p->identity, err);
+        if (rc == 0)
+            rc = text_fold(p->identity.member_no.s, folded, sizeof(folded), err);
         if (rc == 0)
             add_number(&t, folded);
         if (rc == 0 && !date_is_none(p->identity.birth_date))

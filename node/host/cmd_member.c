@@ -1,6 +1,6 @@
 /* smartnode member: finds, shows and changes members on the running node, by its HTTP interface. */
 #include "node/command/names.h"
-#include "node/host/desk.h"
+#include "node/host/cmd_duplicates.h"
 
 enum {
     OPT_ON = OPT_OWN,
@@ -69,8 +69,8 @@ static const struct action {
     {"cancel", "/cancellations", NULL, "POST", NULL, NULL},
     {"correct", "", NULL, "POST", "category.changed", "member.category"},
 };
-enum { SEARCH, SHOW, NAMES, REPRESENTATIVES, READS_N };
-static const char *const READS[READS_N] = {"search", "show", "names", "representatives"};
+enum { SEARCH, SHOW, NAMES, REPRESENTATIVES, DUPLICATES, READS_N };
+static const char *const READS[READS_N] = {"search", "show", "names", "representatives", "duplicates"};
 
 struct args {
     struct cli_common common;
@@ -157,13 +157,14 @@ static struct argp_option options[OTHER_OPTIONS + ARRAY_LEN(PERSON) + 1] = {
 static const struct argp argp = {
     options,
     on_option,
-    "search TEXT\nshow|names|representatives ID\napply|admit [ID]\n"
+    "search TEXT\nshow|names|representatives ID\nduplicates\napply|admit [ID]\n"
     "refuse|subscribe|change|request-withdrawal|grant-withdrawal|refuse-withdrawal|resign|exclude|death ID\n"
     "repay|representative|end-representative|consent|withdraw-consent ID\nmerge|unmerge|cancel|correct ID",
     "Finds, shows and changes members on the running node."
     "\vNeeds a token of role desk or integration: --token-file FILE or $SMARTNODE_TOKEN.\n\n"
     "cancel takes an event of the history back as if it had never been. correct puts another in its place: what is not given stays as it was, "
-    "the date too. merge gives the record ID up for --into; unmerge undoes it.\n\n"
+    "the date too. merge gives the record ID up for --into; unmerge undoes it. duplicates lists who is a member of another unit too, with the "
+    "unit and the id there.\n\n"
     "Given twice, a command is done twice: admit makes two members. Where it may be given again, as in a script that is not sure of the "
     "first time, --idempotency-key with a key of its own for each change makes it one.\n\n"
     "Examples:\n"
@@ -513,6 +514,8 @@ check(const struct args *a)
         return cli_usage("member %.40s: there is no such; smartnode member --help lists what there is", a->words[0]);
     if (reads == SEARCH)
         return a->n_words == 2 ? EXIT_OK : cli_usage("member search TEXT: one text, in quotes if it has spaces");
+    if (reads == DUPLICATES)
+        return a->n_words == 1 ? EXIT_OK : cli_usage("member duplicates: lists all, nothing more to say");
     if (a->n_words > 2 || (a->n_words == 1 && (!action || !action->status)))
         return cli_usage("member %s ID: which member? smartnode member search TEXT finds the id", a->words[0]);
     if (a->n_words == 2 && !desk_is_id(a->words[1]))
@@ -542,6 +545,7 @@ cmd_member(int argc, char **argv)
         case SHOW: rc = show(h, &a, &err); break;
         case NAMES:
         case REPRESENTATIVES: rc = persons(h, &a, &err); break;
+        case DUPLICATES: rc = duplicates_print(h, a.common.json, &err); break;
         default: rc = change(h, &a, action_of(a.words[0]), &err); break;
         }
     }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "node/host/cli.h"
+#include "node/host/cmd_duplicates.h"
 #include "node/host/datadir.h"
 #include "node/host/trust.h"
 
@@ -257,9 +258,9 @@ cmd_peer(int argc, char **argv)
     static const struct argp argp = {
         options,
         on_option,
-        "trust FILE\nlist\nremove CODE",
+        "trust FILE\nlist\nremove CODE\nlookups",
         "Whose logs this node admits. trust pins a unit's card after its words were compared by telephone; "
-        "a running node takes it up at once.",
+        "a running node takes it up at once. lookups lists the questions whether somebody is a member, ours and theirs.",
         NULL,
         NULL,
         NULL};
@@ -269,16 +270,18 @@ cmd_peer(int argc, char **argv)
     struct err err = {0};
     if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
         return EXIT_USAGE;
-    if (a.n_words == 0 ||
-        (strcmp(a.words[0], "trust") != 0 && strcmp(a.words[0], "list") != 0 && strcmp(a.words[0], "remove") != 0))
-        return cli_usage("peer trust FILE, peer list or peer remove CODE");
+    if (a.n_words == 0 || (strcmp(a.words[0], "trust") != 0 && strcmp(a.words[0], "list") != 0 &&
+                           strcmp(a.words[0], "remove") != 0 && strcmp(a.words[0], "lookups") != 0))
+        return cli_usage("peer trust FILE, peer list, peer remove CODE or peer lookups");
+    bool changes = strcmp(a.words[0], "trust") == 0 || strcmp(a.words[0], "remove") == 0;
     if (datadir_find(a.data, path, &err) != 0 || datadir_open(path, DATADIR_ADMIN, &d, &err) != 0)
         return cli_fail(&err);
-    int rc = strcmp(a.words[0], "trust") == 0    ? peer_trust(&d, &a, &err)
-             : strcmp(a.words[0], "remove") == 0 ? peer_remove(&d, &a, &err)
-                                                 : peer_list(&d, &err);
+    int rc = strcmp(a.words[0], "trust") == 0     ? peer_trust(&d, &a, &err)
+             : strcmp(a.words[0], "remove") == 0  ? peer_remove(&d, &a, &err)
+             : strcmp(a.words[0], "lookups") == 0 ? lookups_print(&d, &err)
+                                                  : peer_list(&d, &err);
     datadir_close(&d);
-    if (rc == 0 && strcmp(a.words[0], "list") != 0)
+    if (rc == 0 && changes)
         datadir_nudge(path);
     return rc == 0 ? EXIT_OK : cli_fail(&err);
 }

@@ -10,12 +10,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CONFIG_FILE_MAX = 65536, MAP_GIB_MAX = 16384, HTTP_THREADS_MAX = 64 };
+enum { CONFIG_FILE_MAX = 65536, MAP_GIB_MAX = 16384, HTTP_THREADS_MAX = 64, LOOKUPS_PER_HOUR_MAX = 100000 };
 
 void
 config_defaults(struct config *c)
 {
-    *c = (struct config){.http_port = 8440, .http_threads = 1, .map_gib = 256, .vault_map_gib = 64, .unit_gib_max = 64};
+    *c = (struct config){.http_port = 8440,
+                         .http_threads = 1,
+                         .map_gib = 256,
+                         .vault_map_gib = 64,
+                         .unit_gib_max = 64,
+                         .lookups_per_hour = 60};
     snprintf(c->sync_listen, sizeof(c->sync_listen), "tcp://0.0.0.0:7440");
     snprintf(c->http_listen, sizeof(c->http_listen), "127.0.0.1");
 }
@@ -101,6 +106,7 @@ enum key {
     SYNC_ADVERTISE,
     SYNC_RESIDENCY,
     SYNC_UNIT_GIB_MAX,
+    SYNC_LOOKUPS_PER_HOUR,
     SYNC_KEEP,
     HTTP_LISTEN,
     HTTP_PORT,
@@ -123,6 +129,7 @@ static const struct {
     [SYNC_ADVERTISE] = {"sync", "advertise", CONFIG_ADVERTISE_MAX, "tcp://HOST:PORT as the peers reach it"},
     [SYNC_RESIDENCY] = {"sync", "residency", 1, "travelling, granted or federation"},
     [SYNC_UNIT_GIB_MAX] = {"sync", "unit_gib_max", 1, "a whole number of GiB from 0 to 16384"},
+    [SYNC_LOOKUPS_PER_HOUR] = {"sync", "lookups_per_hour", 1, "a whole number from 0 to 100000"},
     [SYNC_KEEP] = {"sync", "keep", CONFIG_KEEP_MAX, "a unit's code, 2 to 8 of A-Z and 0-9; one on each line"},
     [HTTP_LISTEN] = {"http", "listen", 1, "a numeric address, such as 127.0.0.1, 0.0.0.0 or ::1"},
     [HTTP_PORT] = {"http", "port", 1, "a port from 0 to 65535 (0: any free one)"},
@@ -146,6 +153,7 @@ set_sync(struct config *c, enum key key, const char *value)
         snprintf(c->advertise[c->n_advertise++], ENDPOINT_BYTES_MAX + 1, "%s", value);
         return true;
     case SYNC_RESIDENCY: return residency(value, &c->residency);
+    case SYNC_LOOKUPS_PER_HOUR: return number(value, 0, LOOKUPS_PER_HOUR_MAX, &c->lookups_per_hour);
     case SYNC_UNIT_GIB_MAX: return number(value, 0, MAP_GIB_MAX, &c->unit_gib_max);
     default:
         if (!unit_code_ok(value))
@@ -410,6 +418,10 @@ write_sync(FILE *f, const struct config *c)
             residencies[c->residency]);
     fprintf(f, "; what is stored for one peer unit at most, in GiB\nunit_gib_max = %llu\n",
             (unsigned long long)c->unit_gib_max);
+    fprintf(
+        f,
+        "; so many questions of one unit whether somebody is a member here are answered; 0 = none\nlookups_per_hour = %llu\n",
+        (unsigned long long)c->lookups_per_hour);
     for (uint8_t i = 0; i < c->n_keep; i++)
         fprintf(f, "keep = %s\n", c->keep[i]);
     if (c->n_keep == 0)

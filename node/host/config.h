@@ -18,6 +18,8 @@ struct config {
     char advertise[CONFIG_ADVERTISE_MAX][ENDPOINT_BYTES_MAX + 1]; /* on the unit card */
     enum residency residency;
     uint64_t unit_gib_max; /* stored for one peer unit */
+    uint64_t
+        lookups_per_hour; /* questions of one unit whether a person is a member here (docs/PROTOCOL.md §12.8); 0 = none is answered */
     uint8_t n_keep;
     char keep[CONFIG_KEEP_MAX][UNIT_CODE_MAX]; /* units whose capsules this node keeps for them */
     /* [http] */

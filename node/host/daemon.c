@@ -15,6 +15,7 @@
 #include "node/host/datadir.h"
 #include "node/host/health.h"
 #include "node/host/log.h"
+#include "node/host/lookup.h"
 #include "node/host/netloop.h"
 #include "node/host/notify.h"
 #include "node/host/upkeep.h"
@@ -34,6 +35,7 @@ struct daemon {
     struct writer *writer;
     struct upkeep *upkeep;
     struct netloop *net;
+    struct lookup *lookup;
     pthread_mutex_t api_lock; /* the writer may look at api while it starts and stops */
     struct api *api;
     struct wall_ms started;
@@ -85,7 +87,24 @@ on_notice(void *arg, const struct writer_notice *n)
         d->own_head = (struct position){.log = n->log, .seq = n->seq};
         pthread_mutex_unlock(&d->lock);
     }
-    netloop_notice(d->net, n);
+    if (n->type == NOTICE_LOOKUP)
+        lookup_wake(d->lookup);
+    else
+        netloop_notice(d->net, n);
+}
+
+static void
+on_admission(void *arg, const struct sync_effect *e)
+{
+    struct daemon *d = arg;
+    lookup_take(d->lookup, e);
+}
+
+static void
+send_admission(void *arg, const struct sync_event *ev)
+{
+    struct daemon *d = arg;
+    netloop_admission(d->net, ev);
 }
 
 static void
@@ -175,10 +194,12 @@ deps_status(void *arg, struct api_status *ret)
     struct daemon *d = arg;
     struct writer_stats w;
     struct netloop_stats n;
+    struct lookup_stats l;
     struct health h;
     struct wall_ms now = wall_now();
     writer_stats(d->writer, &w);
     netloop_stats(d->net, &n);
+    lookup_stats(d->lookup, &l);
     health_read(d->dir.db, d->dir.vault, d->dir.path, now, &h);
     *ret = (struct api_status){.production = d->dir.identity.production,
                                .started = d->started,
@@ -195,6 +216,11 @@ deps_status(void *arg, struct api_status *ret)
                                .waiting = h.waiting,
                                .waiting_oldest_ms = h.waiting_oldest_ms,
                                .conflicts = (uint32_t)h.conflicts,
+                               .lookups_asked = l.asked,
+                               .lookups_hits = l.hits,
+                               .lookups_answered = l.answered,
+                               .lookups_refused = l.limited + l.unavailable,
+                               .lookups_open = l.open,
                                .peers_connected = n.peers_open,
                                .peers_trusted = n.peers};
     snprintf(ret->federation, sizeof(ret->federation), "%s", d->dir.identity.federation_name.s);
@@ -233,13 +259,16 @@ deps_metrics(void *arg, struct buf *out)
     struct netloop_stats n;
     struct health h;
     struct wall_ms now = wall_now();
+    struct lookup_stats l;
     struct api_peer *peers = malloc(API_PEERS_MAX * sizeof(*peers));
     writer_stats(d->writer, &w);
     netloop_stats(d->net, &n);
+    lookup_stats(d->lookup, &l);
     health_read(d->dir.db, d->dir.vault, d->dir.path, now, &h);
     struct metrics m = {.health = &h,
                         .writer = &w,
                         .net = &n,
+                        .lookup = &l,
                         .readiness = deps_readiness(d),
                         .started = d->started,
                         .n_peers = peers ? netloop_peers(d->net, peers, API_PEERS_MAX) : 0,
@@ -355,6 +384,7 @@ prepare(struct daemon *d, const char *path, struct err *err)
                                     strcmp(d->dir.config.sync_listen, "none") == 0 ? NULL : d->dir.config.sync_listen,
                                 .settings = &d->dir.config,
                                 .alarm = on_alarm,
+                                .admission = on_admission,
                                 .arg = d};
     snprintf(nc.program, sizeof(nc.program), "smartnode %s", SMARTNODE_VERSION);
     rc = netloop_new(&nc, &d->net, err);
@@ -377,9 +407,25 @@ start(struct daemon *d, struct err *err)
                                .rebuilding = on_rebuilding,
                                .alarm = on_alarm,
                                .arg = d};
-    int rc = writer_start(&wc, &d->writer, err);
+    struct lookup_config lc = {.db = d->dir.db,
+                               .vault = d->dir.vault,
+                               .unit = d->dir.identity.unit,
+                               .per_hour = d->dir.config.lookups_per_hour,
+                               .today = deps_today,
+                               .now_wall = deps_now_wall,
+                               .now_mono = deps_now_mono,
+                               .random = random_fill,
+                               .peers = deps_peers,
+                               .send = send_admission,
+                               .alarm = on_alarm,
+                               .arg = d};
+    int rc = lookup_new(&lc, &d->lookup, err);
+    if (rc == 0)
+        rc = writer_start(&wc, &d->writer, err);
     if (rc == 0)
         rc = start_api(d, err);
+    if (rc == 0)
+        rc = lookup_start(d->lookup, err);
     if (rc == 0)
         rc = netloop_start(d->net, d->writer, err);
     struct upkeep_config uc = {.dir = &d->dir, .writer = d->writer, .alarm = on_alarm, .arg = d};
@@ -398,9 +444,11 @@ stop(struct daemon *d)
     struct api *api = api_swap(d, NULL);
     api_stop(&api);
     netloop_stop(d->net);
+    lookup_stop(d->lookup);
     upkeep_stop(&d->upkeep);
     writer_stop(&d->writer);
     netloop_free(&d->net);
+    lookup_free(&d->lookup);
     engine_free(&d->engine);
     datadir_close(&d->dir);
 }

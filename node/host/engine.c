@@ -5,6 +5,7 @@
 #include "node/host/engine_private.h"
 #include "node/host/tokens.h"
 #include "storage/changes.h"
+#include "storage/lookups.h"
 
 /* A vault that is older than the main environment would give out again the slots whose keys rows of ours are sealed with. */
 static int
@@ -495,9 +496,10 @@ engine_expire(struct engine *e, size_t max, size_t *ret_n, struct err *err)
 {
     struct db_cursor *cursor = NULL;
     uint8_t keys[256][IDEM_TIME_KEY_BYTES];
-    size_t n = 0;
+    size_t n = 0, questions = 0;
     struct slice k, v;
-    int64_t kept_from = e->config.now(e->config.arg).ms - IDEM_KEPT_MS;
+    struct wall_ms now = e->config.now(e->config.arg);
+    int64_t kept_from = now.ms - IDEM_KEPT_MS;
     uint64_t limit = kept_from > 0 ? (uint64_t)kept_from : 0; /* a clock that fell back to 1970 expires nothing */
     *ret_n = 0;
     int rc = engine_begin(e, err);
@@ -519,14 +521,18 @@ engine_expire(struct engine *e, size_t max, size_t *ret_n, struct err *err)
     }
     size_t n_tokens = 0;
     if (rc == 0)
-        rc = tokens_expire(e->txn, e->config.now(e->config.arg), max, &n_tokens, err);
-    if (rc != 0 || n + n_tokens == 0) {
+        rc = tokens_expire(e->txn, now, max, &n_tokens, err);
+    if (rc == 0)
+        rc = lookup_questions_expire(e->txn, (struct wall_ms){now.ms - LOOKUP_ASKED_MS}, max, &questions, err);
+    if (rc != 0 || n + n_tokens + questions == 0) {
         engine_abort(e);
         return rc;
     }
     rc = engine_commit(e, err);
     if (rc == 0)
         *ret_n = n > n_tokens ? n : n_tokens;
+    if (rc == 0 && questions > *ret_n)
+        *ret_n = questions;
     return rc;
 }
 

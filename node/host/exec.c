@@ -5,6 +5,7 @@
 #include "node/host/person_read.h"
 #include "node/host/tokens.h"
 #include "node/host/trust.h"
+#include "storage/lookups.h"
 
 static void
 make_context(struct engine *e, const struct actor_id *actor, const struct member_world *world, struct command_ctx *ret)
@@ -189,7 +190,8 @@ place_draft(struct engine *e, const struct command_ctx *ctx, struct api_op *op, 
 /* Events of one operation, in the order in which they are written; all of them or none is committed. */
 enum { OP_DRAFTS_MAX = 40 };
 _Static_assert((int)OP_DRAFTS_MAX >= (int)MERGE_DRAFTS, "a merge fits");
-_Static_assert((int)OP_DRAFTS_MAX >= (int)ACCESS_DRAFTS_MAX + 4, "so does the end of all access, beside what caused it");
+_Static_assert((int)OP_DRAFTS_MAX >= (int)ACCESS_DRAFTS_MAX + 4,
+               "so does the end of all access, beside what caused it");
 
 static int
 drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct draft ret[OP_DRAFTS_MAX],
@@ -320,6 +322,10 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
         rc = indexer_add(&e->indexer, &op->member.request.person, &op->result.subject, &op->result.position, err);
     if (rc == 0)
         rc = renew_access(e, &ctx, err);
+    if (rc == 0 && op->kind == OP_MEMBER && op->member.ask) {
+        struct lookup_question q = {.since = e->config.now(e->config.arg), .subject = op->result.subject};
+        rc = lookup_question_put(e->txn, &q, err);
+    }
     for (size_t i = 0; i < n; i++)
         draft_release(&drafts[i]);
     return rc;

@@ -4,6 +4,7 @@
 #define SMARTNODE_HOST_HEALTH_H
 
 #include "node/api/api.h"
+#include "node/host/lookup.h"
 #include "node/host/netloop.h"
 #include "node/host/writer.h"
 
@@ -26,6 +27,7 @@ struct metrics {
     const struct health *health;
     const struct writer_stats *writer;
     const struct netloop_stats *net;
+    const struct lookup_stats *lookup;
     enum api_readiness readiness;
     struct wall_ms started;
     size_t n_peers;

@@ -13,6 +13,7 @@ enum {
     CAPSULE_HEAD = HASH_BYTES + 8 + 1 + 4,
     CAPSULES_BYTES_MAX = 128 * 1024 * 1024,
     WARNINGS_MAX = 16,      /* lines in the log, of one start */
+    INDEX_FIELDS = 2,       /* 1: release 0.1, without INDEX_BUCKET */
     COMPLETE_EVENTS = 4096, /* of a log, for each commit of the vault */
     ESCROW_DAYS_BACK =
         8, /* an escrow key is found by the day of the event's clock, give or take a zone and a late commit */
@@ -383,12 +384,31 @@ complete_stretch(struct indexer *x, uint32_t log_no, bool *ret_done, struct err 
     return rc;
 }
 
+/* An index of an earlier release lacks a sort of entries: it is made again, over what is there. */
+static int
+check_fields(struct indexer *x, struct err *err)
+{
+    static const char name[] = "index-fields";
+    const uint8_t fields = INDEX_FIELDS;
+    struct buf value;
+    buf_init(&value, 8);
+    int rc = vault_meta_get(x->vault, name, &value, err);
+    bool same = rc == 0 && value.len == 1 && value.data[0] >= INDEX_FIELDS;
+    buf_free(&value);
+    if (same || (rc != 0 && rc != ERR_NOTFOUND))
+        return rc;
+    rc = vault_index_restart(x->vault, err);
+    return rc == 0 ? vault_meta_put(x->vault, name, slice_of(&fields, 1), err) : rc;
+}
+
 int
 indexer_complete(struct indexer *x, struct err *err)
 {
     struct db_txn *txn = NULL;
     uint32_t n = 0;
-    int rc = db_begin_read(x->db, &txn, err);
+    int rc = check_fields(x, err);
+    if (rc == 0)
+        rc = db_begin_read(x->db, &txn, err);
     if (rc == 0)
         rc = evlog_count(txn, &n, err);
     db_abort(&txn);

@@ -95,6 +95,23 @@ put_sync(struct buf *b, const struct netloop_stats *n)
 }
 
 static void
+put_lookup(struct buf *b, const struct lookup_stats *l)
+{
+    prom_family(b, "smartnode_lookups_asked_total", "counter",
+                "Questions to other units whether somebody is a member there, by what came of them.");
+    prom_sample(b, "smartnode_lookups_asked_total", "outcome", "answered", l->asked);
+    prom_sample(b, "smartnode_lookups_asked_total", "outcome", "refused", l->refused);
+    prom_sample(b, "smartnode_lookups_asked_total", "outcome", "unanswered", l->unanswered);
+    prom_one(b, "smartnode_lookups_hits_total", "counter", "Answers that somebody is.", l->hits);
+    prom_family(b, "smartnode_lookups_answered_total", "counter", "Questions of other units, by what came of them.");
+    prom_sample(b, "smartnode_lookups_answered_total", "outcome", "answered", l->answered);
+    prom_sample(b, "smartnode_lookups_answered_total", "outcome", "rate_limit", l->limited);
+    prom_sample(b, "smartnode_lookups_answered_total", "outcome", "not_available", l->unavailable);
+    prom_one(b, "smartnode_lookups_open", "gauge", "Members that other units are asked about, of the last 30 days.",
+             l->open);
+}
+
+static void
 put_peers(struct buf *b, const struct metrics *m)
 {
     prom_family(b, "smartnode_peer_connected", "gauge", "1 if a session with the peer is open.");
@@ -126,6 +143,7 @@ metrics_write(struct buf *out, const struct metrics *m)
     put_writer(out, m->writer);
     put_store(out, m->health);
     put_sync(out, m->net);
+    put_lookup(out, m->lookup);
     if (m->n_peers > 0)
         put_peers(out, m);
 }

@@ -149,3 +149,44 @@ netloop_check_quotas(struct netloop *l)
         netloop_give_unit(l, &card->unit, card->unit_code, &card->root_key, true, p->full);
     }
 }
+
+void
+netloop_admission(struct netloop *l, const struct sync_event *ev)
+{
+    struct slice entries = ev->type == SYNC_ADMISSION_DONE ? ev->admission_done.entries : slice_of(NULL, 0);
+    struct netloop_given *g = malloc(sizeof(*g) + entries.len);
+    struct err err;
+    if (!g) {
+        (void)err_set(&err, ERR_NOMEM, "no memory for a question of double admission");
+        netloop_alarm(l, &err);
+        return;
+    }
+    g->next = NULL;
+    g->ev = *ev;
+    if (entries.len > 0)
+        memcpy(g->bytes, entries.data, entries.len);
+    if (ev->type == SYNC_ADMISSION_DONE)
+        g->ev.admission_done.entries = slice_of(g->bytes, entries.len);
+    pthread_mutex_lock(&l->lock);
+    *l->given_end = g;
+    l->given_end = &g->next;
+    pthread_mutex_unlock(&l->lock);
+    net_wake(l->net);
+}
+
+/* As many as there may be is bounded by what the core asks for, and by LOOKUP_OPEN_MAX. */
+void
+netloop_take_given(struct netloop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    struct netloop_given *g = l->given;
+    l->given = NULL;
+    l->given_end = &l->given;
+    pthread_mutex_unlock(&l->lock);
+    while (g) {
+        struct netloop_given *next = g->next;
+        netloop_step(l, &g->ev);
+        free(g);
+        g = next;
+    }
+}

@@ -156,7 +156,7 @@ carry_out(struct netloop *l, const struct sync_effect *e)
     case SYNC_CAPSULE_MISSING: keeper_missing(&l->keeper, 1, mono_now().ms); break;
     case SYNC_ADMISSION_ASKED:
     case SYNC_ADMISSION_ANSWERED:
-    case SYNC_ADMISSION_UNANSWERED: break;
+    case SYNC_ADMISSION_UNANSWERED: l->config.admission(l->config.arg, e); break;
     case SYNC_FREEZE: effect_capsule(l, e, true); break;
     case SYNC_ALARM: effect_alarm(l, e); break;
     case SYNC_WAKE_AT: l->wake_ms = e->wake.at.ms; break;
@@ -264,6 +264,7 @@ read_inbox(struct netloop *l)
     for (size_t i = 0; i < n; i++)
         take_notice(l, &list[i]);
     free(list);
+    netloop_take_given(l);
     keeper_got(&l->keeper, stored);
     if (lost > 0)
         keeper_missing(&l->keeper, lost, mono_now().ms);
@@ -425,6 +426,7 @@ netloop_new(const struct netloop_config *config, struct netloop **ret, struct er
     if (!l)
         return err_set(err, ERR_NOMEM, "peers: out of memory");
     l->config = *config;
+    l->given_end = &l->given;
     pthread_mutex_init(&l->lock, NULL);
     memcpy(sc.program, config->program, sizeof(sc.program));
     random_fill(NULL, sc.seed, sizeof(sc.seed));
@@ -485,6 +487,11 @@ netloop_free(struct netloop **loop)
     netreads_release(&l->reads);
     keeper_release(&l->keeper);
     peers_release(&l->peers);
+    while (l->given) {
+        struct netloop_given *g = l->given;
+        l->given = g->next;
+        free(g);
+    }
     pthread_mutex_destroy(&l->lock);
     free(l->asked);
     free(l->notices);

@@ -19,6 +19,7 @@ struct netloop_config {
     char program[PROGRAM_BYTES_MAX + 1];
     const struct config *settings;                                             /* residency, keep */
     void (*alarm)(void *arg, const struct log_about *about, const char *text); /* about: what to do next, for the log */
+    void (*admission)(void *arg, const struct sync_effect *e); /* SYNC_ADMISSION_…, in its thread; copied, short */
     void *arg;
 };
 
@@ -31,6 +32,8 @@ void netloop_free(struct netloop **l);
 
 /* From the writer's thread (writer_config.notice). */
 void netloop_notice(struct netloop *l, const struct writer_notice *n);
+/* Hands the core SYNC_ADMISSION_ASK or _DONE (node/host/lookup.h); copied. Any thread. */
+void netloop_admission(struct netloop *l, const struct sync_event *ev);
 /* Read trust again (a card was pinned or removed by another process). Any thread. */
 void netloop_reload_trust(struct netloop *l);
 

@@ -26,6 +26,12 @@ struct muted {
     int64_t until_ms;
 };
 
+struct netloop_given {
+    struct netloop_given *next;
+    struct sync_event ev;
+    uint8_t bytes[];
+};
+
 struct netloop {
     struct netloop_config config;
     struct net *net;
@@ -42,7 +48,8 @@ struct netloop {
     struct writer_notice *notices;
     size_t n_notices, cap_notices;
     bool all_logs, reload_trust, stopping;
-    uint32_t capsules_stored, capsules_lost; /* of those the keeper asked for */
+    uint32_t capsules_stored, capsules_lost;  /* of those the keeper asked for */
+    struct netloop_given *given, **given_end; /* events of the look-up */
     struct netloop_stats stats;
     /* the thread's own */
     struct sync_effect *asked; /* ring of reads: answered between steps, so that effects keep their order */
@@ -66,5 +73,6 @@ void netloop_give_unit(struct netloop *l, const struct unit_id *unit, const char
 int netloop_load_trust(struct netloop *l, struct err *err);
 bool netloop_admit(void *arg, const struct box_public *key, struct unit_id *ret); /* net_config.admit */
 void netloop_check_quotas(struct netloop *l);
+void netloop_take_given(struct netloop *l);
 
 #endif

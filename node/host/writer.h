@@ -45,6 +45,7 @@ enum writer_notice_type {
     NOTICE_OWN_LOG,
     NOTICE_TRUST,
     NOTICE_ALL_LOGS,
+    NOTICE_LOOKUP,   /* somebody new was taken in at the desk, whom other units are to be asked about */
     NOTICE_CAPSULES, /* stored and lost of those given since the last one */
 };
 struct writer_notice {

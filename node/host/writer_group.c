@@ -59,7 +59,7 @@ struct group {
     struct writer_capsule *capsules;
     uint64_t n_jobs, n_runs;
     uint32_t n_capsules;
-    bool trust_changed;
+    bool trust_changed, lookup;
 };
 
 static int
@@ -76,6 +76,8 @@ group_jobs(struct writer *w, struct group *g, struct err *err)
         g->n_jobs++;
         for (size_t i = 0; i < job->n && rc == 0; i++) {
             rc = engine_exec(w->config.engine, &job->actor, &job->ops[i], err);
+            g->lookup |=
+                job->ops[i].kind == OP_MEMBER && job->ops[i].member.ask && job->ops[i].result.err.code == ERR_NONE;
             g->trust_changed |= job->ops[i].kind == OP_PEER_TRUST || job->ops[i].kind == OP_PEER_REMOVE;
         }
         if (w->alone > 0)
@@ -298,6 +300,8 @@ writer_group(struct writer *w)
         writer_tell_logs(w);
         if (g.trust_changed)
             writer_tell(w, NOTICE_TRUST, NULL, 0, NULL, false);
+        if (g.lookup)
+            writer_tell(w, NOTICE_LOOKUP, NULL, 0, NULL, false);
         writer_committed(w);
         return;
     }

@@ -233,12 +233,13 @@ class OperationsTest(unittest.TestCase):
         sheet = read(os.path.join(be.desk, "shares.csv")).splitlines()
         self.assertEqual([line.split(",")[-4:] for line in sheet[1:] if ",yes," in line and ",shares.repaid," in line],
                          [["0", "0.00", "3", "90.00"]])
+        self.assertIn("nobody admitted here", be.do(block["duplicates"]))
         told = be.do(block["year"])
         self.assertRegex(told, r"members +B +0 +1\n")
         self.assertRegex(told, r"BE: 2023 was closed on \S+; \d+ figures have changed since")
         be.stop()
         be.do(block["verify"])
-        self.used |= {"desk", "correct", "work", "leave", "year"}
+        self.used |= {"desk", "correct", "work", "leave", "duplicates", "year"}
 
     def small_disk(self, place):
         """A file system of its own, with a data directory to be made in it."""

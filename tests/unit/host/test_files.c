@@ -204,6 +204,7 @@ test_config_round_trip_of_every_key(void **state)
     snprintf(c.advertise[1], sizeof(c.advertise[1]), "tcp://[2001:db8::1]:2");
     c.residency = RESIDENCY_FEDERATION;
     c.unit_gib_max = 7;
+    c.lookups_per_hour = 0;
     c.n_keep = 2;
     snprintf(c.keep[0], sizeof(c.keep[0]), "NL");
     snprintf(c.keep[1], sizeof(c.keep[1]), "FR");
@@ -225,6 +226,7 @@ test_config_round_trip_of_every_key(void **state)
     assert_string_equal(back.advertise[1], c.advertise[1]);
     assert_int_equal(back.residency, c.residency);
     assert_int_equal(back.unit_gib_max, 7);
+    assert_int_equal(back.lookups_per_hour, 0);
     assert_int_equal(back.n_keep, 2);
     assert_string_equal(back.keep[0], "NL");
     assert_string_equal(back.keep[1], "FR");
