@@ -76,7 +76,7 @@ mark_start(struct request *r, struct changes_mark *ret, struct err *err)
         rc = err_field(
             err, ERR_NOTFOUND, "after",
             "this node was restored or a log was rolled back: what you were told up to this cursor is not what "
-            "it holds. Take a new cursor with after=now, then read members, activities and invoices anew, "
+            "it holds. Take a new cursor with after=now, then read members, activities, invoices and postings anew, "
             "then go on from it");
     }
     if (rc == 0) {
@@ -108,6 +108,8 @@ put_path(struct request *r, struct json_out *j, const struct log_row *log, const
     } else if (h->kind >= KIND_ACTIVITY_OPENED && h->kind <= KIND_INVOICE_CANCELLED && c->has_subject) {
         snprintf(path, sizeof(path), "/v1/%s/%s%s%s", h->kind < KIND_INVOICE_ISSUED ? "activities" : "invoices", id,
                  own ? "" : "?unit=", own ? "" : code);
+    } else if (h->kind >= KIND_POSTING_ISSUED && h->kind <= KIND_POSTING_CANCELLED && c->has_subject) {
+        snprintf(path, sizeof(path), "/v1/postings/%s%s%s", id, own ? "" : "?unit=", own ? "" : code);
     }
     if (path[0] != '\0' && code[0] != '?') {
         json_put_text(j, "path", path);

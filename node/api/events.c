@@ -47,6 +47,11 @@ put_work(struct json_out *j, const struct event_payload *p)
         json_put_int(j, "amount_minor", p->credit.amount_minor);
         json_put_int(j, "contribution_minor", p->credit.contribution_minor);
         break;
+    case KIND_POSTING_ISSUED:
+    case KIND_POSTING_CHANGED:
+        json_put_text(j, "country", p->posting.country);
+        put_month(j, "last_month", p->posting.last_month);
+        break;
     case KIND_PERSON_ACTIVE: json_put_uint(j, "cells", p->active.n); break;
     case KIND_PERIOD_CLOSED:
         json_put_uint(j, "year", p->closed.year);
@@ -160,6 +165,22 @@ fate_of_work(struct request *r, uint16_t kind, const struct log_row *log, const 
     }
 }
 
+static void
+fate_of_posting(struct request *r, const struct log_row *log, const struct event_common *common,
+                const struct position *at, struct fate *ret)
+{
+    struct posting_row row;
+    if (!common->has_subject || view_posting(r->txn, &log->unit, &common->subject, &row, NULL) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < row.n; i++) {
+        if (same_position(&row.entries[i].at, at)) {
+            *ret = (struct fate){row.entries[i].outcome, row.entries[i].reason};
+        }
+    }
+    posting_row_release(&row);
+}
+
 static bool
 fate_in_place(struct request *r, enum table t, struct slice key, const struct log_row *log,
               const struct office_id *office, const struct position *at, struct fate *ret)
@@ -210,6 +231,8 @@ fate_of(struct request *r, const struct log_row *log, const struct position *at,
         (void)fate_in_place(r, TABLE_OFFICES, slice_of(key, sizeof(key)), log, &office, at, &fate);
     } else if (kind >= KIND_ACTIVITY_OPENED && kind <= KIND_INVOICE_CANCELLED) {
         fate_of_work(r, kind, log, common, at, &fate);
+    } else if (kind >= KIND_POSTING_ISSUED && kind <= KIND_POSTING_CANCELLED) {
+        fate_of_posting(r, log, common, at, &fate);
     } else if (kind >= 32 && kind <= KIND_ENTRY_CANCELLED && common->has_subject &&
                view_member(r->txn, &common->subject, &log->unit, &row, NULL) == 0) {
         for (size_t i = 0; i < row.n; i++) {
@@ -469,6 +492,7 @@ entity_text(uint8_t type)
     case ENTITY_ACTIVITY: return "activity";
     case ENTITY_INVOICE: return "invoice";
     case ENTITY_ACCESS: return "access";
+    case ENTITY_POSTING: return "posting";
     default: return "unknown";
     }
 }

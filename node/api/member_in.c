@@ -380,7 +380,7 @@ batch_line_read(struct slice line, struct api_op *op, char key[IDEM_KEY_BYTES_MA
             line_member_read(&in, &member_ops[i], op);
         }
     }
-    found = found || line_work_read(&in, name, op);
+    found = found || line_work_read(&in, name, op) || line_posting_read(&in, name, op);
     if (!found && strcmp(name, "office.open") == 0) {
         found = true;
         op_init(op, OP_OFFICE_OPEN, MHD_HTTP_CREATED);

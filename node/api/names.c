@@ -81,6 +81,11 @@ put_office_facts(struct json_out *j, const struct office_facts *f)
     json_put_text(j, "country", f->country);
 }
 
+const char *const posting_count_words[POSTING_N] = {[POSTING_RUNNING] = "running",
+                                                    [POSTING_BEGUN] = "begun",
+                                                    [POSTING_ENDED] = "ended",
+                                                    [POSTING_MONTHS] = "person_months"};
+
 void
 put_work_facets(struct json_out *j, const struct activity_facets *f)
 {

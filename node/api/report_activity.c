@@ -173,7 +173,7 @@ write_csv(struct request *r, const struct asked *q, const struct activity_report
     }
 }
 
-static int
+int
 span_read(struct request *r, enum report_span *ret, struct err *err)
 {
     const char *each = query_text(r, "each");

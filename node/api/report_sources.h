@@ -27,6 +27,8 @@ void csv_sources(struct request *r, const struct source *s, size_t n, unsigned c
  * was fixed, "adjusted,UNIT,…,YEAR,HOW MANY". */
 void json_closed(struct request *r, struct json_out *j, const struct closed_year *years, size_t n);
 void csv_closed(struct request *r, const struct closed_year *years, size_t n, unsigned commas);
+/* ?each=month|year; absent: the whole span. ERR_INVALID, field "each" (report_activity.c). */
+int span_read(struct request *r, enum report_span *ret, struct err *err) NODISCARD;
 /* ?by=: a list of the words given. ERR_INVALID, field "by". */
 struct by_word {
     const char *name;

@@ -231,6 +231,16 @@ void put_office_facts(struct json_out *j, const struct office_facts *f);
 void put_work_facets(struct json_out *j, const struct activity_facets *f); /* of activities and invoices */
 void put_position(struct json_out *j, const struct position *p);           /* keys log and seq */
 
+extern const char *const posting_count_words[POSTING_N];
+
+/* ---- work.c: what activities, invoices and postings are read with */
+struct command_ctx work_ctx(struct request *r); /* to look up links and capsules; vault NULL: not here */
+void put_month(struct json_out *j, const char *key, struct civil_date month);
+void put_filled(struct json_out *j, const char *key, const struct person_text *t); /* nothing if it is empty */
+void put_outcome(struct json_out *j, const struct position *at, uint16_t kind, struct civil_date month,
+                 enum outcome outcome, enum void_reason reason);
+int named_unit(struct request *r, struct unit_id *ret, struct err *err) NODISCARD; /* ?unit=; else the own */
+
 /* ---- person.c: node/command/person_open.h in a request; the vault must be there. Wipe ret. */
 int person_load(struct request *r, const struct member_row *row, unsigned classes, struct person_input *ret,
                 struct err *err) NODISCARD;
@@ -252,6 +262,8 @@ int batch_line_read(struct slice line, struct api_op *op, char key[IDEM_KEY_BYTE
 /* ---- work_in.c */
 /* Activities, invoices, merges, cancellations in a batch; false: no such operation. */
 bool line_work_read(struct json_in *in, const char *name, struct api_op *op);
+/* Postings likewise (posting_in.c). */
+bool line_posting_read(struct json_in *in, const char *name, struct api_op *op);
 
 /* ---- batch.c */
 int batch_new(struct request *r, struct err *err) NODISCARD;
@@ -293,6 +305,12 @@ int get_invoice(struct request *r, struct err *err);
 int post_invoices(struct request *r, struct err *err);
 int patch_invoice(struct request *r, struct err *err);
 int post_credit_notes(struct request *r, struct err *err);
+int get_postings(struct request *r, struct err *err);
+int get_posting(struct request *r, struct err *err);
+int post_postings(struct request *r, struct err *err);
+int post_posting_change(struct request *r, struct err *err);
+int post_posting_cancel(struct request *r, struct err *err);
+int get_report_postings(struct request *r, struct err *err);
 int get_periods(struct request *r, struct err *err);
 int get_period(struct request *r, struct err *err);
 int post_periods(struct request *r, struct err *err);

@@ -3,8 +3,8 @@
 #include "node/api/request.h"
 
 /* What work_links_read and its like look at. */
-static struct command_ctx
-reading_ctx(struct request *r)
+struct command_ctx
+work_ctx(struct request *r)
 {
     struct command_ctx ctx = {.txn = r->txn,
                               .vault = r->api->deps.vault,
@@ -13,7 +13,7 @@ reading_ctx(struct request *r)
     return ctx;
 }
 
-static void
+void
 put_month(struct json_out *j, const char *key, struct civil_date month)
 {
     char text[DATE_TEXT_MAX + 1];
@@ -27,7 +27,7 @@ put_month(struct json_out *j, const char *key, struct civil_date month)
     json_put_text(j, key, text);
 }
 
-static void
+void
 put_filled(struct json_out *j, const char *key, const struct person_text *t)
 {
     if (t->s[0] != '\0') {
@@ -41,7 +41,7 @@ put_links(struct request *r, struct json_out *j, const struct unit_id *unit, con
           const struct position *at, const char *number_key, struct err *err)
 {
     struct activity_links links;
-    struct command_ctx ctx = reading_ctx(r);
+    struct command_ctx ctx = work_ctx(r);
     struct err none = {0};
     if (!unit_is_own(r, unit) || ctx.vault == NULL) {
         json_put_text(j, "personal", "not available here");
@@ -73,7 +73,7 @@ put_links(struct request *r, struct json_out *j, const struct unit_id *unit, con
     return 0;
 }
 
-static void
+void
 put_outcome(struct json_out *j, const struct position *at, uint16_t kind, struct civil_date month, enum outcome outcome,
             enum void_reason reason)
 {
@@ -199,7 +199,7 @@ put_invoice(struct request *r, struct json_out *j, const struct invoice_row *row
 
 /* ---- one ---- */
 
-static int
+int
 named_unit(struct request *r, struct unit_id *ret, struct err *err)
 {
     bool has;
@@ -358,7 +358,7 @@ static int
 list_of_member(struct request *r, const struct listing *q, struct json_out *j, struct subject_id *last, bool *ret_more,
                struct err *err)
 {
-    struct command_ctx ctx = reading_ctx(r);
+    struct command_ctx ctx = work_ctx(r);
     struct subject_id ids[PAGE_MAX];
     size_t n = 0;
     int rc = work_of_member(&ctx, &q->member, q->has_after ? &q->after : NULL, q->limit, ids, &n, err);
@@ -395,7 +395,7 @@ list_of_unit(struct request *r, const struct listing *q, struct json_out *j, str
 static int
 list_by_number(struct request *r, const struct listing *q, struct json_out *j, struct err *err)
 {
-    struct command_ctx ctx = reading_ctx(r);
+    struct command_ctx ctx = work_ctx(r);
     struct subject_id id;
     struct err none = {0};
     int rc = work_find(&ctx, q->invoices ? INDEX_INVOICE_NO : INDEX_ACTIVITY_NO, q->number, &id, &none);

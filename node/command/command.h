@@ -287,6 +287,10 @@ int posting_days(const struct command_ctx *ctx, const struct posting_row *row, s
 int posting_overlap(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date from,
                     struct civil_date to, const struct subject_id *except, struct subject_id *ret, bool *ret_found,
                     struct err *err) NODISCARD;
+/* The same, of the record that the member was merged into, if so. */
+int posting_kept_overlap(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date from,
+                         struct civil_date to, const struct subject_id *except, struct subject_id *ret, bool *ret_found,
+                         struct err *err) NODISCARD;
 /* As work_of_member, of postings. */
 int postings_of_member(const struct command_ctx *ctx, const struct subject_id *member, const struct subject_id *after,
                        size_t max, struct subject_id *ret, size_t *ret_n, struct err *err) NODISCARD;

@@ -317,14 +317,22 @@ posting_overlap(const struct command_ctx *ctx, const struct subject_id *member, 
     return rc;
 }
 
+int
+posting_kept_overlap(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date from,
+                     struct civil_date to, const struct subject_id *except, struct subject_id *ret, bool *ret_found,
+                     struct err *err)
+{
+    struct subject_id kept;
+    int rc = work_kept(ctx, member, &kept, err);
+    return rc == 0 ? posting_overlap(ctx, &kept, from, to, except, ret, ret_found, err) : rc;
+}
+
 static int
 check_overlap(const struct request *q, struct err *err)
 {
-    struct subject_id kept, other;
+    struct subject_id other;
     bool found = false;
-    int rc = work_kept(q->ctx, &q->member, &kept, err);
-    if (rc == 0)
-        rc = posting_overlap(q->ctx, &kept, q->from, q->to, &q->row.posting, &other, &found, err);
+    int rc = posting_kept_overlap(q->ctx, &q->member, q->from, q->to, &q->row.posting, &other, &found, err);
     if (rc == 0 && found)
         rc = err_field(err, ERR_CONFLICT, date_is_none(q->req->from) ? "to" : "from",
                        "the member is posted already on a day of these");

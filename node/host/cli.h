@@ -24,6 +24,7 @@ int cmd_status(int argc, char **argv);
 int cmd_member(int argc, char **argv);
 int cmd_activity(int argc, char **argv);
 int cmd_invoice(int argc, char **argv);
+int cmd_posting(int argc, char **argv);
 int cmd_period(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_export(int argc, char **argv);

@@ -40,7 +40,7 @@ static const struct figure FLOWS[] = {
     {"withdrawal_refused", "request ref.", COUNT_REQUEST_REFUSED},
 };
 
-static const char *const KINDS[REPORTS_N] = {"members", "flows", "activity", "shares"};
+static const char *const KINDS[REPORTS_N] = {"members", "flows", "activity", "postings", "shares"};
 
 /* Of members and flows. */
 struct work {
@@ -54,17 +54,20 @@ struct work {
 static void
 check_args(const struct report_args *a, struct argp_state *state)
 {
-    bool spans = a->kind == REPORT_FLOWS || a->kind == REPORT_ACTIVITY;
+    bool spans = a->kind == REPORT_FLOWS || a->kind == REPORT_ACTIVITY || a->kind == REPORT_POSTINGS;
     if (!a->named)
-        argp_error(state, "which report: members, flows, activity or shares");
+        argp_error(state, "which report: members, flows, activity, postings or shares");
     if ((a->as_of && a->kind != REPORT_MEMBERS) || ((a->from || a->to) && !spans))
-        argp_error(state, "members has --as-of, flows and activity have --from and --to, shares has neither");
+        argp_error(state, "members has --as-of, flows, activity and postings have --from and --to, shares has neither");
     if (spans && !a->from)
         argp_error(state, "%s needs --from", KINDS[a->kind]);
-    if (a->each && (a->kind != REPORT_ACTIVITY || (strcmp(a->each, "month") != 0 && strcmp(a->each, "year") != 0)))
-        argp_error(state, "--each is of activity: month or year");
+    if (a->each && ((a->kind != REPORT_ACTIVITY && a->kind != REPORT_POSTINGS) ||
+                    (strcmp(a->each, "month") != 0 && strcmp(a->each, "year") != 0)))
+        argp_error(state, "--each is of activity and postings: month or year");
     if (a->kind == REPORT_SHARES && (a->by || (a->unit && strcmp(a->unit, "all") == 0)))
         argp_error(state, "shares: the register of one unit");
+    if (a->kind == REPORT_POSTINGS && a->by)
+        argp_error(state, "postings are by country always");
     if (a->csv && a->common.json)
         argp_error(state, "--csv or --json");
 }
@@ -88,7 +91,7 @@ on_option(int key, char *arg, struct argp_state *state)
         while (a->kind < REPORTS_N && strcmp(KINDS[a->kind], arg) != 0)
             a->kind++;
         if (a->named || a->kind == REPORTS_N)
-            argp_error(state, "which report: members, flows, activity or shares");
+            argp_error(state, "which report: members, flows, activity, postings or shares");
         a->named = true;
         return 0;
     case ARGP_KEY_END: check_args(a, state); return 0;
@@ -100,12 +103,12 @@ static const struct argp_option options[] = {
     CLI_OPTION_DATA,
     {"unit", 'u', "CODE", 0, "Unit, or all (else the own one)", 1},
     {"as-of", OPT_AS_OF, "DATE", 0, "members: on which day (else today)", 1},
-    {"from", OPT_FROM, "DATE", 0, "flows, activity: first day; activity has whole months", 1},
-    {"to", OPT_TO, "DATE", 0, "flows, activity: last day (else today)", 1},
+    {"from", OPT_FROM, "DATE", 0, "flows, activity, postings: first day; activity and postings have whole months", 1},
+    {"to", OPT_TO, "DATE", 0, "flows, activity, postings: last day (else today)", 1},
     {"by", OPT_BY, "LIST", 0,
      "members, flows: rows by category, office, person_type; activity: by office, sector, culture, currency; with commas",
      1},
-    {"each", OPT_EACH, "month|year", 0, "activity: rows for each month or year (else for the whole span)", 1},
+    {"each", OPT_EACH, "month|year", 0, "activity, postings: rows for each month or year (else for the whole span)", 1},
     {"csv", OPT_CSV, NULL, 0, "Answer as CSV", 11},
     CLI_OPTION_JSON,
     CLI_OPTION_END,
@@ -114,9 +117,9 @@ static const struct argp_option options[] = {
 static const struct argp argp = {
     options,
     on_option,
-    "members|flows|activity|shares",
+    "members|flows|activity|postings|shares",
     "Figures of the register and of work: how many members on a day, who came and left between two days, capital; turnover, contribution, "
-    "credit notes, activities and people who worked; the share register with its numbered operations."
+    "credit notes, activities and people who worked; postings abroad by country; the share register with its numbered operations."
     "\vReads the data directory, also while a node runs on it. Amounts have the decimals of their currency; in JSON they are whole minor units. "
     "Where a report touches a closed year it says so: what was published is in smartnode period show YEAR. People who worked are known for each "
     "month and each calendar year, not for other spans.\n\n"
@@ -126,6 +129,7 @@ static const struct argp argp = {
     "  smartnode report members --unit BE --by office --csv > offices.csv\n"
     "  smartnode report activity --from 2024-01-01 --to 2024-12-31 --by sector,culture\n"
     "  smartnode report activity --unit all --from 2024-01-01 --to 2024-12-31 --each month --csv > work.csv\n"
+    "  smartnode report postings --unit all --from 2024-01-01 --to 2024-12-31 --each month\n"
     "  smartnode report shares --csv > shares.csv",
     NULL,
     NULL,
@@ -486,6 +490,7 @@ cmd_report(int argc, char **argv)
     if (rc == 0) {
         switch (a.kind) {
         case REPORT_ACTIVITY: rc = report_work_activity(&w, &err); break;
+        case REPORT_POSTINGS: rc = report_work_postings(&w, &err); break;
         case REPORT_SHARES: rc = report_work_shares(&w, &err); break;
         default: rc = register_report(&w, &err); break;
         }

@@ -7,7 +7,7 @@
 #include "node/host/cli_common.h"
 #include "node/view/view.h"
 
-enum report_kind { REPORT_MEMBERS, REPORT_FLOWS, REPORT_ACTIVITY, REPORT_SHARES, REPORTS_N };
+enum report_kind { REPORT_MEMBERS, REPORT_FLOWS, REPORT_ACTIVITY, REPORT_POSTINGS, REPORT_SHARES, REPORTS_N };
 
 struct report_args {
     struct cli_common common;
@@ -47,8 +47,9 @@ const char *report_office_name(struct report_work *w, const struct unit_id *unit
 void report_closed_json(const struct report_work *w, struct json_out *j);
 void report_closed_lines(const struct report_work *w);
 
-/* The reports of work and of shares, whole. */
+/* The reports of work, of shares and of postings, whole. */
 int report_work_activity(struct report_work *w, struct err *err) NODISCARD;
 int report_work_shares(struct report_work *w, struct err *err) NODISCARD;
+int report_work_postings(struct report_work *w, struct err *err) NODISCARD;
 
 #endif

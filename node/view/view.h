@@ -7,6 +7,7 @@
 #include "node/rules/invoice.h"
 #include "node/rules/member.h"
 #include "node/rules/place.h"
+#include "node/rules/posting.h"
 #include "storage/evlog.h"
 #include "storage/state.h"
 
@@ -109,6 +110,41 @@ void activity_report_release(struct activity_report *r);
 /* ERR_INVALID ("from", "to"), ERR_LIMIT over REPORT_ROWS_MAX. */
 int report_activity(struct db_txn *txn, const struct unit_id *unit, struct civil_date from, struct civil_date to,
                     enum report_span span, unsigned by, struct activity_report *ret, struct err *err) NODISCARD;
+
+/* ---- postings ---- */
+
+/* ERR_NOTFOUND ("posting"). Released by the caller after success. */
+int view_posting(struct db_txn *txn, const struct unit_id *unit, const struct subject_id *posting,
+                 struct posting_row *ret, struct err *err) NODISCARD;
+/* Calls one for each of a unit's in the order of ids, after `after` (NULL = start); the row is lent. Other than 0 from it ends the walk and
+ * is returned, but ERR_NOTFOUND as 0. */
+int view_postings(struct db_txn *txn, const struct unit_id *unit, const struct subject_id *after,
+                  int (*one)(void *arg, const struct posting_row *row, struct err *err), void *arg,
+                  struct err *err) NODISCARD;
+
+/* Postings from month to month, both inclusive (dates are taken as their months), by unit, period and country. Whoever goes on from one
+ * country to another has ended there and begun here. Time grows with the number of postings. */
+enum posting_count {
+    POSTING_RUNNING, /* that have a month in the period */
+    POSTING_BEGUN,
+    POSTING_ENDED,
+    POSTING_MONTHS, /* touched, of all of them together */
+    POSTING_N
+};
+struct posting_report_row {
+    struct unit_id unit;
+    struct civil_date period; /* first day; the span's first month for SPAN_WHOLE */
+    char country[3];
+    int64_t v[POSTING_N];
+};
+struct posting_report {
+    size_t n;
+    struct posting_report_row *rows; /* heap; in the order unit, period, country */
+};
+void posting_report_release(struct posting_report *r);
+/* ERR_INVALID ("from", "to"), ERR_LIMIT over REPORT_ROWS_MAX. */
+int report_postings(struct db_txn *txn, const struct unit_id *unit, struct civil_date from, struct civil_date to,
+                    enum report_span span, struct posting_report *ret, struct err *err) NODISCARD;
 
 /* The share register of a unit: numbered operations in the order of their recording (1 = the first). after = 0 starts; key is where the
  * page before ended (NULL with after 0). One operation may give more lines (currencies), all of one number. */

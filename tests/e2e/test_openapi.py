@@ -115,6 +115,8 @@ class OpenApiTest(unittest.TestCase):
                                                         "effective_on": "2024-03-01"}).json["id"]
         cls.invoice = cls.node.post("/v1/invoices", {"activity": cls.activity, "amount_minor": 12345, "invoice_no": "2024-1",
                                                      "date": "2024-03-02"}).json["id"]
+        cls.posting = cls.node.post("/v1/postings", {"member": cls.someone, "country": "DE", "reference": "A1",
+                                                     "from": "2024-04-01", "to": "2024-06-30"}).json["id"]
 
     # ---- checks of an answer ----
 
@@ -176,6 +178,11 @@ class OpenApiTest(unittest.TestCase):
         activity, _ = self.fresh_activity()
         invoice = self.node.post("/v1/invoices", {"activity": activity, "amount_minor": 20000, "date": "2024-05-06"})
         return invoice.json["id"], {"If-Match": invoice.headers["ETag"]}
+
+    def fresh_posting(self):
+        member, _ = self.fresh()
+        posting = self.node.post("/v1/postings", {"member": member, "country": "DE", "from": "2024-04-08", "to": "2024-06-30"})
+        return posting.json["id"], {"If-Match": posting.headers["ETag"]}
 
     def last_event(self, path):
         event = self.node.get(path, role="desk")["events"][-1]
@@ -246,6 +253,19 @@ class OpenApiTest(unittest.TestCase):
             "amount_minor": 5000, "date": "2024-06-01", "text": "Discount"}, headers, "desk")
         invoice, headers = self.fresh_invoice()
         found["POST", i + "/cancellations"] = ("/v1/invoices/%s/cancellations" % invoice, {}, headers, "desk")
+
+    def add_posting_examples(self, found):
+        p = "/v1/postings/{id}"
+        found["GET", "/v1/postings"] = ("/v1/postings?country=DE&on=2024-05-01", None, None, "desk")
+        found["POST", "/v1/postings"] = ("/v1/postings", {
+            "member": self.fresh()[0], "country": "AT", "from": "2024-04-08", "to": "2024-06-30", "reference": self.fresh()[0][:12],
+            "text": "Tour"}, None, "integration")
+        found["GET", p] = ("/v1/postings/" + self.fresh_posting()[0], None, None, "desk")
+        posting, headers = self.fresh_posting()
+        found["POST", p + "/change"] = ("/v1/postings/%s/change" % posting, {"to": "2024-08-31", "effective_on": "2024-06-01"}, headers, "desk")
+        posting, headers = self.fresh_posting()
+        found["POST", p + "/cancel"] = ("/v1/postings/%s/cancel" % posting, {}, headers, "desk")
+        found["GET", "/v1/reports/postings"] = ("/v1/reports/postings?from=2024-01-01&to=2024-12-31&each=month", None, None, "reports")
 
     def add_year_examples(self, found):
         found["GET", "/v1/periods"] = ("/v1/periods?unit=BE", None, None, "reports")
@@ -329,6 +349,7 @@ class OpenApiTest(unittest.TestCase):
         self.add_register_examples(found)
         self.add_work_examples(found)
         self.add_token_examples(found)
+        self.add_posting_examples(found)
         self.add_year_examples(found)
         return found
 
@@ -366,7 +387,7 @@ class OpenApiTest(unittest.TestCase):
             self.schemas.check(body, described["content"]["application/json"]["schema"], "request of %s %s" % (method, template))
 
     def test_reports_come_as_csv_too(self):
-        for path in ("/v1/reports/members", "/v1/reports/flows", "/v1/reports/activity", "/v1/reports/shares"):
+        for path in ("/v1/reports/members", "/v1/reports/flows", "/v1/reports/activity", "/v1/reports/postings", "/v1/reports/shares"):
             role = "operator" if path.endswith("shares") else "reports"
             answer = self.node.call("GET", path, role=role, headers={"Accept": "text/csv"})
             self.assertEqual((answer.status, answer.type), (200, "text/csv"))
@@ -467,9 +488,11 @@ class OpenApiTest(unittest.TestCase):
             params = [p["name"] for p in map(self.schemas.resolve, op.get("parameters", ())) if p["in"] == "query"]
             values = {"q": "someone", "unit": "BE", "as_of": "2024-12-31", "from": "2024-01-01", "to": "2024-12-31", "by": "category",
                       "limit": "5", "log": self.event["log"], "wait": "1", "member": self.someone, "month": "2024-03",
-                      "activity_no": "P-1", "invoice_no": "2024-1", "each": "year"}
+                      "activity_no": "P-1", "invoice_no": "2024-1", "each": "year", "country": "DE", "on": "2024-05-01",
+                      "reference": "A1", "overlapping": "true"}
             with self.subTest(route=method + " " + template):
-                some = {"members": self.someone, "activities": self.activity, "invoices": self.invoice}
+                some = {"members": self.someone, "activities": self.activity, "invoices": self.invoice,
+                        "postings": self.posting}
                 path = self.concrete(template).replace(ID, next((some[word] for word in template.split("/") if word in some), self.office))
                 if template == "/v1/reports/activity":
                     values["by"] = "sector,culture,office,currency"
