@@ -54,7 +54,7 @@ enum api_op_kind {
     OP_CLOSE_PERIOD,
     OP_POSTING,
     OP_ACCESS, /* grants and passes */
-    OP_COUNT, /* the host's own (node/host/counting.h): no route leads to it */
+    OP_COUNT,  /* the host's own (node/host/counting.h): no route leads to it */
 };
 
 /* Counting a month: marks it as being counted; stores the events that were worked out meanwhile, a group's worth at a time; takes the mark

@@ -186,7 +186,7 @@ void guess_failed(struct request *r);
 
 /* ---- own.c */
 /* The role member: lets the request through only if it is about the token's own member. ERR_DENIED (*ret_status 403): not a route
- * for members. ERR_NOTFOUND: of another, in the same words as of nobody. */
+ * for members; (401): the member was erased. ERR_NOTFOUND: of another, in the same words as of nobody. */
 int own_check(struct request *r, unsigned *ret_status, struct err *err) NODISCARD;
 
 /* ---- params.c: query, path and head */

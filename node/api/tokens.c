@@ -113,7 +113,7 @@ post_tokens(struct request *r, struct err *err)
 
 /* The id in the path, of a record that this unit has. */
 static int
-own_member(struct request *r, struct subject_id *ret, struct err *err)
+own_member(struct request *r, struct subject_id *ret, bool *ret_erased, struct err *err)
 {
     struct member_row row;
     struct member_state s;
@@ -125,8 +125,9 @@ own_member(struct request *r, struct subject_id *ret, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    member_state_at(&row, DATE_MAX, &s);
+    member_state_at(&row, DATE_MAX, &s); /* also of somebody who is admitted from next month on */
     member_row_release(&row);
+    *ret_erased = (s.erased & 1U << (CLASS_IDENTITY - 1)) != 0;
     return s.status == STATUS_NONE ? err_field(err, ERR_NOTFOUND, "member", "no such member") : 0;
 }
 
@@ -138,8 +139,12 @@ post_member_token(struct request *r, struct err *err)
     struct actor_id actor;
     struct json_in in;
     struct api_op *op;
+    bool erased;
 
-    int rc = own_member(r, &member, err);
+    int rc = own_member(r, &member, &erased, err);
+    if (rc == 0 && erased) {
+        rc = err_field(err, ERR_CONFLICT, "member", "who this member was is erased");
+    }
     if (rc == 0) {
         rc = body_open(r, &in, err);
     }
@@ -167,8 +172,9 @@ delete_member_token(struct request *r, struct err *err)
 {
     struct subject_id member;
     struct api_op *op;
+    bool erased;
 
-    int rc = own_member(r, &member, err);
+    int rc = own_member(r, &member, &erased, err);
     if (rc == 0) {
         rc = request_op(r, OP_TOKEN_END, MHD_HTTP_OK, &op, err);
     }

@@ -234,8 +234,8 @@ seal_some(struct ownlog *o, const struct draft_seal *s, const struct keyed_class
 }
 
 int
-ownlog_seal_keys(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, uint64_t seq,
-                 struct event_header *h, struct err *err)
+ownlog_seal_keys(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, uint64_t seq, struct event_header *h,
+                 struct err *err)
 {
     struct sealed_keys keys = {.n = 0};
     struct buf capsule;

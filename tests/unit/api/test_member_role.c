@@ -11,12 +11,13 @@
 #include "tests/support/register.h"
 #include "tests/support/storage.h"
 
-enum { ANN = 1, BEN, GIVEN_UP, KEPT, MERGED_LATER, KEPT_LATER, NOBODY };
+enum { ANN = 1, BEN, GIVEN_UP, KEPT, MERGED_LATER, KEPT_LATER, ERASED, UNREACHABLE, NOBODY };
 
 static const char some_headers[] = "Idempotency-Key: one\r\nIf-Match: \"x\"\r\n";
 static const struct subject_id office = {{0x22}};
 static char answer[ANSWER_BYTES_MAX], ann[TOKEN_TEXT_MAX], given_up[TOKEN_TEXT_MAX], kept[TOKEN_TEXT_MAX],
-    later[TOKEN_TEXT_MAX], over[TOKEN_TEXT_MAX], vault_dir[TEST_PATH_MAX];
+    later[TOKEN_TEXT_MAX], erased[TOKEN_TEXT_MAX], unreachable[TOKEN_TEXT_MAX], over[TOKEN_TEXT_MAX],
+    vault_dir[TEST_PATH_MAX];
 
 static const char *
 hex_of(uint32_t n)
@@ -37,6 +38,14 @@ merge(struct test_log *log, uint32_t from, uint32_t into, struct civil_date on)
     p.absorbed.brought.shares = 2;
     p.absorbed.brought.amount_minor = 6000;
     memcpy(p.absorbed.brought.currency, "EUR", 3);
+    test_log_event(log, &p, NULL, 0);
+}
+
+static void
+erase(struct test_log *log, uint32_t who, uint8_t class)
+{
+    struct event_payload p = test_payload(KIND_ERASURE_ORDERED, test_subject(who), date_from_ymd(2026, 5, 1));
+    p.erasure = (struct erasure){.n_classes = 1, .classes = {class}, .ground = GROUND_ASKED};
     test_log_event(log, &p, NULL, 0);
 }
 
@@ -63,6 +72,8 @@ register_write(struct api_server *s)
         test_admission(&log, test_subject(who), date_from_ymd(2026, 3, 1), office, CATEGORY_A, 2);
     merge(&log, GIVEN_UP, KEPT, date_from_ymd(2026, 4, 1));
     merge(&log, MERGED_LATER, KEPT_LATER, date_from_ymd(2026, 6, 1)); /* after today */
+    erase(&log, ERASED, CLASS_IDENTITY);
+    erase(&log, UNREACHABLE, CLASS_CONTACT);
     assert_int_equal(state_new(s->db, &state, &err), 0);
     assert_int_equal(apply_new(s->db, state, &apply, &err), 0);
     assert_int_equal(db_begin_write(s->db, &txn, &err), 0);
@@ -117,6 +128,8 @@ prepare(struct api_server *s)
     token_write(s, GIVEN_UP, 0x42, 0, given_up);
     token_write(s, KEPT, 0x43, 0, kept);
     token_write(s, MERGED_LATER, 0x44, 0, later);
+    token_write(s, ERASED, 0x46, 0, erased);
+    token_write(s, UNREACHABLE, 0x47, 0, unreachable);
     token_write(s, ANN, 0x45, 15 * 60000, over);
 }
 
@@ -304,6 +317,18 @@ records_that_were_merged_are_one_member(void **state)
     assert_int_equal(get_member_of(s, KEPT_LATER, "", later), 404); /* not yet */
 }
 
+static void
+a_token_ends_when_who_the_member_was_is_erased(void **state)
+{
+    struct api_server *s = *state;
+
+    assert_int_equal(get_member_of(s, ERASED, "", erased), 401);
+    assert_int_equal(get_member_of(s, ANN, "", erased), 401);
+    assert_int_equal(ask(s, "GET", "/v1/invoices", erased, NULL), 401);
+    assert_int_equal(ask(s, "GET", "/v1/members", erased, NULL), 403);
+    assert_int_equal(get_member_of(s, UNREACHABLE, "", unreachable), 200);
+}
+
 /* ---- making and ending ---- */
 
 static int
@@ -334,6 +359,7 @@ the_units_platform_makes_a_token_that_ends_soon(void **state)
     assert_int_equal(make_token(s, BEN, s->integration, "{\"minutes\":1441}"), 400);
     assert_int_equal(make_token(s, BEN, s->integration, "{\"minutes\":0}"), 400);
     assert_int_equal(make_token(s, NOBODY, s->integration, "{}"), 404);
+    assert_int_equal(make_token(s, ERASED, s->integration, "{}"), 409);
     assert_int_equal(make_token(s, BEN, s->desk, "{}"), 403);
     assert_int_equal(make_token(s, ANN, ann, "{}"), 403);
     assert_int_equal(s->jobs, jobs);
@@ -409,6 +435,7 @@ main(void)
         CASE(a_list_takes_no_filter_that_could_lead_past_the_member),
         CASE(a_member_reads_its_own_record_and_history),
         CASE(records_that_were_merged_are_one_member),
+        CASE(a_token_ends_when_who_the_member_was_is_erased),
         CASE(the_units_platform_makes_a_token_that_ends_soon),
         CASE(no_other_way_makes_a_token_of_a_member),
         CASE(a_member_ends_its_own_tokens),
