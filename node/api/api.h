@@ -196,6 +196,8 @@ struct api_deps {
     struct vault *vault; /* NULL on a mirror: no personal data, no search */
     struct unit_id unit;
     char unit_code[UNIT_CODE_MAX];
+    struct federation_id federation; /* what a pass says */
+    bool production;
     void *arg; /* of all callbacks */
     /* Queues a job; done follows exactly once, unless an error is returned: ERR_BUSY queue full, ERR_UNAVAILABLE starting, rebuilding
      * or stopping, ERR_FULL. */

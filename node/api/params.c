@@ -120,7 +120,7 @@ query_hex(struct request *r, const char *name, uint8_t *out, size_t len, bool *r
     return 0;
 }
 
-static int
+int
 unit_from_code(struct request *r, const char *code, struct unit_id *ret, struct err *err)
 {
     if (strcmp(code, r->api->deps.unit_code) == 0) {

@@ -173,6 +173,10 @@ reply_op(struct request *r)
         reply_problem(r, http_status(&res->err), &res->err);
         return;
     }
+    if (op->kind == OP_ACCESS && op->access.action == ACCESS_ISSUE) {
+        reply_pass(r, op);
+        return;
+    }
     struct json_out j = reply_json(r, res->status);
     json_open(&j, '{');
     result_write(&j, op);

@@ -19,6 +19,7 @@
 #include "node/api/json_out.h"
 #include "node/api/limiter.h"
 #include "node/api/router.h"
+#include "proto/pass.h"
 #include "storage/changes.h"
 
 enum {
@@ -91,6 +92,7 @@ struct request {
     size_t n_ops;
     atomic_bool job_done;
     char new_token[TOKEN_TEXT_MAX];
+    char new_pass[PASS_TEXT_MAX]; /* likewise, and so is the form it is asked for in */
     struct batch *batch;
 };
 
@@ -202,6 +204,8 @@ int query_uint(struct request *r, const char *name, uint64_t max, uint64_t *ret,
 int query_unit(struct request *r, struct unit_id *ret, bool *ret_has, struct err *err) NODISCARD;
 int param_hex(struct request *r, size_t i, const char *what, uint8_t *out, size_t len, struct err *err) NODISCARD;
 int param_uint(struct request *r, size_t i, const char *what, uint64_t *ret, struct err *err) NODISCARD;
+int unit_from_code(struct request *r, const char *code, struct unit_id *ret,
+                   struct err *err) NODISCARD; /* ERR_NOTFOUND */
 int param_unit(struct request *r, size_t i, struct unit_id *ret, struct err *err) NODISCARD;
 bool unit_is_own(const struct request *r, const struct unit_id *unit);
 /* Code of a unit from its row; "?" if it is not known yet. */
@@ -264,6 +268,12 @@ int batch_line_read(struct slice line, struct api_op *op, char key[IDEM_KEY_BYTE
 bool line_work_read(struct json_in *in, const char *name, struct api_op *op);
 /* Postings likewise (posting_in.c). */
 bool line_posting_read(struct json_in *in, const char *name, struct api_op *op);
+
+/* ---- access.c */
+/* The answer to a pass that was issued: its text, in the form asked for. */
+void reply_pass(struct request *r, const struct api_op *op);
+/* A list of classes, bit (class − 1), in words. */
+void put_classes(struct json_out *j, const char *key, uint16_t classes);
 
 /* ---- batch.c */
 int batch_new(struct request *r, struct err *err) NODISCARD;
@@ -339,6 +349,10 @@ int get_conflicts(struct request *r, struct err *err);
 int get_duplicates(struct request *r, struct err *err);
 int get_lookups(struct request *r, struct err *err);
 int get_status(struct request *r, struct err *err);
+int get_member_access(struct request *r, struct err *err);
+int post_member_access(struct request *r, struct err *err);
+int post_access_revoke(struct request *r, struct err *err);
+int post_member_pass(struct request *r, struct err *err);
 int get_report_members(struct request *r, struct err *err);
 int get_report_flows(struct request *r, struct err *err);
 int get_healthz(struct request *r, struct err *err);

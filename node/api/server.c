@@ -147,6 +147,7 @@ on_completed(void *cls UNUSED, struct MHD_Connection *mhd UNUSED, void **con_cls
     batch_free(r);
     request_ops_free(r);
     person_wipe(r->new_token, sizeof(r->new_token));
+    pass_wipe(r->new_pass, sizeof(r->new_pass));
     buf_reuse(r->in, true);
     buf_reuse(r->out, r->personal);
     r->state = REQUEST_NONE;

@@ -242,13 +242,15 @@ check_given(const struct command_ctx *ctx, const struct access_request *q, struc
 }
 
 static int
-check_member(const struct command_ctx *ctx, const struct member_row *row, struct err *err)
+check_member(const struct command_ctx *ctx, const struct member_row *row, uint16_t classes, struct err *err)
 {
     struct member_state now;
     struct open_list open;
     member_state_at(row, ctx->today, &now);
     if (now.status != STATUS_MEMBER)
         return err_field(err, ERR_CONFLICT, "member", "member: is no member of this unit today");
+    if (classes & now.restricted)
+        return err_field(err, ERR_CONFLICT, "classes", "classes: one of them is restricted, nobody is let see it");
     int rc = list_open(ctx, &row->subject, &open, err);
     if (rc == 0 && open.n >= ACCESS_STANDING_MAX)
         rc = err_field(err, ERR_CONFLICT, "member", "member: has %d grants and passes; revoke one first",
@@ -285,7 +287,7 @@ give(const struct command_ctx *ctx, struct access_request *q, struct draft *d, s
     }
     draft_init(d, ctx, s.is_pass ? KIND_PASS_ISSUED : KIND_ACCESS_GRANTED, &q->access, q->from);
     d->payload.access = s.facts;
-    rc = check_member(ctx, &row, err);
+    rc = check_member(ctx, &row, q->classes, err);
     if (rc == 0)
         rc = access_seal(ctx, &s, &row, d, err);
     member_row_release(&row);

@@ -240,6 +240,11 @@ static const struct numbered purposes[] = {
     {5, "partners"},   {6, "statistics by third parties"},
 };
 
+static const struct numbered grant_purposes[] = {
+    {1, "service at the desk"}, {2, "work abroad"}, {3, "event or training"}, {4, "space"},
+    {5, "legal or tax duty"},   {63, "other"},
+};
+
 static int
 numbered_parse(const struct numbered *names, size_t n, const char *field, const char *text, uint16_t *ret,
                struct err *err)
@@ -282,6 +287,18 @@ int
 purpose_parse(const char *text, uint16_t *ret, struct err *err)
 {
     return numbered_parse(purposes, ARRAY_LEN(purposes), "purpose", text, ret, err);
+}
+
+int
+grant_purpose_parse(const char *text, uint16_t *ret, struct err *err)
+{
+    return numbered_parse(grant_purposes, ARRAY_LEN(grant_purposes), "purpose", text, ret, err);
+}
+
+const char *
+grant_purpose_name(uint16_t purpose, char out[NUMBERED_NAME_MAX])
+{
+    return numbered_name(grant_purposes, ARRAY_LEN(grant_purposes), purpose, out);
 }
 
 const char *

@@ -314,6 +314,8 @@ start_api(struct daemon *d, struct err *err)
     struct api_deps deps = {.db = d->dir.db,
                             .vault = d->dir.vault,
                             .unit = d->dir.identity.unit,
+                            .federation = d->dir.identity.federation,
+                            .production = d->dir.identity.production,
                             .arg = d,
                             .submit = deps_submit,
                             .now_wall = deps_now_wall,
