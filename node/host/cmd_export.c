@@ -71,7 +71,7 @@ static const struct argp_option options[] = {
      1},
     {"format", OPT_FORMAT, "csv|ndjson", 0, "Of the files in the directory (csv), which is made if it is not there", 1},
     {"only", OPT_ONLY, "TYPE", 0,
-     "Only this file: unit, offices, members, operations, shares, activities, invoices, periods", 1},
+     "Only this file: unit, offices, members, operations, shares, activities, invoices, postings, periods", 1},
     {"ndjson", OPT_NDJSON, NULL, 0, "One JSON object a line instead of CSV", 1},
     CLI_OPTION_JSON,
     CLI_OPTION_END,

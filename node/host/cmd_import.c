@@ -16,7 +16,7 @@ enum {
     OPT_ENCODING,
     OPT_DELIMITER,
     OPT_FORMAT,
-    FILES_MAX = 9
+    FILES_MAX = 10
 };
 
 struct args {
@@ -67,7 +67,8 @@ static const struct argp_option options[] = {
     CLI_OPTION_URL,
     CLI_OPTION_TOKEN,
     {"type", OPT_TYPE, "WORD", 0,
-     "members, shares, activities, invoices, operations, unit, offices or periods (else found in the first line)", 1},
+     "members, shares, activities, invoices, operations, unit, offices, periods or postings (else found in the first line)",
+     1},
     {"mapping", OPT_MAPPING, "FILE", 0, "How the file calls its columns and values (docs: OPERATIONS, Import)", 1},
     {"encoding", OPT_ENCODING, "NAME", 0, "UTF-8, windows-1252, windows-1250, ISO-8859-1, -2, -15, UTF-16", 1},
     {"delimiter", OPT_DELIMITER, "WORD", 0, "comma, semicolon or tab (else found in the first line)", 1},
@@ -84,7 +85,7 @@ static const struct argp argp = {
     options,
     on_option,
     "FILE|DIRECTORY",
-    "Imports members, their operations, shares, activities, invoices, offices, descriptions of the unit and closed years. Safe to run again: rows that "
+    "Imports members, their operations, shares, activities, invoices, postings, offices, descriptions of the unit and closed years. Safe to run again: rows that "
     "are there are skipped, what an interrupted import left out is completed."
     "\vThe first line names the columns, in any order. Members:\n"
     "  member_no,type,category,given_name,family_name,legal_name,birth_date,language,email,phone,street,postcode,city,country,iban,"
@@ -93,6 +94,8 @@ static const struct argp argp = {
     "  activity_no,member_no,sector,culture,office,text,opened_on,closed_on\n"
     "Invoices and credit notes:\n"
     "  invoice_no,op,credits_no,activity_no,date,amount,currency,rate,contribution,client,client_number,text,cancelled\n"
+    "Postings abroad:\n"
+    "  reference,member_no,country,from,to,text\n"
     "docs/FILES.md has the others, and what may stand in them. Dates are YYYY-MM-DD, DD/MM/YYYY or DD.MM.YYYY. In UTF-8 if nothing else is "
     "said; comma, semicolon or tab. Or NDJSON: one object in each line, with the same names. A mapping file names the columns and values "
     "of an export of your own. A directory is one that smartnode export wrote; its files are imported in the order that they need.\n\n"
@@ -131,6 +134,7 @@ static const struct {
     {"activity_operations", NULL},
     {"activities", "activity_operations"},
     {"invoices", NULL},
+    {"postings", NULL},
     {"periods", NULL},
 };
 _Static_assert(ARRAY_LEN(IN_ORDER) <= FILES_MAX, "all files of a directory");

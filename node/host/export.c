@@ -230,8 +230,8 @@ export_members(struct datadir *d, enum export_form form, FILE *to, struct export
 }
 
 static const struct export_file *const FILES[EXPORT_FILES] = {
-    &export_units_file,  &export_offices_file,    &export_members_file,  &export_operations_file,
-    &export_shares_file, &export_activities_file, &export_invoices_file, &export_periods_file,
+    &export_units_file,      &export_offices_file,  &export_members_file,  &export_operations_file, &export_shares_file,
+    &export_activities_file, &export_invoices_file, &export_postings_file, &export_periods_file,
 };
 
 /* Written beside its place, then moved there. */

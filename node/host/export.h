@@ -19,7 +19,7 @@ enum export_form { EXPORT_CSV, EXPORT_NDJSON };
 int export_members(struct datadir *d, enum export_form form, FILE *to, struct export_result *ret,
                    struct err *err) NODISCARD;
 
-enum { EXPORT_FILES = 8 };
+enum { EXPORT_FILES = 9 };
 struct export_options {
     const char *dir; /* there */
     enum export_form form;

@@ -23,7 +23,7 @@ struct export_file {
     int (*write)(struct exporter *x, struct err *err);
 };
 extern const struct export_file export_members_file, export_operations_file, export_shares_file, export_units_file,
-    export_offices_file, export_activities_file, export_invoices_file, export_periods_file;
+    export_offices_file, export_activities_file, export_invoices_file, export_periods_file, export_postings_file;
 
 /* sheet_row, and the progress. */
 int export_row(struct exporter *x, struct err *err) NODISCARD;

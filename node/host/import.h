@@ -74,6 +74,10 @@ enum import_column {
     COLUMN_YEAR,
     COLUMN_FIGURE,
     COLUMN_VALUE,
+    COLUMN_POSTING,
+    COLUMN_REFERENCE,
+    COLUMN_FROM,
+    COLUMN_TO,
     IMPORT_COLUMNS
 };
 extern const char *const import_column_names[IMPORT_COLUMNS];
@@ -93,6 +97,8 @@ enum import_verb {
     VERB_OFFICE_CHANGE,
     VERB_OFFICE_CLOSE,
     VERB_PERIOD,
+    VERB_POSTING_ISSUE,
+    VERB_POSTING_CHANGE,
 };
 /* As files and batches spell it ("member.admit"); "" for what has no name there. */
 const char *import_verb_name(unsigned verb);
@@ -125,11 +131,14 @@ struct import_row {
     /* work */
     bool by_entry; /* an activity entry by entry */
     bool has_entity, has_activity, has_sector, has_culture, culture, has_rate, has_contribution, cancelled;
-    struct subject_id entity, activity; /* entity: an activity, invoice or office */
+    struct subject_id entity, activity; /* entity: an activity, invoice, posting or office */
     uint16_t sector;
     uint32_t rate_bp;
     int64_t contribution_minor;
     struct person_text number, activity_no, credits_no, text, client, client_number;
+    /* postings: the host's, the last day */
+    char country[3];
+    struct civil_date to;
     /* places */
     struct unit_described unit;
     struct office_facts place;
@@ -154,11 +163,11 @@ struct import_job {
     uint64_t number;
     struct import_row row;
     const struct import_office *office; /* NULL: none named */
-    /* What the register has of it, or what the steps so far have made: the member, activity, invoice or office. */
+    /* What the register has of it, or what the steps so far have made: the member, activity, invoice, posting or office. */
     bool has_subject;
     struct subject_id subject;
     bool found;      /* has_subject, before any step of this run */
-    bool has_member; /* whose activity it is */
+    bool has_member; /* whose activity or posting it is */
     struct subject_id member;
     bool has_activity; /* that an invoice is of */
     struct subject_id activity;
@@ -191,7 +200,7 @@ struct import_target {
     /* Ends the file: what was carried out becomes durable, or, in a rehearsal, is taken back. */
     int (*end)(void *arg, struct err *err);
     size_t
-        group_rows; /* carried out together, activities and invoices always so; 1: rows see what those before them wrote */
+        group_rows; /* carried out together, activities, invoices and postings always so; 1: rows see what those before them wrote */
 };
 
 /* What an import of several files remembers: which numbers it has made records of, and how often it has met equal rows. */
@@ -295,7 +304,7 @@ struct import_type {
     void (*op)(const struct import_job *job, struct api_op *ret);
 };
 extern const struct import_type import_members, import_shares, import_activities, import_invoices, import_operations,
-    import_units, import_offices, import_periods;
+    import_units, import_offices, import_periods, import_postings;
 const struct import_type *import_type_of(enum table_type type);
 /* From the first bytes of a file; TABLE_OF_ANYTHING: they do not tell. */
 enum table_type import_type_guess(struct slice head);

@@ -66,6 +66,10 @@ const char *const import_column_names[IMPORT_COLUMNS] = {
     [COLUMN_YEAR] = "year",
     [COLUMN_FIGURE] = "figure",
     [COLUMN_VALUE] = "value",
+    [COLUMN_POSTING] = "posting",
+    [COLUMN_REFERENCE] = "reference",
+    [COLUMN_FROM] = "from",
+    [COLUMN_TO] = "to",
 };
 
 const char *

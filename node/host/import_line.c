@@ -159,6 +159,27 @@ put_invoice(struct json_out *j, const struct import_job *job, const struct impor
         json_put_hex(j, "office", job->office->id.b, ID_BYTES);
 }
 
+static void
+put_posting(struct json_out *j, const struct import_job *job, const struct import_step *s)
+{
+    const struct import_row *row = &job->row;
+    bool issue = s->verb == VERB_POSTING_ISSUE;
+    if (row->has_entity)
+        json_put_bool(j, "as_recorded", true);
+    if (job->has_subject || row->has_entity)
+        json_put_hex(j, "posting", job->has_subject ? job->subject.b : row->entity.b, ID_BYTES);
+    if (issue && (job->has_member || row->has_id))
+        json_put_hex(j, "member", job->has_member ? job->member.b : row->id.b, ID_BYTES);
+    else if (issue)
+        json_put_text(j, "member_no", row->member_no);
+    json_put_text(j, "country", row->country);
+    json_put_date(j, issue ? "from" : "effective_on", s->on);
+    json_put_date(j, "to", row->to);
+    if (issue || row->has_entity)
+        put_given(j, "reference", row->number.s);
+    put_given(j, "text", row->text.s);
+}
+
 /* The key is of what the row says and of the step, so that a line that is sent again is answered again and not carried out twice. */
 static void
 put_key(struct json_out *j, const struct import_job *job)
@@ -188,6 +209,8 @@ import_http_line(struct buf *b, const struct import_job *job)
         json_close(&j, '}');
     } else if (s->verb == VERB_INVOICE || s->verb == VERB_CREDIT) {
         put_invoice(&j, job, s);
+    } else if (s->verb == VERB_POSTING_ISSUE || s->verb == VERB_POSTING_CHANGE) {
+        put_posting(&j, job, s);
     } else if (s->verb >= VERB_ACTIVITY_OPEN) {
         put_activity(&j, job, s);
     } else {

@@ -67,11 +67,14 @@ find_office(struct import_pass *r, const char *text, const struct import_office 
 static enum import_column
 number_column(const struct import_cells *c, enum table_type type)
 {
-    bool opens = cell(c, COLUMN_OP)[0] == '\0' || strcmp(cell(c, COLUMN_OP), import_verb_name(VERB_ACTIVITY_OPEN)) == 0;
+    bool opens = cell(c, COLUMN_OP)[0] == '\0' ||
+                 strcmp(cell(c, COLUMN_OP), import_verb_name(VERB_ACTIVITY_OPEN)) == 0 ||
+                 strcmp(cell(c, COLUMN_OP), import_verb_name(VERB_POSTING_ISSUE)) == 0;
     switch (type) {
     case TABLE_OF_MEMBERS: return COLUMN_MEMBER_NO;
     case TABLE_OF_ACTIVITIES: return opens ? COLUMN_ACTIVITY_NO : IMPORT_COLUMNS;
     case TABLE_OF_INVOICES: return COLUMN_INVOICE_NO;
+    case TABLE_OF_POSTINGS: return opens ? COLUMN_REFERENCE : IMPORT_COLUMNS;
     default: return IMPORT_COLUMNS;
     }
 }
@@ -122,13 +125,25 @@ add_id(struct names *s, bool own, bool has, const struct subject_id *id)
         add_name(s, own, COLUMN_ID, hex_encode(id->b, ID_BYTES, hex));
 }
 
+/* The column of the unit's own number of what rows of work bring; IMPORT_COLUMNS: of other rows. */
+static enum import_column
+work_column(enum table_type type)
+{
+    switch (type) {
+    case TABLE_OF_ACTIVITIES: return COLUMN_ACTIVITY_NO;
+    case TABLE_OF_INVOICES: return COLUMN_INVOICE_NO;
+    case TABLE_OF_POSTINGS: return COLUMN_REFERENCE;
+    default: return IMPORT_COLUMNS;
+    }
+}
+
 static void
 names_of(const struct import_row *row, struct names *ret)
 {
-    bool work = row->type == TABLE_OF_ACTIVITIES || row->type == TABLE_OF_INVOICES;
+    enum import_column work = work_column(row->type);
     *ret = (struct names){0};
-    if (work) {
-        add_name(ret, true, row->type == TABLE_OF_ACTIVITIES ? COLUMN_ACTIVITY_NO : COLUMN_INVOICE_NO, row->number.s);
+    if (work != IMPORT_COLUMNS) {
+        add_name(ret, true, work, row->number.s);
         add_id(ret, true, row->has_entity, &row->entity);
     } else {
         add_name(ret, true, COLUMN_MEMBER_NO, row->member_no);
@@ -166,10 +181,8 @@ static void
 remember(struct import_pass *r, const struct import_job *job)
 {
     const struct import_row *row = &job->row;
-    bool work = row->type == TABLE_OF_ACTIVITIES || row->type == TABLE_OF_INVOICES;
-    enum import_column kind = row->type == TABLE_OF_ACTIVITIES ? COLUMN_ACTIVITY_NO
-                              : work                           ? COLUMN_INVOICE_NO
-                                                               : COLUMN_MEMBER_NO;
+    bool work = work_column(row->type) != IMPORT_COLUMNS;
+    enum import_column kind = work ? work_column(row->type) : COLUMN_MEMBER_NO;
     const char *number = work ? row->number.s : row->member_no;
     struct import_seen *seen =
         job->has_subject && number[0] != '\0' ? import_memory_find(r->memory, kind, number, true) : NULL;
@@ -223,7 +236,7 @@ static bool
 is_mixed(const struct import_job *job)
 {
     const struct import_row *row = &job->row;
-    return row->type == TABLE_OF_ACTIVITIES ||
+    return row->type == TABLE_OF_ACTIVITIES || row->type == TABLE_OF_POSTINGS ||
            (row->type == TABLE_OF_INVOICES && row->n_steps > 0 && row->steps[0].verb != VERB_CREDIT);
 }
 
@@ -532,7 +545,7 @@ pass_release(struct import_pass *r)
 static size_t
 rows_of_group(const struct import_pass *r)
 {
-    bool of_work = r->type->type == TABLE_OF_ACTIVITIES || r->type->type == TABLE_OF_INVOICES;
+    bool of_work = work_column(r->type->type) != IMPORT_COLUMNS;
     if (r->type->together)
         return GROUP_ROWS_MAX;
     size_t rows = r->o->group_rows > 0               ? r->o->group_rows

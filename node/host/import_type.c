@@ -6,7 +6,7 @@
 
 static const struct import_type *const TYPES[] = {&import_members,  &import_shares,     &import_activities,
                                                   &import_invoices, &import_operations, &import_units,
-                                                  &import_offices,  &import_periods};
+                                                  &import_offices,  &import_periods,    &import_postings};
 
 const struct import_type *
 import_type_of(enum table_type type)
@@ -46,6 +46,8 @@ import_verb_name(unsigned verb)
     case VERB_ACTIVITY_CLOSE: return "activity.close";
     case VERB_INVOICE: return "invoice.issue";
     case VERB_CREDIT: return "invoice.credit";
+    case VERB_POSTING_ISSUE: return "posting.issue";
+    case VERB_POSTING_CHANGE: return "posting.change";
     default: return "";
     }
 }
@@ -67,6 +69,9 @@ static const struct {
     {TABLE_OF_INVOICES, "unit", {COLUMN_DATE}},
     {TABLE_OF_INVOICES, "rate_bp", {COLUMN_RATE}},
     {TABLE_OF_INVOICES, "contribution_minor", {COLUMN_CONTRIBUTION}},
+    {TABLE_OF_POSTINGS, "from", {COLUMN_FROM}},
+    {TABLE_OF_POSTINGS, "member", {COLUMN_MEMBER_NO, COLUMN_ID}},
+    {TABLE_OF_POSTINGS, "posting", {COLUMN_REFERENCE, COLUMN_POSTING}},
     {TABLE_OF_ANYTHING, "amount_minor", {COLUMN_AMOUNT}},
     {TABLE_OF_ANYTHING, "share_price_minor", {COLUMN_SHARE_PRICE}},
     {TABLE_OF_ANYTHING, "subject", {COLUMN_MEMBER_NO, COLUMN_ID}},
@@ -83,6 +88,7 @@ given(const struct import_row *row, enum import_column column)
     switch (column) {
     case COLUMN_ID: return row->has_id;
     case COLUMN_ACTIVITY: return row->type == TABLE_OF_ACTIVITIES ? row->has_entity : row->has_activity;
+    case COLUMN_POSTING: return row->has_entity;
     default: return false;
     }
 }
@@ -137,6 +143,7 @@ static const struct {
 } SIGNS[] = {
     {"figure", TABLE_OF_PERIODS},         {"invoice_no", TABLE_OF_INVOICES},     {"credits_no", TABLE_OF_INVOICES},
     {"invoice.issue", TABLE_OF_INVOICES}, {"invoice.credit", TABLE_OF_INVOICES}, {"activity_no", TABLE_OF_ACTIVITIES},
+    {"reference", TABLE_OF_POSTINGS},     {"posting.issue", TABLE_OF_POSTINGS},  {"posting.change", TABLE_OF_POSTINGS},
     {"opened_on", TABLE_OF_ACTIVITIES},   {"sector", TABLE_OF_ACTIVITIES},       {"time_zone", TABLE_OF_UNIT},
     {"admitted_on", TABLE_OF_MEMBERS},    {"left_on", TABLE_OF_MEMBERS},         {"type", TABLE_OF_MEMBERS},
     {"subscribed", TABLE_OF_SHARES},      {"repaid", TABLE_OF_SHARES},           {"number", TABLE_OF_SHARES},

@@ -34,7 +34,7 @@ struct loading {
 /* ---- words ---- */
 
 static const char *const TYPES[] = {"any",        "members", "shares",  "activities", "invoices",
-                                    "operations", "unit",    "offices", "periods"};
+                                    "operations", "unit",    "offices", "periods",    "postings"};
 
 int
 table_type_parse(const char *text, enum table_type *ret, struct err *err)
@@ -45,8 +45,9 @@ table_type_parse(const char *text, enum table_type *ret, struct err *err)
             return 0;
         }
     }
-    return err_field(err, ERR_INVALID, "type",
-                     "a file is of members, shares, activities, invoices, operations, unit, offices or periods");
+    return err_field(
+        err, ERR_INVALID, "type",
+        "a file is of members, shares, activities, invoices, operations, unit, offices, periods or postings");
 }
 
 const char *

@@ -26,6 +26,7 @@ enum table_type {
     TABLE_OF_UNIT,
     TABLE_OF_OFFICES,
     TABLE_OF_PERIODS,
+    TABLE_OF_POSTINGS,
 };
 enum table_format { TABLE_FORMAT_ANY, TABLE_CSV, TABLE_NDJSON };
 
@@ -48,7 +49,7 @@ struct mapping_file {
     struct value_rules rules;
 };
 
-/* "members", "shares", "activities", "invoices", "operations", "unit", "offices", "periods"; ERR_INVALID lists them. */
+/* "members", "shares", "activities", "invoices", "operations", "unit", "offices", "periods", "postings"; ERR_INVALID lists them. */
 int table_type_parse(const char *text, enum table_type *ret, struct err *err) NODISCARD;
 const char *table_type_name(enum table_type type); /* "any" for none */
 /* "csv", "ndjson". */

@@ -227,6 +227,9 @@ class OperationsTest(unittest.TestCase):
         told = be.do(block["work"])
         self.assertRegex(told, r"2024-118 .* 1 250\.50 EUR  Verzonnen VZW")
         self.assertRegex(told, r"BE +music +yes +EUR .* 1 250\.50 .* 250\.50")
+        told = be.do(block["posting"])
+        self.assertRegex(told, r"DE +2024-03-04 +2024-10-31 +issued +A1-2024-17\n")
+        self.assertRegex(told, r"BE +2024-03 +DE +1 +1 +0 +1\n")
         told = be.do(block["leave"])
         self.assertRegex(told, r"status\s+left\n")
         self.assertNotIn("owed", told)
@@ -239,7 +242,7 @@ class OperationsTest(unittest.TestCase):
         self.assertRegex(told, r"BE: 2023 was closed on \S+; \d+ figures have changed since")
         be.stop()
         be.do(block["verify"])
-        self.used |= {"desk", "correct", "work", "leave", "duplicates", "year"}
+        self.used |= {"desk", "correct", "work", "posting", "leave", "duplicates", "year"}
 
     def small_disk(self, place):
         """A file system of its own, with a data directory to be made in it."""

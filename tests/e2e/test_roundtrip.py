@@ -23,7 +23,8 @@ REPORTS = (
        ("from=2017-01-01&to=2025-12-31", "from=2019-03-07&to=2023-08-19", "from=2024-01-01&to=2024-12-31")]
     + ["/v1/reports/activity?unit=%s&by=office,sector,culture,currency&" + span for span in
        ("from=2017-01-01&to=2020-12-31&each=year", "from=2021-01-01&to=2025-12-31&each=year", "from=2024-01-01&to=2024-06-30&each=month")]
-    + ["/v1/reports/activity?unit=%s&by=currency&each=month&from=2017-01-01&to=2025-12-31", "/v1/periods/%s/2023"])
+    + ["/v1/reports/activity?unit=%s&by=currency&each=month&from=2017-01-01&to=2025-12-31", "/v1/periods/%s/2023",
+       "/v1/reports/postings?unit=%s&each=month&from=2024-01-01&to=2027-12-31"])
 
 
 def generate(folder, *codes):
@@ -150,6 +151,7 @@ class RoundTrip(Registers):
             self.done(node, [{"op": "member.representative", "id": legal[0]["id"], "effective_on": day,
                               "person": {"identity": {"given_name": "Jo", "family_name": "Maes"}}}])
         self.work_with_invoices(node, rows, people)
+        self.work_abroad(node, people)
 
     def work_with_invoices(self, node, rows, people):
         issued = [r for r in rows["invoices"] if r["op"] == "invoice.issue" and not r.get("cancelled")]
@@ -183,6 +185,25 @@ class RoundTrip(Registers):
         opened = next(r["effective_on"] for r in running if r["activity"] == late["activity"])
         self.done(node, [{"op": "activity.close", "activity": late["activity"], "effective_on": max(opened, "2025-05-15")}])
 
+    def work_abroad(self, node, people):
+        some = [p["id"] for p in people[13:20]]
+        posting = {"op": "posting.issue", "country": "AT", "from": "2025-01-13", "to": "2025-06-30"}
+        made = self.done(node, [dict(posting, member=some[n], reference="A1-%d" % n, text="=Tour") for n in range(4)] + [
+            dict(posting, member=some[4]), dict(posting, member=some[4], **{"from": "2025-07-01", "to": "2025-07-01"})])
+        self.done(node, [
+            {"op": "posting.change", "posting": made[0]["id"], "to": "2025-09-15"},
+            {"op": "posting.change", "posting": made[0]["id"], "country": "FR", "effective_on": "2025-08-01", "reference": "A1-0b"},
+            {"op": "posting.change", "posting": made[1]["id"], "from": "2024-12-30"},
+            {"op": "posting.change", "posting": made[2]["id"], "to": "2025-03-03", "text": "shorter"},
+            {"op": "posting.cancel", "posting": made[3]["id"], "event": {"log": made[3]["log"], "seq": made[3]["seq"]}},
+            # Recorded late: who was posted had left on that day.
+            {"op": "member.resign", "id": some[2], "effective_on": "2024-12-31"}])
+
+    def postings(self, node):
+        fields = ("id", "country", "from", "to", "member", "reference", "text", "stays")
+        found = node.get("/v1/postings?limit=500", role="desk")["postings"]
+        return sorted([p.get(f) for f in fields] for p in found if p["status"] == "issued")
+
     def operations_from_a_file(self, node):
         """While the node runs, through it; again, and all of it is there."""
         path = os.path.join(node.folder, "more.csv")
@@ -202,6 +223,16 @@ class RoundTrip(Registers):
         self.assertEqual((first["imported"], first["rejected"]), (7, 0))
         again = imported(node.data, "--token-file", token, path)
         self.assertEqual((again["already_there"], again["rejected"]), (7, 0))
+        path = os.path.join(node.folder, "abroad.csv")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("reference,member_no,country,from,to,op,effective_on\n"
+                       "F-1,X-1,NL,2025-10-01,2025-10-31,,\n"
+                       ",X-1,NL,2025-11-03,2025-11-28,,\n"
+                       "F-1,,NL,,2025-11-01,posting.change,2025-10-01\n")
+        first = imported(node.data, "--token-file", token, path)
+        self.assertEqual((first["imported"], first["completed"], first["rejected"]), (3, 0, 0))
+        again = imported(node.data, "--token-file", token, path)
+        self.assertEqual((again["already_there"], again["rejected"]), (3, 0))
 
     def round_trip(self, code):
         node = self.node(code, code + "-first")
@@ -215,7 +246,8 @@ class RoundTrip(Registers):
         node.stop()
         run("count", "--data", node.data)
         node.start()
-        expected = figures(node)
+        expected, abroad = figures(node), self.postings(node)
+        self.assertEqual(len(abroad), 7)
         self.assertGreater(sum(len(document.get("rows", [])) for _, document in expected), 100)
         for form in ("csv", "ndjson"):
             with self.subTest(unit=code, form=form):
@@ -232,6 +264,7 @@ class RoundTrip(Registers):
                 other.start()
                 for (path, mine), (_, theirs) in zip(expected, figures(other)):
                     self.assertEqual(mine, theirs, path)
+                self.assertEqual(abroad, self.postings(other))
                 other.stop()
         node.stop()
 
