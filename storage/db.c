@@ -17,20 +17,8 @@ enum { READERS_MAX = 1024, FILE_MODE = 0600, FORMAT_BYTES = 5, EXIT_DISK_FAILED 
 
 static const char FORMAT_KEY[] = "format"; /* → format u32 ‖ kind u8, in the meta table of either kind */
 
-struct db {
-    MDB_env *env;
-    MDB_dbi dbi[TABLE_COUNT_ALL];
-    enum db_kind kind;
-    bool read_only;
-    bool simulated;
-    pthread_mutex_t pool_lock;
-    struct db_txn *pool;
-    unsigned n_pool;
-    char path[];
-};
-
-static int open_env(struct db *db, const struct db_opts *opts, struct err *err);
-static int open_tables(struct db *db, bool create, struct err *err);
+static int open_mdb(const struct db *db, struct db_env *e, const char *path, struct err *err);
+static int open_tables(const struct db *db, struct db_env *e, bool create, struct err *err);
 
 static const char *
 kind_name(enum db_kind kind)
@@ -64,10 +52,15 @@ db_open(const struct db_opts *opts, struct db **ret, struct err *err)
     db->kind = opts->kind;
     db->read_only = opts->read_only;
     db->simulated = opts->volatile_for_simulation;
-    pthread_mutex_init(&db->pool_lock, NULL);
-    int rc = open_env(db, opts, err);
-    if (rc == 0)
-        rc = open_tables(db, opts->create, err);
+    db->map_bytes = opts->map_bytes;
+    pthread_mutex_init(&db->lock, NULL);
+    pthread_cond_init(&db->unused, NULL);
+    int rc = db_env_open(db, db->path, opts->create, &db->env, err);
+    /* It waited for a rewrite by another process, and has the file from before. */
+    while (rc == 0 && !db->read_only && db_replaced(db, db->env)) {
+        db_env_close(&db->env);
+        rc = db_env_open(db, db->path, opts->create, &db->env, err);
+    }
     if (rc == 0)
         rc = db_reader_check(db, NULL, err);
     if (rc != 0) {
@@ -85,42 +78,85 @@ db_close(struct db **db)
     struct db *d = *db;
     if (!d)
         return;
-    while (d->pool) {
-        struct db_txn *txn = d->pool;
-        d->pool = txn->next;
-        mdb_txn_abort(txn->txn);
-        free(txn);
-    }
-    if (d->env)
-        mdb_env_close(d->env);
-    pthread_mutex_destroy(&d->pool_lock);
+    db_env_close(&d->env);
+    pthread_cond_destroy(&d->unused);
+    pthread_mutex_destroy(&d->lock);
     free(d);
     *db = NULL;
 }
 
+int
+db_env_open(const struct db *db, const char *path, bool create, struct db_env **ret, struct err *err)
+{
+    int gate = -1;
+    struct db_env *e = calloc(1, sizeof(*e));
+    if (!e)
+        return err_set(err, ERR_NOMEM, "storage: out of memory");
+    /* The files that a rewrite is about to put in place are behind a lock of its own. */
+    int rc = path == db->path ? db_gate_enter(path, db->read_only, &gate, err) : 0;
+    if (rc == 0)
+        rc = open_mdb(db, e, path, err);
+    /* Not held any longer: the tables wait for LMDB's lock of writers, whose holder may be at a rewrite and want the gate. */
+    db_gate_leave(gate);
+    if (rc == 0)
+        rc = open_tables(db, e, create, err);
+    if (rc != 0)
+        db_env_close(&e);
+    else
+        *ret = e;
+    return rc;
+}
+
+void
+db_env_close(struct db_env **e)
+{
+    struct db_env *old = *e;
+    if (!old)
+        return;
+    while (old->pool) {
+        struct db_txn *txn = old->pool;
+        old->pool = txn->next;
+        mdb_txn_abort(txn->txn);
+        free(txn);
+    }
+    if (old->env)
+        mdb_env_close(old->env);
+    free(old);
+    *e = NULL;
+}
+
 static int
-open_env(struct db *db, const struct db_opts *opts, struct err *err)
+open_mdb(const struct db *db, struct db_env *e, const char *path, struct err *err)
 {
     /* A reader slot belongs to a transaction, not to a thread, so that idle transactions can be kept. */
     unsigned flags = MDB_NOTLS;
-    if (opts->kind == DB_MAIN)
+    if (db->kind == DB_MAIN)
         flags |= MDB_NORDAHEAD;
-    if (opts->read_only)
+    if (db->read_only)
         flags |= MDB_RDONLY;
-    else if (opts->volatile_for_simulation)
+    else if (db->simulated)
         flags |= MDB_NOSYNC | MDB_NOMETASYNC;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t map_bytes = (opts->map_bytes + page - 1) / page * page;
-    int rc = mdb_env_create(&db->env);
+    size_t map_bytes = (db->map_bytes + page - 1) / page * page;
+    struct stat st;
+    int fd = -1, rc = mdb_env_create(&e->env);
     if (rc == 0)
-        rc = mdb_env_set_maxdbs(db->env, TABLE_COUNT_ALL);
+        rc = mdb_env_set_maxdbs(e->env, TABLE_COUNT_ALL);
     if (rc == 0)
-        rc = mdb_env_set_maxreaders(db->env, READERS_MAX);
+        rc = mdb_env_set_maxreaders(e->env, READERS_MAX);
     if (rc == 0 && map_bytes > 0)
-        rc = mdb_env_set_mapsize(db->env, map_bytes);
+        rc = mdb_env_set_mapsize(e->env, map_bytes);
     if (rc == 0)
-        rc = mdb_env_open(db->env, db->path, flags, FILE_MODE);
-    return rc == 0 ? 0 : db_fault(rc, err, "open");
+        rc = mdb_env_open(e->env, path, flags, FILE_MODE);
+    if (rc == 0)
+        rc = mdb_env_get_fd(e->env, &fd);
+    if (rc == 0 && fstat(fd, &st) != 0)
+        rc = errno;
+    if (rc != 0)
+        return db_fault(rc, err, "open");
+    e->dev = st.st_dev;
+    e->ino = st.st_ino;
+    return 0;
 }
 
 /* ---- format and tables ---- */
@@ -133,13 +169,13 @@ meta_table(enum db_kind kind)
 
 /* MDB_NOTFOUND if there is no such table. */
 static int
-open_table(struct db *db, MDB_txn *txn, enum table t, unsigned flags)
+open_table(struct db_env *e, MDB_txn *txn, enum table t, unsigned flags)
 {
-    return mdb_dbi_open(txn, table_name(t), flags, &db->dbi[t]);
+    return mdb_dbi_open(txn, table_name(t), flags, &e->dbi[t]);
 }
 
 static int
-write_format(struct db *db, MDB_txn *txn, struct err *err)
+write_format(const struct db *db, struct db_env *e, MDB_txn *txn, struct err *err)
 {
     uint8_t raw[FORMAT_BYTES];
     be32_put(raw, STORAGE_FORMAT);
@@ -147,18 +183,18 @@ write_format(struct db *db, MDB_txn *txn, struct err *err)
     enum table meta = meta_table(db->kind);
     MDB_val key = {sizeof(FORMAT_KEY) - 1, (void *)(uintptr_t)FORMAT_KEY};
     MDB_val value = {sizeof(raw), raw};
-    int rc = open_table(db, txn, meta, MDB_CREATE);
+    int rc = open_table(e, txn, meta, MDB_CREATE);
     if (rc == 0)
-        rc = mdb_put(txn, db->dbi[meta], &key, &value, 0);
+        rc = mdb_put(txn, e->dbi[meta], &key, &value, 0);
     return rc == 0 ? 0 : db_fault(rc, err, "create");
 }
 
 static int
-read_format(struct db *db, MDB_txn *txn, struct err *err)
+read_format(const struct db *db, struct db_env *e, MDB_txn *txn, struct err *err)
 {
     MDB_val key = {sizeof(FORMAT_KEY) - 1, (void *)(uintptr_t)FORMAT_KEY};
     MDB_val value;
-    int rc = mdb_get(txn, db->dbi[meta_table(db->kind)], &key, &value);
+    int rc = mdb_get(txn, e->dbi[meta_table(db->kind)], &key, &value);
     if (rc == MDB_NOTFOUND || (rc == 0 && value.mv_size < FORMAT_BYTES))
         return err_set(err, ERR_CORRUPT, "it does not say its format");
     if (rc != 0)
@@ -175,39 +211,39 @@ read_format(struct db *db, MDB_txn *txn, struct err *err)
 
 /* The directory is one of ours and of the right kind, or empty and to be filled. */
 static int
-check_format(struct db *db, MDB_txn *txn, bool create, struct err *err)
+check_format(const struct db *db, struct db_env *e, MDB_txn *txn, bool create, struct err *err)
 {
-    int rc = open_table(db, txn, meta_table(db->kind), 0);
+    int rc = open_table(e, txn, meta_table(db->kind), 0);
     if (rc == 0)
-        return read_format(db, txn, err);
+        return read_format(db, e, txn, err);
     if (rc != MDB_NOTFOUND)
         return db_fault(rc, err, "open table %s", table_name(meta_table(db->kind)));
     enum db_kind other = db->kind == DB_MAIN ? DB_VAULT : DB_MAIN;
-    if (open_table(db, txn, meta_table(other), 0) == 0)
+    if (open_table(e, txn, meta_table(other), 0) == 0)
         return err_set(err, ERR_INVALID, "this is a %s, not a %s", kind_name(other), kind_name(db->kind));
     MDB_stat st;
-    rc = mdb_env_stat(db->env, &st);
+    rc = mdb_env_stat(e->env, &st);
     if (rc != 0)
         return db_fault(rc, err, "read its size");
     if (st.ms_entries > 0)
         return err_set(err, ERR_INVALID, "this database is not one of this program");
     if (!create || db->read_only)
         return err_set(err, ERR_NOTFOUND, "nothing was created there yet");
-    return write_format(db, txn, err);
+    return write_format(db, e, txn, err);
 }
 
 static int
-open_tables(struct db *db, bool create, struct err *err)
+open_tables(const struct db *db, struct db_env *e, bool create, struct err *err)
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(db->env, NULL, db->read_only ? MDB_RDONLY : 0, &txn);
+    int rc = mdb_txn_begin(e->env, NULL, db->read_only ? MDB_RDONLY : 0, &txn);
     if (rc != 0)
         return db_fault(rc, err, "begin");
-    rc = check_format(db, txn, create, err);
+    rc = check_format(db, e, txn, create, err);
     for (unsigned t = 0; rc == 0 && t < TABLE_COUNT_ALL; t++) {
         if (table_db(t) != db->kind)
             continue;
-        int os = open_table(db, txn, t, db->read_only ? 0 : MDB_CREATE);
+        int os = open_table(e, txn, t, db->read_only ? 0 : MDB_CREATE);
         if (os == MDB_NOTFOUND)
             rc = err_set(err, ERR_VERSION, "table %s is missing; a start of the node adds it", table_name(t));
         else if (os != 0)
@@ -229,44 +265,70 @@ db_kind_of(const struct db *db)
     return db->kind;
 }
 
-struct MDB_env *
-db_env(struct db *db)
+struct db_env *
+db_env_take(struct db *db, struct db_txn **ret_idle)
 {
-    return db->env;
-}
-
-unsigned
-db_handle(struct db *db, enum table t)
-{
-    MUST(table_db(t) == db->kind);
-    return db->dbi[t];
-}
-
-struct db_txn *
-db_pool_take(struct db *db)
-{
-    pthread_mutex_lock(&db->pool_lock);
-    struct db_txn *txn = db->pool;
-    if (txn) {
-        db->pool = txn->next;
-        db->n_pool--;
+    pthread_mutex_lock(&db->lock);
+    struct db_env *e = db->env;
+    e->users++;
+    if (ret_idle) {
+        *ret_idle = e->pool;
+        if (e->pool) {
+            e->pool = e->pool->next;
+            e->n_pool--;
+        }
     }
-    pthread_mutex_unlock(&db->pool_lock);
-    return txn;
+    pthread_mutex_unlock(&db->lock);
+    return e;
+}
+
+static void
+give_locked(struct db *db, struct db_env *e)
+{
+    MUST(e->users > 0);
+    if (--e->users == 0 && e != db->env)
+        pthread_cond_broadcast(&db->unused);
+}
+
+void
+db_env_give(struct db *db, struct db_env *e)
+{
+    pthread_mutex_lock(&db->lock);
+    give_locked(db, e);
+    pthread_mutex_unlock(&db->lock);
 }
 
 bool
-db_pool_give(struct db *db, struct db_txn *txn)
+db_env_is_current(struct db *db, const struct db_env *e)
 {
-    pthread_mutex_lock(&db->pool_lock);
-    bool room = db->n_pool < DB_POOL_MAX;
-    if (room) {
-        txn->next = db->pool;
-        db->pool = txn;
-        db->n_pool++;
+    pthread_mutex_lock(&db->lock);
+    bool current = db->env == e;
+    pthread_mutex_unlock(&db->lock);
+    return current;
+}
+
+unsigned
+db_handle(const struct db_txn *txn, enum table t)
+{
+    MUST(table_db(t) == txn->db->kind);
+    return txn->in->dbi[t];
+}
+
+bool
+db_pool_give(struct db_txn *txn)
+{
+    struct db *db = txn->db;
+    struct db_env *e = txn->in;
+    pthread_mutex_lock(&db->lock);
+    bool keep = e == db->env && e->n_pool < DB_POOL_MAX;
+    if (keep) {
+        txn->next = e->pool;
+        e->pool = txn;
+        e->n_pool++;
+        give_locked(db, e);
     }
-    pthread_mutex_unlock(&db->pool_lock);
-    return room;
+    pthread_mutex_unlock(&db->lock);
+    return keep;
 }
 
 static enum err_code
@@ -356,9 +418,9 @@ db_usage(struct db *db, struct db_usage *ret, struct err *err)
     int rc = db_begin_read(db, &txn, err);
     if (rc != 0)
         return rc;
-    int os = mdb_env_info(db->env, &info);
+    int os = mdb_env_info(txn->in->env, &info);
     if (os == 0)
-        os = mdb_env_stat(db->env, &st);
+        os = mdb_env_stat(txn->in->env, &st);
     if (os == 0)
         os = free_pages(txn->txn, &n_free);
     db_abort(&txn);
@@ -378,7 +440,9 @@ int
 db_reader_check(struct db *db, unsigned *ret_cleared, struct err *err)
 {
     int dead = 0;
-    int rc = mdb_reader_check(db->env, &dead);
+    struct db_env *e = db_env_take(db, NULL);
+    int rc = mdb_reader_check(e->env, &dead);
+    db_env_give(db, e);
     if (rc != 0)
         return db_fault(rc, err, "clear dead readers");
     if (ret_cleared)
@@ -386,8 +450,8 @@ db_reader_check(struct db *db, unsigned *ret_cleared, struct err *err)
     return 0;
 }
 
-static int
-sync_directory(const char *path)
+int
+db_sync_directory(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -409,13 +473,15 @@ db_copy(struct db *db, const char *to_dir, struct err *err)
         return err_set(err, ERR_EXISTS, "copy to %s: there is a database already", to_dir);
     if (fd < 0)
         return err_errno(err, "copy to %s", to_dir);
-    int rc = mdb_env_copyfd2(db->env, fd, MDB_CP_COMPACT);
+    struct db_env *e = db_env_take(db, NULL);
+    int rc = mdb_env_copyfd2(e->env, fd, MDB_CP_COMPACT);
+    db_env_give(db, e);
     if (rc == 0 && fsync(fd) != 0)
         rc = errno;
     if (close(fd) != 0 && rc == 0)
         rc = errno;
     if (rc == 0)
-        rc = sync_directory(to_dir);
+        rc = db_sync_directory(to_dir);
     if (rc != 0) {
         unlink(path);
         return db_fault(rc, err, "copy to %s", to_dir);

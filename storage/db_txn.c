@@ -53,17 +53,22 @@ trace(enum db_trace_step step, unsigned table, struct slice key, size_t value_le
 
 /* ---- begin and end ---- */
 
+/* Begins on an environment that is in use already, which is given back if that fails. */
 static int
-begin(struct db *db, bool write, struct db_txn **ret, struct err *err)
+begin(struct db *db, struct db_env *in, bool write, struct db_txn **ret, struct err *err)
 {
     struct db_txn *txn = calloc(1, sizeof(*txn));
-    if (!txn)
+    if (!txn) {
+        db_env_give(db, in);
         return err_set(err, ERR_NOMEM, "begin: out of memory");
+    }
     txn->db = db;
+    txn->in = in;
     txn->write = write;
-    int rc = mdb_txn_begin(db_env(db), NULL, write ? 0 : MDB_RDONLY, &txn->txn);
+    int rc = mdb_txn_begin(in->env, NULL, write ? 0 : MDB_RDONLY, &txn->txn);
     if (rc != 0) {
         free(txn);
+        db_env_give(db, in);
         /* LMDB says so after a failed write of its meta page. */
         if (rc == MDB_PANIC)
             db_disk_failed(db, mdb_strerror(rc));
@@ -73,26 +78,50 @@ begin(struct db *db, bool write, struct db_txn **ret, struct err *err)
     return 0;
 }
 
+static void
+end(struct db_txn *txn)
+{
+    db_env_give(txn->db, txn->in);
+    free(txn);
+}
+
 int
 db_begin_read(struct db *db, struct db_txn **ret, struct err *err)
 {
-    struct db_txn *txn = db_pool_take(db);
+    struct db_txn *txn;
+    struct db_env *in = db_env_take(db, &txn);
     if (!txn)
-        return begin(db, false, ret, err);
+        return begin(db, in, false, ret, err);
     int rc = mdb_txn_renew(txn->txn);
     if (rc != 0) {
         mdb_txn_abort(txn->txn);
-        free(txn);
+        end(txn);
         return db_fault(rc, err, "begin");
     }
     *ret = txn;
     return 0;
 }
 
+/* A rewrite holds LMDB's lock of writers until it has put another environment in the place of this one: whoever waited for it meanwhile
+ * has the lock of a file that is not written any more, and begins again. */
 int
 db_begin_write(struct db *db, struct db_txn **ret, struct err *err)
 {
-    return begin(db, true, ret, err);
+    struct db_txn *txn = NULL;
+    int rc = begin(db, db_env_take(db, NULL), true, &txn, err);
+    while (rc == 0 && !db_env_is_current(db, txn->in)) {
+        mdb_txn_abort(txn->txn);
+        end(txn);
+        rc = begin(db, db_env_take(db, NULL), true, &txn, err);
+    }
+    if (rc == 0 && db_replaced(db, txn->in)) {
+        mdb_txn_abort(txn->txn);
+        end(txn);
+        rc = err_set(err, ERR_BUSY, "begin: another process has put a new file in the place of this one; run it again");
+    }
+    if (rc == 0)
+        *ret = txn;
+    return rc;
 }
 
 int
@@ -115,7 +144,7 @@ db_commit(struct db_txn **txn, struct err *err)
     if (os == EIO && errno == 0)
         os = ENOSPC;
     struct db *db = t->db;
-    free(t);
+    end(t);
     *txn = NULL;
     if (os == 0) {
         trace(DB_TRACE_COMMIT, db_kind_of(db), (struct slice){0}, 0);
@@ -138,13 +167,13 @@ db_abort(struct db_txn **txn)
     if (!t->write) {
         mdb_txn_reset(t->txn);
         t->failed.code = ERR_NONE;
-        if (db_pool_give(t->db, t))
+        if (db_pool_give(t))
             return;
     } else {
         trace(DB_TRACE_ABORT, db_kind_of(t->db), (struct slice){0}, 0);
     }
     mdb_txn_abort(t->txn);
-    free(t);
+    end(t);
 }
 
 struct db *
@@ -223,7 +252,7 @@ db_get(struct db_txn *txn, enum table t, struct slice key, struct slice *ret, st
     int rc = db_error(txn, err);
     if (rc != 0)
         return rc;
-    rc = mdb_get(txn->txn, db_handle(txn->db, t), &k, &v);
+    rc = mdb_get(txn->txn, db_handle(txn, t), &k, &v);
     if (rc != 0)
         return step_failed(txn, rc, t, "get", err);
     *ret = slice_from(v);
@@ -238,7 +267,7 @@ db_put(struct db_txn *txn, enum table t, struct slice key, struct slice value, s
     if (rc != 0)
         return rc;
     trace(DB_TRACE_PUT, t, key, value.len);
-    rc = mdb_put(txn->txn, db_handle(txn->db, t), &k, &v, 0);
+    rc = mdb_put(txn->txn, db_handle(txn, t), &k, &v, 0);
     return rc == 0 ? 0 : step_failed(txn, rc, t, "put", err);
 }
 
@@ -250,7 +279,7 @@ db_put_reserve(struct db_txn *txn, enum table t, struct slice key, size_t len, u
     if (rc != 0)
         return rc;
     trace(DB_TRACE_PUT, t, key, len);
-    rc = mdb_put(txn->txn, db_handle(txn->db, t), &k, &v, MDB_RESERVE);
+    rc = mdb_put(txn->txn, db_handle(txn, t), &k, &v, MDB_RESERVE);
     if (rc != 0)
         return step_failed(txn, rc, t, "put", err);
     *ret = v.mv_data;
@@ -265,7 +294,7 @@ db_del(struct db_txn *txn, enum table t, struct slice key, struct err *err)
     if (rc != 0)
         return rc;
     trace(DB_TRACE_DEL, t, key, 0);
-    rc = mdb_del(txn->txn, db_handle(txn->db, t), &k, NULL);
+    rc = mdb_del(txn->txn, db_handle(txn, t), &k, NULL);
     return rc == 0 || rc == MDB_NOTFOUND ? 0 : step_failed(txn, rc, t, "delete", err);
 }
 
@@ -276,7 +305,7 @@ db_clear(struct db_txn *txn, enum table t, struct err *err)
     if (rc != 0)
         return rc;
     trace(DB_TRACE_CLEAR, t, (struct slice){0}, 0);
-    rc = mdb_drop(txn->txn, db_handle(txn->db, t), 0);
+    rc = mdb_drop(txn->txn, db_handle(txn, t), 0);
     return rc == 0 ? 0 : step_failed(txn, rc, t, "clear", err);
 }
 
@@ -286,7 +315,7 @@ db_table_entries(struct db_txn *txn, enum table t)
     MDB_stat st;
     if (db_error(txn, NULL) != 0)
         return 0;
-    int rc = mdb_stat(txn->txn, db_handle(txn->db, t), &st);
+    int rc = mdb_stat(txn->txn, db_handle(txn, t), &st);
     if (rc != 0) {
         step_failed(txn, rc, t, "count", NULL);
         return 0;
@@ -313,7 +342,7 @@ db_cursor_open(struct db_txn *txn, enum table t, struct db_cursor **ret, struct 
         return step_failed(txn, ENOMEM, t, "open a cursor", err);
     c->txn = txn;
     c->table = t;
-    rc = mdb_cursor_open(txn->txn, db_handle(txn->db, t), &c->cursor);
+    rc = mdb_cursor_open(txn->txn, db_handle(txn, t), &c->cursor);
     if (rc != 0) {
         free(c);
         return step_failed(txn, rc, t, "open a cursor", err);

@@ -52,6 +52,10 @@ static const struct {
     [TABLE_LOOKUP_OUTPUTS] = {"lookup-outputs", DB_VAULT, 0},
     [TABLE_LOOKUP_RESULTS] = {"lookup-results", DB_VAULT, 0},
     [TABLE_LOOKUP_RECORDS] = {"lookup-records", DB_VAULT, 0},
+    [TABLE_RECEIVED] = {"received", DB_VAULT, 0},
+    [TABLE_RECEIVED_BY] = {"received-by", DB_VAULT, 0},
+    [TABLE_OPENINGS] = {"openings", DB_VAULT, 0},
+    [TABLE_LOOKS] = {"looks", DB_VAULT, 0},
 };
 
 uint32_t
@@ -254,4 +258,57 @@ key_double(uint8_t out[KEY_DOUBLE], const struct unit_id *unit, const struct sub
 {
     uint8_t *p = put(put(out, unit->b, sizeof(unit->b)), subject->b, sizeof(subject->b));
     put(put(p, other_unit->b, sizeof(other_unit->b)), other->b, sizeof(other->b));
+}
+
+/* ---- vault ---- */
+
+void
+key_day_put(uint8_t out[4], struct civil_date day)
+{
+    be32_put(out, (uint32_t)day.days ^ UINT32_C(0x80000000));
+}
+
+struct civil_date
+key_day_get(const uint8_t in[4])
+{
+    return (struct civil_date){(int32_t)(be32_get(in) ^ UINT32_C(0x80000000))};
+}
+
+void
+key_received(uint8_t out[KEY_RECEIVED], const struct subject_id *subject, const struct unit_id *unit, uint8_t class,
+             uint32_t generation, const struct position *from)
+{
+    uint8_t *p = put(put(out, subject->b, sizeof(subject->b)), unit->b, sizeof(unit->b));
+    *p++ = class;
+    be32_put(p, generation);
+    key_position(p + 4, &from->log, from->seq);
+}
+
+void
+key_received_by(uint8_t out[KEY_RECEIVED], const struct subject_id *subject, const struct unit_id *unit, uint8_t class,
+                uint32_t generation, const struct position *from)
+{
+    key_position(out, &from->log, from->seq);
+    uint8_t *p = put(put(out + KEY_POSITION, unit->b, sizeof(unit->b)), subject->b, sizeof(subject->b));
+    *p++ = class;
+    be32_put(p, generation);
+}
+
+void
+key_opening(uint8_t out[KEY_OPENING], const struct unit_id *home, const struct subject_id *subject,
+            struct civil_date day, const struct actor_id *actor, const struct subject_id *access)
+{
+    uint8_t *p = put(put(out, home->b, sizeof(home->b)), subject->b, sizeof(subject->b));
+    key_day_put(p, day);
+    put(put(p + 4, actor->b, sizeof(actor->b)), access->b, sizeof(access->b));
+}
+
+void
+key_look(uint8_t out[KEY_LOOK], const struct subject_id *subject, struct civil_date day, const struct actor_id *actor,
+         uint8_t purpose)
+{
+    uint8_t *p = put(out, subject->b, sizeof(subject->b));
+    key_day_put(p, day);
+    p = put(p + 4, actor->b, sizeof(actor->b));
+    *p = purpose;
 }

@@ -59,6 +59,11 @@ enum table {
     TABLE_LOOKUP_OUTPUTS, /* subject 16 → wrapped output of the member's identity */
     TABLE_LOOKUP_RESULTS, /* subject 16 ‖ unit id 32 → wrapped answer of that unit */
     TABLE_LOOKUP_RECORDS, /* ms u64 ‖ n u32 → wrapped record of a question */
+    /* vault, members of other units and who looked: received.h, openings.h */
+    TABLE_RECEIVED, /* subject 16 ‖ unit id 32 ‖ class u8 ‖ generation u32 ‖ log id 32 ‖ seq u64 → key of another unit's member */
+    TABLE_RECEIVED_BY, /* log id 32 ‖ seq u64 ‖ unit id 32 ‖ subject 16 ‖ class u8 ‖ generation u32 → nothing */
+    TABLE_OPENINGS, /* home unit id 32 ‖ subject 16 ‖ day i32 (biased) ‖ actor 16 ‖ access 16 → count u32 ‖ done u32 */
+    TABLE_LOOKS, /* subject 16 ‖ day i32 (biased) ‖ actor 16 ‖ purpose u8 → count u32 */
     TABLE_COUNT_ALL,
 };
 
@@ -103,6 +108,9 @@ enum {
     KEY_CONFLICT = 1 + KEY_ENTITY + KEY_POSITION,
     KEY_DOUBLE = 2 * KEY_ENTITY,
     KEY_UNCOUNTED = 2,
+    KEY_RECEIVED = 16 + 32 + 1 + 4 + 40,
+    KEY_OPENING = 32 + 16 + 4 + 16 + 16,
+    KEY_LOOK = 16 + 4 + 16 + 1,
     KEY_MAX = 128,
 };
 
@@ -140,6 +148,17 @@ void key_double(uint8_t out[KEY_DOUBLE], const struct unit_id *unit, const struc
 void key_access(uint8_t out[KEY_ACCESS], const struct unit_id *unit, const struct subject_id *access);
 void key_access_of(uint8_t out[KEY_ACCESS_OF], const struct subject_id *member, const struct unit_id *unit,
                    const struct subject_id *access);
+void key_received(uint8_t out[KEY_RECEIVED], const struct subject_id *subject, const struct unit_id *unit,
+                  uint8_t class, uint32_t generation, const struct position *from);
+void key_received_by(uint8_t out[KEY_RECEIVED], const struct subject_id *subject, const struct unit_id *unit,
+                     uint8_t class, uint32_t generation, const struct position *from);
+void key_opening(uint8_t out[KEY_OPENING], const struct unit_id *home, const struct subject_id *subject,
+                 struct civil_date day, const struct actor_id *actor, const struct subject_id *access);
+void key_look(uint8_t out[KEY_LOOK], const struct subject_id *subject, struct civil_date day,
+              const struct actor_id *actor, uint8_t purpose);
+/* A day in a key, so that the order of bytes is the order of days; DATE_NONE comes first. */
+void key_day_put(uint8_t out[4], struct civil_date day);
+struct civil_date key_day_get(const uint8_t in[4]);
 void key_period_row(uint8_t out[KEY_PERIOD_ROW], const struct unit_id *unit, uint16_t year);
 void key_posting(uint8_t out[KEY_POSTING], const struct unit_id *unit, const struct subject_id *posting);
 

@@ -40,6 +40,41 @@ keyslots_of(struct db_txn *txn, const struct subject_id *subject, struct keyslot
 }
 
 int
+keyslots_all(struct db_txn *txn, const struct subject_id *subject, struct keyslot **ret, size_t *ret_n, struct err *err)
+{
+    uint8_t key[KEYSLOT_KEY];
+    struct db_cursor *cursor = NULL;
+    struct keyslot *slots = NULL;
+    struct slice k, v;
+    size_t n = 0, cap = 0;
+    keyslot_key(key, subject, 0);
+    int rc = db_cursor_open(txn, TABLE_KEYSLOTS, &cursor, err);
+    for (rc = rc != 0 ? rc : db_cursor_seek(cursor, slice_of(key, sizeof(key)), &k, &v, err);
+         rc == 0 && k.len == KEYSLOT_KEY && v.len == 8 && memcmp(k.data, subject->b, ID_BYTES) == 0;
+         rc = db_cursor_next(cursor, &k, &v, err)) {
+        if (n == cap) {
+            cap = cap ? cap * 2 : KEYSLOTS_MAX;
+            struct keyslot *more = reallocarray(slots, cap, sizeof(*more));
+            if (!more) {
+                rc = err_set(err, ERR_NOMEM, "out of memory");
+                break;
+            }
+            slots = more;
+        }
+        slots[n++] = (struct keyslot){be32_get(k.data + ID_BYTES), be64_get(v.data)};
+    }
+    db_cursor_close(&cursor);
+    if (rc != 0 && rc != ERR_NOTFOUND) {
+        free(slots);
+        return rc;
+    }
+    err_clear(err);
+    *ret = slots;
+    *ret_n = n;
+    return 0;
+}
+
+int
 keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot,
              struct err *err)
 {

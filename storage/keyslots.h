@@ -13,6 +13,9 @@ struct keyslot {
 /* Of more generations the oldest and the newest ones are looked at. Each access that is revoked makes one. */
 enum { KEYSLOTS_MAX = 128 };
 
+/* All slots of a subject, oldest generation first, in *ret, which is the caller's to free() (NULL if it has none). */
+int keyslots_all(struct db_txn *txn, const struct subject_id *subject, struct keyslot **ret, size_t *ret_n,
+                 struct err *err) NODISCARD;
 /* Slots of a subject, oldest generation first; *ret_n = 0 if it has none. */
 int keyslots_of(struct db_txn *txn, const struct subject_id *subject, struct keyslot ret[KEYSLOTS_MAX], size_t *ret_n,
                 struct err *err) NODISCARD;

@@ -55,8 +55,8 @@ int received_of_event(struct vault *v, const struct position *from, struct recei
  * out of the file. */
 int received_del_event(struct vault *v, const struct position *from, size_t *ret_n, struct err *err) NODISCARD;
 int received_del_subject(struct vault *v, const struct subject_id *subject, size_t *ret_n, struct err *err) NODISCARD;
-/* Those whose last day is before `today`. ret: events whose keys went, each once, in order, at most max (ret may be NULL if max is 0);
- * with more of them the rest stays for the next call. */
+/* Those whose last day is before `today`. ret: events whose keys went, each once, in order, at most max; with more of them the rest
+ * stays for the next call. ret NULL: all of them, without the list. ret_n_events may be NULL. */
 int received_del_ended(struct vault *v, struct civil_date today, struct position *ret, size_t max, size_t *ret_n_events,
                        size_t *ret_n, struct err *err) NODISCARD;
 

@@ -6,13 +6,8 @@
 #include "storage/vault_private.h"
 
 enum {
-    SLOT_PLAIN = VAULT_CLASSES * KEY_BYTES,
-    SLOT_PLAIN_EARLIER = 4 * KEY_BYTES, /* release 0.1: without activity links and counting */
-    SLOT_WRAPPED = SLOT_PLAIN + WRAP_OVERHEAD,
-    KEY_WRAPPED = KEY_BYTES + WRAP_OVERHEAD,
     POOL_FILL_FIRST = 256, /* a start that admits few members leaves few slots unused */
     POOL_FILL_GROWTH = 4,
-    KEY_SLOT = 8,
     KEY_ESCROW = 8,
 };
 
@@ -363,22 +358,33 @@ vault_skip_used(struct vault *v, uint64_t used, struct err *err)
 }
 
 int
-vault_slot(struct vault *v, uint64_t slot, struct slot_keys *ret, struct err *err)
+vault_slot_read(const struct vault *v, struct db_txn *txn, uint64_t slot, uint8_t plain[SLOT_PLAIN], struct err *err)
 {
-    struct db_txn *txn;
-    int rc = db_begin_read(v->db, &txn, err);
-    if (rc != 0)
-        return rc;
-    uint8_t key[KEY_SLOT], plain[SLOT_PLAIN] = {0};
+    uint8_t key[KEY_SLOT], keys[SLOT_PLAIN] = {0};
     struct slice row;
     be64_put(key, slot);
-    rc = db_get(txn, TABLE_SLOTS, slice_of(key, sizeof(key)), &row, err);
+    int rc = db_get(txn, TABLE_SLOTS, slice_of(key, sizeof(key)), &row, err);
     if (rc == ERR_NOTFOUND)
         rc = err_set(err, ERR_NOTFOUND, "vault: no key slot %llu", (unsigned long long)slot);
     else if (rc == 0 &&
-             vault_unwrap(v, WRAP_SLOT, slice_of(key, sizeof(key)), row, plain,
+             vault_unwrap(v, WRAP_SLOT, slice_of(key, sizeof(key)), row, keys,
                           row.len == SLOT_PLAIN_EARLIER + WRAP_OVERHEAD ? SLOT_PLAIN_EARLIER : SLOT_PLAIN) != 0)
         rc = err_set(err, ERR_CORRUPT, "vault: key slot %llu does not open", (unsigned long long)slot);
+    if (rc == 0)
+        memcpy(plain, keys, sizeof(keys));
+    sodium_memzero(keys, sizeof(keys));
+    return rc;
+}
+
+int
+vault_slot(struct vault *v, uint64_t slot, struct slot_keys *ret, struct err *err)
+{
+    struct db_txn *txn;
+    uint8_t plain[SLOT_PLAIN];
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = vault_slot_read(v, txn, slot, plain, err);
     db_abort(&txn);
     if (rc == 0) {
         ret->slot = slot;

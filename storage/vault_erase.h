@@ -43,7 +43,7 @@ struct vault_erase {
 
 /* How much was still there; all zero where it had all been done before. */
 struct vault_erased {
-    uint64_t keys;  /* class keys of slots */
+    uint64_t keys;  /* class keys of slots that opened */
     uint64_t slots; /* rows that went as a whole */
     uint64_t capsules, entries, links, received, openings;
 };
@@ -51,7 +51,7 @@ struct vault_erased {
 /* One durable vault commit, none if nothing is left to do. Walks the whole index if there are `indexed` or links were found, the
  * whole table of links if there are `linked`: once for all subjects of the call. The table of links is walked as about 1 µs a row.
  * Nothing may be staged (vault_links_stage; MUST). By the writer's thread. ret may be NULL.
- * ERR_CORRUPT: a slot or link does not open (nothing was done); ERR_FULL, ERR_NOMEM. */
+ * A slot that does not open is deleted, a link that does not open is nobody's and stays. ERR_FULL, ERR_NOMEM. */
 int vault_erase(struct vault *v, const struct vault_erase *what, struct vault_erased *ret, struct err *err) NODISCARD;
 
 /* Writes the vault into a new file without what was deleted, makes it durable and puts it in the place of the old one. Transactions

@@ -5,7 +5,6 @@
 enum {
     KEY_BLIND = VAULT_TOKEN_BYTES + ID_BYTES,
     KEY_CURSOR = 4,
-    KEY_KEY_CAPSULE = KEY_POSITION + 1,
 };
 
 _Static_assert(sizeof(struct index_entry) == KEY_BLIND, "an index entry is its key");
@@ -164,7 +163,7 @@ vault_index_has(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const s
 
 /* ---- key capsules --------------------------------------------------------------------------- */
 
-static void
+void
 key_capsule_key(uint8_t out[KEY_KEY_CAPSULE], const struct position *at, uint8_t index)
 {
     key_position(out, &at->log, at->seq);

@@ -2,8 +2,6 @@
 #include "storage/vault_private.h"
 
 enum {
-    LINK_PLAIN = ID_BYTES + 1,
-    LINK_WRAPPED = LINK_PLAIN + WRAP_OVERHEAD,
     ENTRIES_FIRST = 256,
 };
 
@@ -79,16 +77,16 @@ vault_link_get(struct vault *v, const struct subject_id *entity, struct vault_li
 
 /* ---- removal -------------------------------------------------------------------------------- */
 
-static int
-compare_ids(const void *a, const void *b)
+int
+vault_compare_ids(const void *a, const void *b)
 {
     return memcmp(a, b, ID_BYTES);
 }
 
 /* Keys first, then their deletion: a cursor does not outlive a change of its table. */
-static int
-entries_of(struct db_txn *txn, const struct subject_id *sorted, size_t n, struct index_entry **ret, size_t *ret_n,
-           struct err *err)
+int
+vault_entries_of(struct db_txn *txn, const struct subject_id *sorted, size_t n, struct index_entry **ret, size_t *ret_n,
+                 struct err *err)
 {
     struct db_cursor *c = NULL;
     struct slice k, value;
@@ -96,7 +94,7 @@ entries_of(struct db_txn *txn, const struct subject_id *sorted, size_t n, struct
     int rc = db_cursor_open(txn, TABLE_BLIND_INDEX, &c, err);
     for (rc = rc != 0 ? rc : db_cursor_first(c, &k, &value, err); rc == 0; rc = db_cursor_next(c, &k, &value, err)) {
         if (k.len != sizeof(struct index_entry) ||
-            !bsearch(k.data + VAULT_TOKEN_BYTES, sorted, n, sizeof(*sorted), compare_ids))
+            !bsearch(k.data + VAULT_TOKEN_BYTES, sorted, n, sizeof(*sorted), vault_compare_ids))
             continue;
         if (*ret_n == cap) {
             cap = cap ? cap * 2 : ENTRIES_FIRST;
@@ -125,10 +123,10 @@ vault_links_del(struct vault *v, const struct subject_id *entities, size_t n, st
     if (!sorted)
         return err_set(err, ERR_NOMEM, "vault: out of memory");
     memcpy(sorted, entities, n * sizeof(*sorted));
-    qsort(sorted, n, sizeof(*sorted), compare_ids);
+    qsort(sorted, n, sizeof(*sorted), vault_compare_ids);
     int rc = db_begin_write(v->db, &txn, err);
     if (rc == 0)
-        rc = entries_of(txn, sorted, n, &entries, &n_entries, err);
+        rc = vault_entries_of(txn, sorted, n, &entries, &n_entries, err);
     for (size_t i = 0; i < n_entries && rc == 0; i++)
         rc = db_del(txn, TABLE_BLIND_INDEX, slice_of(&entries[i], sizeof(entries[i])), err);
     for (size_t i = 0; i < n && rc == 0; i++)

@@ -1,4 +1,4 @@
-/* The inside of the vault, for vault.c, vault_index.c and vault_links.c. */
+/* The inside of the vault, for vault*.c, received.c and openings.c. */
 #ifndef SMARTNODE_STORAGE_VAULT_PRIVATE_H
 #define SMARTNODE_STORAGE_VAULT_PRIVATE_H
 
@@ -6,16 +6,24 @@
 #include <sodium.h>
 
 #include "proto/base/map.h"
-#include "storage/vault.h"
+#include "storage/vault_erase.h"
 
 enum {
     WRAP_NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
     WRAP_TAG = crypto_aead_xchacha20poly1305_ietf_ABYTES,
     WRAP_OVERHEAD = WRAP_NONCE + WRAP_TAG,
+    SLOT_PLAIN = VAULT_CLASSES * KEY_BYTES,
+    SLOT_PLAIN_EARLIER = 4 * KEY_BYTES, /* release 0.1: without activity links and counting */
+    SLOT_WRAPPED = SLOT_PLAIN + WRAP_OVERHEAD,
+    KEY_WRAPPED = KEY_BYTES + WRAP_OVERHEAD,
+    KEY_SLOT = 8,
+    KEY_KEY_CAPSULE = KEY_POSITION + 1,
+    LINK_PLAIN = ID_BYTES + 1,
+    LINK_WRAPPED = LINK_PLAIN + WRAP_OVERHEAD,
 };
 
 /* What a wrapped value is, in its associated data. Stored for ever: never renumbered. */
-enum wrap_use { WRAP_CHECK = 1, WRAP_INDEX_KEY = 2, WRAP_SLOT = 3, WRAP_ESCROW = 4, WRAP_LINK = 5 };
+enum wrap_use { WRAP_CHECK = 1, WRAP_INDEX_KEY = 2, WRAP_SLOT = 3, WRAP_ESCROW = 4, WRAP_LINK = 5, WRAP_RECEIVED = 6 };
 enum { WRAP_LOOKUP_OUTPUT = 16, WRAP_LOOKUP_RESULT = 17, WRAP_LOOKUP_RECORD = 18 }; /* lookups.c */
 
 struct secrets {
@@ -73,6 +81,23 @@ void vault_wrap(struct vault *v, enum wrap_use use, struct slice which, struct s
 /* ERR_FORGED if it is not a value of len bytes wrapped as this one; out is then zero. */
 int vault_unwrap(const struct vault *v, enum wrap_use use, struct slice which, struct slice wrapped, uint8_t *out,
                  size_t len) NODISCARD;
+
+/* The keys of a slot, zeros of those that it has not. ERR_NOTFOUND; ERR_CORRUPT: it does not open. Wipe. */
+int vault_slot_read(const struct vault *v, struct db_txn *txn, uint64_t slot, uint8_t plain[SLOT_PLAIN],
+                    struct err *err) NODISCARD;
+void key_capsule_key(uint8_t out[KEY_KEY_CAPSULE], const struct position *at, uint8_t index);
+/* Which received key, in its associated data: of the key of its row. */
+void received_which(const uint8_t key[KEY_RECEIVED], uint8_t out[ID_BYTES]);
+
+int vault_compare_ids(const void *a, const void *b);
+/* Entries of the index that lead to one of the subjects, which are sorted; *ret is the caller's to free, also after an error. */
+int vault_entries_of(struct db_txn *txn, const struct subject_id *sorted, size_t n, struct index_entry **ret,
+                     size_t *ret_n, struct err *err) NODISCARD;
+/* Deletions in the caller's transaction, *count goes up by each row that was there. */
+int received_erase(struct db_txn *txn, const struct vault_erase_received *what, size_t n, uint64_t *count,
+                   struct err *err) NODISCARD;
+int openings_erase(struct db_txn *txn, const struct subject_id *subjects, size_t n, uint64_t *count,
+                   struct err *err) NODISCARD;
 
 int links_write(struct vault *v, struct db_txn *txn, const struct vault_link *links, size_t n,
                 struct err *err) NODISCARD;

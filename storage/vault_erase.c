@@ -1,0 +1,204 @@
+/* Destroying what is in the vault. See vault_erase.h. */
+#include <stdlib.h>
+
+#include "storage/vault_private.h"
+
+/* A slot that does not open has no key that anybody could use: it goes as a whole. */
+static int
+erase_slot(struct vault *v, struct db_txn *txn, const struct vault_erase_slot *s, struct vault_erased *done,
+           struct err *err)
+{
+    uint8_t key[KEY_SLOT], plain[SLOT_PLAIN], row[SLOT_WRAPPED];
+    be64_put(key, s->slot);
+    int rc = vault_slot_read(v, txn, s->slot, plain, err);
+    if (rc == ERR_NOTFOUND)
+        return 0;
+    if (rc != 0 && rc != ERR_CORRUPT)
+        return rc;
+    if (rc == ERR_CORRUPT)
+        memset(plain, 0, sizeof(plain));
+    bool damaged = rc == ERR_CORRUPT, changed = damaged;
+    for (unsigned c = 0; c < VAULT_CLASSES; c++) {
+        uint8_t *k = plain + c * KEY_BYTES;
+        if (!(s->classes & 1U << c) || sodium_is_zero(k, KEY_BYTES))
+            continue;
+        sodium_memzero(k, KEY_BYTES);
+        done->keys++;
+        changed = true;
+    }
+    bool empty = sodium_is_zero(plain, sizeof(plain));
+    rc = 0;
+    if (changed && empty) {
+        rc = db_del(txn, TABLE_SLOTS, slice_of(key, sizeof(key)), err);
+        done->slots++;
+    } else if (changed) {
+        vault_wrap(v, WRAP_SLOT, slice_of(key, sizeof(key)), slice_of(plain, sizeof(plain)), row);
+        rc = db_put(txn, TABLE_SLOTS, slice_of(key, sizeof(key)), slice_of(row, sizeof(row)), err);
+    }
+    sodium_memzero(plain, sizeof(plain));
+    return rc;
+}
+
+/* Deletes a row; *count goes up if it was there. */
+static int delete (struct db_txn *txn, enum table t, struct slice key, uint64_t *count, struct err *err)
+{
+    struct slice value;
+    int rc = db_get(txn, t, key, &value, err);
+    if (rc == ERR_NOTFOUND)
+        return 0;
+    *count += rc == 0;
+    return rc != 0 ? rc : db_del(txn, t, key, err);
+}
+
+static int
+erase_capsules(struct db_txn *txn, const struct vault_erase *what, struct vault_erased *done, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < what->n_capsules && rc == 0; i++) {
+        uint8_t key[KEY_KEY_CAPSULE];
+        key_capsule_key(key, &what->capsules[i].at, what->capsules[i].index);
+        rc = delete (txn, TABLE_KEY_CAPSULES, slice_of(key, sizeof(key)), &done->capsules, err);
+    }
+    return rc;
+}
+
+struct ids {
+    struct subject_id *v;
+    size_t n, cap;
+};
+
+static int
+ids_add(struct ids *ids, const void *id, size_t n, struct err *err)
+{
+    if (ids->n + n > ids->cap) {
+        size_t cap = ids->cap * 2 > ids->n + n ? ids->cap * 2 : ids->n + n + 64;
+        struct subject_id *more = reallocarray(ids->v, cap, sizeof(*more));
+        if (!more)
+            return err_set(err, ERR_NOMEM, "vault: out of memory");
+        ids->v = more;
+        ids->cap = cap;
+    }
+    if (n > 0)
+        memcpy(&ids->v[ids->n], id, n * sizeof(*ids->v));
+    ids->n += n;
+    return 0;
+}
+
+static void
+ids_sort(struct ids *ids)
+{
+    if (ids->n > 1)
+        qsort(ids->v, ids->n, sizeof(*ids->v), vault_compare_ids);
+}
+
+/* Adds the entities that are linked to one of the members, which are sorted. A link that does not open is nobody's. */
+static int
+entities_of(struct vault *v, struct db_txn *txn, const struct ids *members, struct ids *entities, struct err *err)
+{
+    struct db_cursor *c = NULL;
+    struct slice key, row;
+    uint8_t plain[LINK_PLAIN];
+    int rc = db_cursor_open(txn, TABLE_LINKS, &c, err);
+    for (rc = rc != 0 ? rc : db_cursor_first(c, &key, &row, err); rc == 0; rc = db_cursor_next(c, &key, &row, err)) {
+        if (key.len != ID_BYTES || vault_unwrap(v, WRAP_LINK, key, row, plain, sizeof(plain)) != 0 ||
+            !bsearch(plain, members->v, members->n, sizeof(*members->v), vault_compare_ids))
+            continue;
+        rc = ids_add(entities, key.data, 1, err);
+        if (rc != 0)
+            break;
+    }
+    db_cursor_close(&c);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+static int
+erase_links(struct vault *v, struct db_txn *txn, const struct vault_erase *what, struct ids *ret_entities,
+            struct vault_erased *done, struct err *err)
+{
+    struct ids members = {0};
+    if (what->n_linked == 0)
+        return 0;
+    int rc = ids_add(&members, what->linked, what->n_linked, err);
+    if (rc == 0) {
+        ids_sort(&members);
+        rc = entities_of(v, txn, &members, ret_entities, err);
+    }
+    for (size_t i = 0; i < ret_entities->n && rc == 0; i++) {
+        rc = db_del(txn, TABLE_LINKS, slice_of(ret_entities->v[i].b, ID_BYTES), err);
+        done->links++;
+    }
+    free(members.v);
+    return rc;
+}
+
+/* Entries that lead to subjects or to entities whose links went: one walk. And the single ones. */
+static int
+erase_index(struct db_txn *txn, const struct vault_erase *what, struct ids *subjects, struct vault_erased *done,
+            struct err *err)
+{
+    struct index_entry *entries = NULL;
+    size_t n = 0;
+    int rc = ids_add(subjects, what->indexed, what->n_indexed, err);
+    if (rc == 0 && subjects->n > 0) {
+        ids_sort(subjects);
+        rc = vault_entries_of(txn, subjects->v, subjects->n, &entries, &n, err);
+    }
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = delete (txn, TABLE_BLIND_INDEX, slice_of(&entries[i], sizeof(entries[i])), &done->entries, err);
+    for (size_t i = 0; i < what->n_entries && rc == 0; i++)
+        rc =
+            delete (txn, TABLE_BLIND_INDEX, slice_of(&what->entries[i], sizeof(what->entries[i])), &done->entries, err);
+    free(entries);
+    return rc;
+}
+
+static int
+erase_all(struct vault *v, struct db_txn *txn, const struct vault_erase *what, struct vault_erased *done,
+          struct err *err)
+{
+    struct ids doomed = {0};
+    int rc = 0;
+    for (size_t i = 0; i < what->n_slots && rc == 0; i++)
+        rc = erase_slot(v, txn, &what->slots[i], done, err);
+    if (rc == 0)
+        rc = erase_capsules(txn, what, done, err);
+    if (rc == 0)
+        rc = erase_links(v, txn, what, &doomed, done, err);
+    if (rc == 0)
+        rc = erase_index(txn, what, &doomed, done, err);
+    if (rc == 0)
+        rc = received_erase(txn, what->received, what->n_received, &done->received, err);
+    if (rc == 0)
+        rc = openings_erase(txn, what->openings, what->n_openings, &done->openings, err);
+    free(doomed.v);
+    return rc;
+}
+
+int
+vault_erase(struct vault *v, const struct vault_erase *what, struct vault_erased *ret, struct err *err)
+{
+    struct db_txn *txn;
+    struct vault_erased done = {0};
+    MUST(v->staged.links.count == 0);
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = erase_all(v, txn, what, &done, err);
+    uint64_t changes =
+        done.keys + done.slots + done.capsules + done.entries + done.links + done.received + done.openings;
+    if (rc == 0 && changes > 0)
+        rc = db_commit(&txn, err);
+    else
+        db_abort(&txn);
+    if (rc == 0)
+        err_clear(err);
+    if (rc == 0 && ret)
+        *ret = done;
+    return rc;
+}
+
+int
+vault_rewrite(struct vault *v, struct db_rewritten *ret, struct err *err)
+{
+    return db_rewrite(v->db, ret, err);
+}
