@@ -40,6 +40,7 @@ static const struct {
     [TABLE_SHARE_OPS] = {"share-operations", DB_MAIN, 13},
     [TABLE_PERIODS] = {"periods", DB_MAIN, 14},
     [TABLE_POSTINGS] = {"postings", DB_MAIN, 15},
+    [TABLE_HANDOVERS] = {"handovers", DB_MAIN, 19},
     [TABLE_DOUBLES] = {"doubles", DB_MAIN, 18},
     [TABLE_ACCESS] = {"access", DB_MAIN, 16},
     [TABLE_VAULT_META] = {"vault-meta", DB_VAULT, 0},
@@ -250,6 +251,12 @@ void
 key_period_row(uint8_t out[KEY_PERIOD_ROW], const struct unit_id *unit, uint16_t year)
 {
     be16_put(put(out, unit->b, sizeof(unit->b)), year);
+}
+
+void
+key_handover(uint8_t out[KEY_HANDOVER], const struct unit_id *unit, const struct subject_id *subject)
+{
+    put(put(out, unit->b, sizeof(unit->b)), subject->b, sizeof(subject->b));
 }
 
 void

@@ -45,6 +45,7 @@ enum table {
     TABLE_SHARE_OPS, /* unit id 32 ‖ depth u32 ‖ log id 32 ‖ seq u64 → subject 16: operations on shares in the order of recording */
     TABLE_PERIODS,  /* unit id 32 ‖ year u16 → closed period */
     TABLE_POSTINGS, /* unit id 32 ‖ posting id 16 → posting row (node/rules/posting.h) */
+    TABLE_HANDOVERS, /* unit id 32 ‖ subject 16 → who has to act u8: enum handover_step (node/rules/member.h) */
     TABLE_DOUBLES, /* unit id 32 ‖ subject 16 ‖ other unit id 32 ‖ other subject 16 → how it was settled u8; 0 = not yet */
     TABLE_ACCESS, /* unit id 32 ‖ access id 16 → access row (node/rules/access.h) */
     /* vault */
@@ -106,6 +107,7 @@ enum {
     KEY_WAITING = 40 + 12,
     KEY_ENTITY = 48,
     KEY_CONFLICT = 1 + KEY_ENTITY + KEY_POSITION,
+    KEY_HANDOVER = KEY_ENTITY,
     KEY_DOUBLE = 2 * KEY_ENTITY,
     KEY_UNCOUNTED = 2,
     KEY_RECEIVED = 16 + 32 + 1 + 4 + 40,
@@ -143,6 +145,7 @@ void key_share_op(uint8_t out[KEY_SHARE_OP], const struct unit_id *unit, uint32_
 void key_entity(uint8_t out[KEY_ENTITY], const struct subject_id *subject, const struct unit_id *unit);
 void key_conflict(uint8_t out[KEY_CONFLICT], enum entity_type type, const struct subject_id *subject,
                   const struct unit_id *unit, const struct log_id *log, uint64_t seq);
+void key_handover(uint8_t out[KEY_HANDOVER], const struct unit_id *unit, const struct subject_id *subject);
 void key_double(uint8_t out[KEY_DOUBLE], const struct unit_id *unit, const struct subject_id *subject,
                 const struct unit_id *other_unit, const struct subject_id *other);
 void key_access(uint8_t out[KEY_ACCESS], const struct unit_id *unit, const struct subject_id *access);

@@ -217,7 +217,9 @@ vault_class_index(uint8_t class)
     case CLASS_CONTACT: return 1;
     case CLASS_BANK: return 2;
     case CLASS_NOTE: return 3;
-    case CLASS_ACTIVITY: return 4;
+    case CLASS_ACTIVITY:
+    case CLASS_GUEST:
+    case CLASS_DOSSIER: return 4; /* §6: under the class 4 key */
     case CLASS_COUNTING: return 5;
     default: return -1;
     }

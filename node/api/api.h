@@ -19,7 +19,7 @@
 #define SMARTNODE_API_H
 
 #include "node/api/token.h"
-#include "node/command/access.h"
+#include "node/command/handover.h"
 #include "node/view/view.h"
 #include "proto/card.h"
 #include "storage/vault.h"
@@ -54,7 +54,8 @@ enum api_op_kind {
     OP_CLOSE_PERIOD,
     OP_POSTING,
     OP_ACCESS, /* grants and passes */
-    OP_COUNT,  /* the host's own (node/host/counting.h): no route leads to it */
+    OP_HANDOVER,
+    OP_COUNT, /* the host's own (node/host/counting.h): no route leads to it */
 };
 
 /* Counting a month: marks it as being counted; stores the events that were worked out meanwhile, a group's worth at a time; takes the mark
@@ -128,6 +129,10 @@ struct api_op {
         struct merge_request merge;
         struct close_request close;
         struct access_request access;
+        struct {
+            struct handover_request request;
+            char office_text[NAME_BYTES_MAX + 1]; /* id or name; empty = none */
+        } handover;
         struct {
             enum count_step step;
             uint16_t month;       /* month_number */

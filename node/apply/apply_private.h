@@ -23,7 +23,7 @@ struct entity {
     struct subject_id subject; /* zero for a unit */
 };
 
-/* Rows of TABLE_CONFLICTS, TABLE_WAITING and TABLE_DOUBLES that an entity's row stands for. */
+/* Rows of TABLE_CONFLICTS, TABLE_WAITING, TABLE_HANDOVERS and TABLE_DOUBLES that an entity's row stands for. */
 struct mark {
     uint8_t table; /* enum table */
     uint8_t reason;

@@ -148,6 +148,14 @@ member_marks(struct apply *a, struct marks *m, const struct entity *e, const str
         if (rc != 0)
             return rc;
     }
+    enum handover_step step = member_handover_step(row);
+    if (step != HANDOVER_NONE) {
+        struct mark mark = {.table = TABLE_HANDOVERS, .reason = (uint8_t)step, .len = KEY_HANDOVER};
+        key_handover(mark.key, &e->unit, &e->subject);
+        int rc = marks_push(m, &mark, err);
+        if (rc != 0)
+            return rc;
+    }
     return member_doubles(m, e, row, err);
 }
 

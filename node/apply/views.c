@@ -336,8 +336,8 @@ mark_put(struct apply *a, const struct entity *e, const struct mark *m, bool is_
         a->stats.conflicts += is_new;
         return state_put(a->state, TABLE_CONFLICTS, key, slice_of(&m->reason, 1), err);
     }
-    if (m->table == TABLE_DOUBLES)
-        return state_put(a->state, TABLE_DOUBLES, key, slice_of(&m->reason, 1), err);
+    if (m->table == TABLE_DOUBLES || m->table == TABLE_HANDOVERS)
+        return state_put(a->state, (enum table)m->table, key, slice_of(&m->reason, 1), err);
     if (!is_new)
         return 0;
     value[0] = (uint8_t)e->type;
@@ -354,8 +354,8 @@ mark_del(struct apply *a, const struct mark *m, struct err *err)
         a->stats.conflicts--;
         return state_del(a->state, TABLE_CONFLICTS, key, err);
     }
-    if (m->table == TABLE_DOUBLES)
-        return state_del(a->state, TABLE_DOUBLES, key, err);
+    if (m->table == TABLE_DOUBLES || m->table == TABLE_HANDOVERS)
+        return state_del(a->state, (enum table)m->table, key, err);
     int rc = db_del(a->txn, TABLE_WAITING, key, err);
     return rc == 0 ? waiting_count(a, m->key, -1, err) : rc;
 }

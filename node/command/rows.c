@@ -34,6 +34,19 @@ rows_office(const struct command_ctx *ctx, const struct office_id *office, struc
 }
 
 int
+rows_member_of(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *subject,
+               struct member_row *ret, struct err *err)
+{
+    uint8_t key[KEY_MEMBER];
+    struct slice value;
+    key_member(key, subject, unit);
+    int rc = rows_get(ctx, TABLE_MEMBERS, slice_of(key, sizeof(key)), &value, err);
+    if (rc == ERR_NOTFOUND)
+        return err_field(err, ERR_NOTFOUND, "subject", "no such member of that unit is known here");
+    return rc != 0 ? rc : member_row_decode(value, unit, subject, ret, err);
+}
+
+int
 rows_activity(const struct command_ctx *ctx, const struct subject_id *activity, struct activity_row *ret,
               struct err *err)
 {
@@ -175,12 +188,23 @@ world_office_known(void *arg, const struct unit_id *unit, const struct office_id
     return at->seq == 0 || w->office_known(w->arg, unit, office, at);
 }
 
+static int
+world_kin(void *arg, const struct subject_id *subject, const struct position *at, struct unit_id *ret_unit,
+          struct member_entry *ret)
+{
+    const struct member_world *w = arg;
+    return w->kin != NULL ? w->kin(w->arg, subject, at, ret_unit, ret) : ERR_NOTFOUND;
+}
+
 void
 draft_world(const struct command_ctx *ctx, struct member_world *below, struct member_world *ret)
 {
     *below = *ctx->world;
-    *ret = (struct member_world){
-        .dag = below->dag, .arg = below, .chain_at = world_chain_at, .office_known = world_office_known};
+    *ret = (struct member_world){.dag = below->dag,
+                                 .arg = below,
+                                 .chain_at = world_chain_at,
+                                 .office_known = world_office_known,
+                                 .kin = world_kin};
 }
 
 int
@@ -193,6 +217,11 @@ draft_try_member(const struct command_ctx *ctx, const struct draft *d, const str
     draft_world(ctx, &below, &world);
     draft_header(d, &header);
     member_entry_from_event(&next, &header, &d->payload, &entry);
+    /* Nothing of the new home may stand beside the arrival without having it in its past (§10). */
+    if (d->kind != KIND_HANDOVER_RECEIVED && member_arrival_unreceived(row) != SIZE_MAX)
+        return err_field(err, ERR_CONFLICT, "subject",
+                         "subject: the member has just arrived from another unit; record the reception first (the node "
+                         "does so by itself once the data is here)");
     int rc = member_row_try(row, &entry, &world, err);
     return rc != 0 ? rc : member_row_try_passed(row, &entry, &world, err);
 }

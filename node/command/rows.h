@@ -12,6 +12,9 @@ int rows_get(const struct command_ctx *ctx, enum table t, struct slice key, stru
  * "activity", "invoice", "unit"). */
 int rows_member(const struct command_ctx *ctx, const struct subject_id *subject, struct member_row *ret,
                 struct err *err) NODISCARD;
+/* A member of any unit. */
+int rows_member_of(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *subject,
+                   struct member_row *ret, struct err *err) NODISCARD;
 int rows_office(const struct command_ctx *ctx, const struct office_id *office, struct place_row *ret,
                 struct err *err) NODISCARD;
 int rows_activity(const struct command_ctx *ctx, const struct subject_id *activity, struct activity_row *ret,

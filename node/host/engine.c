@@ -95,6 +95,7 @@ engine_free(struct engine **engine)
     indexer_release(&e->indexer);
     apply_free(&e->apply);
     state_free(&e->state);
+    free(e->drafts);
     free(e);
     *engine = NULL;
 }

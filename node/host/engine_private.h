@@ -14,6 +14,7 @@ struct engine {
     struct db_txn *txn;
     struct ownlog own;
     struct indexer indexer;
+    struct draft *drafts; /* room for one operation's; made with the first */
     uint64_t group_events;
     struct quota quota;
     bool rebuild_wanted;

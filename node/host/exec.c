@@ -1,5 +1,8 @@
 /* One operation in the group: what was answered under its key, the command's check, the event or the row. See engine.h, api.h. */
+#include <stdlib.h>
+
 #include "node/api/idem.h"
+#include "node/command/rows.h"
 #include "node/host/engine_private.h"
 #include "node/host/links.h"
 #include "node/host/person_read.h"
@@ -187,11 +190,20 @@ place_draft(struct engine *e, const struct command_ctx *ctx, struct api_op *op, 
     return command_office_close(ctx, &op->office.id, op->office.effective, ret, err);
 }
 
+static int
+handover_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *ret, size_t *ret_n, struct err *err)
+{
+    struct handover_request *r = &op->handover.request;
+    int rc = find_office(ctx, op->handover.office_text, &r->office, &r->has_office, err);
+    return rc == 0 ? command_handover(ctx, r, ret, ret_n, err) : rc;
+}
+
 /* Events of one operation, in the order in which they are written; all of them or none is committed. */
-enum { OP_DRAFTS_MAX = 40 };
+enum { OP_DRAFTS_MAX = 64 };
 _Static_assert((int)OP_DRAFTS_MAX >= (int)MERGE_DRAFTS, "a merge fits");
 _Static_assert((int)OP_DRAFTS_MAX >= (int)ACCESS_DRAFTS_MAX + 4,
                "so does the end of all access, beside what caused it");
+_Static_assert((int)OP_DRAFTS_MAX >= (int)HANDOVER_DRAFTS_MAX, "and a handover");
 
 static int
 drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct draft ret[OP_DRAFTS_MAX],
@@ -213,6 +225,7 @@ drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, s
     case OP_CANCEL: return command_cancel(ctx, &op->cancel, ret, err);
     case OP_MERGE: return command_merge(ctx, &op->merge, ret, err);
     case OP_CLOSE_PERIOD: return period_draft(ctx, &op->close, ret, err);
+    case OP_HANDOVER: return handover_draft(ctx, op, ret, ret_n, err);
     case OP_ACCESS: return command_access(ctx, &op->access, ret, ret_n, err);
     default: break;
     }
@@ -287,15 +300,40 @@ renew_access(struct engine *e, const struct command_ctx *ctx, struct err *err)
     return rc;
 }
 
+/* What a closed unit writes has no effect, but what is due (§10): the desk is told, instead of a group that fails. */
+static int
+check_open(const struct command_ctx *ctx, const struct draft *drafts, size_t n, struct err *err)
+{
+    struct place_row row;
+    struct position at;
+    struct civil_date on;
+    char day[DATE_TEXT_MAX];
+    bool allowed = true;
+    for (size_t i = 0; i < n; i++)
+        allowed = allowed && unit_closed_allows(drafts[i].kind);
+    int rc = allowed ? ERR_NOTFOUND : rows_unit(ctx, &row, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    if (unit_closing(&row, &at, &on))
+        rc = err_field(err, ERR_CONFLICT, "unit", "unit: was closed on %s; nothing new can be recorded in its name",
+                       date_format(on, day));
+    place_row_release(&row);
+    return rc;
+}
+
 /* Events. op's own refusal is in op->result.err and 0 comes back; other errors are the group's. */
 static int
 exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err)
 {
     struct member_world world;
     struct command_ctx ctx;
-    struct draft drafts[OP_DRAFTS_MAX];
     struct position at;
     size_t n = 0, answer;
+    if (!e->drafts)
+        e->drafts = malloc(OP_DRAFTS_MAX * sizeof(*e->drafts));
+    if (!e->drafts)
+        return err_set(err, ERR_NOMEM, "an operation: out of memory");
+    struct draft *const drafts = e->drafts;
     apply_world(e->apply, e->txn, &world);
     make_context(e, actor, &world, &ctx);
     struct err refusal;
@@ -308,6 +346,13 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     }
     if (n == 0)
         return 0;
+    rc = check_open(&ctx, drafts, n, &refusal);
+    if (rc != 0) {
+        for (size_t i = 0; i < n; i++)
+            draft_release(&drafts[i]);
+        op->result.err = refusal;
+        return db_error(e->txn, err);
+    }
     if (op->kind == OP_MERGE)
         rc = mark_months(e, &ctx, &op->merge.from, err);
     /* Of a merge and its undoing, what was written of the record that was given up. */
@@ -320,6 +365,8 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     }
     if (rc == 0 && op->kind == OP_MEMBER)
         rc = indexer_add(&e->indexer, &op->member.request.person, &op->result.subject, &op->result.position, err);
+    if (rc == 0 && op->kind == OP_HANDOVER && op->handover.request.action == HANDOVER_RECEIVE)
+        rc = indexer_add(&e->indexer, &op->handover.request.person, &op->result.subject, &op->result.position, err);
     if (rc == 0)
         rc = renew_access(e, &ctx, err);
     if (rc == 0 && op->kind == OP_MEMBER && op->member.ask) {

@@ -186,6 +186,16 @@ size_t member_row_kin(const struct member_row *r, struct unit_id *ret, size_t ma
  * row is to be folded again then. ERR_NOMEM. */
 int member_row_arrivals(struct member_row *to, const struct member_row *kin, size_t n, const struct dag *dag,
                         bool *ret_changed, struct err *err) NODISCARD;
+/* What a unit has open about a member who moves: replicated (table 19), never renumbered. */
+enum handover_step {
+    HANDOVER_NONE = 0,
+    HANDOVER_OFFERED = 1,  /* to offer_to; it has to accept, or this unit to complete */
+    HANDOVER_ACCEPTED = 2, /* accepted_from has to complete */
+    HANDOVER_ARRIVED = 3,  /* this unit has to say that it received the member */
+};
+enum handover_step member_handover_step(const struct member_row *r);
+/* Position of the valid acceptance in `to` of the offer at a position, the newest in the order of the row; false if there is none. */
+bool member_acceptance_of(const struct member_row *to, const struct position *offer, struct position *ret);
 /* Index of an effective arrival that no effective kind 68 names: the unit must say first that it received the member. SIZE_MAX: none. */
 size_t member_arrival_unreceived(const struct member_row *r);
 

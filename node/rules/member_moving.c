@@ -525,3 +525,35 @@ member_arrival_unreceived(const struct member_row *r)
     }
     return found;
 }
+
+bool
+member_acceptance_of(const struct member_row *to, const struct position *offer, struct position *ret)
+{
+    for (size_t i = to->n; i-- > 0;) {
+        const struct member_entry *e = &to->entries[i];
+        const struct event_ref *ref = e->kind == KIND_HANDOVER_ACCEPTED ? ref_of(e, REF_OFFER) : NULL;
+        bool valid = e->outcome == OUTCOME_APPLIED || e->outcome == OUTCOME_REPLACED || e->outcome == OUTCOME_CONFLICT;
+        if (ref != NULL && valid && ref->seq == offer->seq && TYPE_EQ(&ref->log, &offer->log)) {
+            *ret = e->at;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum handover_step
+member_handover_step(const struct member_row *r)
+{
+    struct member_state s;
+    if (!member_row_has_kin(r)) {
+        return HANDOVER_NONE;
+    }
+    member_state_at(r, DATE_MAX, &s);
+    if (s.status == STATUS_MEMBER && member_arrival_unreceived(r) != SIZE_MAX) {
+        return HANDOVER_ARRIVED;
+    }
+    if (s.offer_open) {
+        return HANDOVER_OFFERED;
+    }
+    return s.accepted && s.status != STATUS_MEMBER ? HANDOVER_ACCEPTED : HANDOVER_NONE;
+}

@@ -126,21 +126,84 @@ describe(struct test_node *n)
 void
 test_node_make(struct test_node *n)
 {
+    test_node_make_as(n, "BE", 1);
+}
+
+void
+test_node_make_as(struct test_node *n, const char *code, uint8_t seed)
+{
     char path[TEST_PATH_MAX + 8];
     size_t vault_map_bytes = n->vault_map_bytes;
     *n = (struct test_node){.now_ms = (int64_t)TEST_NODE_TODAY * 86400000 + 36000000,
                             .today = TEST_NODE_TODAY,
                             .vault_map_bytes = vault_map_bytes,
-                            .random = 1};
+                            .random = seed};
     test_dir_make(n->dir);
     test_dir_make(n->scratch);
     snprintf(path, sizeof(path), "%s/main", n->dir);
     assert_int_equal(mkdir(path, 0700), 0);
     snprintf(path, sizeof(path), "%s/vault", n->dir);
     assert_int_equal(mkdir(path, 0700), 0);
-    test_identity_make(&n->identity, "BE", 1);
+    test_identity_make(&n->identity, code, seed);
     test_node_open(n);
     describe(n);
+}
+
+/* One run of a log: false if there is none beyond what is held. */
+static bool
+carry_run(const struct test_node *from, struct test_node *to, uint32_t no)
+{
+    struct db_txn *txn;
+    struct err err = {0};
+    struct log_row row, there;
+    struct stored_event first;
+    struct event_header header;
+    struct event_payload opened;
+    struct run run;
+    struct chain_value after;
+    struct buf frames;
+    bool stored = false;
+    assert_int_equal(db_begin_read(to->db, &txn, &err), 0);
+    struct db_txn *source;
+    assert_int_equal(db_begin_read(from->db, &source, &err), 0);
+    assert_int_equal(evlog_get(source, no, &row, &err), 0);
+    uint64_t held = evlog_find(txn, &row.id, &there, &err) == 0 ? there.head_seq : 0;
+    db_abort(&txn);
+    bool more = TYPE_EQ(&row.unit, &from->identity.unit) && row.head_seq > held;
+    if (more) {
+        buf_init(&frames, RUN_BYTES_MAX);
+        assert_int_equal(evlog_event(source, no, 1, &first, &err), 0);
+        assert_int_equal(event_header_decode(first.header, &header, &err), 0);
+        assert_int_equal(event_payload_decode(KIND_LOG_OPENED, 1, first.payload, &opened, &err), 0);
+        struct chain_value before;
+        assert_int_equal(evlog_chain_at(source, &row, held, &before, &err), 0);
+        assert_int_equal(evlog_read(source, &row, held + 1, &frames, &run, &err), 0);
+        assert_int_equal(verify_run(&run, &before, &opened.log_opened.signing_key, &after, &err), 0);
+        assert_int_equal(engine_begin(to->engine, &err), 0);
+        assert_int_equal(
+            engine_append(to->engine, &run, &after, &opened.log_opened, &header, &stored, &err), 0);
+        assert_int_equal(engine_commit(to->engine, &err), 0);
+        assert_true(stored);
+        buf_free(&frames);
+    }
+    db_abort(&source);
+    return more;
+}
+
+size_t
+test_node_carry(const struct test_node *from, struct test_node *to)
+{
+    struct db_txn *txn;
+    struct err err = {0};
+    uint32_t logs = 0;
+    size_t runs = 0;
+    assert_int_equal(db_begin_read(from->db, &txn, &err), 0);
+    assert_int_equal(evlog_count(txn, &logs, &err), 0);
+    db_abort(&txn);
+    for (uint32_t no = 1; no <= logs; no++)
+        while (carry_run(from, to, no))
+            runs++;
+    return runs;
 }
 
 void

@@ -28,6 +28,10 @@ void test_identity_make(struct identity *id, const char *code, uint8_t seed);
 
 /* A new node whose unit is described and has one office, "Gent". */
 void test_node_make(struct test_node *n);
+/* Another unit, with keys from the seed. */
+void test_node_make_as(struct test_node *n, const char *code, uint8_t seed);
+/* What `from` holds of its own logs and `to` does not yet, as from a peer. Returns the number of runs. */
+size_t test_node_carry(const struct test_node *from, struct test_node *to);
 /* Opens environments and engine (a start), closes them (a stop, or a crash: nothing is written on the way). */
 void test_node_open(struct test_node *n);
 void test_node_close(struct test_node *n);

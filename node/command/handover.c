@@ -1,0 +1,646 @@
+/* Handovers: what each desk writes. See handover.h. */
+#include <stdlib.h>
+
+#include "node/command/access_parts.h"
+#include "node/command/handover.h"
+#include "node/command/member_work.h"
+#include "node/command/work.h"
+#include "storage/keyslots.h"
+
+static const struct unit_id no_unit;
+
+/* The parts of one request. */
+struct handing {
+    const struct command_ctx *ctx;
+    const struct handover_request *req;
+    struct member_row row; /* of this unit */
+    struct member_state now;
+    struct civil_date effective;
+    struct draft *drafts;
+    size_t n;
+};
+
+static int
+later_of(struct civil_date a, struct civil_date b)
+{
+    return date_is_none(b) || a.days >= b.days ? a.days : b.days;
+}
+
+static int
+no_such(struct err *err, const char *what)
+{
+    return err_field(err, ERR_CONFLICT, "subject", "subject: %s", what);
+}
+
+/* The first draft; the caller fills what is its own. */
+static struct draft *
+begin(struct handing *h, uint16_t kind)
+{
+    struct draft *d = &h->drafts[h->n];
+    draft_init(d, h->ctx, kind, &h->req->member, h->effective);
+    d->payload.handover.proposed = DATE_NONE;
+    h->n++;
+    return d;
+}
+
+static int
+try_draft(const struct handing *h, const struct draft *d, struct err *err)
+{
+    int rc = draft_check_payload(d, err);
+    return rc == 0 ? draft_try_member(h->ctx, d, &h->row, err) : rc;
+}
+
+/* ---- what goes along ---- */
+
+static int
+each_open_activity(const struct handing *h, struct civil_date on,
+                   int (*one)(void *arg, const struct activity_row *row, const struct activity_state *s,
+                              struct err *err),
+                   void *arg, struct err *err)
+{
+    enum { PAGE = 64 };
+    struct subject_id page[PAGE], after;
+    size_t n = PAGE;
+    int rc = 0;
+    for (bool first = true; rc == 0 && n == PAGE; first = false) {
+        rc = work_of_member(h->ctx, &h->req->member, first ? NULL : &after, PAGE, page, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            struct activity_row row;
+            struct activity_state s;
+            rc = rows_activity(h->ctx, &page[i], &row, err);
+            if (rc == ERR_NOTFOUND) { /* an invoice */
+                rc = 0;
+                continue;
+            }
+            if (rc != 0)
+                break;
+            activity_state_at(&row, on, &s);
+            if (s.open)
+                rc = one(arg, &row, &s, err);
+            activity_row_release(&row);
+        }
+        after = n > 0 ? page[n - 1] : after;
+    }
+    if (rc == 0)
+        err_clear(err);
+    return rc;
+}
+
+struct collecting {
+    const struct handing *h;
+    struct dossier *dossier;
+};
+
+static int
+into_dossier(void *arg, const struct activity_row *row, const struct activity_state *s, struct err *err)
+{
+    struct collecting *c = arg;
+    struct activity_links links;
+    struct position at;
+    if (c->dossier->n_activities == DOSSIER_ACTIVITIES_MAX)
+        return 0;
+    struct dossier_activity *a = &c->dossier->activities[c->dossier->n_activities];
+    *a = (struct dossier_activity){
+        .activity = row->activity, .sector = s->facets.sector, .culture = s->facets.culture, .opened = s->opened};
+    if (activity_links_position(row, &at)) {
+        int rc = work_links_read(c->h->ctx, &row->activity, &at, &links, err);
+        if (rc != 0 && rc != ERR_NOTFOUND)
+            return rc;
+        if (rc == 0) {
+            a->number = links.number;
+            a->title = links.text;
+        }
+        person_wipe(&links, sizeof(links));
+        err_clear(err);
+    }
+    c->dossier->n_activities++;
+    return 0;
+}
+
+/* The capsule of class 8, and the keys that open what the new home is to read. */
+static int
+add_dossier(struct handing *h, struct draft *d, const struct unit_id *to, struct err *err)
+{
+    struct dossier *dossier = calloc(1, sizeof(*dossier));
+    if (!dossier)
+        return err_set(err, ERR_NOMEM, "handover: out of memory");
+    struct collecting c = {.h = h, .dossier = dossier};
+    struct member_state s;
+    member_state_at(&h->row, h->effective, &s);
+    dossier->first_joined = s.joined_on;
+    for (size_t i = 0; i < h->row.n; i++) {
+        const struct member_entry *e = &h->row.entries[i];
+        if (e->outcome == OUTCOME_APPLIED && (e->kind == KIND_MEMBER_ADMITTED || e->arrival) &&
+            (date_is_none(dossier->first_joined) || e->effective.days < dossier->first_joined.days))
+            dossier->first_joined = e->effective;
+    }
+    int rc = each_open_activity(h, h->effective, into_dossier, &c, err);
+    struct draft_capsule *capsule = &d->capsules[d->n_capsules];
+    if (rc == 0) {
+        capsule->class = CLASS_DOSSIER;
+        buf_init(&capsule->plain, CAPSULE_BYTES_MAX);
+        d->n_capsules++;
+        rc = dossier_encode(dossier, &capsule->plain, err);
+    }
+    person_wipe(dossier, sizeof(*dossier));
+    free(dossier);
+    if (rc != 0)
+        return rc;
+    struct access_state a = {0};
+    a.facts = (struct access){.member = h->req->member, .host = *to, .classes = ACCESS_CLASSES_ALL, .until = DATE_NONE};
+    rc = access_seal(h->ctx, &a, &h->row, d, err);
+    return rc == ERR_NOTFOUND ? err_field(err, ERR_NOTFOUND, "unit", "unit: nothing of it is held here yet") : rc;
+}
+
+/* ---- the old home ---- */
+
+static int
+check_new_home(const struct handing *h, struct err *err)
+{
+    struct place_row row;
+    struct position closed;
+    struct civil_date on;
+    const struct unit_id *to = &h->req->unit;
+    const struct office_id none = {0};
+    struct slice value;
+    if (TYPE_EQ(to, &no_unit) || TYPE_EQ(to, &h->ctx->unit))
+        return err_field(err, ERR_INVALID, "unit",
+                         TYPE_EQ(to, &no_unit) ? "unit: the new home is missing" : "unit: is the own unit");
+    int rc = rows_get(h->ctx, TABLE_UNITS, slice_of(to->b, sizeof(to->b)), &value, err);
+    if (rc == ERR_NOTFOUND)
+        return err_field(err, ERR_NOTFOUND, "unit", "unit: is not known here");
+    if (rc == 0)
+        rc = place_row_decode(value, to, &none, &row, err);
+    if (rc != 0)
+        return rc;
+    if (unit_closing(&row, &closed, &on))
+        rc = err_field(err, ERR_CONFLICT, "unit", "unit: has closed");
+    place_row_release(&row);
+    return rc;
+}
+
+static int
+offer(struct handing *h, struct err *err)
+{
+    const struct handover_request *q = h->req;
+    struct civil_date proposed = date_is_none(q->proposed) ? h->ctx->today : q->proposed;
+    int rc = check_new_home(h, err);
+    if (rc != 0)
+        return rc;
+    if (proposed.days < DATE_MIN.days || proposed.days > h->ctx->today.days + HANDOVER_AHEAD_DAYS_MAX)
+        return err_field(err, ERR_INVALID, "proposed", "proposed: at most %d days ahead", HANDOVER_AHEAD_DAYS_MAX);
+    /* The move may be dated back: the offer then stands from that day on. */
+    if (date_is_none(q->effective) && proposed.days < h->effective.days)
+        h->effective = proposed;
+    if (h->now.status == STATUS_MEMBER && proposed.days <= h->now.joined_on.days)
+        return err_field(err, ERR_CONFLICT, "proposed", "proposed: is not after the first day of the membership");
+    struct draft *d = begin(h, KIND_HANDOVER_OFFERED);
+    d->payload.handover.other = q->unit;
+    d->payload.handover.proposed = proposed;
+    rc = try_draft(h, d, err);
+    return rc == 0 ? add_dossier(h, d, &q->unit, err) : rc;
+}
+
+static int
+withdraw(struct handing *h, struct err *err)
+{
+    bool made = false;
+    if (!h->now.offer_open)
+        return no_such(err, "no handover is offered");
+    struct draft *d = begin(h, KIND_HANDOVER_WITHDRAWN);
+    int rc = draft_refer(d, h->ctx, REF_OFFER, &h->now.offered_at, err);
+    if (rc == 0)
+        rc = try_draft(h, d, err);
+    if (rc == 0)
+        rc = access_new_generation(h->ctx, &h->row, &h->drafts[h->n], &made, err);
+    h->n += made;
+    return rc;
+}
+
+static int
+closes(void *arg, const struct activity_row *row, const struct activity_state *s, struct err *err)
+{
+    struct handing *h = arg;
+    struct activity_request close = {
+        .action = WORK_CLOSE_ACTIVITY, .has_activity = true, .activity = row->activity, .effective = h->effective};
+    (void)s;
+    if (h->n == HANDOVER_DRAFTS_MAX)
+        return err_field(err, ERR_CONFLICT, "activities",
+                         "activities: too many are open; close some first, %d are closed with the move",
+                         HANDOVER_ACTIVITIES_MAX);
+    int rc = command_activity(h->ctx, &close, &h->drafts[h->n], err);
+    h->n += rc == 0;
+    return rc;
+}
+
+/* What is held on the day is owed from then on, and repaid at what was paid for it. */
+static int
+repay(struct handing *h, struct err *err)
+{
+    struct member_owed held[CURRENCIES_OWED_MAX];
+    size_t n = member_held_at(&h->row, h->effective, held);
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct draft *d = begin(h, KIND_SHARES_REPAID);
+        d->payload.repaid = (struct share_amount){.shares = held[i].shares, .amount_minor = held[i].amount_minor};
+        memcpy(d->payload.repaid.currency, held[i].currency, sizeof(held[i].currency));
+        rc = draft_check_payload(d, err);
+    }
+    return rc;
+}
+
+/* The acceptance, and what it says. */
+static int
+find_acceptance(struct handing *h, struct position *ret, struct handover *ret_terms, struct err *err)
+{
+    struct member_row theirs;
+    if (!h->now.offer_open)
+        return no_such(err, "no handover is offered");
+    int rc = rows_member_of(h->ctx, &h->now.offer_to, &h->req->member, &theirs, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? no_such(err, "the other unit has not accepted yet") : rc;
+    bool found = member_acceptance_of(&theirs, &h->now.offered_at, ret);
+    size_t i = found ? member_entry_find(&theirs, ret) : SIZE_MAX;
+    if (i != SIZE_MAX) {
+        const struct member_entry *e = &theirs.entries[i];
+        *ret_terms = (struct handover){.other = h->now.offer_to, .proposed = DATE_NONE};
+        ret_terms->terms = (struct admission){.category = e->category,
+                                              .person_type = e->person_type,
+                                              .office = e->office,
+                                              .shares = e->shares,
+                                              .share_price_minor = e->share_price_minor};
+        memcpy(ret_terms->terms.currency, e->currency, sizeof(e->currency));
+    }
+    member_row_release(&theirs);
+    return i != SIZE_MAX ? 0 : no_such(err, "the other unit has not accepted yet");
+}
+
+static int
+complete(struct handing *h, struct err *err)
+{
+    const struct handover_request *q = h->req;
+    struct position accepted;
+    struct handover terms;
+    size_t n = 0;
+    int rc = find_acceptance(h, &accepted, &terms, err);
+    if (rc != 0)
+        return rc;
+    if (q->activities > ACTIVITIES_TAKEN_ALONG)
+        return err_field(err, ERR_INVALID, "activities", "activities: closed or taken");
+    if (date_is_none(q->effective)) {
+        h->effective = h->now.offer_day;
+        member_state_at(&h->row, h->effective, &h->now);
+    }
+    if (h->effective.days > h->ctx->today.days + HANDOVER_AHEAD_DAYS_MAX)
+        return err_field(err, ERR_INVALID, "effective_on", "effective_on: at most %d days ahead",
+                         HANDOVER_AHEAD_DAYS_MAX);
+    struct member_state latest;
+    member_state_at(&h->row, DATE_MAX, &latest);
+    struct draft *d = begin(h, KIND_HANDOVER_COMPLETED);
+    d->payload.handover = terms;
+    d->payload.handover.voted = q->voted;
+    d->payload.handover.activities = q->activities != 0 ? q->activities : ACTIVITIES_CLOSED;
+    rc = draft_refer(d, h->ctx, REF_OFFER, &latest.offered_at, err);
+    if (rc == 0)
+        rc = draft_refer(d, h->ctx, REF_ACCEPTANCE, &accepted, err);
+    if (rc == 0)
+        rc = try_draft(h, d, err);
+    if (rc == 0)
+        rc = add_dossier(h, d, &terms.other, err);
+    if (rc == 0 && !q->owed_stays)
+        rc = repay(h, err);
+    if (rc == 0)
+        rc = access_end_all(h->ctx, &q->member, ACCESS_END_MOVED, false, &h->drafts[h->n], &n, err);
+    h->n += n;
+    return rc == 0 ? each_open_activity(h, h->effective, closes, h, err) : rc;
+}
+
+/* ---- the new home ---- */
+
+/* The old home's row with an open offer to this unit. */
+static int
+find_offer(struct handing *h, struct member_row *ret, struct member_state *ret_state, struct err *err)
+{
+    struct handover_view v;
+    struct unit_id from = h->req->unit;
+    int rc = 0;
+    if (TYPE_EQ(&from, &no_unit)) {
+        rc = handover_of(h->ctx, &h->req->member, &v, err);
+        if (rc != 0)
+            return rc;
+        if (v.turn != TURN_WE_ACCEPT)
+            return no_such(err, v.turn == TURN_THEY_COMPLETE ? "the offer was accepted already"
+                                                             : "nobody offers this member to this unit");
+        from = v.from;
+    }
+    rc = rows_member_of(h->ctx, &from, &h->req->member, ret, err);
+    if (rc != 0)
+        return rc;
+    member_state_at(ret, DATE_MAX, ret_state);
+    if (ret_state->offer_open && TYPE_EQ(&ret_state->offer_to, &h->ctx->unit))
+        return 0;
+    member_row_release(ret);
+    return no_such(err, "that unit does not offer this member to this unit");
+}
+
+static int
+take_price(const struct handing *h, struct civil_date on, struct admission *a, struct err *err)
+{
+    const struct handover_request *q = h->req;
+    struct place_row row;
+    struct unit_described unit;
+    a->shares = q->has_shares ? q->shares : 1;
+    if (q->has_price && q->currency[0] != '\0') {
+        a->share_price_minor = q->share_price_minor;
+        memcpy(a->currency, q->currency, sizeof(a->currency));
+        return 0;
+    }
+    int rc = rows_unit(h->ctx, &row, err);
+    if (rc != 0)
+        return rc;
+    bool described = unit_state_at(&row, on, &unit);
+    place_row_release(&row);
+    if (!described)
+        return err_field(err, ERR_CONFLICT, "unit", "unit: has no share price on that day");
+    a->share_price_minor = q->has_price ? q->share_price_minor : unit.share_price_minor;
+    memcpy(a->currency, unit.currency, sizeof(a->currency));
+    return 0;
+}
+
+static int
+check_office(const struct handing *h, struct civil_date on, struct err *err)
+{
+    struct place_row row;
+    struct office_state s;
+    if (!h->req->has_office)
+        return err_field(err, ERR_INVALID, "office", "office: at which office the member will be is missing");
+    int rc = rows_office(h->ctx, &h->req->office, &row, err);
+    if (rc != 0)
+        return rc;
+    if (!office_state_at(&row, on, &s) || !s.open)
+        rc = err_field(err, ERR_CONFLICT, "office", "office: is not open on that day");
+    place_row_release(&row);
+    return rc;
+}
+
+static int
+accept_member(struct handing *h, struct err *err)
+{
+    struct member_row theirs;
+    struct member_state s;
+    if (h->now.status == STATUS_MEMBER || h->now.status == STATUS_APPLIED)
+        return no_such(err, "is a member or applicant here already");
+    int rc = find_offer(h, &theirs, &s, err);
+    if (rc != 0)
+        return rc;
+    struct civil_date on = {later_of(s.offer_day, DATE_NONE)};
+    struct unit_id from = theirs.unit;
+    member_row_release(&theirs);
+    struct draft *d = begin(h, KIND_HANDOVER_ACCEPTED);
+    d->payload.handover.other = from;
+    struct admission *a = &d->payload.handover.terms;
+    a->category = h->req->category != 0 ? h->req->category : s.category;
+    a->person_type = s.person_type;
+    a->office = h->req->office;
+    if (a->person_type == PERSON_LEGAL && a->category != CATEGORY_C)
+        return err_field(err, ERR_INVALID, "category", "category: %s", void_reason_text(VOID_CATEGORY_PERSON));
+    rc = check_office(h, on, err);
+    if (rc == 0)
+        rc = take_price(h, on, a, err);
+    if (rc == 0)
+        rc = draft_refer(d, h->ctx, REF_OFFER, &s.offered_at, err);
+    return rc == 0 ? try_draft(h, d, err) : rc;
+}
+
+static int
+take_along(struct handing *h, const struct member_entry *arrival, struct err *err)
+{
+    const struct dossier *from = h->req->dossier;
+    int rc = 0;
+    for (size_t i = 0; from && i < from->n_activities && i < HANDOVER_ACTIVITIES_MAX && rc == 0; i++) {
+        const struct dossier_activity *a = &from->activities[i];
+        struct activity_request open = {.action = WORK_OPEN_ACTIVITY,
+                                        .member = h->req->member,
+                                        .effective = arrival->effective,
+                                        .has_sector = true,
+                                        .sector = a->sector,
+                                        .has_culture = true,
+                                        .culture = a->culture,
+                                        .has_text = a->title.s[0] != '\0',
+                                        .text = a->title};
+        rc = command_activity(h->ctx, &open, &h->drafts[h->n], err);
+        h->n += rc == 0;
+    }
+    return rc;
+}
+
+static int
+add_class(struct draft *d, uint8_t class, int (*encode)(const void *p, struct buf *out, struct err *err), const void *p,
+          struct err *err)
+{
+    struct draft_capsule *c = &d->capsules[d->n_capsules++];
+    c->class = class;
+    buf_init(&c->plain, CAPSULE_BYTES_MAX);
+    return encode(p, &c->plain, err);
+}
+
+static int
+encode_identity(const void *p, struct buf *out, struct err *err)
+{
+    return person_identity_encode(p, out, err);
+}
+
+static int
+encode_contact(const void *p, struct buf *out, struct err *err)
+{
+    return person_contact_encode(p, out, err);
+}
+
+static int
+encode_bank(const void *p, struct buf *out, struct err *err)
+{
+    return person_bank_encode(p, out, err);
+}
+
+static int
+receive(struct handing *h, struct err *err)
+{
+    const struct person_input *p = &h->req->person;
+    size_t i = member_arrival_unreceived(&h->row);
+    uint32_t generation;
+    uint64_t slot;
+    if (i == SIZE_MAX)
+        return no_such(err, "no completed handover waits to be received");
+    if (!p->has_identity)
+        return err_field(err, ERR_INVALID, "family_name", "the member's data is not here yet; enter at least the name");
+    const struct member_entry arrival = h->row.entries[i];
+    if (date_is_none(h->req->effective))
+        h->effective = arrival.effective;
+    struct draft *d = begin(h, KIND_HANDOVER_RECEIVED);
+    int rc = draft_refer(d, h->ctx, REF_COMPLETION, &arrival.at, err);
+    if (rc == 0)
+        rc = add_class(d, CLASS_IDENTITY, encode_identity, &p->identity, err);
+    if (rc == 0 && p->has_contact)
+        rc = add_class(d, CLASS_CONTACT, encode_contact, &p->contact, err);
+    if (rc == 0 && p->has_bank)
+        rc = add_class(d, CLASS_BANK, encode_bank, &p->bank, err);
+    /* Keys of this unit's own; of somebody who was here before, a new generation. */
+    d->new_keys = true;
+    struct err none;
+    d->fresh_keys = keyslot_find(h->ctx->txn, &h->req->member, &generation, &slot, &none) == 0;
+    if (rc == 0)
+        rc = draft_check_payload(d, err);
+    if (rc == 0)
+        rc = draft_try_member(h->ctx, d, &h->row, err);
+    return rc == 0 && arrival.activities == ACTIVITIES_TAKEN_ALONG ? take_along(h, &arrival, err) : rc;
+}
+
+/* ---- the whole ---- */
+
+static int
+load_row(struct handing *h, struct err *err)
+{
+    const struct position never = {0};
+    int rc = rows_member(h->ctx, &h->req->member, &h->row, err);
+    if (rc == ERR_NOTFOUND && h->req->action == HANDOVER_ACCEPT) {
+        member_row_init(&h->row, &h->ctx->unit, &h->req->member);
+        err_clear(err);
+        rc = 0;
+    }
+    if (rc == 0)
+        rc = draft_date(h->ctx, h->req->effective, &h->effective, err);
+    if (rc != 0)
+        return rc;
+    member_state_at(&h->row, DATE_MAX, &h->now);
+    return h->req->has_if_match
+               ? draft_check_match(&h->req->if_match, h->row.n > 0 ? &h->now.last_change : &never, "member", err)
+               : 0;
+}
+
+int
+command_handover(const struct command_ctx *ctx, const struct handover_request *req, struct draft *ret, size_t *ret_n,
+                 struct err *err)
+{
+    struct handing h = {.ctx = ctx, .req = req, .drafts = ret};
+    member_row_init(&h.row, &ctx->unit, &req->member);
+    int rc = load_row(&h, err);
+    if (rc == 0) {
+        switch (req->action) {
+        case HANDOVER_OFFER: rc = offer(&h, err); break;
+        case HANDOVER_WITHDRAW: rc = withdraw(&h, err); break;
+        case HANDOVER_ACCEPT: rc = accept_member(&h, err); break;
+        case HANDOVER_COMPLETE: rc = complete(&h, err); break;
+        case HANDOVER_RECEIVE: rc = receive(&h, err); break;
+        default: rc = err_field(err, ERR_INVALID, "action", "action: is none of a handover"); break;
+        }
+    }
+    for (size_t i = 0; rc != 0 && i < h.n; i++)
+        draft_release(&ret[i]);
+    if (rc == 0)
+        *ret_n = h.n;
+    member_row_release(&h.row);
+    return rc;
+}
+
+/* ---- who must act next ---- */
+
+static int
+look(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member, uint8_t step,
+     struct handover_view *ret, struct err *err)
+{
+    struct member_row row, other;
+    struct member_state s;
+    struct position accepted;
+    bool ours = TYPE_EQ(unit, &ctx->unit);
+    *ret = (struct handover_view){.member = *member, .since = DATE_NONE, .proposed = DATE_NONE};
+    int rc = rows_member_of(ctx, unit, member, &row, err);
+    if (rc != 0)
+        return rc;
+    member_state_at(&row, DATE_MAX, &s);
+    if (step == HANDOVER_OFFERED && (ours || TYPE_EQ(&s.offer_to, &ctx->unit))) {
+        size_t i = member_entry_find(&row, &s.offered_at);
+        ret->from = *unit;
+        ret->to = s.offer_to;
+        ret->proposed = s.offer_day;
+        ret->offer = s.offered_at;
+        ret->since = i != SIZE_MAX ? row.entries[i].effective : DATE_NONE;
+        ret->turn = ours ? TURN_THEY_ACCEPT : TURN_WE_ACCEPT;
+        rc = rows_member_of(ctx, &s.offer_to, member, &other, err);
+        if (rc == 0) {
+            if (member_acceptance_of(&other, &s.offered_at, &accepted))
+                ret->turn = ours ? TURN_WE_COMPLETE : TURN_THEY_COMPLETE;
+            member_row_release(&other);
+        }
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+    } else if (step == HANDOVER_ARRIVED) {
+        size_t i = member_arrival_unreceived(&row);
+        ret->to = *unit;
+        ret->from = i != SIZE_MAX ? row.entries[i].home : s.came_from;
+        ret->since = s.joined_on;
+        bool part = ours || TYPE_EQ(&ret->from, &ctx->unit);
+        ret->turn = !part ? TURN_NOBODY : ours ? TURN_WE_RECEIVE : TURN_THEY_RECEIVE;
+    }
+    member_row_release(&row);
+    return rc;
+}
+
+int
+handovers_open(const struct command_ctx *ctx, const struct handover_view *after, struct handover_view *ret, size_t max,
+               size_t *ret_n, struct err *err)
+{
+    struct db_cursor *c;
+    struct slice key, value;
+    uint8_t from[KEY_HANDOVER] = {0};
+    size_t n = 0;
+    if (after) {
+        /* The row that the last one was read from: that of who offered, or of who received. */
+        bool received = after->turn == TURN_WE_RECEIVE || after->turn == TURN_THEY_RECEIVE;
+        key_handover(from, received ? &after->to : &after->from, &after->member);
+    }
+    int rc = ctx->state ? state_flush(ctx->state, err) : 0;
+    if (rc == 0)
+        rc = db_cursor_open(ctx->txn, TABLE_HANDOVERS, &c, err);
+    if (rc != 0)
+        return rc;
+    for (rc = db_cursor_seek(c, slice_of(from, sizeof(from)), &key, &value, err); rc == 0 && n < max;
+         rc = db_cursor_next(c, &key, &value, err)) {
+        struct unit_id unit;
+        struct subject_id member;
+        if (key.len != KEY_HANDOVER || value.len != 1 || (after && memcmp(key.data, from, sizeof(from)) == 0))
+            continue;
+        memcpy(unit.b, key.data, sizeof(unit.b));
+        memcpy(member.b, key.data + sizeof(unit.b), sizeof(member.b));
+        rc = look(ctx, &unit, &member, value.data[0], &ret[n], err);
+        if (rc != 0)
+            break;
+        n += ret[n].turn != TURN_NOBODY;
+    }
+    db_cursor_close(&c);
+    if (rc == 0 || rc == ERR_NOTFOUND) {
+        err_clear(err);
+        *ret_n = n;
+        rc = 0;
+    }
+    return rc;
+}
+
+int
+handover_of(const struct command_ctx *ctx, const struct subject_id *member, struct handover_view *ret, struct err *err)
+{
+    enum { PAGE = 32 };
+    struct handover_view page[PAGE], after;
+    size_t n = PAGE;
+    int rc = 0;
+    *ret = (struct handover_view){.member = *member, .since = DATE_NONE, .proposed = DATE_NONE};
+    for (bool first = true; rc == 0 && n == PAGE; first = false) {
+        rc = handovers_open(ctx, first ? NULL : &after, page, PAGE, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            if (TYPE_EQ(&page[i].member, member)) {
+                *ret = page[i];
+                return 0;
+            }
+        }
+        after = n > 0 ? page[n - 1] : after;
+    }
+    return rc;
+}
