@@ -342,6 +342,7 @@ struct double_record {
     uint16_t reason; /* 71 */
 };
 
+/* Reasons and grounds without a name are valid too, so that an older program ends and erases what a newer one says. */
 enum access_end {
     ACCESS_END_ASKED = 1,
     ACCESS_END_LOST = 2,
@@ -360,7 +361,7 @@ struct access {
     struct civil_date until;    /* 80: DATE_NONE until revoked; 83 */
     uint16_t stale_hours_max;   /* 83: how old what a host knows of the home may be */
     struct box_public pass_key; /* 83 */
-    uint8_t reason;             /* 81: enum access_end */
+    uint8_t reason;             /* 81: enum access_end, or another but 0 */
 };
 
 /* Kind 86. */
@@ -388,7 +389,7 @@ enum erasure_ground {
 struct erasure {
     uint8_t n_classes;
     uint8_t classes[ERASURE_CLASSES_MAX]; /* ascending */
-    uint8_t ground;                       /* 96, 98: enum erasure_ground */
+    uint8_t ground;                       /* 96, 98: enum erasure_ground, or another but 0 */
     bool has_generation;                  /* 96; else keys of all generations go */
     uint32_t generation;
     struct civil_date until; /* 98: DATE_NONE until lifted */

@@ -274,7 +274,7 @@ payload_read_revoked(const ProtobufCMessage *m, struct slice bytes UNUSED, struc
     const Smartnode__AccessRevoked *r = (const Smartnode__AccessRevoked *)m;
     ret->access.until = DATE_NONE;
     ret->access.reason = (uint8_t)r->reason;
-    return range_from(r->has_reason, r->reason, ACCESS_END_NOT_NEEDED, "reason", err);
+    return range_from(r->has_reason, r->reason, UINT8_MAX, "reason", err);
 }
 
 void
@@ -370,7 +370,7 @@ payload_read_erasure(const ProtobufCMessage *m UNUSED, struct slice bytes, struc
     if (rc == 0 && e->n_classes == 0)
         rc = payload_field_wrong(err, "class");
     if (rc == 0)
-        rc = range_from(true, (uint32_t)ground, GROUND_CONSENT, "ground", err);
+        rc = range_from(true, (uint32_t)ground, UINT8_MAX, "ground", err);
     e->ground = (uint8_t)ground;
     return rc;
 }
@@ -449,7 +449,7 @@ payload_read_restriction(const ProtobufCMessage *m, struct slice bytes UNUSED, s
     struct erasure *e = &ret->erasure;
     int rc = classes_from(o->n_class_, o->class_, e, err);
     if (rc == 0)
-        rc = range_from(o->has_ground, o->ground, GROUND_CONSENT, "ground", err);
+        rc = range_from(o->has_ground, o->ground, UINT8_MAX, "ground", err);
     if (rc == 0 && o->has_until && !payload_date_ok(o->until))
         rc = payload_field_wrong(err, "until");
     e->ground = (uint8_t)o->ground;

@@ -141,9 +141,9 @@ class GoldenLog(unittest.TestCase):
         for kind, other in (
                 changed(21, b"\x42\x20" + bytes([0x5E]) * 32, b""), changed(64, b"\x48", b"\x50"), changed(65, b"\x50\x01", b"\x50\x02"),
                 changed(66, b"\x78\x01\x80\x01\x02", b"\x78\x01\x80\x01\x03"), changed(66, b"\x78\x01\x80\x01\x02", b"\x78\x01"),
-                changed(71, b"\x50\x02", b"\x50\x04"), changed(80, b"\x50\x03", b"\x50\x10"), changed(81, b"\x40\x02", b"\x40\x08"),
+                changed(71, b"\x50\x02", b"\x50\x04"), changed(80, b"\x50\x03", b"\x50\x10"), changed(81, b"\x40\x02", b"\x40\x00"),
                 changed(83, b"\x68\x48", b"\x68\xd1\x44"), changed(86, b"\x20\x01", b""), changed(96, b"\x40\x02\x40\x03", b"\x40\x03\x40\x02"),
-                changed(96, b"\x48\x01", b"\x48\x06"), (96, self.body(96) + place.replace(b"\xff", b"\x0f")), (96, self.body(96) + place * 2),
+                changed(96, b"\x48\x01", b"\x48\x80\x02"), (96, self.body(96) + place.replace(b"\xff", b"\x0f")), (96, self.body(96) + place * 2),
                 (96, self.body(96) + place[:-1] + b"\x00"), (97, self.body(97)[:-4]), changed(98, b"\x40\x01\x40\x02\x40\x03", b""),
                 (99, self.body(99) + b"\x42\x01\x02"), (67, self.body(67) + b"\x32\x20" + bytes(32)), (82, self.body(81) + b"\x32\x20" + bytes(32))):
             with self.subTest(kind=kind, body=other.hex()), self.assertRaises(reader.Malformed):

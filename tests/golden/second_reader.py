@@ -231,7 +231,7 @@ WORK = {8: WORD, 9: ONE, 10: ID}
 OFFICE_TEXT = {8: NAME, 9: NAME, 10: COUNTRY}
 
 TERMS = {9: CATEGORY, 10: PERSON, 11: ID, 12: SHARES, 13: PRICE, 14: CURRENCY}
-CLASS, CLASSES, GROUND = (0, within(1, 255)), (0, within(1, 15)), (0, within(1, 5))
+CLASS, CLASSES, GROUND = (0, within(1, 255)), (0, within(1, 15)), (0, within(1, 255))
 
 COMMON = {1: ID, 2: ID, 3: (0, date), 4: (0, within(1, 1)), 5: ID, 6: KEY}
 # kind: (its fields, those that may be absent, whether it has a subject)
@@ -253,7 +253,7 @@ KINDS = {
     64: ({8: KEY, 9: (0, date)}, (), True), 65: ({8: KEY, **TERMS}, (), True),
     66: ({8: KEY, **TERMS, 15: ONE, 16: (0, within(1, 2))}, (15,), True), 67: ({}, (), True), 68: ({}, (), True),
     70: ({8: KEY, 9: ID}, (), True), 71: ({8: KEY, 9: ID, 10: (0, within(1, 3)), 11: WORD}, (), True),
-    80: ({8: ID, 9: KEY, 10: CLASSES, 11: WORD, 12: (0, date)}, (12,), True), 81: ({8: (0, within(1, 7))}, (), True),
+    80: ({8: ID, 9: KEY, 10: CLASSES, 11: WORD, 12: (0, date)}, (12,), True), 81: ({8: GROUND}, (), True),
     83: ({8: ID, 10: CLASSES, 12: (0, date), 13: (0, within(1, 8784)), 14: KEY}, (), True), 85: ({}, (), True),
     86: ({8: KEY}, (), False),
     96: ({8: CLASS, 9: GROUND, 10: (0, within(0, 2 ** 32 - 1)), 11: (2, anything)}, (10, 11), True),
