@@ -180,8 +180,7 @@ carry_run(const struct test_node *from, struct test_node *to, uint32_t no)
         assert_int_equal(evlog_read(source, &row, held + 1, &frames, &run, &err), 0);
         assert_int_equal(verify_run(&run, &before, &opened.log_opened.signing_key, &after, &err), 0);
         assert_int_equal(engine_begin(to->engine, &err), 0);
-        assert_int_equal(
-            engine_append(to->engine, &run, &after, &opened.log_opened, &header, &stored, &err), 0);
+        assert_int_equal(engine_append(to->engine, &run, &after, &opened.log_opened, &header, &stored, &err), 0);
         assert_int_equal(engine_commit(to->engine, &err), 0);
         assert_true(stored);
         buf_free(&frames);
