@@ -174,12 +174,19 @@ static int
 check_given(const struct request *q, struct err *err)
 {
     const struct posting_request *req = q->req;
-    bool new = !q->found;
-    if (new &&date_is_none(req->from))
+    const struct {
+        struct civil_date d;
+        const char *field;
+    } dates[] = {{req->from, "from"}, {req->to, "to"}, {req->effective, "effective_on"}};
+    bool is_new = !q->found;
+    for (size_t i = 0; i < ARRAY_LEN(dates); i++)
+        if (!date_is_none(dates[i].d) && (dates[i].d.days < DATE_MIN.days || dates[i].d.days > DATE_MAX.days))
+            return err_field(err, ERR_INVALID, dates[i].field, "%s: not a date of the register", dates[i].field);
+    if (is_new && date_is_none(req->from))
         return err_field(err, ERR_INVALID, "from", "from: the first day is missing");
-    if (new &&date_is_none(req->to))
+    if (is_new && date_is_none(req->to))
         return err_field(err, ERR_INVALID, "to", "to: the last day is missing");
-    if (new && req->country[0] == '\0')
+    if (is_new && req->country[0] == '\0')
         return err_field(err, ERR_INVALID, "country", "country: missing");
     if (q->kind == KIND_POSTING_ISSUED && !date_is_none(req->effective))
         return err_field(err, ERR_INVALID, "effective_on", "effective_on: a posting begins with from");

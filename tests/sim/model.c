@@ -156,6 +156,8 @@ bool
 model_closed(const struct model *m, const struct model_event *e)
 {
     int year = year_of(e->date);
+    if (e->sort == SORT_POSTING)
+        return false; /* in no figure */
     for (size_t i = 0; i < m->n; i++) {
         int closed = m->events[i].sort == SORT_PERIOD ? m->events[i].year : 0;
         if (closed == year || (e->sort == SORT_MEMBER && closed > year && closed <= year_of(m->today)))
@@ -410,8 +412,10 @@ cancel(struct plan *p, const struct model_event *old, bool adjusts)
 static void
 plan_cancel(struct plan *p, const struct api_op *op)
 {
-    static const enum model_sort sorts[] = {
-        [CANCEL_MEMBER] = SORT_MEMBER, [CANCEL_ACTIVITY] = SORT_ACTIVITY, [CANCEL_INVOICE] = SORT_INVOICE};
+    static const enum model_sort sorts[] = {[CANCEL_MEMBER] = SORT_MEMBER,
+                                            [CANCEL_ACTIVITY] = SORT_ACTIVITY,
+                                            [CANCEL_INVOICE] = SORT_INVOICE,
+                                            [CANCEL_POSTING] = SORT_POSTING};
     const struct model_event *old = at_position(p->m, sorts[op->cancel.what], &op->cancel.subject, &op->cancel.event);
     p->ok = old && !is_half(old) && cancel(p, old, op->cancel.adjusts_closed);
 }
@@ -500,6 +504,60 @@ plan_activity(struct plan *p, const struct api_op *op)
         p->ok = p->ok && e->facets.sector != 0 && known(p->m, SORT_MEMBER, &e->other) &&
                 model_was_member(p->m, &e->other, e->date);
     if (p->ok && !r->has_activity)
+        e->other = model_kept(p->m, &e->other);
+}
+
+/* The record, or one that it was merged into, is a member on the day. */
+static bool
+is_member_on(const struct model *m, const struct subject_id *who, int32_t day)
+{
+    struct subject_id one = *who;
+    for (int i = 0; i < 16; i++) {
+        struct model_person then, now;
+        (void)model_person(m, &one, day, NULL, &then, NULL);
+        (void)model_person(m, &one, INT32_MAX, NULL, &now, NULL);
+        if (then.s.status == STATUS_MEMBER)
+            return true;
+        if (now.s.status != STATUS_MERGED)
+            return false;
+        one = now.s.merged_into;
+    }
+    return false;
+}
+
+/* Host countries are none of the unit's own; corrections are not asked for. */
+static void
+plan_posting(struct plan *p, const struct api_op *op)
+{
+    const struct posting_request *r = &op->posting.request;
+    struct model_posting now = {0};
+    bool issue = r->action == POSTING_ISSUE;
+    struct model_event *e = begin(p, SORT_POSTING, issue ? KIND_POSTING_ISSUED : KIND_POSTING_CHANGED, &r->posting, 0);
+    int year, month, day;
+    if (!issue)
+        (void)model_posting(p->m, &r->posting, NULL, &now);
+    if (!issue && !now.exists)
+        return;
+    const int32_t given[] = {r->from.days, r->to.days, r->effective.days};
+    for (size_t i = 0; i < ARRAY_LEN(given); i++)
+        if (given[i] != INT32_MIN && (given[i] < DATE_MIN.days || given[i] > DATE_MAX.days))
+            return;
+    if (issue && (date_is_none(r->from) || date_is_none(r->to)))
+        return;
+    e->from = issue ? r->from.days : now.from;
+    e->to = date_is_none(r->to) ? now.to : r->to.days;
+    e->date = month_of((struct civil_date){e->from});
+    if (!issue)
+        e->date = date_is_none(r->effective) ? now.said : month_of(r->effective);
+    memcpy(e->country, r->country[0] != '\0' ? r->country : now.country, sizeof(e->country));
+    e->other = issue ? r->member : now.owner;
+    date_to_ymd((struct civil_date){e->from}, &year, &month, &day);
+    p->ok = e->to >= e->from && month_of((struct civil_date){e->to}) >= e->date &&
+            e->to < date_from_ymd(year + 2, month, day).days;
+    if (issue)
+        p->ok = p->ok && known(p->m, SORT_MEMBER, &r->member) && is_member_on(p->m, &r->member, e->from);
+    p->ok = p->ok && !model_is_posted(p->m, &e->other, e->from, e->to, &r->posting);
+    if (p->ok && issue)
         e->other = model_kept(p->m, &e->other);
 }
 
@@ -605,6 +663,7 @@ make_plan(const struct model *m, const struct api_op *op, struct plan *ret)
     case OP_UNIT_DESCRIBE: plan_unit(ret, op); break;
     case OP_ACTIVITY: plan_activity(ret, op); break;
     case OP_INVOICE: plan_invoice(ret, op); break;
+    case OP_POSTING: plan_posting(ret, op); break;
     case OP_CANCEL: plan_cancel(ret, op); break;
     case OP_MERGE: plan_merge(ret, op); break;
     case OP_CLOSE_PERIOD:
@@ -679,6 +738,7 @@ possible(const struct model *m, const struct model_event *e)
     struct model_person p;
     struct model_activity a;
     struct model_invoice v;
+    struct model_posting abroad;
     switch (e->sort) {
     case SORT_MEMBER: return model_person(m, &e->entity, INT32_MAX, e, &p, NULL) && keeps_passed(m, e, &p);
     case SORT_ACTIVITY:
@@ -686,6 +746,7 @@ possible(const struct model *m, const struct model_event *e)
             return false;
         return model_activity(m, &e->entity, INT32_MAX, e, &a);
     case SORT_INVOICE: return model_invoice(m, &e->entity, INT32_MAX, e, &v);
+    case SORT_POSTING: return model_posting(m, &e->entity, e, &abroad);
     default: return true;
     }
 }

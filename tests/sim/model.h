@@ -3,13 +3,13 @@
  *
  * A model is the list of what was written, in that order; everything else is worked out anew at each question, so that taking back
  * what a lost group wrote is cutting the list. model.c has the list and the verdicts, model_member.c plays members, model_work.c
- * activities and invoices. See sim.h. */
+ * activities, invoices and postings. See sim.h. */
 #ifndef SMARTNODE_TESTS_SIM_MODEL_H
 #define SMARTNODE_TESTS_SIM_MODEL_H
 
 #include "node/api/api.h"
 
-enum model_sort { SORT_MEMBER = 1, SORT_OFFICE, SORT_UNIT, SORT_ACTIVITY, SORT_INVOICE, SORT_PERIOD };
+enum model_sort { SORT_MEMBER = 1, SORT_OFFICE, SORT_UNIT, SORT_ACTIVITY, SORT_INVOICE, SORT_PERIOD, SORT_POSTING };
 
 struct model_event {
     uint64_t order; /* 1, 2, … */
@@ -31,6 +31,8 @@ struct model_event {
     uint16_t purpose, rate_bp, year;
     struct activity_facets facets;
     int64_t contribution;
+    int32_t from, to; /* of a posting: its days */
+    char country[3];
 };
 
 struct model {
@@ -118,6 +120,19 @@ struct model_invoice {
 };
 bool model_invoice(const struct model *m, const struct subject_id *id, int32_t as_of, const struct model_event *extra,
                    struct model_invoice *ret);
+struct model_posting {
+    bool exists;
+    int32_t from, to, first, last, said; /* days; months: of the issue, the last, of what was said last */
+    char country[3];                     /* of what was said last */
+    struct subject_id owner;
+};
+bool model_posting(const struct model *m, const struct subject_id *id, const struct model_event *extra,
+                   struct model_posting *ret);
+/* Whether the person, or the record that was kept, is posted on one of the days, but for `except`. */
+bool model_is_posted(const struct model *m, const struct subject_id *who, int32_t from, int32_t to,
+                     const struct subject_id *except);
+/* Months that all postings touch. */
+int64_t model_months_abroad(const struct model *m);
 /* Sums of a currency (empty: all) over the months from … to, both inclusive (first days). */
 void model_work(const struct model *m, const char *currency, int32_t from, int32_t to, int64_t ret[WORK_N]);
 /* Distinct people of those months; sector 0: all. */

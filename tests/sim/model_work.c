@@ -1,4 +1,4 @@
-/* Activities, invoices and the people who invoice, as the events of a model make them. See model.h. */
+/* Activities, invoices, the people who invoice, and postings, as the events of a model make them. See model.h. */
 #include "tests/sim/model.h"
 
 #include <stdlib.h>
@@ -56,6 +56,73 @@ model_invoice(const struct model *m, const struct subject_id *id, int32_t as_of,
     }
     free(slots);
     return possible;
+}
+
+/* Months as numbers: January 1900 is 0. */
+static int32_t
+number_of(int32_t day)
+{
+    int year, month, d;
+    date_to_ymd((struct civil_date){day}, &year, &month, &d);
+    return (year - 1900) * 12 + month - 1;
+}
+
+bool
+model_posting(const struct model *m, const struct subject_id *id, const struct model_event *extra,
+              struct model_posting *ret)
+{
+    size_t n;
+    const struct model_event **slots = model_slots(m, SORT_POSTING, id, extra, &n);
+    bool possible = true;
+    *ret = (struct model_posting){0};
+    for (size_t i = 0; i < n && possible; i++) {
+        const struct model_event *e = slots[i];
+        bool issue = e->kind == KIND_POSTING_ISSUED;
+        if (e->empties)
+            continue;
+        possible = issue ? !ret->exists
+                         : ret->exists && number_of(e->date) <= ret->last + 1 && number_of(e->to) <= ret->first + 24;
+        if (issue) {
+            ret->first = number_of(e->date);
+            ret->from = e->from;
+            ret->owner = e->other;
+        }
+        ret->exists = true;
+        ret->last = number_of(e->to);
+        ret->to = e->to;
+        ret->said = e->date;
+        memcpy(ret->country, e->country, sizeof(ret->country));
+    }
+    free(slots);
+    return possible;
+}
+
+bool
+model_is_posted(const struct model *m, const struct subject_id *who, int32_t from, int32_t to,
+                const struct subject_id *except)
+{
+    struct subject_id id, kept = model_kept(m, who);
+    bool found = false;
+    for (size_t i = 0; !found && model_entity(m, SORT_POSTING, i, &id); i++) {
+        struct model_posting p;
+        (void)model_posting(m, &id, NULL, &p);
+        struct subject_id owner = model_kept(m, &p.owner);
+        found = p.exists && !TYPE_EQ(&id, except) && TYPE_EQ(&owner, &kept) && p.from <= to && p.to >= from;
+    }
+    return found;
+}
+
+int64_t
+model_months_abroad(const struct model *m)
+{
+    struct subject_id id;
+    int64_t sum = 0;
+    for (size_t i = 0; model_entity(m, SORT_POSTING, i, &id); i++) {
+        struct model_posting p;
+        (void)model_posting(m, &id, NULL, &p);
+        sum += p.exists ? p.last - p.first + 1 : 0;
+    }
+    return sum;
 }
 
 static bool

@@ -249,7 +249,7 @@ refer(struct sim_node *n, const struct draft_run *d, struct event_header *h, uin
 }
 
 static uint16_t
-member_kind(struct sim_node *n)
+some_member_kind(struct sim_node *n)
 {
     static const uint16_t kinds[] = {
         KIND_APPLICATION_RECEIVED, KIND_APPLICATION_RECEIVED, KIND_APPLICATION_REFUSED,  KIND_MEMBER_ADMITTED,
@@ -273,7 +273,7 @@ add_refs(struct sim_node *n, const struct draft_run *d, struct event_header *h, 
     if (h->kind == KIND_WITHDRAWAL_GRANTED || h->kind == KIND_WITHDRAWAL_REFUSED)
         refer(n, d, h, REF_REQUEST, KIND_WITHDRAWAL_REQUESTED, subject);
     if (h->kind == KIND_ENTRY_CANCELLED)
-        refer(n, d, h, REF_CANCELS, member_kind(n), subject);
+        refer(n, d, h, REF_CANCELS, some_member_kind(n), subject);
     else if (h->kind == KIND_ACTIVITY_CANCELLED)
         refer(n, d, h, REF_CANCELS, (uint16_t)(KIND_ACTIVITY_OPENED + rng_below(&n->rng, 3)), subject);
     else if (h->kind == KIND_INVOICE_CANCELLED)
@@ -338,7 +338,7 @@ random_event(struct sim_node *n, struct draft_run *d)
     subject_of(n, office ? 0xf0 : 0xa0, (unsigned)rng_below(&n->rng, office ? RAW_OFFICES : RAW_SUBJECTS), &subject);
     h.kind = p.kind = office ? (uint16_t)(KIND_OFFICE_OPENED + rng_below(&n->rng, 3))
                       : unit ? KIND_UNIT_DESCRIBED
-                             : member_kind(n);
+                             : some_member_kind(n);
     common_fields(n, &p.common, unit ? NULL : &subject);
     if (!office && !unit && work_kind(n, &p, &subject))
         h.kind = p.kind;

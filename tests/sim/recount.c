@@ -305,6 +305,30 @@ compare_work(const struct recount *r)
     activity_report_release(&p);
 }
 
+/* ---- postings ---- */
+
+static void
+compare_postings(const struct recount *r)
+{
+    struct posting_report p;
+    struct err err = {0};
+    int64_t months = 0, begun = 0, ended = 0;
+    if (report_postings(r->txn, &r->u->identity.unit, DATE_MIN, DATE_MAX, SPAN_WHOLE, &p, &err) != 0) {
+        world_fail(r->at->w, r->at, "report of postings: %s", err.text);
+        return;
+    }
+    for (size_t i = 0; i < p.n; i++) {
+        months += p.rows[i].v[POSTING_MONTHS];
+        begun += p.rows[i].v[POSTING_BEGUN];
+        ended += p.rows[i].v[POSTING_ENDED];
+    }
+    posting_report_release(&p);
+    if (months != model_months_abroad(r->u->model))
+        wrong(r, "months abroad", months, model_months_abroad(r->u->model));
+    if (begun != ended)
+        wrong(r, "postings that ended", ended, begun);
+}
+
 /* ---- people ---- */
 
 /* Months and years that are over by the clock of the unit's node have been counted; nothing can be said of the others. */
@@ -467,6 +491,7 @@ recount_unit(struct sim_node *at, struct db_txn *txn, const struct sim_unit *u)
         return;
     compare_register(&r, counts);
     compare_work(&r);
+    compare_postings(&r);
     for (uint16_t sector = 0; u->counted && sector < 3; sector++) {
         compare_people(&r, false, sector);
         compare_people(&r, true, sector);

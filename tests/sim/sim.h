@@ -300,6 +300,7 @@ struct sim_job *workload_merge(struct sim_node *n);
 struct sim_job *workload_cancel(struct sim_node *n);
 struct sim_job *workload_activity(struct sim_node *n);
 struct sim_job *workload_invoice(struct sim_node *n);
+struct sim_job *workload_posting(struct sim_node *n);
 struct sim_job *workload_close_year(struct sim_node *n);
 
 /* ---- counting.c: the months of a node's unit are counted ---- */

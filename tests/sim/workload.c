@@ -93,6 +93,8 @@ some_job(struct sim_node *n)
         return workload_cancel(n);
     if (which < 81)
         return workload_activity(n);
+    if (which < 84)
+        return workload_posting(n);
     if (which < 99)
         return workload_invoice(n);
     return workload_close_year(n);

@@ -266,12 +266,16 @@ workload_merge(struct sim_node *n)
 struct sim_job *
 workload_cancel(struct sim_node *n)
 {
-    static const enum model_sort sorts[] = {SORT_MEMBER, SORT_MEMBER, SORT_ACTIVITY, SORT_INVOICE, SORT_INVOICE};
+    static const enum model_sort sorts[] = {SORT_MEMBER,  SORT_MEMBER,  SORT_ACTIVITY,
+                                            SORT_INVOICE, SORT_INVOICE, SORT_POSTING};
     enum model_sort sort = sorts[rng_below(&n->rng, ARRAY_LEN(sorts))];
     const struct model_event *e = model_pick(n->unit->model, sort, rng_next(&n->rng));
     struct sim_job *job = workload_job(OP_CANCEL);
     struct cancel_request *r = &job->op.cancel;
-    r->what = sort == SORT_MEMBER ? CANCEL_MEMBER : sort == SORT_ACTIVITY ? CANCEL_ACTIVITY : CANCEL_INVOICE;
+    r->what = sort == SORT_MEMBER     ? CANCEL_MEMBER
+              : sort == SORT_ACTIVITY ? CANCEL_ACTIVITY
+              : sort == SORT_INVOICE  ? CANCEL_INVOICE
+                                      : CANCEL_POSTING;
     if (e) {
         r->subject = e->entity;
         r->event = e->at;

@@ -1,4 +1,4 @@
-/* What a desk does with activities and invoices, and what the node counts and closes. See sim.h. */
+/* What a desk does with activities, invoices and postings, and what the node counts and closes. See sim.h. */
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
@@ -145,6 +145,37 @@ workload_invoice(struct sim_node *n)
     r->has_number = rng_chance(&n->rng, 300);
     if (r->has_number)
         snprintf(r->number.s, sizeof(r->number.s), "I%u-%d", ++n->unit->names, n->index);
+    return job;
+}
+
+/* Mostly within two years, now and then too long; of one that is there its end or its country, as a whole or from a month on. */
+struct sim_job *
+workload_posting(struct sim_node *n)
+{
+    static const char *const countries[] = {"JP", "CA", "BR"};
+    const struct model_event *e = model_pick(n->unit->model, SORT_POSTING, rng_next(&n->rng));
+    struct sim_job *job = workload_job(OP_POSTING);
+    struct posting_request *r = &job->op.posting.request;
+    r->from = r->to = r->effective = DATE_NONE;
+    if (!e || rng_chance(&n->rng, 600)) {
+        r->action = POSTING_ISSUE;
+        (void)workload_somebody(n, &r->member);
+        r->from = member_day(n, &r->member);
+        r->to.days = r->from.days + (int32_t)rng_below(&n->rng, rng_chance(&n->rng, 900) ? 200 : 800);
+    } else {
+        r->action = POSTING_CHANGE;
+        r->has_posting = true;
+        r->posting = e->entity;
+        if (rng_chance(&n->rng, 700))
+            r->to.days = e->to + (int32_t)rng_below(&n->rng, 240) - 100;
+        if (rng_chance(&n->rng, 400))
+            r->effective.days = e->date + (int32_t)rng_below(&n->rng, 150);
+    }
+    if (r->action == POSTING_ISSUE || rng_chance(&n->rng, 500))
+        memcpy(r->country, countries[rng_below(&n->rng, ARRAY_LEN(countries))], sizeof(r->country));
+    r->has_reference = rng_chance(&n->rng, 300);
+    if (r->has_reference)
+        snprintf(r->reference.s, sizeof(r->reference.s), "T%u-%d", ++n->unit->names, n->index);
     return job;
 }
 

@@ -171,6 +171,7 @@ each_part_of_a_posting_is_refused_by_its_name(void **state)
             "was no member of this unit on 2024-02-28");
     refused(k, issuing(m, DATE_NONE, day(3, 2), "AT"), ERR_INVALID, "from", "missing");
     refused(k, issuing(m, day(3, 1), DATE_NONE, "AT"), ERR_INVALID, "to", "missing");
+    refused(k, issuing(m, day(3, 2), (struct civil_date){DATE_MAX.days + 1}, "AT"), ERR_INVALID, "to", "not a date");
     refused(k, issuing(m, day(3, 2), day(3, 1), "AT"), ERR_INVALID, "to", "before the first day, 2024-03-02");
     refused(k, issuing(m, day(3, 1), day(3, 2), "\0\0"), ERR_INVALID, "country", "missing");
     refused(k, issuing(m, day(3, 1), day(3, 2), "at"), ERR_INVALID, "country", "");
