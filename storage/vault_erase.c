@@ -1,6 +1,7 @@
 /* Destroying what is in the vault. See vault_erase.h. */
 #include <stdlib.h>
 
+#include "storage/lookups.h"
 #include "storage/vault_private.h"
 
 /* A slot that does not open has no key that anybody could use: it goes as a whole. */
@@ -148,6 +149,8 @@ erase_index(struct db_txn *txn, const struct vault_erase *what, struct ids *subj
     for (size_t i = 0; i < what->n_entries && rc == 0; i++)
         rc =
             delete (txn, TABLE_BLIND_INDEX, slice_of(&what->entries[i], sizeof(what->entries[i])), &done->entries, err);
+    if (rc == 0)
+        rc = lookup_erase(txn, what->indexed, what->n_indexed, &done->lookups, err);
     free(entries);
     return rc;
 }
@@ -184,8 +187,8 @@ vault_erase(struct vault *v, const struct vault_erase *what, struct vault_erased
     if (rc != 0)
         return rc;
     rc = erase_all(v, txn, what, &done, err);
-    uint64_t changes =
-        done.keys + done.slots + done.capsules + done.entries + done.links + done.received + done.openings;
+    uint64_t changes = done.keys + done.slots + done.capsules + done.entries + done.links + done.received +
+                       done.openings + done.lookups;
     if (rc == 0 && changes > 0)
         rc = db_commit(&txn, err);
     else

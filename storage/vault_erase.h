@@ -30,7 +30,8 @@ struct vault_erase {
     size_t n_capsules;
     const struct index_entry *entries; /* single entries of the blind index */
     size_t n_entries;
-    const struct subject_id *indexed; /* all entries of the blind index that lead to these subjects */
+    /* all entries of the blind index that lead to these subjects, and what double admission keeps of them (storage/lookups.h) */
+    const struct subject_id *indexed;
     size_t n_indexed;
     const struct subject_id
         *linked; /* links of activities and invoices to these members, and the entries that lead to those */
@@ -45,7 +46,7 @@ struct vault_erase {
 struct vault_erased {
     uint64_t keys;  /* class keys of slots that opened */
     uint64_t slots; /* rows that went as a whole */
-    uint64_t capsules, entries, links, received, openings;
+    uint64_t capsules, entries, links, received, openings, lookups;
 };
 
 /* One durable vault commit, none if nothing is left to do. Walks the whole index if there are `indexed` or links were found, the

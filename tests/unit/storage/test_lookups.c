@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "storage/lookups.h"
+#include "storage/vault_erase.h"
 #include "tests/support/storage.h"
 
 enum { MAP_BYTES = 64 * 1024 * 1024 };
@@ -200,6 +201,25 @@ records_keep_their_order_also_within_a_millisecond_and_expire(void **state)
     assert_int_equal(n, 0);
 }
 
+static void
+an_erasure_takes_what_is_kept_of_a_member(void **state)
+{
+    struct place *p = *state;
+    struct lookup_output o = {.subject = subject(1)};
+    struct subject_id one = subject(1);
+    struct vault_erase what = {.indexed = &one, .n_indexed = 1};
+    struct vault_erased done;
+    assert_int_equal(lookup_outputs_put(p->vault, &o, 1, NULL), 0);
+    put_result(p, 1, 7, LOOKUP_HIT, 1000);
+    put_result(p, 2, 7, LOOKUP_HIT, 1000);
+    assert_int_equal(vault_erase(p->vault, &what, &done, NULL), 0);
+    assert_int_equal(done.lookups, 2);
+    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_LOOKUP_OUTPUTS), 0);
+    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_LOOKUP_RESULTS), 1);
+    assert_int_equal(vault_erase(p->vault, &what, &done, NULL), 0);
+    assert_int_equal(done.lookups, 0);
+}
+
 int
 main(void)
 {
@@ -209,6 +229,7 @@ main(void)
         LOOKUPS_TEST(outputs_come_back_and_the_seed_stays),
         LOOKUPS_TEST(a_row_in_the_place_of_another_does_not_open),
         LOOKUPS_TEST(hits_are_listed_and_forgotten_with_their_member),
+        LOOKUPS_TEST(an_erasure_takes_what_is_kept_of_a_member),
         LOOKUPS_TEST(records_keep_their_order_also_within_a_millisecond_and_expire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
