@@ -22,7 +22,7 @@
 #include "node/command/handover.h"
 #include "node/view/view.h"
 #include "proto/card.h"
-#include "storage/vault.h"
+#include "storage/received.h"
 
 enum {
     API_JOB_OPS_MAX = 1024, /* operations of one job: a few commits' worth, so that a batch cannot hold the writer */
@@ -55,7 +55,8 @@ enum api_op_kind {
     OP_POSTING,
     OP_ACCESS, /* grants and passes */
     OP_HANDOVER,
-    OP_COUNT, /* the host's own (node/host/counting.h): no route leads to it */
+    OP_KEYS_KEEP, /* what a pass of another unit leaves here goes into the vault */
+    OP_COUNT,     /* the host's own (node/host/counting.h): no route leads to it */
 };
 
 /* Counting a month: marks it as being counted; stores the events that were worked out meanwhile, a group's worth at a time; takes the mark
@@ -133,6 +134,10 @@ struct api_op {
             struct handover_request request;
             char office_text[NAME_BYTES_MAX + 1]; /* id or name; empty = none */
         } handover;
+        struct {
+            size_t n;
+            const struct received_key *keys; /* borrowed until done */
+        } kept;
         struct {
             enum count_step step;
             uint16_t month;       /* month_number */
@@ -214,6 +219,8 @@ struct api_deps {
     enum api_readiness (*readiness)(void *arg);
     void (*status)(void *arg, struct api_status *ret);
     size_t (*peers)(void *arg, struct api_peer *ret, size_t max);
+    uint32_t
+        foreign_days_max; /* how old knowledge of another unit may be before its members stay closed (guest_knowledge); 0 = however old */
     /* When this node last knew that it held all of the unit's events; false = never. Own unit: not asked. */
     bool (*unit_known_at)(void *arg, const struct unit_id *unit, struct wall_ms *ret);
     void (*metrics)(void *arg, struct buf *out); /* appends Prometheus text of the other rooms */

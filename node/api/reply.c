@@ -177,6 +177,10 @@ reply_op(struct request *r)
         reply_pass(r, op);
         return;
     }
+    if (op->kind == OP_KEYS_KEEP) {
+        reply_pass_seen(r);
+        return;
+    }
     struct json_out j = reply_json(r, res->status);
     json_open(&j, '{');
     result_write(&j, op);

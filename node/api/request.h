@@ -36,6 +36,7 @@ enum {
 };
 
 struct batch;
+struct pass_seen;
 
 enum request_state { REQUEST_NONE, REQUEST_READING, REQUEST_REFUSED, REQUEST_SUBMITTED, REQUEST_POLLING, REQUEST_DONE };
 
@@ -92,7 +93,8 @@ struct request {
     size_t n_ops;
     atomic_bool job_done;
     char new_token[TOKEN_TEXT_MAX];
-    char new_pass[PASS_TEXT_MAX]; /* likewise, and so is the form it is asked for in */
+    char new_pass[PASS_TEXT_MAX]; /* likewise */
+    struct pass_seen *pass_seen;  /* a pass that is verified; NULL = none */
     struct batch *batch;
 };
 
@@ -269,6 +271,11 @@ bool line_work_read(struct json_in *in, const char *name, struct api_op *op);
 /* Postings likewise (posting_in.c). */
 bool line_posting_read(struct json_in *in, const char *name, struct api_op *op);
 
+/* ---- passes.c */
+/* The answer to a pass that was found good, once the writer has kept its keys. */
+void reply_pass_seen(struct request *r);
+void pass_seen_free(struct request *r);
+
 /* ---- access.c */
 /* The answer to a pass that was issued: its text, in the form asked for. */
 void reply_pass(struct request *r, const struct api_op *op);
@@ -353,6 +360,7 @@ int get_member_access(struct request *r, struct err *err);
 int post_member_access(struct request *r, struct err *err);
 int post_access_revoke(struct request *r, struct err *err);
 int post_member_pass(struct request *r, struct err *err);
+int post_passes_verify(struct request *r, struct err *err);
 int get_report_members(struct request *r, struct err *err);
 int get_report_flows(struct request *r, struct err *err);
 int get_healthz(struct request *r, struct err *err);

@@ -65,6 +65,7 @@ static const struct route routes[] = {
     {"GET", "/v1/periods/{code}/{year}", STAFF, READS, NULL, get_period},
     {"GET", "/v1/periods", STAFF, READS, "unit", get_periods},
     {"POST", "/v1/periods", ROLE_OPERATOR, WRITES, NULL, post_periods},
+    {"POST", "/v1/passes/verify", PEOPLE, WRITES, NULL, post_passes_verify},
     {"POST", "/v1/batch", PEOPLE, WRITES | ROUTE_BATCH, NULL, NULL},
     {"GET", "/v1/units", STAFF, READS, "as_of", get_units},
     {"GET", "/v1/units/{code}", STAFF, READS, "as_of", get_unit},

@@ -148,6 +148,7 @@ on_completed(void *cls UNUSED, struct MHD_Connection *mhd UNUSED, void **con_cls
     request_ops_free(r);
     person_wipe(r->new_token, sizeof(r->new_token));
     pass_wipe(r->new_pass, sizeof(r->new_pass));
+    pass_seen_free(r);
     buf_reuse(r->in, true);
     buf_reuse(r->out, r->personal);
     r->state = REQUEST_NONE;
@@ -262,6 +263,7 @@ request_begin(struct api *a, struct conn *c, struct MHD_Connection *mhd, const c
     r->n_ops = 0;
     atomic_store_explicit(&r->job_done, false, memory_order_relaxed);
     r->batch = NULL;
+    r->pass_seen = NULL;
     r->api = a;
     r->conn = c;
     r->mhd = mhd;

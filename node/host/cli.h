@@ -3,6 +3,8 @@
 #ifndef SMARTNODE_HOST_CLI_H
 #define SMARTNODE_HOST_CLI_H
 
+#include <stdbool.h>
+
 #include "proto/base/err.h"
 
 enum exit_status {
@@ -22,6 +24,10 @@ int cmd_peer(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_member(int argc, char **argv);
+/* What of smartnode member is about grants and passes (cmd_access.c), by its first word. */
+bool cmd_access_word(const char *word);
+int cmd_member_access(int argc, char **argv);
+int cmd_pass(int argc, char **argv);
 int cmd_activity(int argc, char **argv);
 int cmd_invoice(int argc, char **argv);
 int cmd_posting(int argc, char **argv);

@@ -159,7 +159,8 @@ static const struct argp argp = {
     on_option,
     "search TEXT\nshow|names|representatives ID\nduplicates\napply|admit [ID]\n"
     "refuse|subscribe|change|request-withdrawal|grant-withdrawal|refuse-withdrawal|resign|exclude|death ID\n"
-    "repay|representative|end-representative|consent|withdraw-consent ID\nmerge|unmerge|cancel|correct ID",
+    "repay|representative|end-representative|consent|withdraw-consent ID\nmerge|unmerge|cancel|correct ID\n"
+    "grant|revoke|pass|access ID (smartnode member grant --help)",
     "Finds, shows and changes members on the running node."
     "\vNeeds a token of role desk or integration: --token-file FILE or $SMARTNODE_TOKEN.\n\n"
     "cancel takes an event of the history back as if it had never been. correct puts another in its place: what is not given stays as it was, "
@@ -533,6 +534,8 @@ cmd_member(int argc, char **argv)
     struct args a = {0};
     struct http *h = NULL;
     struct err err = {0};
+    if (argc > 1 && cmd_access_word(argv[1]))
+        return cmd_member_access(argc, argv);
     add_person_options();
     cli_parse(&argp, "member", argc, argv, &a);
     int rc = check(&a);

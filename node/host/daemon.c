@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "node/command/guest.h"
 #include "node/host/cli.h"
 #include "node/host/datadir.h"
 #include "node/host/health.h"
@@ -325,6 +326,7 @@ start_api(struct daemon *d, struct err *err)
                             .readiness = deps_readiness,
                             .status = deps_status,
                             .peers = deps_peers,
+                            .foreign_days_max = FOREIGN_DAYS_DEFAULT,
                             .unit_known_at = deps_known_at,
                             .metrics = deps_metrics,
                             .log = deps_log};

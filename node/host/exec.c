@@ -378,6 +378,18 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     return rc;
 }
 
+/* ---- keys of others ---- */
+
+static int
+exec_keep(struct engine *e, struct api_op *op, struct err *err)
+{
+    struct err refusal;
+    int rc = received_put(e->config.vault, op->kept.keys, op->kept.n, &refusal);
+    if (rc != 0)
+        op->result.err = refusal;
+    return db_error(e->txn, err);
+}
+
 /* ---- counting ---- */
 
 static int
@@ -543,6 +555,7 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
     case OP_PEER_TRUST:
     case OP_PEER_REMOVE: rc = exec_peer(e, op, err); break;
     case OP_COUNT: rc = exec_count(e, op, err); break;
+    case OP_KEYS_KEEP: rc = exec_keep(e, op, err); break;
     default: rc = exec_event(e, actor, op, err); break;
     }
     if (rc != 0 || op->result.err.code != ERR_NONE)

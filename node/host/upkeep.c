@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "node/host/access_upkeep.h"
 #include "node/host/counting.h"
 #include "node/host/links.h"
 
@@ -89,6 +90,25 @@ on_relinked(void *arg, uint16_t month, struct err *err)
 }
 
 static int
+keep_access(struct upkeep *u, struct err *err)
+{
+    struct datadir *d = u->config.dir;
+    struct access_upkept kept;
+    struct access_upkeep access = {.db = d->db,
+                                   .unit = d->identity.unit,
+                                   .actor = counting_actor(&d->identity.unit),
+                                   .today = datadir_today(d),
+                                   .run = run_by_writer,
+                                   .stop = is_stopping,
+                                   .arg = u};
+    int rc = access_upkeep_run(&access, &kept, err);
+    if (kept.renewed > 0 || kept.ended > 0)
+        log_line(LOG_NOTICE, "grants and passes: %llu got the keys of the next year, %llu ended with the membership",
+                 (unsigned long long)kept.renewed, (unsigned long long)kept.ended);
+    return rc;
+}
+
+static int
 turn(struct upkeep *u, struct err *err)
 {
     struct datadir *d = u->config.dir;
@@ -110,7 +130,9 @@ turn(struct upkeep *u, struct err *err)
                                 .counted = on_counted,
                                 .arg = u};
     int rc = links_restore(&search, &found, err);
-    return rc == 0 ? counting_run(&counting, 0, &events, err) : rc;
+    if (rc == 0)
+        rc = counting_run(&counting, 0, &events, err);
+    return rc == 0 ? keep_access(u, err) : rc;
 }
 
 static void *
@@ -123,7 +145,7 @@ upkeep_main(void *arg)
         int rc = turn(u, &err);
         if (rc != 0 && !is_stopping(u)) {
             struct log_about about = log_about_err(&err);
-            err_wrap(&err, "counting people; tried again in a minute");
+            err_wrap(&err, "counting people, keeping up grants and passes; tried again in a minute");
             u->config.alarm(u->config.arg, &about, err.text);
         }
         clock_gettime(CLOCK_MONOTONIC, &until);
