@@ -87,7 +87,7 @@ text_read(struct json_in *in, const char *key, struct person_text *t)
 }
 
 /* Each nested object is closed before the next is opened; its errors go up by themselves. */
-static void
+void
 person_read(struct json_in *in, struct person_input *p)
 {
     struct json_in person, part;

@@ -275,6 +275,8 @@ bool line_posting_read(struct json_in *in, const char *name, struct api_op *op);
 /* The answer to a pass that was found good, once the writer has kept its keys. */
 void reply_pass_seen(struct request *r);
 void pass_seen_free(struct request *r);
+/* "person" of a request: identity, contact, bank, each as far as it is given. member_in.c */
+void person_read(struct json_in *in, struct person_input *p);
 
 /* ---- access.c */
 /* The answer to a pass that was issued: its text, in the form asked for. */
@@ -356,6 +358,9 @@ int get_conflicts(struct request *r, struct err *err);
 int get_duplicates(struct request *r, struct err *err);
 int get_lookups(struct request *r, struct err *err);
 int get_status(struct request *r, struct err *err);
+int get_handovers(struct request *r, struct err *err);
+int get_member_handover(struct request *r, struct err *err);
+int post_member_handover(struct request *r, struct err *err);
 int get_member_access(struct request *r, struct err *err);
 int post_member_access(struct request *r, struct err *err);
 int post_access_revoke(struct request *r, struct err *err);

@@ -3,7 +3,7 @@
 
 #include "node/command/access_parts.h"
 #include "node/command/handover.h"
-#include "node/command/member_work.h"
+#include "node/command/person.h"
 #include "node/command/work.h"
 #include "storage/keyslots.h"
 
@@ -474,6 +474,11 @@ receive(struct handing *h, struct err *err)
     if (!p->has_identity)
         return err_field(err, ERR_INVALID, "family_name", "the member's data is not here yet; enter at least the name");
     const struct member_entry arrival = h->row.entries[i];
+    struct person_input checked;
+    int checked_rc = person_check(p, arrival.person_type, h->ctx->today, &checked, err);
+    if (checked_rc != 0)
+        return checked_rc;
+    p = &checked;
     if (date_is_none(h->req->effective))
         h->effective = arrival.effective;
     struct draft *d = begin(h, KIND_HANDOVER_RECEIVED);
@@ -492,6 +497,7 @@ receive(struct handing *h, struct err *err)
         rc = draft_check_payload(d, err);
     if (rc == 0)
         rc = draft_try_member(h->ctx, d, &h->row, err);
+    person_wipe(&checked, sizeof(checked));
     return rc == 0 && arrival.activities == ACTIVITIES_TAKEN_ALONG ? take_along(h, &arrival, err) : rc;
 }
 
