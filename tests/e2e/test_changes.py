@@ -201,7 +201,7 @@ class FollowTest(unittest.TestCase):
         for cursor in cursors:
             answer = self.be.call("GET", "/v1/changes?wait=30&after=" + cursor, role="integration")
             self.assertEqual((answer.status, answer.type), (410, "application/problem+json"), cursor)
-            self.assertIn("read members, activities and invoices anew", answer.json["detail"])
+            self.assertIn("read members, activities, invoices and postings anew", answer.json["detail"])
 
     def members(self):
         after = ""

@@ -358,7 +358,7 @@ assert_gone(struct api_server *s, const char *cursor)
     assert_int_equal(client_request(s, "GET", path, s->integration, "", NULL, answer, sizeof(answer)), 410);
     assert_non_null(strstr(answer, "application/problem+json"));
     assert_non_null(strstr(answer, "\"field\":\"after\""));
-    assert_non_null(strstr(answer, "read members, activities and invoices anew"));
+    assert_non_null(strstr(answer, "read members, activities, invoices and postings anew"));
     assert_non_null(strstr(answer, "after=now"));
 }
 
