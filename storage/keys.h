@@ -43,8 +43,8 @@ enum table {
     TABLE_WORK, /* unit id 32 ‖ period 5 ‖ office 16 ‖ sector u16 ‖ culture u8 ‖ currency 3 → counters WORK_… */
     TABLE_PEOPLE, /* unit id 32 (zero: overlap) ‖ period 5 ‖ set u8 ‖ office 16 ‖ sector u16 ‖ culture u8 ‖ currency 3 → counters PEOPLE_… */
     TABLE_SHARE_OPS, /* unit id 32 ‖ depth u32 ‖ log id 32 ‖ seq u64 → subject 16: operations on shares in the order of recording */
-    TABLE_PERIODS,  /* unit id 32 ‖ year u16 → closed period */
-    TABLE_POSTINGS, /* unit id 32 ‖ posting id 16 → posting row (node/rules/posting.h) */
+    TABLE_PERIODS,   /* unit id 32 ‖ year u16 → closed period */
+    TABLE_POSTINGS,  /* unit id 32 ‖ posting id 16 → posting row (node/rules/posting.h) */
     TABLE_HANDOVERS, /* unit id 32 ‖ subject 16 → who has to act u8: enum handover_step (node/rules/member.h) */
     TABLE_DOUBLES, /* unit id 32 ‖ subject 16 ‖ other unit id 32 ‖ other subject 16 → how it was settled u8; 0 = not yet */
     TABLE_ACCESS, /* unit id 32 ‖ access id 16 → access row (node/rules/access.h) */
