@@ -37,6 +37,7 @@ int cmd_export(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_receipt(int argc, char **argv);
+int cmd_erase(int argc, char **argv);
 int cmd_rebuild(int argc, char **argv);
 int cmd_count(int argc, char **argv);
 int cmd_diff(int argc, char **argv);

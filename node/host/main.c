@@ -29,6 +29,7 @@ static const struct command commands[] = {
     {"report", cmd_report, "members, flows, activity, postings and share register, of any unit"},
     {"receipt", cmd_receipt, "prove one event to somebody else, or check such a proof"},
     {"verify", cmd_verify, "check everything that is stored"},
+    {"erase", cmd_erase, "prove that what was erased is in no file of this node any more"},
     {"rebuild", cmd_rebuild, "make the state anew from the logs"},
     {"count", cmd_count, "count the people active in months that are over"},
     {"diff", cmd_diff, "compare two nodes' states"},
