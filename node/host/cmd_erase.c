@@ -220,6 +220,9 @@ gather(const struct args *a, struct datadir *d, struct proof *p, struct err *err
     if (rc == 0 && a->n_members > 0)
         rc = add_events(a, txn, p, err);
     db_abort(&txn);
+    if (rc == 0 && a->n_members > 0 && p->n_slots + p->n_received + p->n_commitments == 0)
+        rc =
+            err_set(err, ERR_NOTFOUND, "this node holds no events with capsules of these members; nothing to look for");
     if (rc == 0 && p->n_slots + p->n_received > 0)
         rc = vault_probe_new(d->vault, p->slots, p->n_slots, p->received, p->n_received, &p->probe, err);
     return rc;
