@@ -175,6 +175,8 @@ engine_commit(struct engine *e, struct err *err)
     if (rc == 0) /* before the events that need them: what is left over after a failure here harms nobody */
         rc = vault_links_commit(e->config.vault, err);
     if (rc == 0)
+        rc = ownlog_keys_commit(&e->own, err);
+    if (rc == 0)
         rc = db_commit(&e->txn, err);
     if (rc != 0) {
         forget_group(e);

@@ -108,11 +108,10 @@ indexer_pending(const struct indexer *x, bool *ret_urgent)
     return x->n_kept > 0 || x->capsules.len > 0;
 }
 
-/* The key capsules that are kept, as a list that borrows from them. */
-static int
-list_capsules(const struct indexer *x, struct key_capsule **ret, size_t *ret_n, struct err *err)
+int
+key_capsules_list(struct slice kept, struct key_capsule **ret, size_t *ret_n, struct err *err)
 {
-    struct reader r = reader_of(buf_slice(&x->capsules));
+    struct reader r = reader_of(kept);
     struct key_capsule *list = NULL;
     size_t n = 0, cap = 0;
     while (reader_left(&r) >= CAPSULE_HEAD) {
@@ -148,7 +147,7 @@ indexer_flush(struct indexer *x, struct err *err)
         rc = evlog_find(txn, &x->log_kept, &row, err);
     db_abort(&txn);
     if (rc == 0)
-        rc = list_capsules(x, &capsules, &b.n_capsules, err);
+        rc = key_capsules_list(buf_slice(&x->capsules), &capsules, &b.n_capsules, err);
     if (rc == 0) {
         b.log_no = row.no;
         b.capsules = capsules;

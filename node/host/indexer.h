@@ -43,4 +43,8 @@ bool indexer_pending(const struct indexer *x, bool *ret_urgent);
 int indexer_flush(struct indexer *x, struct err *err) NODISCARD;
 int indexer_complete(struct indexer *x, struct err *err) NODISCARD;
 
+/* Key capsules as they are kept between events and vault (log id ‖ seq ‖ index ‖ length u32 ‖ bytes, one after the other): a list on the
+ * heap that borrows from them. ERR_NOMEM. */
+int key_capsules_list(struct slice kept, struct key_capsule **ret, size_t *ret_n, struct err *err) NODISCARD;
+
 #endif

@@ -36,6 +36,7 @@ ownlog_begin(struct ownlog *o)
     o->seq = o->row.head_seq;
     o->n_runs = 0;
     o->has_renewed = false;
+    o->has_sealed = false;
     draws_clear(&o->draws);
     buf_clear(&o->frames);
     buf_clear(&o->key_capsules);

@@ -41,6 +41,7 @@ struct ownlog {
         struct data_key escrow;
     } before;
     struct buf key_capsules; /* of the group: log id ‖ seq ‖ index ‖ length u32 ‖ bytes */
+    bool has_sealed;         /* some of them are for other units or passes: see ownlog_keys_commit */
     /* Somebody who had keys got further ones that nobody asked for (a slot is damaged): whoever has access needs them too. The caller
      * takes it back to false. */
     bool has_renewed;
@@ -63,6 +64,9 @@ int ownlog_write(struct ownlog *o, struct db_txn *txn, struct draft *d, struct p
                  struct err *err) NODISCARD;
 /* Seals and stores the group's runs. */
 int ownlog_seal(struct ownlog *o, struct db_txn *txn, struct err *err) NODISCARD;
+/* Before the commit of a group that sealed keys to another unit or a pass: their capsules into the vault, in one commit. They cannot be made
+ * again, as escrows can (docs/PROTOCOL.md §6), so an event must not be durable before them; without their event they harm nobody. */
+int ownlog_keys_commit(struct ownlog *o, struct err *err) NODISCARD;
 /* 0, or ERR_UNAVAILABLE if the clock stands before the last event. */
 int ownlog_clock(struct ownlog *o, struct db_txn *txn, struct err *err) NODISCARD;
 

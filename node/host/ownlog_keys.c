@@ -1,7 +1,9 @@
 /* Keys of what is written: the escrow key of the day, the data keys of a subject, the capsules. docs/PROTOCOL.md §6. See ownlog.h. */
 #include <sodium.h>
+#include <stdlib.h>
 
 #include "node/command/keys.h"
+#include "node/host/indexer.h"
 #include "node/host/log.h"
 #include "node/host/ownlog_private.h"
 
@@ -253,7 +255,22 @@ ownlog_seal_keys(struct ownlog *o, struct db_txn *txn, const struct draft_seal *
                 .class = CLASS_KEY, .hash = capsule_hash(buf_slice(&capsule)), .bytes = (uint32_t)capsule.len};
         }
     }
+    o->has_sealed = true;
     sodium_memzero(&keys, sizeof(keys));
     buf_free(&capsule);
     return rc == 0 ? buf_check(&o->key_capsules, "key capsules of one commit", err) : rc;
+}
+
+int
+ownlog_keys_commit(struct ownlog *o, struct err *err)
+{
+    struct key_capsule *list = NULL;
+    size_t n = 0;
+    if (!o->has_sealed)
+        return 0;
+    int rc = key_capsules_list(buf_slice(&o->key_capsules), &list, &n, err);
+    if (rc == 0)
+        rc = vault_capsules_put(o->config->vault, list, n, err);
+    free(list);
+    return rc;
 }

@@ -9,6 +9,7 @@
 
 #include "node/command/keys.h"
 #include "node/command/person_open.h"
+#include "node/host/access_upkeep.h"
 #include "node/host/ownlog.h"
 #include "proto/pass.h"
 #include "tests/support/node.h"
@@ -607,6 +608,86 @@ admission_grant_and_revocation_may_stand_in_one_group(void **state)
     free(ops);
 }
 
+/* Unlike escrows they cannot be made again: whoever was told yes must not lose them in a crash. */
+static void
+what_was_sealed_is_in_the_vault_when_the_commit_returns(void **state)
+{
+    struct fixture *f = *state;
+    struct api_op *op = calloc(1, sizeof(*op));
+    struct keyed_class keys[KEYS_MAX];
+    struct err err = {0};
+    assert_non_null(op);
+    op->kind = OP_ACCESS;
+    op->access = granting(f, CONTACT);
+    assert_int_equal(test_node_exec(&f->n, op, &err), 0);
+    struct api_result r = op->result;
+    free(op);
+    test_node_close(&f->n); /* nothing is written on the way */
+    test_node_open(&f->n);
+    assert_int_equal(sealed_to_host(f, &r.position, keys), 4);
+}
+
+/* ---- upkeep ---- */
+
+static int
+by_engine(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err)
+{
+    struct fixture *f = arg;
+    (void)actor;
+    return test_node_exec(&f->n, op, err);
+}
+
+static struct access_upkept
+upkeep(struct fixture *f)
+{
+    struct access_upkeep u = {
+        .db = f->n.db, .unit = f->n.identity.unit, .today = {f->n.today}, .run = by_engine, .arg = f};
+    struct access_upkept kept;
+    struct err err = {0};
+    if (access_upkeep_run(&u, &kept, &err) != 0)
+        fail_msg("%s", err.text);
+    return kept;
+}
+
+static void
+the_upkeep_renews_in_december_and_ends_with_the_membership(void **state)
+{
+    struct fixture *f = *state;
+    struct access_request q = granting(f, CONTACT);
+    struct subject_id open = done(f, &q).subject;
+    q.until = date_from_ymd(2024, 12, 20);
+    done(f, &q);
+    struct subject_id first = f->member;
+    f->member = q.member = test_node_admit(&f->n, 2);
+    q.until = DATE_NONE;
+    struct subject_id other = done(f, &q).subject;
+    struct access_upkept kept = upkeep(f);
+    assert_int_equal(kept.renewed + kept.ended, 0);
+    struct api_op *op = calloc(1, sizeof(*op));
+    struct err err = {0};
+    assert_non_null(op);
+    op->kind = OP_MEMBER;
+    op->member.request = (struct member_request){
+        .action = ACTION_RESIGN, .has_subject = true, .subject = f->member, .effective = DATE_NONE};
+    assert_int_equal(test_node_exec(&f->n, op, &err), 0);
+    assert_int_equal(op->result.err.code, 0);
+    free(op);
+    kept = upkeep(f);
+    assert_int_equal(kept.ended, 1);
+    assert_int_equal(kept.renewed, 0);
+    assert_int_equal(state_of(f, other).revoked_why, ACCESS_END_LEFT);
+    struct civil_date december = date_from_ymd(2024, 12, 1);
+    f->n.now_ms += (int64_t)(december.days - f->n.today) * 86400000;
+    f->n.today = december.days;
+    kept = upkeep(f);
+    assert_int_equal(kept.renewed, 1);
+    assert_int_equal(kept.ended, 0);
+    assert_int_equal(state_of(f, open).keyed_on.days, december.days);
+    kept = upkeep(f);
+    assert_int_equal(kept.renewed + kept.ended, 0);
+    f->member = first;
+}
+
 static void
 the_index_by_member_is_rebuilt_with_the_state(void **state)
 {
@@ -649,6 +730,8 @@ main(void)
         cmocka_unit_test_setup_teardown(a_grant_of_activities_has_the_keys_of_before, setup, teardown),
         cmocka_unit_test_setup_teardown(the_next_year_is_given_from_december_on, setup, teardown),
         cmocka_unit_test_setup_teardown(admission_grant_and_revocation_may_stand_in_one_group, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_sealed_is_in_the_vault_when_the_commit_returns, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_upkeep_renews_in_december_and_ends_with_the_membership, setup, teardown),
         cmocka_unit_test_setup_teardown(the_index_by_member_is_rebuilt_with_the_state, setup, teardown),
     };
     return cmocka_run_group_tests_name("access", tests, NULL, NULL);

@@ -1,0 +1,138 @@
+"""Grants and passes on real nodes: issued at one, shown in every form, verified there; revoked. By HTTP
+and at the command line. Invented persons."""
+
+import base64
+import datetime
+import hashlib
+import unittest
+
+import cluster
+from cluster import Cluster, run
+
+
+class Passes(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster("BE", "DE")
+        cls.addClassCleanup(cls.cluster.close)
+        cls.home, cls.host = cls.cluster["BE"], cls.cluster["DE"]
+
+    def member(self, n):
+        person = {"identity": {"member_no": "P-%d" % n, "given_name": "Voornaam%d" % n, "family_name": "Familienaam%d" % n},
+                  "contact": {"email": "p%d@post.example" % n}}
+        return self.home.post("/v1/members", cluster.admission("P-%d" % n, self.home.city, person=person)).json["id"]
+
+    def issue(self, member, *classes, **more):
+        return self.home.post("/v1/members/%s/pass" % member, dict({"classes": list(classes or ("identity", "contact"))}, **more)).json
+
+    def verify(self, node, text):
+        return node.call("POST", "/v1/passes/verify", {"pass": text})
+
+    def refused(self, node, text, reason, status=403):
+        answer = self.verify(node, text)
+        self.assertEqual((status, reason), (answer.status, answer.json.get("reason")), repr(answer))
+        self.assertEqual("application/problem+json", answer.type)
+        self.assertNotIn(b"Familienaam", answer.body)
+        return answer.json
+
+    def test_the_text_is_shown_once_in_the_form_that_is_asked_for(self):
+        member = self.member(2)
+        path = "/v1/members/%s/pass" % member
+        first = self.home.post(path, {"classes": ["identity"]}, key="the-same")
+        again = self.home.post(path, {"classes": ["identity"]}, key="the-same")
+        self.assertEqual("true", again.headers.get("Idempotent-Replay"))
+        self.assertEqual(first.json, again.json)
+        self.assertRegex(first.json["pass"], "^SN1:[A-Z2-7]{125}$")
+        self.assertEqual("/v1/members/%s/access/%s" % (member, first.json["id"]), first.headers["Location"])
+        other = self.home.post(path, {"classes": ["identity"]}, key="another")
+        self.assertNotEqual(first.json["pass"], other.json["pass"])
+        for accept, starts in (("image/png", b"\x89PNG"), ("image/svg+xml", b"<"), ("text/plain", "█".encode())):
+            answer = self.home.post(path, {"classes": ["identity"]}, headers={"Accept": accept}, key="the-same")
+            self.assertEqual(accept, answer.type)
+            self.assertIn(starts, answer.body[:600])
+        self.assertEqual(2, len(self.home.get("/v1/members/%s/access" % member, role="desk")["access"]))
+
+    def test_what_is_wrong_with_a_pass_is_said_by_a_word(self):
+        member = self.member(3)
+        text = self.issue(member)["pass"]
+        self.refused(self.home, "https://example.org/", "not_a_pass", 422)
+        self.refused(self.home, "SN2:AAAA", "later_version", 422)
+        self.refused(self.home, text[:-8], "mistyped", 422)
+        ahead = self.issue(member, "identity", **{"from": self.day(3), "until": self.day(9)})
+        problem = self.refused(self.home, ahead["pass"], "not_yet_valid")
+        self.assertEqual((self.day(3), self.day(9), "BE"), (problem["from"], problem["until"], problem["unit"]))
+
+    def day(self, ahead):
+        return (datetime.date.today() + datetime.timedelta(days=ahead)).isoformat()
+
+    def test_a_grant_is_given_listed_and_revoked_by_desk_and_member(self):
+        member = self.member(4)
+        path = "/v1/members/%s/access" % member
+        granted = self.home.post(path, {"host": "DE", "classes": ["contact"], "purpose": "work abroad"}).json["id"]
+        token = self.home.post("/v1/members/%s/token" % member, {}, 201, role="integration").json["token"]
+        own = {"Authorization": "Bearer " + token}
+        listed = self.home.call("GET", path, role=None, headers=own).json["access"]
+        self.assertEqual([("grant", "DE", ["contact"], "work abroad", True)],
+                         [(a["what"], a["host"], a["classes"], a["purpose_name"], a["stands"]) for a in listed])
+        refused = self.home.call("POST", path + "/%s/revoke" % granted, {"reason": "unit"}, role=None, headers=own)
+        self.assertEqual((400, "reason"), (refused.status, refused.json["field"]), repr(refused))
+        done = self.home.call("POST", path + "/%s/revoke" % granted, {}, role=None, headers=own)
+        self.assertEqual(200, done.status, repr(done))
+        listed = self.home.get(path, role="desk")["access"]
+        self.assertEqual([("asked", False)], [(a["reason"], a["stands"]) for a in listed])
+        self.assertEqual("Familienaam4", self.home.get("/v1/members/" + member, role="desk")["person"]["identity"]["family_name"])
+        for body, status, field in (({"host": "BE", "classes": ["contact"], "purpose": "1"}, 400, "host"),
+                                    ({"host": "FR", "classes": ["contact"], "purpose": "1"}, 404, "host"),
+                                    ({"host": "DE", "classes": ["note"], "purpose": "1"}, 400, "classes"),
+                                    ({"host": "DE", "classes": ["contact"], "purpose": "sleep"}, 400, "purpose")):
+            answer = self.home.call("POST", path, body)
+            self.assertEqual((status, field), (answer.status, answer.json.get("field")), repr(answer))
+
+    def test_at_the_command_line(self):
+        member = self.member(5)
+        env = {"SMARTNODE_TOKEN": self.home.token("desk")}
+        data = ("--data", self.home.data)
+        granted = run("member", "grant", member, "--host", "DE", "--classes", "identity,contact", "--purpose", "service at the desk", *data, env=env)
+        self.assertIn("done", granted.stdout)
+        shown = run("member", "pass", member, "--classes", "identity", "--until", self.day(20), *data, env=env).stdout
+        text = next(line for line in shown.splitlines() if line.startswith("SN1:"))
+        listed = run("member", "access", member, *data, env=env).stdout.splitlines()
+        self.assertEqual(2, len(listed))
+        passed = next(line for line in listed if " pass " in line)
+        seen = run("pass", "verify", *data, stdin=text.lower() + "\n", env=env)
+        self.assertIn("Familienaam5", seen.stdout)
+        run("member", "revoke", member, passed.split()[0], "--reason", "lost", *data, env=env)
+        gone = run("pass", "verify", *data, stdin=text, env=env, status=None)
+        self.assertNotEqual(0, gone.returncode)
+        self.assertIn("revoked", gone.stderr)
+        self.assertIn("revoked", run("member", "access", member, *data, env=env).stdout)
+
+    def test_guessing_is_slowed_down(self):
+        member = self.member(6)
+        token = run("token", "create", "--data", self.home.data, "--role", "desk", "--name", "guesser").stdout.strip()
+        good = self.issue(member, "identity")["pass"]
+        ask = lambda text: self.home.call("POST", "/v1/passes/verify", {"pass": text}, role=None, headers={"Authorization": "Bearer " + token})
+        other = self.issue(self.member(7), "identity")["pass"]
+        seen = ask(good)
+        self.assertEqual(200, seen.status, repr(seen))
+        forged = with_another_id(good)
+        statuses = []
+        for _ in range(12):
+            answer = ask(forged)
+            statuses.append((answer.status, answer.json.get("reason")))
+        self.assertEqual((403, "unknown_pass"), statuses[0])
+        self.assertEqual(429, statuses[-1][0])
+        self.assertEqual(429, ask(other).status)
+        self.assertEqual(200, self.verify(self.home, other).status)
+
+
+def with_another_id(text):
+    """The pass with another id, and a check that fits: BLAKE2b as docs/PROTOCOL.md §11 says."""
+    raw = bytearray(base64.b32decode(text[4:] + "=" * (-len(text[4:]) % 8)))
+    raw[50] ^= 1
+    raw[-4:] = hashlib.blake2b(bytes(raw[:-4]), digest_size=32, person=b"smart.pass-check".ljust(16, b"\0")).digest()[:4]
+    return "SN1:" + base64.b32encode(bytes(raw)).decode().rstrip("=")
+
+
+if __name__ == "__main__":
+    unittest.main()
