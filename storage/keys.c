@@ -22,6 +22,7 @@ static const struct {
     [TABLE_PEERS] = {"peers", DB_MAIN, 0},
     [TABLE_CHANGES] = {"changes", DB_MAIN, 0},
     [TABLE_CHANGES_UPTO] = {"changes-upto", DB_MAIN, 0},
+    [TABLE_ARRIVED] = {"arrived", DB_MAIN, 0},
     [TABLE_UNCOUNTED] = {"uncounted", DB_MAIN, 0},
     [TABLE_ACCESS_OF] = {"access-of", DB_MAIN, 0},
     [TABLE_LOOKUP_QUESTIONS] = {"lookup-questions", DB_MAIN, 0},
@@ -57,6 +58,7 @@ static const struct {
     [TABLE_RECEIVED_BY] = {"received-by", DB_VAULT, 0},
     [TABLE_OPENINGS] = {"openings", DB_VAULT, 0},
     [TABLE_LOOKS] = {"looks", DB_VAULT, 0},
+    [TABLE_VISITS] = {"visits", DB_VAULT, 0},
 };
 
 uint32_t

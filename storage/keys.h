@@ -26,6 +26,7 @@ enum table {
     TABLE_PEERS,        /* unit id 32 → pinned card and operator's settings */
     TABLE_CHANGES,      /* number of the chunk's last event u64 → chunk of the list of changes: see changes.h */
     TABLE_CHANGES_UPTO, /* log no u32 → seq u64 up to which the log is listed */
+    TABLE_ARRIVED, /* log no u32 ‖ seq u64 ‖ index u8 → class u8: another unit's capsule came that is yet to be opened (node/host/guests.h) */
     TABLE_UNCOUNTED, /* month u16 → nothing: invoices of the own unit changed there since its people were counted; 1: being counted */
     TABLE_ACCESS_OF, /* member 16 ‖ unit id 32 ‖ access id 16 → nothing: index that follows TABLE_ACCESS, rebuilt with the state */
     TABLE_LOOKUP_QUESTIONS, /* since ms u64 ‖ subject 16 → nothing: members that other units are asked about (lookups.h) */
@@ -65,6 +66,7 @@ enum table {
     TABLE_RECEIVED_BY, /* log id 32 ‖ seq u64 ‖ unit id 32 ‖ subject 16 ‖ class u8 ‖ generation u32 → nothing */
     TABLE_OPENINGS, /* home unit id 32 ‖ subject 16 ‖ day i32 (biased) ‖ actor 16 ‖ access 16 → count u32 ‖ done u32 */
     TABLE_LOOKS, /* subject 16 ‖ day i32 (biased) ‖ actor 16 ‖ purpose u8 → count u32 */
+    TABLE_VISITS, /* member 16 ‖ log id 32 ‖ seq u64 ‖ index u8 → wrapped record of a host: storage/visits.h */
     TABLE_COUNT_ALL,
 };
 

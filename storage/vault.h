@@ -110,7 +110,13 @@ int vault_capsule_get(struct vault *v, const struct position *at, uint8_t index,
  * stage: keeps them in memory, where vault_link_get and vault_index_find see them at once, of every thread; a later link of the same
  * entity takes the place of an earlier one. commit: one vault commit of all that is staged, none if nothing is; after an error they are
  * still staged. drop: forgets them. The three by the writer's thread. ERR_NOMEM, ERR_LIMIT (VAULT_STAGED_MAX). */
-enum { LINK_ACTIVITY = 1, LINK_INVOICE = 2, LINK_OTHER_UNIT = 4 /* the member is another unit's */, LINK_POSTING = 8 };
+enum {
+    LINK_ACTIVITY = 1,
+    LINK_INVOICE = 2,
+    LINK_OTHER_UNIT = 4, /* the member is another unit's */
+    LINK_POSTING = 8,
+    LINK_ABROAD = 16, /* the activity or invoice is another unit's, of a member of this one */
+};
 enum { VAULT_STAGED_MAX = 1 << 17 };
 struct vault_link {
     struct subject_id entity, member;

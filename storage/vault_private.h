@@ -23,7 +23,15 @@ enum {
 };
 
 /* What a wrapped value is, in its associated data. Stored for ever: never renumbered. */
-enum wrap_use { WRAP_CHECK = 1, WRAP_INDEX_KEY = 2, WRAP_SLOT = 3, WRAP_ESCROW = 4, WRAP_LINK = 5, WRAP_RECEIVED = 6 };
+enum wrap_use {
+    WRAP_CHECK = 1,
+    WRAP_INDEX_KEY = 2,
+    WRAP_SLOT = 3,
+    WRAP_ESCROW = 4,
+    WRAP_LINK = 5,
+    WRAP_RECEIVED = 6,
+    WRAP_VISIT = 7
+};
 enum { WRAP_LOOKUP_OUTPUT = 16, WRAP_LOOKUP_RESULT = 17, WRAP_LOOKUP_RECORD = 18 }; /* lookups.c */
 
 struct secrets {

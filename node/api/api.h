@@ -19,10 +19,13 @@
 #define SMARTNODE_API_H
 
 #include "node/api/token.h"
+#include "node/command/access.h"
+#include "node/command/guest.h"
 #include "node/command/handover.h"
 #include "node/view/view.h"
 #include "proto/card.h"
 #include "storage/received.h"
+#include "storage/vault.h"
 
 enum {
     API_JOB_OPS_MAX = 1024, /* operations of one job: a few commits' worth, so that a batch cannot hold the writer */
@@ -53,16 +56,47 @@ enum api_op_kind {
     OP_MERGE,
     OP_CLOSE_PERIOD,
     OP_POSTING,
-    OP_ACCESS, /* grants and passes */
+    OP_ACCESS,  /* grants and passes */
     OP_HANDOVER,
     OP_KEYS_KEEP, /* what a pass of another unit leaves here goes into the vault */
-    OP_COUNT,     /* the host's own (node/host/counting.h): no route leads to it */
+    OP_SETTLE,  /* a host's proposal is declined: no event */
+    OP_PROPOSE, /* a contact, for a visitor's home (kind 86) */
+    OP_GUEST,   /* the host's own, as the next (node/host/guests.h) */
+    OP_COUNT,   /* the host's own (node/host/counting.h): no route leads to it */
 };
 
 /* Counting a month: marks it as being counted; stores the events that were worked out meanwhile, a group's worth at a time; takes the mark
  * away unless an invoice of the month changed since it was set. Whoever is stopped between begins anew. */
 enum count_step { COUNT_BEGIN = 1, COUNT_WRITE, COUNT_END };
 enum { COUNT_GROUP_EVENTS = 256 };
+
+/* Members of other units here (node/host/guests.h): capsules that were opened leave the list of those that arrived; keys that were in them go into the vault; records for a home are
+ * written, and how far the own logs were read for them; what an access gave that has ended is destroyed; when units were heard of. */
+enum guest_step { GUEST_OPENED = 1, GUEST_KEYS, GUEST_RECORD, GUEST_FORGET, GUEST_KNOWN };
+enum { GUEST_PLACES_MAX = 512, GUEST_UNITS_MAX = 256 };
+struct guest_place {
+    uint32_t log_no; /* 0 in a place of a key capsule: it is in the vault */
+    struct position at;
+    uint8_t index;
+};
+struct guest_work_order {
+    enum guest_step step;
+    size_t n_places; /* OPENED, FORGET: capsules; RECORD: positions up to which the own logs were read */
+    struct guest_place *places;
+    struct received_key *received; /* KEYS */
+    size_t n_received;
+    struct draft *drafts; /* RECORD */
+    size_t n_drafts;
+    size_t n_keys; /* FORGET: events whose keys go */
+    struct position *keys;
+    bool has_revoked; /* FORGET: what is confirmed */
+    struct position revoked;
+    struct unit_id unit;
+    struct subject_id member;
+    size_t n_units; /* KNOWN */
+    struct unit_id *units;
+    struct wall_ms *known_at;
+};
 
 /* Filled by the writer. */
 struct api_result {
@@ -82,6 +116,13 @@ struct api_op {
     struct hash idem_key, request_hash;
     bool has_if_match; /* office and unit; members have theirs in the request */
     struct hash if_match;
+    /* With the operation what became of a proposal is kept (storage/visits.h): it is accepted with OP_MEMBER, declined with OP_SETTLE. */
+    struct {
+        uint8_t as; /* enum visit_settled; 0 = there is none */
+        struct subject_id member;
+        struct position at;
+        uint8_t index;
+    } settles;
     union {
         struct {
             struct member_request request;        /* personal data: api wipes it */
@@ -115,6 +156,7 @@ struct api_op {
             struct activity_request request;
             char office_text[NAME_BYTES_MAX + 1];
             char member_no[PERSON_TEXT_MAX + 1]; /* instead of request.member */
+            char unit_code[UNIT_CODE_MAX];       /* of a visitor: her home; empty = a member of this unit */
         } activity;
         struct {
             struct invoice_request request;
@@ -129,6 +171,8 @@ struct api_op {
         struct cancel_request cancel;
         struct merge_request merge;
         struct close_request close;
+        struct guest_proposal propose; /* personal data */
+        struct guest_work_order guest; /* all borrowed */
         struct access_request access;
         struct {
             struct handover_request request;
@@ -223,6 +267,8 @@ struct api_deps {
         foreign_days_max; /* how old knowledge of another unit may be before its members stay closed (guest_knowledge); 0 = however old */
     /* When this node last knew that it held all of the unit's events; false = never. Own unit: not asked. */
     bool (*unit_known_at)(void *arg, const struct unit_id *unit, struct wall_ms *ret);
+    /* Writes all that is pending for other units of what was done with their members here (kind 86); returns at once. */
+    void (*record_guests)(void *arg);
     void (*metrics)(void *arg, struct buf *out); /* appends Prometheus text of the other rooms */
     void (*log)(void *arg, const char *line);    /* NULL = silent; never personal data */
 };

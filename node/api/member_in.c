@@ -86,6 +86,17 @@ text_read(struct json_in *in, const char *key, struct person_text *t)
     (void)json_in_text(in, key, false, t->s, sizeof(t->s));
 }
 
+void
+contact_read(struct json_in *part, struct person_contact *c)
+{
+    text_read(part, "email", &c->email);
+    text_read(part, "phone", &c->phone);
+    text_read(part, "street", &c->street);
+    text_read(part, "postcode", &c->postcode);
+    text_read(part, "city", &c->city);
+    text_read(part, "country", &c->country);
+}
+
 /* Each nested object is closed before the next is opened; its errors go up by themselves. */
 void
 person_read(struct json_in *in, struct person_input *p)
@@ -107,12 +118,7 @@ person_read(struct json_in *in, struct person_input *p)
     }
     if (json_in_object(&person, "contact", &part)) {
         p->has_contact = true;
-        text_read(&part, "email", &p->contact.email);
-        text_read(&part, "phone", &p->contact.phone);
-        text_read(&part, "street", &p->contact.street);
-        text_read(&part, "postcode", &p->contact.postcode);
-        text_read(&part, "city", &p->contact.city);
-        text_read(&part, "country", &p->contact.country);
+        contact_read(&part, &p->contact);
         (void)!json_in_done(&part);
     }
     if (json_in_object(&person, "bank", &part)) {

@@ -91,8 +91,13 @@ put_member(struct request *r, struct json_out *j, const struct member_row *row, 
     member_state_at(row, as_of, &now);
     json_open(j, '{');
     put_state(r, j, row, &now);
-    if (!unit_is_own(r, &row->unit) || r->api->deps.vault == NULL) {
+    if (r->api->deps.vault == NULL) {
         json_put_text(j, "personal", "not available here");
+    } else if (!unit_is_own(r, &row->unit)) {
+        int rc = put_visitor(r, j, row, classes, err);
+        if (rc != 0) {
+            return rc;
+        }
     } else if (classes != 0) {
         int rc = person_load(r, row, classes, &p, err);
         if (rc != 0) {

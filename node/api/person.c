@@ -35,6 +35,20 @@ put_part(struct json_out *j, const char *key, const struct person_text *t)
 }
 
 void
+contact_write(struct json_out *j, const char *key, const struct person_contact *c)
+{
+    json_key(j, key);
+    json_open(j, '{');
+    put_part(j, "email", &c->email);
+    put_part(j, "phone", &c->phone);
+    put_part(j, "street", &c->street);
+    put_part(j, "postcode", &c->postcode);
+    put_part(j, "city", &c->city);
+    put_part(j, "country", &c->country);
+    json_close(j, '}');
+}
+
+void
 person_write(struct json_out *j, const struct person_input *p)
 {
     json_key(j, "person");
@@ -53,15 +67,7 @@ person_write(struct json_out *j, const struct person_input *p)
         json_close(j, '}');
     }
     if (p->has_contact) {
-        json_key(j, "contact");
-        json_open(j, '{');
-        put_part(j, "email", &p->contact.email);
-        put_part(j, "phone", &p->contact.phone);
-        put_part(j, "street", &p->contact.street);
-        put_part(j, "postcode", &p->contact.postcode);
-        put_part(j, "city", &p->contact.city);
-        put_part(j, "country", &p->contact.country);
-        json_close(j, '}');
+        contact_write(j, "contact", &p->contact);
     }
     if (p->has_bank) {
         json_key(j, "bank");

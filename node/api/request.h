@@ -255,8 +255,16 @@ int person_load_at(struct request *r, const struct subject_id *subject, const st
 int person_load_representative(struct request *r, const struct member_row *row, const struct subject_id *person,
                                struct person_input *ret, struct err *err) NODISCARD;
 void person_write(struct json_out *j, const struct person_input *p);
+void contact_write(struct json_out *j, const char *key, const struct person_contact *c);
+
+/* ---- guests.c */
+/* Of a member of another unit: opens what a grant allows, and puts that on record; or says why it is closed. The members "personal",
+ * "closed_because", "classes", "person". */
+int put_visitor(struct request *r, struct json_out *j, const struct member_row *row, unsigned classes,
+                struct err *err) NODISCARD;
 
 /* ---- member_in.c */
+void contact_read(struct json_in *part, struct person_contact *c);
 void op_member_init(struct api_op *op, enum member_action action, uint16_t status);
 void office_fields_read(struct json_in *in, bool required, struct office_facts *facts, struct civil_date *effective);
 /* A text that one of the registries of names.h reads. */
@@ -313,6 +321,12 @@ int post_member_cancel(struct request *r, struct err *err);
 int post_member_merge(struct request *r, struct err *err);
 int get_member_names(struct request *r, struct err *err);
 int get_member_representatives(struct request *r, struct err *err);
+int get_member_openings(struct request *r, struct err *err);
+int get_member_proposals(struct request *r, struct err *err);
+int get_proposals(struct request *r, struct err *err);
+int post_proposal(struct request *r, struct err *err);
+int post_contact_proposal(struct request *r, struct err *err);
+int post_guest_records(struct request *r, struct err *err);
 int get_activities(struct request *r, struct err *err);
 int get_activity(struct request *r, struct err *err);
 int post_activities(struct request *r, struct err *err);

@@ -1,5 +1,7 @@
 /* Reading activities and invoices: one, a page of a month or of a member, by number. What is in clear of every unit; whose it is, of the
  * own unit only. */
+#include <stdlib.h>
+
 #include "node/api/request.h"
 
 /* What work_links_read and its like look at. */
@@ -35,6 +37,14 @@ put_filled(struct json_out *j, const char *key, const struct person_text *t)
     }
 }
 
+/* Another unit's activity or invoice, of a member of this one. */
+static bool
+is_abroad(const struct command_ctx *ctx, const struct subject_id *entity)
+{
+    struct vault_link link;
+    return vault_link_get(ctx->vault, entity, &link, NULL) == 0 && (link.flags & LINK_ABROAD) != 0;
+}
+
 /* Whose it is, and what else is in the capsule. A link that is gone is said, and no error. */
 static int
 put_links(struct request *r, struct json_out *j, const struct unit_id *unit, const struct subject_id *entity, bool has,
@@ -43,7 +53,7 @@ put_links(struct request *r, struct json_out *j, const struct unit_id *unit, con
     struct activity_links links;
     struct command_ctx ctx = work_ctx(r);
     struct err none = {0};
-    if (!unit_is_own(r, unit) || ctx.vault == NULL) {
+    if (ctx.vault == NULL || (!unit_is_own(r, unit) && !is_abroad(&ctx, entity))) {
         json_put_text(j, "personal", "not available here");
         return 0;
     }
@@ -58,6 +68,11 @@ put_links(struct request *r, struct json_out *j, const struct unit_id *unit, con
         return rc;
     }
     json_put_hex(j, "member", links.member.b, ID_BYTES);
+    if (links.has_unit) {
+        char code[UNIT_CODE_MAX];
+        unit_code_of(r, &links.unit, code);
+        json_put_text(j, "member_unit", code);
+    }
     if (links.has_activity) {
         json_put_hex(j, "activity", links.activity.b, ID_BYTES);
     }
@@ -337,12 +352,36 @@ listing_read(struct request *r, bool invoices, struct listing *ret, struct err *
     return rc;
 }
 
+/* In whichever unit it is: the link does not say. */
+static int
+read_abroad(struct request *r, bool invoice, const struct subject_id *id, union work_row *ret, struct err *err)
+{
+    struct unit_info *units = malloc(API_UNITS_MAX * sizeof(*units));
+    size_t n = 0;
+    int rc = units == NULL ? err_set(err, ERR_NOMEM, "units") : 0;
+    if (rc == 0) {
+        rc = view_units(r->txn, r->api->deps.today(r->api->deps.arg), units, API_UNITS_MAX, &n, err);
+    }
+    bool found = false;
+    for (size_t i = 0; rc == 0 && i < n && i < API_UNITS_MAX && !found; i++) {
+        rc = unit_is_own(r, &units[i].unit) ? ERR_NOTFOUND : read_work(r, invoice, &units[i].unit, id, ret, err);
+        found = rc == 0;
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+    }
+    free(units);
+    return rc != 0 ? rc : found ? 0 : ERR_NOTFOUND;
+}
+
 static int
 put_one(struct request *r, const struct listing *q, const struct subject_id *id, struct json_out *j, struct err *err)
 {
     union work_row row;
     struct err none = {0};
+    struct command_ctx ctx = work_ctx(r);
     int rc = read_work(r, q->invoices, &q->unit, id, &row, &none);
+    if (rc == ERR_NOTFOUND && q->has_member && is_abroad(&ctx, id)) {
+        rc = read_abroad(r, q->invoices, id, &row, &none);
+    }
     if (rc == ERR_NOTFOUND) {
         return 0; /* of the other sort, or the vault is ahead of this transaction */
     }

@@ -47,6 +47,7 @@ activity_member(struct json_in *in, struct api_op *op)
         !json_in_text(in, "member_no", false, op->activity.member_no, sizeof(op->activity.member_no))) {
         json_in_fail(in, "member", "is missing: give the member's id, or member_no");
     }
+    (void)json_in_text(in, "member_unit", false, op->activity.unit_code, sizeof(op->activity.unit_code));
 }
 
 static void

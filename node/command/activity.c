@@ -1,4 +1,5 @@
 /* Requests about one activity → drafts. See command.h. */
+#include "node/command/guest.h"
 #include "node/command/person.h"
 #include "node/command/work.h"
 
@@ -12,6 +13,7 @@ struct request {
     size_t old_index;
     struct civil_date month;
     struct subject_id member; /* whose it is */
+    struct work_guest guest;
     struct member_state state;
     struct activity_links links;
     struct draft d;
@@ -108,6 +110,18 @@ wants_capsule(const struct request *q)
     return !q->found || req->has_number || req->has_text || (q->old != NULL && !date_is_none(req->effective));
 }
 
+/* Of another unit, by a grant or a pass that stands. */
+static int
+take_visitor(struct request *q, struct err *err)
+{
+    int rc = guest_key(q->ctx, &q->req->unit, &q->req->member, "member", &q->guest.unit, &q->guest.key, err);
+    if (rc == 0 && !q->req->has_office)
+        rc = err_field(err, ERR_INVALID, "office", "office: of a visitor's activity it must be given");
+    q->guest.is = rc == 0;
+    q->member = q->req->member;
+    return rc;
+}
+
 /* Of a new one: as asked for. Of one that is there: as linked, and nobody else's if the request names somebody. */
 static int
 take_member(struct request *q, struct err *err)
@@ -118,12 +132,20 @@ take_member(struct request *q, struct err *err)
     if (!q->found) {
         if (!named)
             return err_field(err, ERR_INVALID, "member", "whose activity it is is missing");
+        if (q->req->has_unit && !TYPE_EQ(&q->req->unit, &q->ctx->unit))
+            return take_visitor(q, err);
         return work_member(q->ctx, &q->req->member, q->month, q->req->as_recorded, "member", &q->member, &q->state,
                            err);
     }
     if (!opens && !named && !wants_capsule(q))
         return 0;
     int rc = work_owner(q->ctx, &q->row.activity, "activity", &q->member, err);
+    if (rc == 0)
+        rc = work_guest(q->ctx, &q->row.activity, "activity", &q->guest, err);
+    if (rc == 0 && q->guest.is)
+        return named && !TYPE_EQ(&q->req->member, &q->member)
+                   ? err_field(err, ERR_CONFLICT, "member", "member: the activity is another member's")
+                   : 0;
     if (rc == 0 && named) {
         rc = work_kept(q->ctx, &q->member, &kept, err);
         if (rc == 0)
@@ -188,7 +210,7 @@ take_links(struct request *q, struct err *err)
         const struct numbered mine = {.field = INDEX_ACTIVITY_NO, .entity = q->row.activity};
         rc = work_number_free(q->ctx, &mine, l->number.s, err);
     }
-    return rc == 0 ? work_capsule(&q->d, l, err) : rc;
+    return rc == 0 ? work_capsule(&q->d, l, &q->guest, err) : rc;
 }
 
 static int

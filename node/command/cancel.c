@@ -39,8 +39,16 @@ take_links(const struct command_ctx *ctx, const struct cancel_request *req, cons
         *err = unread;
         return rc;
     }
-    rc = work_capsule(d, &links, err);
+    struct work_guest guest;
+    rc = work_guest(ctx, &req->subject, "event", &guest, &unread);
+    if (rc == 0)
+        rc = work_capsule(d, &links, &guest, err);
+    else if (rc == ERR_CONFLICT)
+        rc = 0;
+    else
+        *err = unread;
     person_wipe(&links, sizeof(links));
+    person_wipe(&guest, sizeof(guest));
     return rc;
 }
 

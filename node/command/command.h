@@ -29,11 +29,13 @@ struct command_ctx {
     void *random_arg;
 };
 
-enum { DRAFT_CAPSULES_MAX = 5 };
+enum { DRAFT_CAPSULES_MAX = HEADER_CAPSULES_MAX };
 
 struct draft_capsule {
     uint8_t class;
     struct buf plain; /* encoded person_*; wiped on release */
+    bool has_key; /* sealed with this key, which another unit gave, instead of one of key_subject's; wiped on release */
+    struct data_key key;
 };
 
 /* Keys of a member that the writer seals to another unit, or to a pass, as key capsules of use 3 or 4 (§6) when it writes the event: those
@@ -202,7 +204,9 @@ int command_merge(const struct command_ctx *ctx, const struct merge_request *req
 enum work_action { WORK_OPEN_ACTIVITY, WORK_CHANGE_ACTIVITY, WORK_CLOSE_ACTIVITY };
 struct activity_request {
     enum work_action action;
-    bool has_activity;                  /* OPEN may create one, also of an id given here that is new */
+    bool has_activity; /* OPEN may create one, also of an id given here that is new */
+    bool has_unit;     /* the member's, where it is another unit's: a visitor (guest.h); office must be given then */
+    struct unit_id unit;
     struct subject_id activity, member; /* member zero, but for a new activity: not said; else it must be theirs */
     struct civil_date
         effective; /* a day or the first of a month; DATE_NONE = today. The event has its month, the capsule the day */

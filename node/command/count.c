@@ -8,6 +8,7 @@
 #include "node/command/work.h"
 
 #include "proto/base/map.h"
+#include "storage/received.h"
 
 enum { PEOPLE_MAX = 1 << 22, INVOICES_MAX = 1 << 24 };
 
@@ -86,6 +87,32 @@ person_of(struct tally *t, const struct subject_id *member, struct person **ret,
     return rc == 0 ? pseudonym_of(t, &kept, &p->known, &p->pseudonym, err) : rc;
 }
 
+/* A visitor is counted with the year key that her home gave, so that nobody counts her twice; without it she is left to the home. */
+static int
+guest_of(struct tally *t, const struct subject_id *member, struct person **ret, struct err *err)
+{
+    struct received_filter years = RECEIVED_ANY;
+    struct received_key year;
+    bool is_new = false;
+    struct person *p = map_put(&t->people, member, &is_new);
+    *ret = p;
+    if (p == NULL)
+        return err_set(err, ERR_NOMEM, "counting: out of memory");
+    if (!is_new)
+        return 0;
+    p->known = false;
+    years.class = CLASS_COUNTING;
+    int rc = received_get(t->ctx->vault, member, &years, t->year, &year, err);
+    if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT)
+        return 0;
+    if (rc != 0)
+        return rc;
+    p->known = true;
+    p->pseudonym = counting_pseudonym(&year.key);
+    person_wipe(&year, sizeof(year));
+    return push(t, &p->pseudonym, NULL, err);
+}
+
 static int
 take_invoice(struct tally *t, const struct subject_id *id, struct slice value, struct err *err)
 {
@@ -103,9 +130,9 @@ take_invoice(struct tally *t, const struct subject_id *id, struct slice value, s
     rc = vault_link_get(t->ctx->vault, id, &link, err);
     if (rc == ERR_NOTFOUND)
         return 0;
-    if (rc != 0 || (link.flags & LINK_OTHER_UNIT) != 0)
-        return rc; /* a guest is counted at home */
-    rc = person_of(t, &link.member, &p, err);
+    if (rc != 0)
+        return rc;
+    rc = link.flags & LINK_OTHER_UNIT ? guest_of(t, &link.member, &p, err) : person_of(t, &link.member, &p, err);
     if (rc != 0 || !p->known || s.cancelled)
         return rc == ERR_NOTFOUND ? 0 : rc;
     struct activity_cell cell = {.facets = s.facts.facets};

@@ -1,6 +1,13 @@
 /* See guest.h. */
 #include "node/command/guest.h"
 
+#include <stdlib.h>
+
+#include "node/command/person.h"
+#include "node/command/text.h"
+#include "node/command/work.h"
+#include "storage/received.h"
+
 int
 guest_opening(struct vault *vault, const struct guest_look *looks, size_t n, struct err *err)
 {
@@ -38,4 +45,131 @@ guest_knowledge(bool known, struct wall_ms known_at, struct wall_ms now, uint32_
                        "of, or until an operator sets foreign_days_max",
                        (long long)(age / day_ms));
     return 0;
+}
+
+int
+guest_key(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member, const char *field,
+          struct unit_id *ret_unit, struct data_key *ret_key, struct err *err)
+{
+    struct received_filter filter = {.unit = unit, .class = CLASS_ACTIVITY, .on = ctx->today};
+    struct received_key found;
+    int rc = ctx->vault == NULL ? ERR_NOTFOUND : received_newest(ctx->vault, member, &filter, &found, err);
+    if (rc == ERR_NOTFOUND)
+        return err_field(err, ERR_CONFLICT, field,
+                         "%s: is a member of another unit, and no grant or pass that stands today allows this here",
+                         field);
+    if (rc != 0)
+        return rc;
+    *ret_unit = found.unit;
+    *ret_key = found.key;
+    person_wipe(&found, sizeof(found));
+    return 0;
+}
+
+bool
+guest_known(const struct command_ctx *ctx, const struct subject_id *member)
+{
+    struct db_cursor *c;
+    struct slice key, value;
+    int rc = db_cursor_open(ctx->txn, TABLE_MEMBERS, &c, NULL);
+    if (rc != 0)
+        return false;
+    rc = db_cursor_seek(c, slice_of(member->b, sizeof(member->b)), &key, &value, NULL);
+    bool known = rc == 0 && key.len == KEY_MEMBER && memcmp(key.data, member->b, sizeof(member->b)) == 0;
+    db_cursor_close(&c);
+    return known;
+}
+
+int
+guest_access(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member,
+             struct subject_id *ret, struct err *err)
+{
+    struct received_filter filter = {.unit = unit, .class = CLASS_ACTIVITY, .on = DATE_NONE};
+    struct received_key found;
+    struct log_row log;
+    struct stored_event ev;
+    struct event_common common;
+    int rc = received_newest(ctx->vault, member, &filter, &found, err);
+    if (rc != 0)
+        return rc;
+    rc = evlog_find(ctx->txn, &found.from.log, &log, err);
+    if (rc == 0)
+        rc = evlog_event(ctx->txn, log.no, found.from.seq, &ev, err);
+    if (rc == 0)
+        rc = event_common_decode(ev.payload, &common, err);
+    if (rc == 0)
+        *ret = common.subject;
+    person_wipe(&found, sizeof(found));
+    return rc;
+}
+
+static int
+add_record(const struct command_ctx *ctx, const struct unit_id *home, const struct guest_record *record,
+           struct draft *d, struct err *err)
+{
+    struct received_filter filter = {.unit = home, .class = CLASS_ACTIVITY, .on = DATE_NONE};
+    struct received_key key;
+    int rc = received_newest(ctx->vault, &record->member, &filter, &key, err);
+    if (rc != 0)
+        return rc;
+    struct draft_capsule *c = &d->capsules[d->n_capsules++];
+    c->class = CLASS_GUEST;
+    c->has_key = true;
+    c->key = key.key;
+    buf_init(&c->plain, CAPSULE_BYTES_MAX);
+    person_wipe(&key, sizeof(key));
+    return guest_record_encode(record, &c->plain, err);
+}
+
+int
+guest_draft(const struct command_ctx *ctx, const struct unit_id *home, const struct guest_record *records, size_t n,
+            struct draft *ret, struct err *err)
+{
+    struct draft d;
+    int rc = 0;
+    MUST(n >= 1 && n <= DRAFT_CAPSULES_MAX);
+    work_draft(&d, ctx, KIND_GUEST_RECORDED, NULL, date_month_start(ctx->today));
+    d.payload.guest.home = *home;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = add_record(ctx, home, &records[i], &d, err);
+    if (rc == 0)
+        rc = draft_check_payload(&d, err);
+    if (rc == 0)
+        *ret = d;
+    else
+        draft_release(&d);
+    return rc;
+}
+
+int
+command_guest_proposal(const struct command_ctx *ctx, const struct guest_proposal *req, struct draft *ret,
+                       struct err *err)
+{
+    struct person_input person = {.has_contact = true, .contact = req->contact};
+    struct unit_id home;
+    struct data_key key;
+    struct guest_record *r = calloc(1, sizeof(*r));
+    if (r == NULL)
+        return err_set(err, ERR_NOMEM, "proposal: out of memory");
+    person.identity.birth_date = DATE_NONE;
+    int rc = guest_key(ctx, &req->home, &req->member, "member", &home, &key, err);
+    person_wipe(&key, sizeof(key));
+    if (rc == 0)
+        rc = person_check(&person, 0, ctx->today, &person, err);
+    if (rc == 0)
+        rc = text_clean(req->text, "text", r->text, sizeof(r->text), err);
+    if (rc == 0) {
+        r->member = req->member;
+        r->unit = req->home;
+        r->day = ctx->today;
+        r->actor = ctx->actor;
+        r->n_contact = 1;
+        r->contact = person.contact;
+        r->has_access = guest_access(ctx, &req->home, &req->member, &r->access, err) == 0;
+        rc = guest_draft(ctx, &req->home, r, 1, ret, err);
+    }
+    person_wipe(&person, sizeof(person));
+    person_wipe(r, sizeof(*r));
+    free(r);
+    return rc;
 }

@@ -25,6 +25,42 @@ enum { GUEST_LOOKS_MAX = 64 };
 /* ERR_LIMIT: more than GUEST_LOOKS_MAX. */
 int guest_opening(struct vault *vault, const struct guest_look *looks, size_t n, struct err *err) NODISCARD;
 
+/* The key under which this unit records what a visitor does here: the newest class 4 key that her home gave by a grant or a pass which
+ * stands today. unit: her home; NULL = whichever gave one. ERR_CONFLICT naming `field`: there is none. Wipe ret_key. */
+int guest_key(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member,
+              const char *field, struct unit_id *ret_unit, struct data_key *ret_key, struct err *err) NODISCARD;
+/* Whether some unit has, or had, a member of this id. */
+bool guest_known(const struct command_ctx *ctx, const struct subject_id *member);
+
+/* What of a visitor is open here today by grants that stand: classes of `classes` (bits 1 << class) whose capsules are held and whose keys her
+ * home gave; a class that she may not be shown in, or that is not here yet, is absent. Nothing is put on record: guest_opening.
+ * ERR_DENIED, with a text for the desk: no grant stands. Wipe ret. Errors of storage. */
+struct guest_opened {
+    struct subject_id access;  /* the grant */
+    unsigned granted, classes; /* bit (class − 1): what grants name; what was opened */
+};
+int guest_person(const struct command_ctx *ctx, const struct member_row *row, unsigned classes,
+                 struct person_input *ret, struct guest_opened *ret_opened, struct err *err) NODISCARD;
+
+/* A contact as a visitor says it should be: a proposal to her home, which alone can make it so. contact: all of it, as it should be. */
+struct guest_proposal {
+    struct unit_id home;
+    struct subject_id member;
+    struct person_contact contact;
+    char text[GUEST_TEXT_MAX + 1]; /* why; may be empty */
+};
+/* Kind 86 with one record. Fields: member, those of person_check, text. ERR_CONFLICT, field "member": nothing stands that allows it. */
+int command_guest_proposal(const struct command_ctx *ctx, const struct guest_proposal *req, struct draft *ret,
+                           struct err *err) NODISCARD;
+
+/* An event of kind 86 for one home, with n records (1 … 16), each sealed with the key of its member; their unit is the home.
+ * ERR_NOTFOUND: of one of them no key of class 4 is held any more. */
+int guest_draft(const struct command_ctx *ctx, const struct unit_id *home, const struct guest_record *records, size_t n,
+                struct draft *ret, struct err *err) NODISCARD;
+/* The grant or pass by which the key came that guest_key would give. ERR_NOTFOUND. */
+int guest_access(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member,
+                 struct subject_id *ret, struct err *err) NODISCARD;
+
 /* How old knowledge of another unit may be before its members stay closed here, unless the operator says otherwise
  * (foreign_days_max in smartnode.conf; 0 = however old). */
 enum { FOREIGN_DAYS_DEFAULT = 30 };

@@ -15,6 +15,7 @@ struct request {
     size_t old_index;
     struct civil_date day, month;
     struct subject_id member;
+    struct work_guest guest;
     bool has_activity; /* named in the request */
     struct activity_state activity;
     struct activity_links links;
@@ -135,6 +136,9 @@ take_activity(struct request *q, struct err *err)
         return err_field(err, ERR_CONFLICT, "activity", "activity: it closed in %.7s", date_format(s->closed, day));
     rc = work_owner(q->ctx, &q->req->activity, "activity", &owner, err);
     if (rc == 0)
+        rc = work_guest(q->ctx, &q->req->activity, "activity", &q->guest, err);
+    q->member = owner;
+    if (rc == 0 && !q->guest.is)
         rc = work_member(q->ctx, &owner, q->month, q->req->as_recorded, "activity", &q->member, &member, err);
     return rc;
 }
@@ -154,7 +158,9 @@ keep_owner(struct request *q, struct err *err)
 {
     struct subject_id owner, kept;
     int rc = work_owner(q->ctx, &q->row.invoice, "invoice", &owner, err);
-    if (rc == 0)
+    if (rc == 0 && q->guest.is)
+        kept = owner;
+    else if (rc == 0)
         rc = work_kept(q->ctx, &owner, &kept, err);
     if (rc == 0 && !TYPE_EQ(&kept, &q->member))
         return err_field(err, ERR_CONFLICT, "activity",
@@ -173,7 +179,10 @@ take_owner(struct request *q, struct err *err)
     }
     if (!q->found)
         return err_field(err, ERR_INVALID, "activity", "activity: missing");
-    return wants_capsule(q) ? work_owner(q->ctx, &q->row.invoice, "invoice", &q->member, err) : 0;
+    if (!wants_capsule(q))
+        return 0;
+    int rc = work_owner(q->ctx, &q->row.invoice, "invoice", &q->member, err);
+    return rc == 0 ? work_guest(q->ctx, &q->row.invoice, "invoice", &q->guest, err) : rc;
 }
 
 /* ---- money ---- */
@@ -384,7 +393,7 @@ take_links(struct request *q, struct err *err)
                                       .slot = q->old != NULL ? invoice_slot(&q->row, q->old_index) : SIZE_MAX};
         rc = work_number_free(q->ctx, &mine, l->number.s, err);
     }
-    return rc == 0 ? work_capsule(&q->d, l, err) : rc;
+    return rc == 0 ? work_capsule(&q->d, l, &q->guest, err) : rc;
 }
 
 static int

@@ -36,6 +36,7 @@ add_capsule(struct draft *d, uint8_t class, person_encode encode, const void *p,
 {
     MUST(d->n_capsules < DRAFT_CAPSULES_MAX);
     struct draft_capsule *c = &d->capsules[d->n_capsules++];
+    c->has_key = false;
     c->class = class;
     buf_init(&c->plain, CAPSULE_BYTES_MAX);
     return encode(p, &c->plain, err);

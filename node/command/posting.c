@@ -415,7 +415,7 @@ take_links(struct request *q, struct err *err)
     int rc = work_texts(texts, ARRAY_LEN(texts), err);
     if (rc == 0 && req->has_reference && l->number.s[0] != '\0')
         rc = reference_free(q, err);
-    return rc == 0 ? work_capsule(&q->d, l, err) : rc;
+    return rc == 0 ? work_capsule(&q->d, l, NULL, err) : rc;
 }
 
 static int

@@ -247,8 +247,10 @@ draft_init(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const 
 void
 draft_release(struct draft *d)
 {
-    for (size_t i = 0; i < d->n_capsules; i++)
+    for (size_t i = 0; i < d->n_capsules; i++) {
         buf_free(&d->capsules[i].plain);
+        person_wipe(&d->capsules[i].key, sizeof(d->capsules[i].key));
+    }
     d->n_capsules = 0;
     free(d->cells);
     free(d->figures);

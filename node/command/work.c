@@ -1,6 +1,7 @@
 /* See work.h. */
 #include "node/command/work.h"
 
+#include "node/command/guest.h"
 #include "node/command/person.h"
 #include "node/command/posting.h"
 #include "node/command/text.h"
@@ -340,15 +341,38 @@ work_links_before(const struct command_ctx *ctx, const struct subject_id *entity
 }
 
 int
-work_capsule(struct draft *d, const struct activity_links *links, struct err *err)
+work_capsule(struct draft *d, const struct activity_links *links, const struct work_guest *guest, struct err *err)
 {
     MUST(d->n_capsules < DRAFT_CAPSULES_MAX);
     struct draft_capsule *c = &d->capsules[d->n_capsules++];
+    struct activity_links l = *links;
     c->class = CLASS_ACTIVITY;
+    c->has_key = guest != NULL && guest->is;
+    if (c->has_key) {
+        c->key = guest->key;
+        l.has_unit = true;
+        l.unit = guest->unit;
+    }
     buf_init(&c->plain, CAPSULE_BYTES_MAX);
-    d->key_subject = d->link_member = links->member;
+    d->key_subject = d->link_member = l.member;
     d->has_link = true;
-    return activity_links_encode(links, &c->plain, err);
+    int rc = activity_links_encode(&l, &c->plain, err);
+    person_wipe(&l, sizeof(l));
+    return rc;
+}
+
+int
+work_guest(const struct command_ctx *ctx, const struct subject_id *entity, const char *field, struct work_guest *ret,
+           struct err *err)
+{
+    struct vault_link link;
+    ret->is = false;
+    int rc = vault_link_get(ctx->vault, entity, &link, err);
+    if (rc != 0 || (link.flags & LINK_OTHER_UNIT) == 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    rc = guest_key(ctx, NULL, &link.member, field, &ret->unit, &ret->key, err);
+    ret->is = rc == 0;
+    return rc;
 }
 
 int

@@ -13,6 +13,15 @@ void work_draft(struct draft *d, const struct command_ctx *ctx, uint16_t kind, c
 /* Whose activity or invoice it is, as linked here. ERR_CONFLICT naming `field`: not known here. */
 int work_owner(const struct command_ctx *ctx, const struct subject_id *entity, const char *field,
                struct subject_id *ret, struct err *err) NODISCARD;
+/* A visitor: who is another unit's member, and the key under which what is recorded of her is sealed. */
+struct work_guest {
+    bool is;
+    struct unit_id unit;
+    struct data_key key; /* class 4; wiped with the request */
+};
+/* Whether the entity is linked to a visitor, and if so, ret as guest_key of guest.h has it: ERR_CONFLICT naming `field` without a key. */
+int work_guest(const struct command_ctx *ctx, const struct subject_id *entity, const char *field,
+               struct work_guest *ret, struct err *err) NODISCARD;
 /* The record that a member's was merged into, itself otherwise. */
 int work_kept(const struct command_ctx *ctx, const struct subject_id *member, struct subject_id *ret,
               struct err *err) NODISCARD;
@@ -49,8 +58,9 @@ int work_texts(const struct work_text *texts, size_t n, struct err *err) NODISCA
 int work_links_before(const struct command_ctx *ctx, const struct subject_id *entity, bool has,
                       const struct position *at, const char *field, struct activity_links *ret,
                       struct err *err) NODISCARD;
-/* The class 4 capsule under the member's keys, and the link. */
-int work_capsule(struct draft *d, const struct activity_links *links, struct err *err) NODISCARD;
+/* The class 4 capsule under the member's keys, and the link. guest: NULL, or whose she is if she is a visitor. */
+int work_capsule(struct draft *d, const struct activity_links *links, const struct work_guest *guest,
+                 struct err *err) NODISCARD;
 
 /* Whether an invoice that counts is of the activity, as far as links and keys here tell. */
 int work_is_invoiced(const struct command_ctx *ctx, const struct subject_id *activity, bool *ret,

@@ -1,8 +1,10 @@
 /* Whose activities, invoices and postings are, and what their capsules say. See command.h; docs/PROTOCOL.md §6, docs/STORAGE.md "Vault". */
 #include <stdlib.h>
 
+#include "node/command/guest.h"
 #include "node/command/work.h"
 #include "storage/keyslots.h"
+#include "storage/received.h"
 
 enum { STEP = 256, RECORDS_MAX = 64 };
 
@@ -51,7 +53,11 @@ work_links_read(const struct command_ctx *ctx, const struct subject_id *entity, 
     if (rc != 0)
         return rc;
     buf_init(&plain, CAPSULE_BYTES_MAX);
-    rc = keyslots_open(ctx->txn, ctx->vault, &link.member, CLASS_ACTIVITY, capsule, &plain, err);
+    struct received_filter given = RECEIVED_ANY;
+    given.class = CLASS_ACTIVITY;
+    rc = link.flags & LINK_OTHER_UNIT
+             ? received_open(ctx->vault, &link.member, &given, capsule, &plain, err)
+             : keyslots_open(ctx->txn, ctx->vault, &link.member, CLASS_ACTIVITY, capsule, &plain, err);
     if (rc == 0)
         rc = activity_links_decode(buf_slice(&plain), ret, err);
     buf_free(&plain);
@@ -70,6 +76,8 @@ records_of(const struct command_ctx *ctx, const struct subject_id *member, struc
     for (size_t i = 0; i < n; i++) {
         struct member_row row;
         int rc = rows_member(ctx, &ret[i], &row, err);
+        if (rc == ERR_NOTFOUND && i == 0 && guest_known(ctx, member))
+            continue;
         if (rc != 0)
             return rc;
         for (size_t k = 0; k < row.n && n < RECORDS_MAX; k++) {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CONFIG_FILE_MAX = 65536, MAP_GIB_MAX = 16384, HTTP_THREADS_MAX = 64, LOOKUPS_PER_HOUR_MAX = 100000 };
+enum { CONFIG_FILE_MAX = 65536, MAP_GIB_MAX = 16384, HTTP_THREADS_MAX = 64, LOOKUPS_PER_HOUR_MAX = 100000, FOREIGN_DAYS_MAX = 3650 };
 
 void
 config_defaults(struct config *c)
@@ -20,7 +20,8 @@ config_defaults(struct config *c)
                          .map_gib = 256,
                          .vault_map_gib = 64,
                          .unit_gib_max = 64,
-                         .lookups_per_hour = 60};
+                         .lookups_per_hour = 60,
+                         .foreign_days_max = 30 /* FOREIGN_DAYS_DEFAULT of node/command/guest.h */};
     snprintf(c->sync_listen, sizeof(c->sync_listen), "tcp://0.0.0.0:7440");
     snprintf(c->http_listen, sizeof(c->http_listen), "127.0.0.1");
 }
@@ -107,6 +108,7 @@ enum key {
     SYNC_RESIDENCY,
     SYNC_UNIT_GIB_MAX,
     SYNC_LOOKUPS_PER_HOUR,
+    SYNC_FOREIGN_DAYS_MAX,
     SYNC_KEEP,
     HTTP_LISTEN,
     HTTP_PORT,
@@ -130,6 +132,7 @@ static const struct {
     [SYNC_RESIDENCY] = {"sync", "residency", 1, "travelling, granted or federation"},
     [SYNC_UNIT_GIB_MAX] = {"sync", "unit_gib_max", 1, "a whole number of GiB from 0 to 16384"},
     [SYNC_LOOKUPS_PER_HOUR] = {"sync", "lookups_per_hour", 1, "a whole number from 0 to 100000"},
+    [SYNC_FOREIGN_DAYS_MAX] = {"sync", "foreign_days_max", 1, "a whole number of days from 0 (however long) to 3650"},
     [SYNC_KEEP] = {"sync", "keep", CONFIG_KEEP_MAX, "a unit's code, 2 to 8 of A-Z and 0-9; one on each line"},
     [HTTP_LISTEN] = {"http", "listen", 1, "a numeric address, such as 127.0.0.1, 0.0.0.0 or ::1"},
     [HTTP_PORT] = {"http", "port", 1, "a port from 0 to 65535 (0: any free one)"},
@@ -145,6 +148,8 @@ static const struct {
 static bool
 set_sync(struct config *c, enum key key, const char *value)
 {
+    uint64_t v = 0;
+    bool ok;
     switch ((int)key) {
     case SYNC_LISTEN: return (strcmp(value, "none") == 0 || endpoint(value, 0)) && text(value, c->sync_listen);
     case SYNC_ADVERTISE:
@@ -155,6 +160,10 @@ set_sync(struct config *c, enum key key, const char *value)
     case SYNC_RESIDENCY: return residency(value, &c->residency);
     case SYNC_LOOKUPS_PER_HOUR: return number(value, 0, LOOKUPS_PER_HOUR_MAX, &c->lookups_per_hour);
     case SYNC_UNIT_GIB_MAX: return number(value, 0, MAP_GIB_MAX, &c->unit_gib_max);
+    case SYNC_FOREIGN_DAYS_MAX:
+        ok = number(value, 0, FOREIGN_DAYS_MAX, &v);
+        c->foreign_days_max = ok ? (uint32_t)v : c->foreign_days_max;
+        return ok;
     default:
         if (!unit_code_ok(value))
             return false;
@@ -422,6 +431,10 @@ write_sync(FILE *f, const struct config *c)
         f,
         "; so many questions of one unit whether somebody is a member here are answered; 0 = none\nlookups_per_hour = %llu\n",
         (unsigned long long)c->lookups_per_hour);
+    fprintf(
+        f,
+        "; members of a unit stay closed here once it was not heard of for so many days; 0 = never\nforeign_days_max = %u\n",
+        c->foreign_days_max);
     for (uint8_t i = 0; i < c->n_keep; i++)
         fprintf(f, "keep = %s\n", c->keep[i]);
     if (c->n_keep == 0)

@@ -17,7 +17,8 @@ struct config {
     uint8_t n_advertise;
     char advertise[CONFIG_ADVERTISE_MAX][ENDPOINT_BYTES_MAX + 1]; /* on the unit card */
     enum residency residency;
-    uint64_t unit_gib_max; /* stored for one peer unit */
+    uint32_t foreign_days_max; /* other units' members stay closed once they are not heard of for so long; 0 = never */
+    uint64_t unit_gib_max;     /* stored for one peer unit */
     uint64_t
         lookups_per_hour; /* questions of one unit whether a person is a member here (docs/PROTOCOL.md §12.8); 0 = none is answered */
     uint8_t n_keep;

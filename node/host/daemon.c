@@ -78,6 +78,25 @@ on_alarm(void *arg, const struct log_about *about, const char *what)
         log_write(LOG_WARNING, about, "%s", what);
 }
 
+/* It starts last and stops before the writer. */
+static void
+wake_upkeep(struct daemon *d, bool record)
+{
+    pthread_mutex_lock(&d->lock);
+    if (d->upkeep && record)
+        upkeep_record(d->upkeep);
+    else if (d->upkeep)
+        upkeep_wake(d->upkeep);
+    pthread_mutex_unlock(&d->lock);
+}
+
+static void
+want_work(void *arg, const struct position *at)
+{
+    struct daemon *d = arg;
+    netloop_want_work(d->net, at);
+}
+
 static void
 on_notice(void *arg, const struct writer_notice *n)
 {
@@ -92,6 +111,8 @@ on_notice(void *arg, const struct writer_notice *n)
         lookup_wake(d->lookup);
     else
         netloop_notice(d->net, n);
+    if (n->type == NOTICE_CAPSULES || n->type == NOTICE_APPENDED)
+        wake_upkeep(d, false);
 }
 
 static void
@@ -253,6 +274,12 @@ deps_known_at(void *arg, const struct unit_id *unit, struct wall_ms *ret)
 }
 
 static void
+deps_record_guests(void *arg)
+{
+    wake_upkeep(arg, true);
+}
+
+static void
 deps_metrics(void *arg, struct buf *out)
 {
     struct daemon *d = arg;
@@ -326,8 +353,9 @@ start_api(struct daemon *d, struct err *err)
                             .readiness = deps_readiness,
                             .status = deps_status,
                             .peers = deps_peers,
-                            .foreign_days_max = FOREIGN_DAYS_DEFAULT,
                             .unit_known_at = deps_known_at,
+                            .foreign_days_max = d->dir.config.foreign_days_max,
+                            .record_guests = deps_record_guests,
                             .metrics = deps_metrics,
                             .log = deps_log};
     struct api_config config = {
@@ -387,6 +415,7 @@ prepare(struct daemon *d, const char *path, struct err *err)
                                 .listen =
                                     strcmp(d->dir.config.sync_listen, "none") == 0 ? NULL : d->dir.config.sync_listen,
                                 .settings = &d->dir.config,
+                                .today = deps_today,
                                 .alarm = on_alarm,
                                 .admission = on_admission,
                                 .arg = d};
@@ -432,9 +461,18 @@ start(struct daemon *d, struct err *err)
         rc = lookup_start(d->lookup, err);
     if (rc == 0)
         rc = netloop_start(d->net, d->writer, err);
-    struct upkeep_config uc = {.dir = &d->dir, .writer = d->writer, .alarm = on_alarm, .arg = d};
+    struct upkeep_config uc = {.dir = &d->dir,
+                               .writer = d->writer,
+                               .alarm = on_alarm,
+                               .want_work = want_work,
+                               .known_at = deps_known_at,
+                               .arg = d};
+    struct upkeep *upkeep = NULL;
     if (rc == 0)
-        rc = upkeep_start(&uc, &d->upkeep, err);
+        rc = upkeep_start(&uc, &upkeep, err);
+    pthread_mutex_lock(&d->lock);
+    d->upkeep = upkeep;
+    pthread_mutex_unlock(&d->lock);
     return rc;
 }
 
@@ -449,7 +487,11 @@ stop(struct daemon *d)
     api_stop(&api);
     netloop_stop(d->net);
     lookup_stop(d->lookup);
-    upkeep_stop(&d->upkeep);
+    pthread_mutex_lock(&d->lock);
+    struct upkeep *upkeep = d->upkeep;
+    d->upkeep = NULL;
+    pthread_mutex_unlock(&d->lock);
+    upkeep_stop(&upkeep);
     writer_stop(&d->writer);
     netloop_free(&d->net);
     lookup_free(&d->lookup);

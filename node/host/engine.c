@@ -3,6 +3,7 @@
 
 #include "node/api/idem.h"
 #include "node/host/engine_private.h"
+#include "node/host/guests.h"
 #include "node/host/tokens.h"
 #include "storage/changes.h"
 #include "storage/lookups.h"
@@ -474,9 +475,9 @@ engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, st
 }
 
 /* A key capsule goes into the vault and nowhere else (§6). */
-int
-engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes,
-                   struct err *err)
+static int
+put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes, bool wanted,
+            struct err *err)
 {
     struct log_row row;
     struct stored_event ev;
@@ -488,10 +489,27 @@ engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uin
         rc = event_header_decode(ev.header, &h, err);
     if (rc != 0 || index >= h.n_capsules)
         return rc;
+    rc = guests_note_arrival(e->txn, &e->config.identity->unit, &row, &h, ev.payload, index, wanted, err);
+    if (rc != 0)
+        return rc;
     if (h.capsules[index].class != CLASS_KEY)
         return capsules_put(e->txn, row.no, seq, index, bytes, err);
     struct key_capsule kc = {.at = {.log = *log, .seq = seq}, .index = index, .bytes = bytes};
     return vault_capsules_put(e->config.vault, &kc, 1, err);
+}
+
+int
+engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes,
+                   struct err *err)
+{
+    return put_capsule(e, log, seq, index, bytes, false, err);
+}
+
+int
+engine_put_wanted(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes,
+                  struct err *err)
+{
+    return put_capsule(e, log, seq, index, bytes, true, err);
 }
 
 int

@@ -88,6 +88,9 @@ int engine_freeze(struct engine *e, const struct log_id *log, struct slice proof
 /* Stores a capsule of another unit's event that was asked for; its hash was checked. In a group. */
 int engine_put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes,
                        struct err *err) NODISCARD;
+/* The same of one that this node wanted for itself, not as a keeper (wanted.h): of work of a member of ours at a host, too, note is taken. */
+int engine_put_wanted(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes,
+                      struct err *err) NODISCARD;
 /* Drops idempotency rows older than they are kept, tokens of members that are long over, and members that other units were asked about for
  * LOOKUP_ASKED_MS, of each at most max (256); *ret_n: of which there were most. In a group of its own. */
 int engine_expire(struct engine *e, size_t max, size_t *ret_n, struct err *err) NODISCARD;

@@ -25,4 +25,10 @@ struct engine {
     bool more; /* stored events are left to apply */
 };
 
+/* exec.c: whether events can be written at all; one event with all that follows from it. */
+int engine_ready(struct engine *e, struct err *err) NODISCARD;
+int engine_write(struct engine *e, struct draft *d, struct position *ret, struct err *err) NODISCARD;
+/* exec_guest.c: OP_GUEST. */
+int engine_exec_guest(struct engine *e, struct api_op *op, struct err *err) NODISCARD;
+
 #endif

@@ -9,6 +9,7 @@
 #include "node/host/tokens.h"
 #include "node/host/trust.h"
 #include "storage/lookups.h"
+#include "storage/visits.h"
 
 static void
 make_context(struct engine *e, const struct actor_id *actor, const struct member_world *world, struct command_ctx *ret)
@@ -139,6 +140,11 @@ activity_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *r
     int rc = find_office(ctx, op->activity.office_text, &r->office, &r->has_office, err);
     if (rc == 0)
         rc = find_member(ctx, op->activity.member_no, &r->member, &has_member, err);
+    if (rc == 0 && op->activity.unit_code[0] != '\0' && strcmp(op->activity.unit_code, ctx->unit_code) != 0) {
+        r->has_unit = true;
+        rc = view_unit_by_code(ctx->txn, op->activity.unit_code, &r->unit, err);
+        rc = rc == ERR_NOTFOUND ? err_field(err, ERR_NOTFOUND, "member_unit", "member_unit: no such unit") : rc;
+    }
     return rc == 0 ? command_activity(ctx, r, ret, err) : rc;
 }
 
@@ -224,6 +230,7 @@ drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, s
     case OP_POSTING: return posting_draft(ctx, op, ret, err);
     case OP_CANCEL: return command_cancel(ctx, &op->cancel, ret, err);
     case OP_MERGE: return command_merge(ctx, &op->merge, ret, err);
+    case OP_PROPOSE: return command_guest_proposal(ctx, &op->propose, ret, err);
     case OP_CLOSE_PERIOD: return period_draft(ctx, &op->close, ret, err);
     case OP_HANDOVER: return handover_draft(ctx, op, ret, ret_n, err);
     case OP_ACCESS: return command_access(ctx, &op->access, ret, ret_n, err);
@@ -233,8 +240,8 @@ drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, s
 }
 
 /* Whether the operation may be taken up at all. */
-static int
-check_ready(struct engine *e, struct err *err)
+int
+engine_ready(struct engine *e, struct err *err)
 {
     int rc = ownlog_clock(&e->own, e->txn, err);
     if (rc == 0 && indexer_full(&e->indexer))
@@ -259,7 +266,7 @@ mark_months(struct engine *e, const struct command_ctx *ctx, const struct subjec
             uint8_t key[KEY_UNCOUNTED];
             uint16_t month = invoice_id_month(&found[i]);
             rc = vault_link_get(ctx->vault, &found[i], &link, err);
-            if (rc != 0 || (link.flags & LINK_INVOICE) == 0 || month == last)
+            if (rc != 0 || (link.flags & (LINK_INVOICE | LINK_ABROAD)) != LINK_INVOICE || month == last)
                 continue;
             last = month;
             be16_put(key, month);
@@ -270,8 +277,8 @@ mark_months(struct engine *e, const struct command_ctx *ctx, const struct subjec
     return rc;
 }
 
-static int
-write_one(struct engine *e, struct draft *d, struct position *ret, struct err *err)
+int
+engine_write(struct engine *e, struct draft *d, struct position *ret, struct err *err)
 {
     int rc = ownlog_write(&e->own, e->txn, d, ret, err);
     if (rc == 0)
@@ -294,7 +301,7 @@ renew_access(struct engine *e, const struct command_ctx *ctx, struct err *err)
     e->own.has_renewed = false;
     int rc = access_renew_all(ctx, &e->own.renewed, drafts, &n, err);
     for (size_t i = 0; i < n && rc == 0; i++)
-        rc = write_one(e, &drafts[i], &at, err);
+        rc = engine_write(e, &drafts[i], &at, err);
     for (size_t i = 0; i < n; i++)
         draft_release(&drafts[i]);
     return rc;
@@ -337,7 +344,7 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     apply_world(e->apply, e->txn, &world);
     make_context(e, actor, &world, &ctx);
     struct err refusal;
-    int rc = check_ready(e, &refusal);
+    int rc = engine_ready(e, &refusal);
     if (rc == 0)
         rc = drafts_for(e, &ctx, op, drafts, &n, &refusal);
     if (rc != 0) {
@@ -360,7 +367,7 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     op->result.has_subject = drafts[answer].payload.common.has_subject;
     op->result.subject = drafts[answer].payload.common.subject;
     for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = write_one(e, &drafts[i], i == answer ? &op->result.position : &at, err);
+        rc = engine_write(e, &drafts[i], i == answer ? &op->result.position : &at, err);
         op->result.has_position = rc == 0;
     }
     if (rc == 0 && op->kind == OP_MEMBER)
@@ -410,7 +417,7 @@ exec_count(struct engine *e, struct api_op *op, struct err *err)
 {
     uint8_t key[KEY_UNCOUNTED];
     struct err refusal;
-    int rc = check_ready(e, &refusal);
+    int rc = engine_ready(e, &refusal);
     be16_put(key, op->count.month);
     op->count.counted = false;
     if (rc != 0) {
@@ -420,7 +427,7 @@ exec_count(struct engine *e, struct api_op *op, struct err *err)
     if (op->count.step != COUNT_WRITE)
         return count_mark(e, slice_of(key, sizeof(key)), op->count.step == COUNT_BEGIN, &op->count.counted, err);
     for (size_t i = 0; i < op->count.n && rc == 0; i++)
-        rc = write_one(e, &op->count.drafts[i], &op->result.position, err);
+        rc = engine_write(e, &op->count.drafts[i], &op->result.position, err);
     op->result.has_position = op->count.n > 0;
     return rc;
 }
@@ -556,8 +563,13 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
     case OP_PEER_REMOVE: rc = exec_peer(e, op, err); break;
     case OP_COUNT: rc = exec_count(e, op, err); break;
     case OP_KEYS_KEEP: rc = exec_keep(e, op, err); break;
+    case OP_GUEST: rc = engine_exec_guest(e, op, err); break;
+    case OP_SETTLE: break;
     default: rc = exec_event(e, actor, op, err); break;
     }
+    if (rc == 0 && op->result.err.code == ERR_NONE && op->settles.as != VISIT_OPEN)
+        rc = visits_settle(e->config.vault, &op->settles.member, &op->settles.at, op->settles.index,
+                           (enum visit_settled)op->settles.as, err);
     if (rc != 0 || op->result.err.code != ERR_NONE)
         return rc;
     op->result.status = op->status_on_success;

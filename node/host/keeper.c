@@ -20,8 +20,8 @@ keeper_release(struct keeper *k)
     *k = (struct keeper){0};
 }
 
-static bool
-is_kept(const struct keeper *k, struct peers *peers, const struct unit_id *unit)
+bool
+keeper_keeps(const struct keeper *k, struct peers *peers, const struct unit_id *unit)
 {
     const struct peer *p = peers_find(peers, unit);
     for (uint8_t i = 0; p && i < k->n_units; i++)
@@ -38,7 +38,7 @@ find_logs(struct keeper *k, struct peers *peers, struct db_txn *txn, struct err 
     for (uint32_t no = k->n_known + 1; no <= n && rc == 0; no++) {
         struct log_row row;
         rc = evlog_get(txn, no, &row, err);
-        if (rc == 0 && is_kept(k, peers, &row.unit)) {
+        if (rc == 0 && keeper_keeps(k, peers, &row.unit)) {
             if (k->n_logs == k->cap_logs) {
                 size_t cap = k->cap_logs ? 2 * k->cap_logs : 16;
                 struct keeper_log *more = realloc(k->logs, cap * sizeof(*more));

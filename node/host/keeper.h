@@ -43,6 +43,8 @@ int keeper_turn(struct keeper *k, struct peers *peers, int64_t now_ms,
 /* What became of n that were asked for: stored, or not to be had for now. */
 void keeper_got(struct keeper *k, uint32_t n);
 void keeper_missing(struct keeper *k, uint32_t n, int64_t now_ms);
+/* Whether this node keeps the unit's capsules. */
+bool keeper_keeps(const struct keeper *k, struct peers *peers, const struct unit_id *unit);
 /* Looks at everything again: the pinned units have changed. */
 void keeper_again(struct keeper *k);
 

@@ -20,7 +20,7 @@ enum {
 static uint8_t
 flags_of(uint16_t kind, const struct unit_id *unit, const struct activity_links *l)
 {
-    bool invoice = kind == KIND_INVOICE_ISSUED || kind == KIND_INVOICE_CREDITED;
+    bool invoice = kind == KIND_INVOICE_ISSUED || kind == KIND_INVOICE_CREDITED || kind == KIND_INVOICE_CANCELLED;
     bool posting = kind >= KIND_POSTING_ISSUED && kind <= KIND_POSTING_CANCELLED;
     bool other = l->has_unit && !TYPE_EQ(&l->unit, unit);
     return (uint8_t)((invoice ? LINK_INVOICE : posting ? LINK_POSTING : LINK_ACTIVITY) | (other ? LINK_OTHER_UNIT : 0));

@@ -111,6 +111,8 @@ netloop_load_trust(struct netloop *l, struct err *err)
     }
     free(before);
     keeper_again(&l->keeper);
+    wanted_again(&l->wanted);
+    l->wanted_more = true;
     return rc;
 }
 

@@ -118,10 +118,23 @@ effect_capsule(struct netloop *l, const struct sync_effect *e, bool freeze)
     struct writer_capsule *c = freeze ? writer_capsule_new(&e->freeze.log, 0, 0, true, e->freeze.proof)
                                       : writer_capsule_new(&e->capsule_got.log, e->capsule_got.seq,
                                                            (uint8_t)e->capsule_got.index, false, e->capsule_got.bytes);
+    if (c && !freeze) {
+        const struct position at = {.log = e->capsule_got.log, .seq = e->capsule_got.seq};
+        c->wanted = wanted_got(&l->wanted, &at, (uint8_t)e->capsule_got.index);
+    }
     if (c)
         writer_capsule(l->writer, c);
     else if (!freeze)
         keeper_missing(&l->keeper, 1, mono_now().ms);
+}
+
+static void
+effect_missing(struct netloop *l, const struct sync_effect *e)
+{
+    const struct position at = {.log = e->capsule_missing.log, .seq = e->capsule_missing.seq};
+    int64_t now = mono_now().ms;
+    if (!wanted_missing(&l->wanted, &at, (uint8_t)e->capsule_missing.index, now))
+        keeper_missing(&l->keeper, 1, now);
 }
 
 static void
@@ -153,7 +166,7 @@ carry_out(struct netloop *l, const struct sync_effect *e)
     case SYNC_READ_EVIDENCE:
     case SYNC_FINGERPRINTS_NEEDED: ask(l, e); break;
     case SYNC_CAPSULE_GOT: effect_capsule(l, e, false); break; /* the writer says when it is stored */
-    case SYNC_CAPSULE_MISSING: keeper_missing(&l->keeper, 1, mono_now().ms); break;
+    case SYNC_CAPSULE_MISSING: effect_missing(l, e); break;
     case SYNC_ADMISSION_ASKED:
     case SYNC_ADMISSION_ANSWERED:
     case SYNC_ADMISSION_UNANSWERED: l->config.admission(l->config.arg, e); break;
@@ -218,6 +231,7 @@ take_notice(struct netloop *l, const struct writer_notice *n)
     struct db_txn *txn = NULL;
     struct log_row row;
     struct err err;
+    l->wanted_more = true;
     switch (n->type) {
     case NOTICE_APPENDED:
         ev.type = SYNC_APPENDED;
@@ -256,6 +270,10 @@ read_inbox(struct netloop *l)
     size_t n = l->n_notices;
     bool all_logs = l->all_logs, trust = l->reload_trust, stopping = l->stopping;
     uint32_t stored = l->capsules_stored, lost = l->capsules_lost;
+    for (size_t i = 0; i < l->n_work; i++)
+        wanted_work(&l->wanted, &l->work[i]);
+    l->wanted_more |= l->n_work > 0 || all_logs;
+    l->n_work = 0;
     l->capsules_stored = l->capsules_lost = 0;
     l->notices = NULL;
     l->n_notices = l->cap_notices = 0;
@@ -310,6 +328,7 @@ take_event(struct netloop *l, const struct net_event *e)
         ev.conn_up.conn = e->conn;
         ev.conn_up.unit = e->unit;
         ev.conn_up.dialled = e->dialled;
+        wanted_retry(&l->wanted);
         break;
     case NET_DOWN:
         ev.type = SYNC_CONN_DOWN;
@@ -378,6 +397,33 @@ keep(struct netloop *l)
         netloop_alarm(l, &err);
 }
 
+static bool
+is_kept(void *arg, const struct unit_id *unit)
+{
+    struct netloop *l = arg;
+    return keeper_keeps(&l->keeper, &l->peers, unit);
+}
+
+static void
+want(struct netloop *l)
+{
+    int64_t now = mono_now().ms;
+    struct err err;
+    if (!l->wanted_more && now < l->wanted_ms)
+        return;
+    struct wanted_turn t = {.db = l->config.db,
+                            .today = l->config.today(l->config.arg),
+                            .now_ms = now,
+                            .skip = is_kept,
+                            .need = need_capsule,
+                            .arg = l};
+    l->wanted_ms = now + IDLE_MS;
+    if (wanted_turn(&l->wanted, &t, &l->wanted_more, &err) != 0) {
+        l->wanted_more = false;
+        netloop_alarm(l, &err);
+    }
+}
+
 static int
 wait_ms(const struct netloop *l)
 {
@@ -386,7 +432,7 @@ wait_ms(const struct netloop *l)
     wait = wait < 0 ? 0 : wait > IDLE_MS ? IDLE_MS : wait;
     if (l->unobserved && wait > OBSERVE_MS)
         wait = OBSERVE_MS;
-    if (l->keeper_more || (l->n_asked > 0 && !l->asked_blocked))
+    if (l->keeper_more || l->wanted_more || (l->n_asked > 0 && !l->asked_blocked))
         wait = 0;
     return (int)(l->n_asked > 0 && wait > READS_RETRY_MS ? READS_RETRY_MS : wait);
 }
@@ -406,6 +452,7 @@ netloop_main(void *arg)
             netloop_step(l, &tick);
         }
         keep(l);
+        want(l);
         observe(l);
         if (l->over || net_poll(l->net, wait_ms(l), &e, &err) != 0)
             continue;
@@ -435,6 +482,8 @@ netloop_new(const struct netloop_config *config, struct netloop **ret, struct er
     int rc = l->asked ? peers_init(&l->peers, err) : err_set(err, ERR_NOMEM, "peers: out of memory");
     netreads_init(&l->reads, &l->config, &l->peers);
     keeper_init(&l->keeper, config->db, config->vault, config->settings);
+    if (rc == 0)
+        rc = wanted_init(&l->wanted, config->vault, &config->identity->unit, err);
     if (rc == 0)
         rc = sync_new(&sc, &l->sync, err);
     if (rc == 0)
@@ -486,6 +535,7 @@ netloop_free(struct netloop **loop)
     sync_free(&l->sync);
     netreads_release(&l->reads);
     keeper_release(&l->keeper);
+    wanted_release(&l->wanted);
     peers_release(&l->peers);
     while (l->given) {
         struct netloop_given *g = l->given;
@@ -540,6 +590,16 @@ netloop_notice(struct netloop *l, const struct writer_notice *n)
         l->capsules_lost += n->lost;
     } else
         keep_notice(l, n);
+    pthread_mutex_unlock(&l->lock);
+    net_wake(l->net);
+}
+
+void
+netloop_want_work(struct netloop *l, const struct position *at)
+{
+    pthread_mutex_lock(&l->lock);
+    if (l->n_work < WORK_TOLD_MAX)
+        l->work[l->n_work++] = *at;
     pthread_mutex_unlock(&l->lock);
     net_wake(l->net);
 }

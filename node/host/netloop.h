@@ -18,6 +18,7 @@ struct netloop_config {
     const char *listen; /* tcp://host:port, or NULL: takes no inbound connection */
     char program[PROGRAM_BYTES_MAX + 1];
     const struct config *settings;                                             /* residency, keep */
+    struct civil_date (*today)(void *arg);                                     /* in the unit's own time zone */
     void (*alarm)(void *arg, const struct log_about *about, const char *text); /* about: what to do next, for the log */
     void (*admission)(void *arg, const struct sync_effect *e); /* SYNC_ADMISSION_…, in its thread; copied, short */
     void *arg;
@@ -34,6 +35,8 @@ void netloop_free(struct netloop **l);
 void netloop_notice(struct netloop *l, const struct writer_notice *n);
 /* Hands the core SYNC_ADMISSION_ASK or _DONE (node/host/lookup.h); copied. Any thread. */
 void netloop_admission(struct netloop *l, const struct sync_event *ev);
+/* The upkeep read of a host what it did for a member of ours at this position. Any thread. */
+void netloop_want_work(struct netloop *l, const struct position *at);
 /* Read trust again (a card was pinned or removed by another process). Any thread. */
 void netloop_reload_trust(struct netloop *l);
 

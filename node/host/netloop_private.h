@@ -9,6 +9,7 @@
 #include "node/host/netloop.h"
 #include "node/host/netreads.h"
 #include "node/host/peers.h"
+#include "node/host/wanted.h"
 #include "node/net/net.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
     IDLE_MS = 1000, /* the longest sleep: status ages by it, nothing else depends on it */
     NOTICES_MAX = 65536,
     MUTED_MAX = 512,
+    WORK_TOLD_MAX = 256,
 };
 
 struct muted {
@@ -41,6 +43,9 @@ struct netloop {
     struct netreads reads;
     struct keeper keeper;
     bool keeper_more;
+    struct wanted wanted;
+    bool wanted_more;  /* something was applied, or there is more to look at */
+    int64_t wanted_ms; /* when the clock is asked next */
     pthread_t thread;
     bool running;
     /* inbox */
@@ -50,6 +55,8 @@ struct netloop {
     bool all_logs, reload_trust, stopping;
     uint32_t capsules_stored, capsules_lost;  /* of those the keeper asked for */
     struct netloop_given *given, **given_end; /* events of the look-up */
+    struct position work[WORK_TOLD_MAX];     /* netloop_want_work; one too many is found by the next day's walk */
+    size_t n_work;
     struct netloop_stats stats;
     /* the thread's own */
     struct sync_effect *asked; /* ring of reads: answered between steps, so that effects keep their order */

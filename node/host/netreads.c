@@ -10,6 +10,8 @@ netreads_init(struct netreads *r, const struct netloop_config *config, struct pe
                            .vault = config->vault,
                            .identity = config->identity,
                            .residency = config->settings->residency,
+                           .today = config->today,
+                           .today_arg = config->arg,
                            .peers = peers};
     buf_init(&r->bytes, MESSAGE_BYTES_MAX);
     buf_init(&r->hashes, EVIDENCE_HASHES_MAX * HASH_BYTES);
@@ -144,19 +146,18 @@ read_event(struct netreads *r, struct db_txn *txn, const struct sync_effect *e, 
     return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
-/* §12.7: the writing unit always; of our own unit's capsules keepers have all, every admitted unit those that are not keys where the
- * unit's residency is the federation. */
-static bool
-may_have(struct netreads *r, const struct log_row *row, uint8_t class, const struct unit_id *asker)
+static int
+may_have(struct netreads *r, struct db_txn *txn, const struct unit_id *asker, const struct entitled_to *what, bool *ret,
+         struct err *err)
 {
-    if (TYPE_EQ(&row->unit, asker))
-        return true;
-    if (!TYPE_EQ(&row->unit, &r->identity->unit))
-        return false;
     const struct peer *peer = peers_find(r->peers, asker);
-    if (!peer)
-        return false;
-    return peer->trusted.keeper || (r->residency == RESIDENCY_FEDERATION && class != CLASS_KEY);
+    const struct entitled_by by = {.txn = txn,
+                                   .vault = r->vault,
+                                   .own = r->identity->unit,
+                                   .residency = r->residency,
+                                   .today = r->today(r->today_arg)};
+    *ret = false;
+    return peer ? entitled(&by, asker, peer->trusted.keeper, what, ret, err) : 0;
 }
 
 static int
@@ -182,7 +183,12 @@ read_capsule(struct netreads *r, struct db_txn *txn, const struct sync_effect *e
         rc = event_header_decode(ev.header, &h, err);
     if (rc != 0 || e->read_capsule.index >= h.n_capsules)
         return rc == ERR_NOTFOUND ? 0 : rc;
-    if (!may_have(r, &row, h.capsules[index].class, &e->read_capsule.unit)) {
+    const struct entitled_to what = {.log = &row, .header = &h, .payload = ev.payload, .index = index};
+    bool may = false;
+    rc = may_have(r, txn, &e->read_capsule.unit, &what, &may, err);
+    if (rc != 0)
+        return rc;
+    if (!may) {
         ret->capsule_done.gone = GONE_NOT_FOR_YOU;
         return 0;
     }

@@ -3,6 +3,7 @@
 #ifndef SMARTNODE_HOST_NETREADS_H
 #define SMARTNODE_HOST_NETREADS_H
 
+#include "node/host/entitled.h"
 #include "node/host/netloop.h"
 #include "node/host/peers.h"
 
@@ -11,6 +12,8 @@ struct netreads {
     struct vault *vault;
     const struct identity *identity;
     enum residency residency;
+    struct civil_date (*today)(void *arg);
+    void *today_arg;
     struct peers *peers;
     struct buf bytes, hashes;
 };

@@ -96,11 +96,12 @@ ownlog_seal_capsules(struct ownlog *o, struct db_txn *txn, const struct draft *d
     buf_init(&capsule, CAPSULE_BYTES_MAX);
     for (uint8_t i = 0; i < d->n_capsules && rc == 0; i++) {
         uint8_t nonce[CAPSULE_NONCE_BYTES], class = d->capsules[i].class;
+        const struct draft_capsule *c = &d->capsules[i];
         int k = vault_class_index(class);
-        MUST(k >= 0);
+        MUST(c->has_key || k >= 0);
         buf_clear(&capsule);
         draws_take(&o->draws, nonce, sizeof(nonce));
-        rc = capsule_seal(&keys->keys[k], class, nonce, buf_slice(&d->capsules[i].plain), &capsule, err);
+        rc = capsule_seal(c->has_key ? &c->key : &keys->keys[k], class, nonce, buf_slice(&c->plain), &capsule, err);
         if (rc == 0)
             rc = capsules_put(txn, o->row.no, seq, h->n_capsules, buf_slice(&capsule), err);
         if (rc == 0)
@@ -139,9 +140,14 @@ ownlog_find_keys(struct ownlog *o, struct db_txn *txn, const struct draft *d, st
     uint32_t generation = 0;
     uint64_t damaged = 0;
     unsigned wanted = d->new_keys ? VAULT_ALL_CLASSES : 0, lacking = 0;
+    bool own = d->new_keys || d->fresh_keys;
+    for (uint8_t i = 0; i < d->n_capsules; i++)
+        own |= !d->capsules[i].has_key;
+    if (!own)
+        return 0;
     int rc = keyslots_newest(txn, o->config->vault, subject, keys, &generation, &damaged, err);
     for (uint8_t i = 0; i < d->n_capsules; i++)
-        wanted |= 1U << vault_class_index(d->capsules[i].class);
+        wanted |= d->capsules[i].has_key ? 0 : 1U << vault_class_index(d->capsules[i].class);
     if (d->fresh_keys)
         wanted = lacking = VAULT_ALL_CLASSES & ~(1U << vault_class_index(CLASS_COUNTING));
     for (size_t c = 0; c < VAULT_CLASSES && rc == 0; c++)

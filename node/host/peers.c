@@ -1,6 +1,8 @@
 /* Trusted units as the net thread sees them. See peers.h. */
 #include "node/host/peers.h"
 
+#include "node/host/guests.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -97,8 +99,10 @@ peers_load(struct peers *p, struct db *db, struct mono_ms now, struct err *err)
         struct peer *old = peers_find(p, &trusted[i].card.unit);
         if (old)
             list[i] = *old;
-        else
+        else {
             list[i].complete = now;
+            list[i].known = guests_known_at(txn, &trusted[i].card.unit, &list[i].known_at);
+        }
         list[i].trusted = trusted[i];
         list[i].transport_key = trusted[i].card.transport_key;
         list[i].serial = trusted[i].card.serial;

@@ -7,9 +7,10 @@
 
 #include "node/host/access_upkeep.h"
 #include "node/host/counting.h"
+#include "node/host/guests.h"
 #include "node/host/links.h"
 
-enum { TURN_S = 3600, RETRY_S = 60 };
+enum { TURN_S = 3600, RETRY_S = 60, COLLECT_MS = 200 /* what comes in together is looked at together */ };
 
 struct upkeep {
     struct upkeep_config config;
@@ -17,6 +18,9 @@ struct upkeep {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping;
+    bool woken, record; /* something came in; all that is pending is to be written */
+    bool finishing;     /* the last turn, after stopping */
+    struct guests_seen seen;
     bool done; /* the job that was submitted */
 };
 
@@ -89,6 +93,52 @@ on_relinked(void *arg, uint16_t month, struct err *err)
     return counting_mark(&counting, month, err);
 }
 
+static void
+want_work(void *arg, const struct position *at)
+{
+    struct upkeep *u = arg;
+    u->config.want_work(u->config.arg, at);
+}
+
+static bool
+known_at(void *arg, const struct unit_id *unit, struct wall_ms *ret)
+{
+    struct upkeep *u = arg;
+    return u->config.known_at(u->config.arg, unit, ret);
+}
+
+static void
+on_guests(void *arg UNUSED, const char *what, uint64_t n)
+{
+    log_line(LOG_NOTICE, "%s: %llu", what, (unsigned long long)n);
+}
+
+static bool
+is_over(void *arg)
+{
+    struct upkeep *u = arg;
+    return !u->finishing && is_stopping(u);
+}
+
+static int
+guests(struct upkeep *u, bool due, bool all, struct err *err)
+{
+    struct datadir *d = u->config.dir;
+    struct guests g = {.db = d->db,
+                       .vault = d->vault,
+                       .identity = &d->identity,
+                       .config = &d->config,
+                       .today = datadir_today(d),
+                       .random = random_fill,
+                       .run = run_by_writer,
+                       .stop = is_over,
+                       .want_work = u->config.want_work ? want_work : NULL,
+                       .known_at = u->config.known_at ? known_at : NULL,
+                       .said = on_guests,
+                       .arg = u};
+    return guests_turn(&g, &u->seen, due, all, err);
+}
+
 static int
 keep_access(struct upkeep *u, struct err *err)
 {
@@ -129,33 +179,91 @@ turn(struct upkeep *u, struct err *err)
                                 .stop = is_stopping,
                                 .counted = on_counted,
                                 .arg = u};
-    int rc = links_restore(&search, &found, err);
+    int rc = guests(u, true, false, err);
+    if (rc == 0)
+        rc = links_restore(&search, &found, err);
     if (rc == 0)
         rc = counting_run(&counting, 0, &events, err);
     return rc == 0 ? keep_access(u, err) : rc;
+}
+
+static void
+complain(struct upkeep *u, struct err *err)
+{
+    struct log_about about = log_about_err(err);
+    err_wrap(err, "upkeep; tried again in a minute");
+    u->config.alarm(u->config.arg, &about, err->text);
+}
+
+static void
+after_ms(struct timespec *t, int64_t ms)
+{
+    clock_gettime(CLOCK_MONOTONIC, t);
+    int64_t ns = t->tv_nsec + ms % 1000 * 1000000;
+    t->tv_sec += ms / 1000 + ns / 1000000000;
+    t->tv_nsec = ns % 1000000000;
+}
+
+/* Until the time, a stop, or (false) something that came in. */
+static bool
+wait_until(struct upkeep *u, const struct timespec *until, bool *ret_record)
+{
+    struct timespec soon;
+    pthread_mutex_lock(&u->lock);
+    int rc = 0;
+    while (!u->stopping && !u->woken && rc == 0)
+        rc = pthread_cond_timedwait(&u->wake, &u->lock, until);
+    bool due = !u->woken;
+    if (u->woken && !u->stopping && !u->record) {
+        after_ms(&soon, COLLECT_MS);
+        while (!u->stopping && pthread_cond_timedwait(&u->wake, &u->lock, &soon) == 0)
+            continue;
+    }
+    *ret_record = u->record;
+    u->woken = u->record = false;
+    pthread_mutex_unlock(&u->lock);
+    return due;
 }
 
 static void *
 upkeep_main(void *arg)
 {
     struct upkeep *u = arg;
+    struct timespec until;
+    struct err err;
+    bool due = true, all = false;
     while (!is_stopping(u)) {
-        struct timespec until;
-        struct err err = {0};
-        int rc = turn(u, &err);
-        if (rc != 0 && !is_stopping(u)) {
-            struct log_about about = log_about_err(&err);
-            err_wrap(&err, "counting people, keeping up grants and passes; tried again in a minute");
-            u->config.alarm(u->config.arg, &about, err.text);
-        }
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += rc == 0 ? TURN_S : RETRY_S;
-        pthread_mutex_lock(&u->lock);
-        while (!u->stopping && pthread_cond_timedwait(&u->wake, &u->lock, &until) == 0)
-            continue;
-        pthread_mutex_unlock(&u->lock);
+        err = (struct err){0};
+        int rc = due ? turn(u, &err) : guests(u, false, all, &err);
+        if (rc != 0 && !is_stopping(u))
+            complain(u, &err);
+        if (due || rc != 0)
+            after_ms(&until, 1000 * (rc == 0 ? TURN_S : RETRY_S));
+        due = wait_until(u, &until, &all);
     }
+    u->finishing = true;
+    err = (struct err){0};
+    if (guests(u, true, true, &err) != 0)
+        complain(u, &err);
     return NULL;
+}
+
+void
+upkeep_wake(struct upkeep *u)
+{
+    pthread_mutex_lock(&u->lock);
+    u->woken = true;
+    pthread_cond_signal(&u->wake);
+    pthread_mutex_unlock(&u->lock);
+}
+
+void
+upkeep_record(struct upkeep *u)
+{
+    pthread_mutex_lock(&u->lock);
+    u->woken = u->record = true;
+    pthread_cond_signal(&u->wake);
+    pthread_mutex_unlock(&u->lock);
 }
 
 int

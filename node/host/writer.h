@@ -33,6 +33,7 @@ struct writer_capsule {
     struct position at;
     uint8_t index;
     bool freeze; /* bytes are a proof: freeze the log instead */
+    bool wanted; /* not the keeper's: NOTICE_CAPSULES does not count it */
     size_t len;
     uint8_t bytes[];
 };

@@ -114,7 +114,8 @@ group_capsules(struct writer *w, struct group *g, struct err *err)
     w->taken_capsules = NULL;
     for (struct writer_capsule *c = g->capsules; c && rc == 0; c = c->next) {
         g->n_capsules++;
-        rc = engine_put_capsule(w->config.engine, &c->at.log, c->at.seq, c->index, slice_of(c->bytes, c->len), err);
+        rc = (c->wanted ? engine_put_wanted : engine_put_capsule)(w->config.engine, &c->at.log, c->at.seq, c->index,
+                                                                  slice_of(c->bytes, c->len), err);
         rc = rc == ERR_NOTFOUND ? 0 : rc;
     }
     return rc;
@@ -138,15 +139,17 @@ finish_capsules(struct writer *w, struct group *g, bool stored)
 {
     struct writer_notice n = {.type = NOTICE_CAPSULES};
     uint32_t count = 0;
+    bool any = false;
     while (g->capsules) {
         struct writer_capsule *c = g->capsules;
         g->capsules = c->next;
-        count++;
+        count += !c->wanted;
+        any = true;
         free(c);
     }
     n.stored = stored ? count : 0;
     n.lost = stored ? 0 : count;
-    if (count > 0)
+    if (any)
         w->config.notice(w->config.arg, &n);
 }
 

@@ -205,6 +205,7 @@ test_config_round_trip_of_every_key(void **state)
     c.residency = RESIDENCY_FEDERATION;
     c.unit_gib_max = 7;
     c.lookups_per_hour = 0;
+    c.foreign_days_max = 12;
     c.n_keep = 2;
     snprintf(c.keep[0], sizeof(c.keep[0]), "NL");
     snprintf(c.keep[1], sizeof(c.keep[1]), "FR");
@@ -227,6 +228,7 @@ test_config_round_trip_of_every_key(void **state)
     assert_int_equal(back.residency, c.residency);
     assert_int_equal(back.unit_gib_max, 7);
     assert_int_equal(back.lookups_per_hour, 0);
+    assert_int_equal(back.foreign_days_max, 12);
     assert_int_equal(back.n_keep, 2);
     assert_string_equal(back.keep[0], "NL");
     assert_string_equal(back.keep[1], "FR");

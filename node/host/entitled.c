@@ -1,0 +1,258 @@
+/* See entitled.h. */
+#include "node/host/entitled.h"
+
+/* ---- rows ---- */
+
+int
+entitled_member(struct db_txn *txn, const struct subject_id *member, const struct unit_id *unit, struct member_row *ret,
+                struct err *err)
+{
+    uint8_t key[KEY_MEMBER];
+    struct slice bytes;
+    key_member(key, member, unit);
+    int rc = db_get(txn, TABLE_MEMBERS, slice_of(key, sizeof(key)), &bytes, err);
+    return rc != 0 ? rc : member_row_decode(bytes, unit, member, ret, err);
+}
+
+int
+entitled_access(struct db_txn *txn, const struct unit_id *unit, const struct subject_id *access, struct access_row *ret,
+                struct err *err)
+{
+    uint8_t key[KEY_ACCESS];
+    struct slice bytes;
+    key_access(key, unit, access);
+    int rc = db_get(txn, TABLE_ACCESS, slice_of(key, sizeof(key)), &bytes, err);
+    return rc != 0 ? rc : access_row_decode(bytes, unit, access, ret, err);
+}
+
+int
+entitled_accesses(struct db_txn *txn, const struct subject_id *member, const struct unit_id *unit,
+                  int (*one)(void *arg, const struct access_row *row, const struct access_state *state), void *arg,
+                  struct err *err)
+{
+    uint8_t prefix[ID_BYTES + HASH_BYTES];
+    struct db_cursor *c = NULL;
+    struct slice key, value;
+    memcpy(prefix, member->b, ID_BYTES);
+    memcpy(prefix + ID_BYTES, unit->b, HASH_BYTES);
+    int rc = db_cursor_open(txn, TABLE_ACCESS_OF, &c, err);
+    if (rc == 0)
+        rc = db_cursor_seek(c, slice_of(prefix, sizeof(prefix)), &key, &value, err);
+    while (rc == 0 && key.len == KEY_ACCESS_OF && memcmp(key.data, prefix, sizeof(prefix)) == 0) {
+        struct subject_id access;
+        struct access_row row;
+        struct access_state state;
+        memcpy(access.b, key.data + sizeof(prefix), ID_BYTES);
+        rc = entitled_access(txn, unit, &access, &row, err);
+        if (rc != 0)
+            break;
+        access_state_of(&row, &state);
+        if (state.exists && TYPE_EQ(&state.facts.member, member))
+            rc = one(arg, &row, &state);
+        access_row_release(&row);
+        if (rc == 0)
+            rc = db_cursor_next(c, &key, &value, err);
+    }
+    db_cursor_close(&c);
+    return rc == ERR_NOTFOUND || rc > 0 ? 0 : rc;
+}
+
+struct classes {
+    const struct unit_id *host;
+    struct civil_date on;
+    unsigned grants, passes;
+};
+
+static int
+add_classes(void *arg, const struct access_row *row UNUSED, const struct access_state *s)
+{
+    struct classes *c = arg;
+    if (!access_stands(s, c->on))
+        return 0;
+    if (s->is_pass)
+        c->passes |= s->facts.classes;
+    else if (TYPE_EQ(&s->facts.host, c->host))
+        c->grants |= s->facts.classes;
+    return 0;
+}
+
+int
+entitled_classes(struct db_txn *txn, const struct subject_id *member, const struct unit_id *unit,
+                 const struct unit_id *host, struct civil_date on, unsigned *ret_grants, unsigned *ret_passes,
+                 struct err *err)
+{
+    struct classes c = {.host = host, .on = on};
+    int rc = entitled_accesses(txn, member, unit, add_classes, &c, err);
+    if (rc == 0) {
+        *ret_grants = c.grants;
+        *ret_passes = c.passes;
+    }
+    return rc;
+}
+
+/* ---- handover ---- */
+
+/* Whether the completion at a position is for the unit. */
+static int
+names_unit(struct db_txn *txn, const struct member_entry *e, const struct unit_id *to, bool *ret, struct err *err)
+{
+    struct log_row log;
+    struct stored_event ev;
+    struct event_payload p;
+    *ret = false;
+    int rc = evlog_find(txn, &e->at.log, &log, err);
+    if (rc == 0)
+        rc = evlog_event(txn, log.no, e->at.seq, &ev, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    *ret = event_payload_decode(e->kind, e->kind_version, ev.payload, &p, NULL) == 0 && TYPE_EQ(&p.handover.other, to);
+    return 0;
+}
+
+int
+entitled_by_handover(struct db_txn *txn, const struct member_row *row, const struct unit_id *to, bool *ret,
+                     struct err *err)
+{
+    struct member_state s;
+    member_state_at(row, DATE_MAX, &s);
+    *ret = s.offer_open && TYPE_EQ(&s.offer_to, to);
+    for (size_t i = 0; i < row->n && !*ret; i++) {
+        const struct member_entry *e = &row->entries[i];
+        if (e->outcome != OUTCOME_APPLIED || e->kind != KIND_HANDOVER_COMPLETED)
+            continue;
+        int rc = names_unit(txn, e, to, ret, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* ---- the question ---- */
+
+struct question {
+    const struct entitled_by *by;
+    const struct unit_id *asker;
+    const struct entitled_to *what;
+    struct event_payload payload;
+    struct unit_id home; /* whose row the event is in */
+};
+
+static int
+sealed_keys(const struct question *q, bool *ret, struct err *err)
+{
+    struct access_row row;
+    struct access_state s;
+    switch (q->payload.kind) {
+    case KIND_ACCESS_GRANTED:
+    case KIND_PASS_ISSUED:
+    case KIND_ACCESS_RENEWED: break;
+    case KIND_HANDOVER_OFFERED:
+    case KIND_HANDOVER_COMPLETED: *ret = TYPE_EQ(&q->payload.handover.other, q->asker); return 0;
+    default: return 0;
+    }
+    int rc = entitled_access(q->by->txn, &q->home, &q->payload.common.subject, &row, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    access_state_of(&row, &s);
+    access_row_release(&row);
+    *ret = s.exists && access_stands(&s, q->by->today) && (s.is_pass || TYPE_EQ(&s.facts.host, q->asker));
+    return 0;
+}
+
+static bool
+in_force(const struct question *q, const struct member_row *row, uint8_t class)
+{
+    struct position at;
+    return member_capsule_position(row, class, &at) && at.seq == q->what->header->seq &&
+           TYPE_EQ(&at.log, &q->what->log->id);
+}
+
+/* Names, addresses, bank accounts. */
+static int
+of_member(const struct question *q, uint8_t class, bool *ret, struct err *err)
+{
+    const struct entitled_by *by = q->by;
+    const struct subject_id *member = &q->payload.common.subject;
+    unsigned bit = 1U << (class - 1), grants = 0, passes = 0;
+    bool own = TYPE_EQ(&q->home, &by->own);
+    struct member_row row;
+    if (!q->payload.common.has_subject)
+        return 0;
+    int rc = entitled_member(by->txn, member, &q->home, &row, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    rc = entitled_by_handover(by->txn, &row, q->asker, ret, err);
+    struct member_state s;
+    member_state_at(&row, by->today, &s);
+    bool current = in_force(q, &row, class) && (s.restricted & bit) == 0;
+    member_row_release(&row);
+    if (rc != 0 || *ret || !current)
+        return rc;
+    rc = entitled_classes(by->txn, member, &q->home, q->asker, by->today, &grants, &passes, err);
+    if (rc != 0)
+        return rc;
+    bool travels = !own || by->residency != RESIDENCY_GRANTED;
+    *ret = (grants & bit) != 0 || (travels && (passes & bit) != 0) || (own && by->residency == RESIDENCY_FEDERATION);
+    return 0;
+}
+
+/* Whose an activity or invoice is, only the unit that wrote it knows: a visitor's goes home, that of a member who moves goes along. */
+static int
+of_work(const struct question *q, bool *ret, struct err *err)
+{
+    struct vault_link link;
+    struct member_row row;
+    if (q->by->vault == NULL || !q->payload.common.has_subject || !TYPE_EQ(&q->what->log->unit, &q->by->own))
+        return 0;
+    int rc = vault_link_get(q->by->vault, &q->payload.common.subject, &link, err);
+    if (rc != 0 || (link.flags & LINK_ABROAD) != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    bool visitor = (link.flags & LINK_OTHER_UNIT) != 0;
+    rc = entitled_member(q->by->txn, &link.member, visitor ? q->asker : &q->by->own, &row, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    if (visitor)
+        *ret = true;
+    else
+        rc = entitled_by_handover(q->by->txn, &row, q->asker, ret, err);
+    member_row_release(&row);
+    return rc;
+}
+
+int
+entitled(const struct entitled_by *by, const struct unit_id *asker, bool is_keeper, const struct entitled_to *what,
+         bool *ret, struct err *err)
+{
+    const struct event_header *h = what->header;
+    struct question q = {.by = by, .asker = asker, .what = what, .home = what->log->unit};
+    bool own = TYPE_EQ(&what->log->unit, &by->own), may = false;
+    int rc = 0;
+    *ret = false;
+    if (what->index >= h->n_capsules)
+        return 0;
+    if (TYPE_EQ(asker, &what->log->unit) || (own && is_keeper)) {
+        *ret = true;
+        return 0;
+    }
+    if (event_payload_decode(h->kind, h->kind_version, what->payload, &q.payload, NULL) != 0)
+        return 0;
+    if (q.payload.common.has_subject_unit)
+        q.home = q.payload.common.subject_unit;
+    uint8_t class = h->capsules[what->index].class;
+    switch (class) {
+    case CLASS_IDENTITY:
+    case CLASS_CONTACT:
+    case CLASS_BANK: rc = of_member(&q, class, &may, err); break;
+    case CLASS_ACTIVITY: rc = of_work(&q, &may, err); break;
+    case CLASS_GUEST: may = h->kind == KIND_GUEST_RECORDED && TYPE_EQ(&q.payload.guest.home, asker); break;
+    case CLASS_DOSSIER:
+        may = (h->kind == KIND_HANDOVER_OFFERED || h->kind == KIND_HANDOVER_COMPLETED) &&
+              TYPE_EQ(&q.payload.handover.other, asker);
+        break;
+    case CLASS_KEY: rc = sealed_keys(&q, &may, err); break;
+    default: break;
+    }
+    if (rc == 0)
+        *ret = may;
+    return rc;
+}

@@ -1,0 +1,75 @@
+/* What the upkeep worked out about visitors, stored: see guests.h, struct guest_work_order. */
+#include "node/host/engine_private.h"
+#include "node/host/guests.h"
+#include "storage/received.h"
+#include "storage/vault_erase.h"
+
+static int
+opened(struct engine *e, const struct guest_work_order *o, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < o->n_places && rc == 0; i++) {
+        uint8_t key[KEY_CAPSULE];
+        key_capsule(key, o->places[i].log_no, o->places[i].at.seq, o->places[i].index);
+        rc = db_del(e->txn, TABLE_ARRIVED, slice_of(key, sizeof(key)), err);
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+    }
+    return rc;
+}
+
+static int
+record(struct engine *e, struct api_op *op, struct err *err)
+{
+    const struct guest_work_order *o = &op->guest;
+    struct err refusal;
+    int rc = engine_ready(e, &refusal);
+    if (rc != 0) {
+        op->result.err = refusal;
+        return db_error(e->txn, err);
+    }
+    for (size_t i = 0; i < o->n_drafts && rc == 0; i++)
+        rc = engine_write(e, &o->drafts[i], &op->result.position, err);
+    op->result.has_position = o->n_drafts > 0;
+    for (size_t i = 0; i < o->n_places && rc == 0; i++)
+        rc = guests_put_read(e->txn, &o->places[i].at, err);
+    return rc;
+}
+
+/* Keys first: what is left over after a failure between is looked for again, and finds less. */
+static int
+forget(struct engine *e, const struct guest_work_order *o, struct err *err)
+{
+    struct vault_erase_capsule capsules[GUEST_PLACES_MAX];
+    struct vault_erase what = {.capsules = capsules};
+    int rc = 0;
+    for (size_t i = 0; i < o->n_keys && rc == 0; i++)
+        rc = received_del_event(e->config.vault, &o->keys[i], NULL, err);
+    for (size_t i = 0; i < o->n_places && rc == 0; i++) {
+        const struct guest_place *p = &o->places[i];
+        if (p->log_no != 0)
+            rc = capsules_del(e->txn, p->log_no, p->at.seq, p->index, err);
+        else
+            capsules[what.n_capsules++] = (struct vault_erase_capsule){p->at, p->index};
+    }
+    if (rc == 0 && what.n_capsules > 0)
+        rc = vault_erase(e->config.vault, &what, NULL, err);
+    return rc;
+}
+
+int
+engine_exec_guest(struct engine *e, struct api_op *op, struct err *err)
+{
+    const struct guest_work_order *o = &op->guest;
+    int rc = 0;
+    switch (o->step) {
+    case GUEST_OPENED: return opened(e, o, err);
+    case GUEST_KEYS: return received_put(e->config.vault, o->received, o->n_received, err);
+    case GUEST_RECORD: return record(e, op, err);
+    case GUEST_FORGET: return forget(e, o, err);
+    case GUEST_KNOWN:
+        for (size_t i = 0; i < o->n_units && rc == 0; i++)
+            rc = guests_put_known(e->txn, &o->units[i], o->known_at[i], err);
+        return rc;
+    }
+    return err_set(err, ERR_INVALID, "no such step");
+}

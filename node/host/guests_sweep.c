@@ -1,0 +1,232 @@
+/* What ended grants and passes of other units gave is destroyed here. See guests.h; docs/PROTOCOL.md §12.7, kind 97. */
+#include <stdlib.h>
+
+#include "node/host/entitled.h"
+#include "node/host/guests.h"
+#include "storage/received.h"
+
+enum { KEYS_OF_ACCESS_MAX = 64, ORDERS_MAX = 16 };
+
+/* One access whose time is over, and what of it is still here. */
+struct over {
+    struct unit_id unit;
+    struct subject_id member;
+    bool has_revoked;
+    struct position revoked;
+    size_t n_keys, n_places;
+    struct position keys[KEYS_OF_ACCESS_MAX];
+    struct guest_place places[GUEST_PLACES_MAX];
+};
+
+struct sweep {
+    const struct guests *g;
+    struct db_txn *txn;
+    struct entitled_by by;
+    struct over *v;
+    size_t n;
+};
+
+/* ---- what is here ---- */
+
+static int
+add_keys(struct sweep *x, const struct access_row *row, struct over *o, struct err *err)
+{
+    struct access_keys keys[KEYS_OF_ACCESS_MAX];
+    struct received_key one;
+    struct buf capsule;
+    size_t n = access_keys_of(row, keys, KEYS_OF_ACCESS_MAX), n_one = 0;
+    int rc = 0;
+    n = n < KEYS_OF_ACCESS_MAX ? n : KEYS_OF_ACCESS_MAX;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = received_of_event(x->g->vault, &keys[i].at, &one, 1, &n_one, NULL, err);
+        if (rc == 0 && n_one > 0)
+            o->keys[o->n_keys++] = keys[i].at;
+        person_wipe(&one, sizeof(one));
+        for (uint8_t k = 0; k < 8 && rc == 0; k++) {
+            if ((keys[i].capsules & 1U << k) == 0 || o->n_places == GUEST_PLACES_MAX)
+                continue;
+            buf_init(&capsule, CAPSULE_BYTES_MAX);
+            rc = vault_capsule_get(x->g->vault, &keys[i].at, k, &capsule, err);
+            buf_free(&capsule);
+            if (rc == 0)
+                o->places[o->n_places++] = (struct guest_place){.at = keys[i].at, .index = k};
+            rc = rc == ERR_NOTFOUND ? 0 : rc;
+        }
+    }
+    return rc;
+}
+
+/* Capsules of an event of the member that are held and to which there is no right any more. */
+static int
+add_capsules_at(struct sweep *x, const struct position *at, struct over *o, struct err *err)
+{
+    struct log_row log;
+    struct stored_event ev;
+    struct event_header h;
+    struct slice bytes;
+    bool may = false;
+    int rc = evlog_find(x->txn, &at->log, &log, err);
+    if (rc == 0)
+        rc = evlog_event(x->txn, log.no, at->seq, &ev, err);
+    if (rc == 0)
+        rc = event_header_decode(ev.header, &h, err);
+    for (uint8_t i = 0; rc == 0 && i < h.n_capsules && o->n_places < GUEST_PLACES_MAX; i++) {
+        const struct entitled_to what = {.log = &log, .header = &h, .payload = ev.payload, .index = i};
+        if (h.capsules[i].class < CLASS_IDENTITY || h.capsules[i].class > CLASS_BANK)
+            continue;
+        rc = capsules_get(x->txn, log.no, h.seq, i, &bytes, err);
+        if (rc == ERR_NOTFOUND) {
+            rc = 0;
+            continue;
+        }
+        if (rc == 0)
+            rc = entitled(&x->by, &x->by.own, false, &what, &may, err);
+        if (rc == 0 && !may)
+            o->places[o->n_places++] = (struct guest_place){.log_no = log.no, .at = *at, .index = i};
+    }
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+static int
+add_capsules(struct sweep *x, struct over *o, struct err *err)
+{
+    struct member_row row;
+    int rc = entitled_member(x->txn, &o->member, &o->unit, &row, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    for (size_t i = 0; i < row.n && rc == 0; i++)
+        if (row.entries[i].capsule_mask & 7)
+            rc = add_capsules_at(x, &row.entries[i].at, o, err);
+    member_row_release(&row);
+    return rc;
+}
+
+static bool
+is_kept_for(const struct sweep *x, const struct unit_id *unit)
+{
+    struct log_row row;
+    uint32_t n = 0;
+    char code[UNIT_CODE_MAX] = "";
+    const struct config *c = x->g->config;
+    if (!c || c->n_keep == 0 || evlog_count(x->txn, &n, NULL) != 0)
+        return false;
+    for (uint32_t no = 1; no <= n && code[0] == '\0'; no++) {
+        struct stored_event ev;
+        struct event_payload p;
+        if (evlog_get(x->txn, no, &row, NULL) == 0 && TYPE_EQ(&row.unit, unit) &&
+            evlog_event(x->txn, no, 1, &ev, NULL) == 0 &&
+            event_payload_decode(KIND_LOG_OPENED, 1, ev.payload, &p, NULL) == 0)
+            memcpy(code, p.log_opened.unit_code, sizeof(code));
+    }
+    for (uint8_t i = 0; i < c->n_keep; i++)
+        if (strcmp(code, c->keep[i]) == 0)
+            return true;
+    return false;
+}
+
+static int
+look_at(struct sweep *x, const struct access_row *row, struct err *err)
+{
+    struct access_state s;
+    struct over *o = &x->v[x->n];
+    access_state_of(row, &s);
+    if (!s.exists || TYPE_EQ(&row->unit, &x->by.own) || !(s.is_pass || TYPE_EQ(&s.facts.host, &x->by.own)))
+        return 0;
+    *o = (struct over){.unit = row->unit, .member = s.facts.member, .has_revoked = s.revoked, .revoked = s.revoked_by};
+    int rc = 0;
+    bool kept = is_kept_for(x, &row->unit);
+    if (!access_is_open(&s, x->g->today))
+        rc = add_keys(x, row, o, err);
+    if (kept)
+        o->n_places = 0;
+    else if (rc == 0)
+        rc = add_capsules(x, o, err);
+    /* Data that was replaced goes too, but an access that stands has not ended. */
+    o->has_revoked &= !access_is_open(&s, x->g->today);
+    x->n += rc == 0 && o->n_keys + o->n_places > 0;
+    return rc;
+}
+
+/* ---- the walk ---- */
+
+static int
+walk(struct sweep *x, uint8_t from[KEY_ACCESS + 1], size_t *from_len, bool *ret_end, struct err *err)
+{
+    struct db_cursor *c = NULL;
+    struct slice k, v;
+    struct access_row row;
+    struct unit_id unit;
+    struct subject_id access;
+    int rc = db_cursor_open(x->txn, TABLE_ACCESS, &c, err);
+    if (rc == 0)
+        rc =
+            *from_len > 0 ? db_cursor_seek(c, slice_of(from, *from_len), &k, &v, err) : db_cursor_first(c, &k, &v, err);
+    while (rc == 0 && x->n < ORDERS_MAX) {
+        if (k.len != KEY_ACCESS) {
+            rc = err_set(err, ERR_CORRUPT, "access: a key of %zu bytes", k.len);
+            break;
+        }
+        memcpy(unit.b, k.data, HASH_BYTES);
+        memcpy(access.b, k.data + HASH_BYTES, ID_BYTES);
+        memcpy(from, k.data, KEY_ACCESS);
+        from[KEY_ACCESS] = 0;
+        *from_len = KEY_ACCESS + 1;
+        rc = access_row_decode(v, &unit, &access, &row, err);
+        if (rc == 0) {
+            rc = look_at(x, &row, err);
+            access_row_release(&row);
+        }
+        if (rc == 0)
+            rc = db_cursor_next(c, &k, &v, err);
+    }
+    db_cursor_close(&c);
+    *ret_end = rc == ERR_NOTFOUND;
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+static int
+forget(struct sweep *x, struct err *err)
+{
+    struct api_op *op = calloc(1, sizeof(*op));
+    int rc = op ? 0 : err_set(err, ERR_NOMEM, "guests: out of memory");
+    for (size_t i = 0; i < x->n && rc == 0; i++) {
+        struct over *o = &x->v[i];
+        op->kind = OP_GUEST;
+        op->guest = (struct guest_work_order){.step = GUEST_FORGET,
+                                              .n_places = o->n_places,
+                                              .places = o->places,
+                                              .n_keys = o->n_keys,
+                                              .keys = o->keys,
+                                              .has_revoked = o->has_revoked,
+                                              .revoked = o->revoked,
+                                              .unit = o->unit,
+                                              .member = o->member};
+        rc = guests_run(x->g, op, err);
+    }
+    free(op);
+    return rc;
+}
+
+int
+guests_sweep(const struct guests *g, uint64_t *ret_n, struct err *err)
+{
+    struct sweep x = {.g = g, .v = calloc(ORDERS_MAX, sizeof(struct over))};
+    uint8_t from[KEY_ACCESS + 1];
+    size_t from_len = 0;
+    bool end = false;
+    int rc = x.v ? 0 : err_set(err, ERR_NOMEM, "guests: out of memory");
+    *ret_n = 0;
+    while (rc == 0 && !end) {
+        x.n = 0;
+        rc = db_begin_read(g->db, &x.txn, err);
+        x.by = (struct entitled_by){.txn = x.txn, .vault = g->vault, .own = g->identity->unit, .today = g->today};
+        if (rc == 0)
+            rc = walk(&x, from, &from_len, &end, err);
+        db_abort(&x.txn);
+        if (rc == 0)
+            rc = forget(&x, err);
+        *ret_n += rc == 0 ? x.n : 0;
+    }
+    free(x.v);
+    return rc;
+}

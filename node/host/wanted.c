@@ -1,0 +1,427 @@
+/* See wanted.h. */
+#include "node/host/wanted.h"
+
+#include <stdlib.h>
+
+enum {
+    WANTED_STEP =
+        8 * HEADER_CAPSULES_MAX, /* room for what one event may bring in; a member has few capsules in force */
+    ANY_INDEX = 255,             /* the capsule of class 4 of an event that is not held yet */
+};
+
+int
+wanted_init(struct wanted *w, struct vault *vault, const struct unit_id *own, struct err *err)
+{
+    *w = (struct wanted){.vault = vault, .own = *own, .day = DATE_NONE, .retry_ms = WANTED_RETRY_MS};
+    w->list = calloc(WANTED_MAX, sizeof(*w->list));
+    return w->list ? 0 : err_set(err, ERR_NOMEM, "capsules: out of memory");
+}
+
+void
+wanted_release(struct wanted *w)
+{
+    free(w->logs);
+    free(w->list);
+    *w = (struct wanted){0};
+}
+
+/* ---- the list ---- */
+
+static struct wanted_one *
+find(struct wanted *w, const struct position *at, uint8_t index)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->list[i].index == index && w->list[i].at.seq == at->seq && TYPE_EQ(&w->list[i].at.log, &at->log))
+            return &w->list[i];
+    return NULL;
+}
+
+static void
+drop(struct wanted *w, struct wanted_one *one)
+{
+    w->n_asked -= one->state == WANTED_ASKED;
+    *one = w->list[--w->n];
+}
+
+/* One that was refused before comes back with the next day's walk. */
+static void
+make_room(struct wanted *w)
+{
+    for (size_t i = 0; w->n + WANTED_STEP > WANTED_MAX && i < w->n;) {
+        if (w->list[i].state == WANTED_MISSING)
+            drop(w, &w->list[i]);
+        else
+            i++;
+    }
+}
+
+static void
+retry_later(struct wanted *w, int64_t now_ms)
+{
+    w->retry_at_ms = now_ms + w->retry_ms;
+    w->retry_ms = w->retry_ms * 2 < WANTED_RETRY_MS_MAX ? w->retry_ms * 2 : WANTED_RETRY_MS_MAX;
+}
+
+static void
+add(struct wanted *w, const struct unit_id *unit, const struct position *at, uint8_t index, const struct hash *hash)
+{
+    if (find(w, at, index) == NULL && w->n < WANTED_MAX)
+        w->list[w->n++] =
+            (struct wanted_one){.at = *at, .unit = *unit, .hash = *hash, .index = index, .state = WANTED_NEW};
+}
+
+/* ---- what is to be had ---- */
+
+struct look {
+    struct wanted *w;
+    const struct wanted_turn *t;
+    struct db_txn *txn;
+    struct entitled_by by;
+    int left;
+};
+
+static int
+is_held(const struct look *l, const struct log_row *log, const struct event_header *h, uint8_t index, bool *ret,
+        struct err *err)
+{
+    struct slice bytes;
+    struct buf out;
+    int rc;
+    if (h->capsules[index].class != CLASS_KEY) {
+        rc = capsules_get(l->txn, log->no, h->seq, index, &bytes, err);
+    } else {
+        struct position at = {.log = log->id, .seq = h->seq};
+        buf_init(&out, CAPSULE_BYTES_MAX);
+        rc = vault_capsule_get(l->w->vault, &at, index, &out, err);
+        buf_free(&out);
+    }
+    *ret = rc == 0;
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+/* Asks for those of an event's capsules that we may have and do not hold; classes: bits 1 << class. */
+static int
+consider(struct look *l, const struct log_row *log, const struct event_header *h, struct slice payload,
+         unsigned classes, struct err *err)
+{
+    struct position at = {.log = log->id, .seq = h->seq};
+    int rc = 0;
+    for (uint8_t i = 0; i < h->n_capsules && rc == 0; i++) {
+        struct entitled_to what = {.log = log, .header = h, .payload = payload, .index = i};
+        bool held = true, may = false;
+        if (h->capsules[i].class > CLASS_KEY || (classes & 1U << h->capsules[i].class) == 0)
+            continue;
+        rc = is_held(l, log, h, i, &held, err);
+        if (rc == 0 && !held)
+            rc = entitled(&l->by, &l->w->own, false, &what, &may, err);
+        if (rc == 0 && may)
+            add(l->w, &log->unit, &at, i, &h->capsules[i].hash);
+    }
+    return rc;
+}
+
+static int
+consider_at(struct look *l, const struct position *at, unsigned classes, struct err *err)
+{
+    struct log_row log;
+    struct stored_event ev;
+    struct event_header h;
+    int rc = evlog_find(l->txn, &at->log, &log, err);
+    if (rc == 0)
+        rc = evlog_event(l->txn, log.no, at->seq, &ev, err);
+    if (rc == 0)
+        rc = event_header_decode(ev.header, &h, err);
+    if (rc == 0)
+        rc = consider(l, &log, &h, ev.payload, classes, err);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+enum { PERSON_CLASSES = 1 << CLASS_IDENTITY | 1 << CLASS_CONTACT | 1 << CLASS_BANK };
+
+/* What is in force of a member to whom a right was given; moving: all that stands in the row. */
+static int
+consider_member(struct look *l, const struct subject_id *member, const struct unit_id *unit, bool moving,
+                struct err *err)
+{
+    struct member_row row;
+    struct position at;
+    int rc = entitled_member(l->txn, member, unit, &row, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    for (size_t i = 0; moving && i < row.n && rc == 0; i++)
+        if (row.entries[i].outcome == OUTCOME_APPLIED && row.entries[i].capsule_mask != 0)
+            rc = consider_at(l, &row.entries[i].at, PERSON_CLASSES, err);
+    for (uint8_t class = CLASS_IDENTITY; !moving && class <= CLASS_BANK && rc == 0; class ++)
+        if (member_capsule_position(&row, class, &at))
+            rc = consider_at(l, &at, 1U << class, err);
+    member_row_release(&row);
+    return rc;
+}
+
+static int
+consider_access(struct look *l, const struct unit_id *unit, const struct subject_id *access, struct err *err)
+{
+    struct access_row row;
+    struct access_state s;
+    int rc = entitled_access(l->txn, unit, access, &row, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    access_state_of(&row, &s);
+    access_row_release(&row);
+    if (!s.exists || !access_stands(&s, l->t->today) || !(s.is_pass || TYPE_EQ(&s.facts.host, &l->w->own)))
+        return 0;
+    return consider_member(l, &s.facts.member, unit, false, err);
+}
+
+static int
+look_at_event(struct look *l, const struct log_row *log, const struct stored_event *ev, const struct event_header *h,
+              struct err *err)
+{
+    struct event_payload p;
+    const struct unit_id *unit = &log->unit;
+    if (h->n_capsules == 0)
+        return 0;
+    switch (h->kind) {
+    case KIND_ACCESS_GRANTED:
+    case KIND_PASS_ISSUED:
+    case KIND_ACCESS_RENEWED:
+    case KIND_HANDOVER_OFFERED:
+    case KIND_HANDOVER_COMPLETED:
+    case KIND_GUEST_RECORDED: break;
+    default: return consider(l, log, h, ev->payload, PERSON_CLASSES, err);
+    }
+    int rc = consider(l, log, h, ev->payload, 1U << CLASS_KEY | 1U << CLASS_DOSSIER | 1U << CLASS_GUEST, err);
+    if (rc != 0 || h->kind == KIND_GUEST_RECORDED ||
+        event_payload_decode(h->kind, h->kind_version, ev->payload, &p, NULL) != 0)
+        return rc;
+    if (p.common.has_subject_unit)
+        unit = &p.common.subject_unit;
+    if (h->kind != KIND_HANDOVER_OFFERED && h->kind != KIND_HANDOVER_COMPLETED)
+        return consider_access(l, unit, &p.common.subject, err);
+    return TYPE_EQ(&p.handover.other, &l->w->own) ? consider_member(l, &p.common.subject, unit, true, err) : 0;
+}
+
+static bool
+has_room(const struct look *l)
+{
+    return l->left > 0 && l->w->n + WANTED_STEP <= WANTED_MAX;
+}
+
+static int
+look_at_log(struct look *l, struct wanted_log *log, struct err *err)
+{
+    struct log_row row;
+    struct evlog_iter it;
+    struct stored_event ev;
+    struct event_header h;
+    int rc = evlog_get(l->txn, log->no, &row, err);
+    if (rc != 0 || log->looked >= row.applied_seq || l->t->skip(l->t->arg, &row.unit))
+        return rc;
+    rc = evlog_iter_init(&it, l->txn, log->no, log->looked + 1, err);
+    while (rc == 0 && has_room(l) && log->looked < row.applied_seq) {
+        rc = evlog_iter_next(&it, &ev, err);
+        if (rc == 0)
+            rc = event_header_decode(ev.header, &h, err);
+        if (rc == 0)
+            rc = look_at_event(l, &row, &ev, &h, err);
+        if (rc == 0)
+            log->looked = h.seq;
+        l->left--;
+    }
+    evlog_iter_release(&it);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+static int
+find_logs(struct look *l, struct err *err)
+{
+    struct wanted *w = l->w;
+    struct log_row row;
+    uint32_t n = 0;
+    int rc = evlog_count(l->txn, &n, err);
+    for (uint32_t no = w->n_known + 1; no <= n && rc == 0; no++) {
+        rc = evlog_get(l->txn, no, &row, err);
+        if (rc == 0 && !TYPE_EQ(&row.unit, &w->own)) {
+            if (w->n_logs == w->cap_logs) {
+                size_t cap = w->cap_logs ? 2 * w->cap_logs : 16;
+                struct wanted_log *more = realloc(w->logs, cap * sizeof(*more));
+                if (!more)
+                    return err_set(err, ERR_NOMEM, "capsules: out of memory");
+                w->logs = more;
+                w->cap_logs = cap;
+            }
+            w->logs[w->n_logs++] = (struct wanted_log){.no = no};
+        }
+        if (rc == 0)
+            w->n_known = no;
+    }
+    return rc;
+}
+
+/* ---- asking ---- */
+
+/* What a host says it did for a member of ours: the event may have come meanwhile. True if the entry stays. */
+static bool
+complete_work(struct look *l, struct wanted_one *one)
+{
+    struct log_row log;
+    struct stored_event ev;
+    struct event_header h;
+    bool held = false;
+    if (one->index != ANY_INDEX)
+        return true;
+    if (evlog_find(l->txn, &one->at.log, &log, NULL) != 0 || evlog_event(l->txn, log.no, one->at.seq, &ev, NULL) != 0 ||
+        event_header_decode(ev.header, &h, NULL) != 0) {
+        one->state = WANTED_MISSING;
+        return true;
+    }
+    for (uint8_t i = 0; i < h.n_capsules; i++) {
+        if (h.capsules[i].class != CLASS_ACTIVITY || is_held(l, &log, &h, i, &held, NULL) != 0 || held)
+            continue;
+        one->index = i;
+        one->unit = log.unit;
+        one->hash = h.capsules[i].hash;
+        return true;
+    }
+    return false;
+}
+
+static void
+ask(struct look *l)
+{
+    struct wanted *w = l->w;
+    for (size_t i = 0; i < w->n && w->n_asked < WANTED_ASKED_MAX;) {
+        struct wanted_one *one = &w->list[i];
+        if (one->state == WANTED_NEW && !complete_work(l, one)) {
+            drop(w, one);
+            continue;
+        }
+        i++;
+        if (one->state == WANTED_MISSING && w->retry_at_ms == 0)
+            retry_later(w, l->t->now_ms);
+        if (one->state != WANTED_NEW)
+            continue;
+        one->state = WANTED_ASKED;
+        w->n_asked++;
+        struct wanted_one copy = *one; /* the answer may come before need returns */
+        l->t->need(l->t->arg, &copy.unit, &copy.at, copy.index, &copy.hash);
+    }
+}
+
+/* Those that were refused are looked at again: the right may be gone, or the capsule may be here. */
+static void
+retry(struct wanted *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->list[i].state == WANTED_MISSING)
+            w->list[i].state = WANTED_NEW;
+    w->retry_at_ms = 0;
+}
+
+static bool
+still_wanted(struct look *l, const struct wanted_one *one)
+{
+    struct log_row log;
+    struct stored_event ev;
+    struct event_header h;
+    bool held = false, may = false;
+    if (one->index == ANY_INDEX)
+        return true;
+    if (evlog_find(l->txn, &one->at.log, &log, NULL) != 0 || evlog_event(l->txn, log.no, one->at.seq, &ev, NULL) != 0 ||
+        event_header_decode(ev.header, &h, NULL) != 0 || one->index >= h.n_capsules ||
+        is_held(l, &log, &h, one->index, &held, NULL) != 0 || held)
+        return false;
+    struct entitled_to what = {.log = &log, .header = &h, .payload = ev.payload, .index = one->index};
+    return h.capsules[one->index].class == CLASS_ACTIVITY ||
+           (entitled(&l->by, &l->w->own, false, &what, &may, NULL) == 0 && may);
+}
+
+static void
+look_again(struct look *l)
+{
+    struct wanted *w = l->w;
+    for (size_t i = 0; i < w->n;) {
+        if (w->list[i].state == WANTED_NEW && !still_wanted(l, &w->list[i]))
+            drop(w, &w->list[i]);
+        else
+            i++;
+    }
+}
+
+int
+wanted_turn(struct wanted *w, const struct wanted_turn *t, bool *ret_more, struct err *err)
+{
+    struct look l = {.w = w, .t = t, .left = WANTED_EVENTS_PER_TURN};
+    bool due = w->retry_at_ms != 0 && t->now_ms >= w->retry_at_ms;
+    *ret_more = false;
+    if (w->again || date_is_none(w->day) || w->day.days != t->today.days) {
+        w->again = false;
+        w->day = t->today;
+        w->n_known = 0;
+        w->n_logs = 0;
+    }
+    int rc = db_begin_read(t->db, &l.txn, err);
+    if (rc != 0)
+        return rc;
+    /* Of other units' events the residency of ours says nothing. */
+    l.by = (struct entitled_by){.txn = l.txn, .vault = w->vault, .own = w->own, .today = t->today};
+    if (due) {
+        retry(w);
+        look_again(&l);
+    }
+    make_room(w);
+    rc = find_logs(&l, err);
+    for (size_t i = 0; i < w->n_logs && rc == 0 && has_room(&l); i++)
+        rc = look_at_log(&l, &w->logs[i], err);
+    *ret_more = rc == 0 && l.left <= 0;
+    if (rc == 0)
+        ask(&l);
+    db_abort(&l.txn);
+    return rc;
+}
+
+void
+wanted_work(struct wanted *w, const struct position *at)
+{
+    static const struct hash none;
+    add(w, &w->own, at, ANY_INDEX, &none);
+}
+
+bool
+wanted_got(struct wanted *w, const struct position *at, uint8_t index)
+{
+    struct wanted_one *one = find(w, at, index);
+    if (one == NULL)
+        return false;
+    drop(w, one);
+    w->retry_ms = WANTED_RETRY_MS;
+    return true;
+}
+
+bool
+wanted_missing(struct wanted *w, const struct position *at, uint8_t index, int64_t now_ms)
+{
+    struct wanted_one *one = find(w, at, index);
+    if (one == NULL || one->state != WANTED_ASKED)
+        return one != NULL;
+    one->state = WANTED_MISSING;
+    w->n_asked--;
+    if (w->retry_at_ms == 0)
+        retry_later(w, now_ms);
+    return true;
+}
+
+void
+wanted_again(struct wanted *w)
+{
+    w->again = true;
+    wanted_retry(w);
+}
+
+void
+wanted_retry(struct wanted *w)
+{
+    w->retry_ms = WANTED_RETRY_MS;
+    if (w->retry_at_ms != 0)
+        w->retry_at_ms = 1;
+}

@@ -1,0 +1,131 @@
+"""A member of one unit at the desk of another: what a grant opens there, what the host does, what the home hears of it, and what is left
+when the grant ends."""
+
+import unittest
+
+from cluster import Cluster, admission, wait_until
+
+CONTACT = {"email": "ilse@example.org", "city": "Brussel", "country": "BE"}
+
+
+class Guests(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster("BE", "DE", "SE")
+        cls.addClassCleanup(cls.cluster.close)
+        cls.home, cls.host, cls.third = cls.cluster["BE"], cls.cluster["DE"], cls.cluster["SE"]
+        cls.count = 0
+
+    def member(self):
+        Guests.count += 1
+        asked = admission(Guests.count, self.home.city)
+        asked["person"]["contact"] = CONTACT
+        return self.home.post("/v1/members", asked).json["id"]
+
+    def grant(self, member, **more):
+        access = self.home.post("/v1/members/%s/access" % member, dict({
+            "host": "DE", "classes": ["identity", "contact", "activity"], "purpose": "1"}, **more)).json["id"]
+        self.cluster.wait_equal()
+        return access
+
+    def seen(self, node, member):
+        return node.get("/v1/members/%s?unit=BE" % member, "desk")
+
+    def wait_here(self, member, *classes):
+        def here():
+            person = self.seen(self.host, member).get("person", {})
+            return all(word in person for word in classes or ("identity",)) and person
+        return wait_until("the host can open the member", here)
+
+    def wait_closed(self, member):
+        return wait_until("the host has closed the member", lambda: (
+            lambda m: m["personal"] == "closed" and m)(self.seen(self.host, member)))
+
+    def work(self, member):
+        """An activity and an invoice of the visitor at the host."""
+        Guests.count += 1
+        office = self.host.get("/v1/units/DE/offices")["offices"][0]["id"]
+        activity = self.host.post("/v1/activities", {
+            "member": member, "member_unit": "BE", "office": office, "sector": "music", "activity_no": "A%d" % Guests.count}).json["id"]
+        invoice = self.host.post("/v1/invoices", {
+            "activity": activity, "amount_minor": 50000, "invoice_no": "I%d" % Guests.count, "client": "Theater"}).json["id"]
+        return activity, invoice
+
+    def test_a_grant_opens_its_classes_at_its_host_and_nothing_anywhere_else(self):
+        member = self.member()
+        self.cluster.wait_equal()
+        self.assertIn("no grant", self.seen(self.host, member)["closed_because"])
+        self.grant(member, classes=["identity"])
+        person = self.wait_here(member)
+        self.assertEqual(person["identity"]["family_name"], "Vandermeersch")
+        self.assertNotIn("contact", person)
+        self.cluster.wait_equal()
+        self.assertEqual(self.seen(self.third, member)["personal"], "closed")
+
+    def test_what_is_done_for_a_visitor_while_the_home_is_down_reaches_it_when_it_is_back(self):
+        member = self.member()
+        access = self.grant(member)
+        self.wait_here(member, "identity", "contact")
+        self.home.stop()
+        activity, invoice = self.work(member)
+        shown = self.host.get("/v1/invoices/" + invoice, "desk")
+        self.assertEqual((shown["member"], shown["member_unit"], shown["client"]), (member, "BE", "Theater"))
+        self.host.post("/v1/members/%s/contact-proposal?unit=BE" % member, {
+            "contact": {"email": "new@example.org", "city": "Berlin", "country": "DE"}, "text": "has moved"})
+        self.host.post("/v1/guest-records", status=202)
+        self.home.start()
+
+        def told():
+            records = self.home.get("/v1/members/%s/openings" % member, "desk")["units"]
+            return len([w for r in records for w in r["work"]]) == 2 and sum(r["count"] for r in records) > 0 and records
+        records = wait_until("the home knows who looked and what was done", told)
+        self.assertEqual({(r["unit"], r["access"]) for r in records}, {("DE", access)})
+        self.assertIn("identity", {c for r in records for c in r["classes"]})
+
+        def work(what):
+            return [w for w in self.home.get("/v1/%s?member=%s" % (what, member), "desk")[what] if w["personal"] == "here"]
+        found = wait_until("the home sees the invoice", lambda: work("invoices"))
+        self.assertEqual([(w["id"], w["unit"], w["client"]) for w in found], [(invoice, "DE", "Theater")])
+        self.assertEqual([(w["id"], w["unit"]) for w in work("activities")], [(activity, "DE")])
+
+        proposal = wait_until("the proposal is there", lambda: [
+            p for p in self.home.get("/v1/proposals", "desk")["proposals"] if p["member"] == member])[0]
+        self.assertEqual((proposal["contact"]["city"], proposal["status"], proposal["text"]), ("Berlin", "open", "has moved"))
+        path = "/v1/members/%s" % member
+        tag = self.home.call("GET", path).headers["ETag"]
+        self.home.post("%s/proposals/%s/accept" % (path, proposal["id"]), {}, 200, headers={"If-Match": tag})
+        self.assertEqual(self.home.get(path, "desk")["person"]["contact"]["city"], "Berlin")
+        self.assertEqual(self.home.get(path + "/proposals", "desk")["proposals"][0]["status"], "accepted")
+        self.home.post("%s/proposals/%s/decline" % (path, proposal["id"]), None, 409)
+        wait_until("the host has the new address", lambda: self.seen(self.host, member)["person"].get("contact", {}).get("city") == "Berlin")
+
+    def test_a_revoked_grant_leaves_nothing_to_open_at_the_host(self):
+        member = self.member()
+        access = self.grant(member)
+        self.wait_here(member, "identity", "contact")
+        activity, _ = self.work(member)
+        self.home.post("/v1/members/%s/access/%s/revoke" % (member, access), {"reason": "asked"}, 200)
+        self.wait_closed(member)
+        wait_until("the host's own record of it does not open", lambda: self.host.get(
+            "/v1/activities/" + activity, "desk")["personal"] == "erased")
+        refused = self.host.post("/v1/activities", {
+            "member": member, "member_unit": "BE", "office": self.host.get("/v1/units/DE/offices")["offices"][0]["id"],
+            "sector": "music"}, 409)
+        self.assertEqual(refused.json["field"], "member")
+        self.assertTrue(wait_until("the home was told before", lambda: self.home.get(
+            "/v1/members/%s/openings" % member, "desk")["units"]))
+
+    def test_a_declined_proposal_changes_nothing(self):
+        member = self.member()
+        self.grant(member)
+        self.wait_here(member)
+        self.host.post("/v1/members/%s/contact-proposal?unit=BE" % member, {"contact": {"city": "Wien", "country": "AT"}})
+        path = "/v1/members/%s" % member
+        proposal = wait_until("the proposal is there", lambda: self.home.get(path + "/proposals", "desk")["proposals"])[0]
+        self.home.post("%s/proposals/%s/decline" % (path, proposal["id"]), None, 200)
+        self.assertEqual(self.home.get(path, "desk")["person"]["contact"]["city"], "Brussel")
+        self.assertEqual(self.home.get(path + "/proposals", "desk")["proposals"][0]["status"], "declined")
+
+
+if __name__ == "__main__":
+    unittest.main()
