@@ -372,6 +372,7 @@ int get_conflicts(struct request *r, struct err *err);
 int get_duplicates(struct request *r, struct err *err);
 int get_lookups(struct request *r, struct err *err);
 int get_status(struct request *r, struct err *err);
+int post_unit_custody(struct request *r, struct err *err);
 int get_handovers(struct request *r, struct err *err);
 int get_member_handover(struct request *r, struct err *err);
 int post_member_handover(struct request *r, struct err *err);

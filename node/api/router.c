@@ -84,6 +84,8 @@ static const struct route routes[] = {
     {"GET", "/v1/units", STAFF, READS, "as_of", get_units},
     {"GET", "/v1/units/{code}", STAFF, READS, "as_of", get_unit},
     {"PUT", "/v1/units/{code}", ROLE_OPERATOR, WRITES, NULL, put_unit},
+    {"POST", "/v1/units/{code}/custodian", ROLE_OPERATOR, WRITES | ROUTE_BODY_FREE, NULL, post_unit_custody},
+    {"POST", "/v1/units/{code}/close", ROLE_OPERATOR, WRITES, NULL, post_unit_custody},
     {"GET", "/v1/units/{code}/offices", STAFF, READS, "as_of", get_offices},
     {"POST", "/v1/units/{code}/offices", ROLE_OPERATOR | ROLE_INTEGRATION, WRITES, NULL, post_offices},
     {"GET", "/v1/units/{code}/offices/{id}", STAFF, READS, "as_of", get_office},

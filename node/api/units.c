@@ -68,6 +68,14 @@ put_unit_info(struct request *r, struct json_out *j, const struct unit_info *u)
         json_put_uint(j, "contribution_bp", u->facts.contribution_bp);
         json_put_int(j, "share_price_minor", u->facts.share_price_minor);
     }
+    if (u->has_custodian) {
+        char code[UNIT_CODE_MAX];
+        unit_code_of(r, &u->custodian, code);
+        json_put_text(j, "custodian", code);
+    }
+    if (!date_is_none(u->closed_on)) {
+        json_put_date(j, "closed_on", u->closed_on);
+    }
     json_close(j, '}');
 }
 
@@ -404,4 +412,35 @@ int
 post_office_close(struct request *r, struct err *err)
 {
     return office_change(r, OP_OFFICE_CLOSE, err);
+}
+
+/* Who stands in for the unit, and its closing. */
+int
+post_unit_custody(struct request *r, struct err *err)
+{
+    struct json_in in;
+    struct api_op *op;
+    struct unit_id unit;
+    char code[UNIT_CODE_MAX] = "";
+    struct err unknown = {0};
+
+    int rc = own_unit_check(r, &unit, err);
+    if (rc == 0) {
+        rc = body_open(r, &in, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    rc = request_op(r, OP_CUSTODY, MHD_HTTP_OK, &op, err);
+    if (rc != 0) {
+        return json_in_end(&in, rc);
+    }
+    op->custody.effective = DATE_NONE;
+    op->custody.close = strcmp(strrchr(r->route->pattern, '/'), "/close") == 0;
+    (void)json_in_date(&in, "effective_on", false, &op->custody.effective);
+    op->custody.has_custodian = json_in_text(&in, "custodian", op->custody.close, code, sizeof(code));
+    if (op->custody.has_custodian && unit_from_code(r, code, &op->custody.custodian, &unknown) != 0) {
+        json_in_fail(&in, "custodian", "no unit of this code is known here");
+    }
+    return json_in_end(&in, 0);
 }

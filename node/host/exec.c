@@ -232,6 +232,7 @@ drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, s
     case OP_MERGE: return command_merge(ctx, &op->merge, ret, err);
     case OP_PROPOSE: return command_guest_proposal(ctx, &op->propose, ret, err);
     case OP_CLOSE_PERIOD: return period_draft(ctx, &op->close, ret, err);
+    case OP_CUSTODY: return command_custody(ctx, &op->custody, ret, err);
     case OP_HANDOVER: return handover_draft(ctx, op, ret, ret_n, err);
     case OP_ACCESS: return command_access(ctx, &op->access, ret, ret_n, err);
     default: break;

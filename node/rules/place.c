@@ -308,6 +308,7 @@ unit_closed_allows(uint16_t kind)
     switch (kind) {
     case KIND_LOG_OPENED:
     case KIND_ESCROW_OPENED:
+    case KIND_CUSTODIAN_NAMED:
     case KIND_SHARES_REPAID:
     case KIND_HANDOVER_COMPLETED:
     case KIND_HANDOVER_WITHDRAWN:
@@ -315,7 +316,10 @@ unit_closed_allows(uint16_t kind)
     case KIND_ERASURE_ORDERED:
     case KIND_COPIES_DESTROYED:
     case KIND_RESTRICTION_ORDERED:
-    case KIND_RESTRICTION_LIFTED: return true;
+    case KIND_RESTRICTION_LIFTED:
+    case KIND_GUEST_RECORDED:
+    case KIND_PERSON_ACTIVE:
+    case KIND_PERIOD_CLOSED: return true;
     default: return false;
     }
 }

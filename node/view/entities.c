@@ -161,7 +161,11 @@ add_unit(void *arg, const struct place_row *row)
     memset(info, 0, sizeof(*info));
     info->unit = row->unit;
     memcpy(info->code, row->unit_code, sizeof(info->code));
+    struct position closed;
     info->described = unit_state_at(row, u->as_of, &info->facts);
+    info->has_custodian = unit_custodian(row, &info->custodian);
+    if (!unit_closing(row, &closed, &info->closed_on) || info->closed_on.days > u->as_of.days)
+        info->closed_on = DATE_NONE;
     return true;
 }
 

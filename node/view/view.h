@@ -26,6 +26,9 @@ struct unit_info {
     char code[UNIT_CODE_MAX];
     bool described;
     struct unit_described facts;
+    bool has_custodian;
+    struct unit_id custodian;    /* who stands in for it when it is gone */
+    struct civil_date closed_on; /* DATE_NONE: it is open */
 };
 int view_units(struct db_txn *txn, struct civil_date as_of, struct unit_info *ret, size_t max, size_t *ret_n,
                struct err *err) NODISCARD;
