@@ -20,8 +20,8 @@
 
 #include "node/api/token.h"
 #include "node/command/access.h"
-#include "node/command/guest.h"
 #include "node/command/custody.h"
+#include "node/command/guest.h"
 #include "node/command/handover.h"
 #include "node/view/view.h"
 #include "proto/card.h"
@@ -57,14 +57,14 @@ enum api_op_kind {
     OP_MERGE,
     OP_CLOSE_PERIOD,
     OP_POSTING,
-    OP_ACCESS,  /* grants and passes */
+    OP_ACCESS, /* grants and passes */
     OP_HANDOVER,
-    OP_CUSTODY, /* who stands in for the unit; its closing */
+    OP_CUSTODY,   /* who stands in for the unit; its closing */
     OP_KEYS_KEEP, /* what a pass of another unit leaves here goes into the vault */
-    OP_SETTLE,  /* a host's proposal is declined: no event */
-    OP_PROPOSE, /* a contact, for a visitor's home (kind 86) */
-    OP_GUEST,   /* the host's own, as the next (node/host/guests.h) */
-    OP_COUNT,   /* the host's own (node/host/counting.h): no route leads to it */
+    OP_SETTLE,    /* a host's proposal is declined: no event */
+    OP_PROPOSE,   /* a contact, for a visitor's home (kind 86) */
+    OP_GUEST,     /* the host's own, as the next (node/host/guests.h) */
+    OP_COUNT,     /* the host's own (node/host/counting.h): no route leads to it */
 };
 
 /* Counting a month: marks it as being counted; stores the events that were worked out meanwhile, a group's worth at a time; takes the mark
