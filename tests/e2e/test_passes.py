@@ -1,5 +1,5 @@
-"""Grants and passes on real nodes: issued at one, shown in every form, verified there; revoked. By HTTP
-and at the command line. Invented persons."""
+"""Grants and passes on real nodes: issued at one, shown in every form, verified there and, with the home stopped, at another;
+revoked. By HTTP and at the command line. Invented persons."""
 
 import base64
 import datetime
@@ -7,7 +7,7 @@ import hashlib
 import unittest
 
 import cluster
-from cluster import Cluster, run
+from cluster import Cluster, run, wait_until
 
 
 class Passes(unittest.TestCase):
@@ -34,6 +34,38 @@ class Passes(unittest.TestCase):
         self.assertEqual("application/problem+json", answer.type)
         self.assertNotIn(b"Familienaam", answer.body)
         return answer.json
+
+    def test_a_pass_is_verified_at_another_unit_while_its_home_is_down(self):
+        member = self.member(1)
+        issued = self.issue(member)
+        self.cluster.wait_equal()
+        # The capsules follow the events; nothing of the knowledge is a guess meanwhile.
+        seen = wait_until("DE has what the pass opens",
+                          lambda: (lambda a: a.json if a.status == 200 and len(a.json["opened"]) == 2 else None)(self.verify(self.host, issued["pass"])))
+        self.assertEqual("Familienaam1", seen["person"]["identity"]["family_name"])
+        later = self.issue(member, "contact")
+        gone = self.issue(member, "contact")
+        self.home.post("/v1/members/%s/access/%s/revoke" % (member, gone["id"]), {"reason": "lost"}, 200)
+        self.cluster.wait_equal()
+        wait_until("DE has the new keys", lambda: self.opened(self.host, issued["pass"]) == ["identity", "contact"])
+        wait_until("DE has the other pass", lambda: self.opened(self.host, later["pass"]) == ["contact"])
+        self.home.stop()
+        try:
+            seen = self.verify(self.host, issued["pass"])
+            self.assertEqual(200, seen.status, repr(seen))
+            self.assertEqual(("BE", member, issued["id"]), tuple(seen.json[k] for k in ("unit", "member", "id")))
+            self.assertEqual("p1@post.example", seen.json["person"]["contact"]["email"])
+            self.assertGreaterEqual(seen.json["age_s"], 0)
+            seen = self.verify(self.host, later["pass"]).json
+            self.assertEqual(["contact"], seen["opened"])
+            self.assertNotIn("identity", seen["person"])
+            self.refused(self.host, gone["pass"], "revoked")
+        finally:
+            self.home.start()
+
+    def opened(self, node, text):
+        answer = self.verify(node, text)
+        return answer.json["opened"] if answer.status == 200 else None
 
     def test_the_text_is_shown_once_in_the_form_that_is_asked_for(self):
         member = self.member(2)
