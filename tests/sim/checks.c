@@ -215,6 +215,22 @@ log_settled(struct world *w, uint32_t at, const int component[SIM_NODES_MAX], bo
     return true;
 }
 
+/* What the residency of every unit, the whole federation, lets this node have (docs/PROTOCOL.md §12.7). */
+static bool
+may_have(const struct world *w, const struct sim_node *n, struct db_txn *txn, const struct log_row *row,
+         const struct event_header *h, struct slice payload, uint8_t index)
+{
+    const struct entitled_by by = {
+        .txn = txn, .own = row->unit, .residency = RESIDENCY_FEDERATION, .today = {(int32_t)(w->now_ms / 86400000)}};
+    const struct entitled_to what = {.log = row, .header = h, .payload = payload, .index = index};
+    bool may = false;
+    if (h->capsules[index].class == CLASS_KEY)
+        return false; /* in the vault */
+    if (TYPE_EQ(&row->unit, &n->unit->identity.unit))
+        return true;
+    return entitled(&by, &n->unit->identity.unit, false, &what, &may, NULL) == 0 && may;
+}
+
 static bool
 capsules_settled(struct world *w, bool tell)
 {
@@ -237,7 +253,8 @@ capsules_settled(struct world *w, bool tell)
                 continue;
             while (all && evlog_iter_next(&it, &ev, &err) == 0 && event_header_decode(ev.header, &h, &err) == 0)
                 for (uint8_t c = 0; c < h.n_capsules; c++)
-                    all &= h.capsules[c].class == CLASS_KEY || capsules_get(txn, row.no, h.seq, c, &bytes, &err) == 0;
+                    all &= !may_have(w, n, txn, &row, &h, ev.payload, c) ||
+                           capsules_get(txn, row.no, h.seq, c, &bytes, &err) == 0;
             evlog_iter_release(&it);
         }
         db_abort(&txn);

@@ -195,6 +195,8 @@ node_start(struct sim_node *n)
                                  .vault = n->vault,
                                  .identity = &n->unit->identity,
                                  .residency = w->capsules_travel ? RESIDENCY_FEDERATION : RESIDENCY_TRAVELLING,
+                                 .today = engine_today,
+                                 .today_arg = n,
                                  .peers = &n->peers};
     buf_init(&n->reads.bytes, MESSAGE_BYTES_MAX);
     buf_init(&n->reads.hashes, EVIDENCE_HASHES_MAX * HASH_BYTES);
@@ -567,7 +569,7 @@ node_ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *
         return;
     while (evlog_iter_next(&it, &stored, &err) == 0 && event_header_decode(stored.header, &h, &err) == 0) {
         for (uint8_t i = 0; i < h.n_capsules; i++) {
-            if ((from > 0 && i != index) || h.capsules[i].class == CLASS_KEY ||
+            if ((from > 0 && i != index) || h.capsules[i].class < CLASS_IDENTITY || h.capsules[i].class > CLASS_BANK ||
                 capsules_get(txn, row->no, h.seq, i, &bytes, &err) == 0)
                 continue;
             struct sync_event *ev = calloc(1, sizeof(*ev));
