@@ -74,7 +74,7 @@ enum { COUNT_GROUP_EVENTS = 256 };
 
 /* Members of other units here (node/host/guests.h): capsules that were opened leave the list of those that arrived; keys that were in them go into the vault; records for a home are
  * written, and how far the own logs were read for them; what an access gave that has ended is destroyed; when units were heard of. */
-enum guest_step { GUEST_OPENED = 1, GUEST_KEYS, GUEST_RECORD, GUEST_FORGET, GUEST_KNOWN };
+enum guest_step { GUEST_OPENED = 1, GUEST_KEYS, GUEST_RECORD, GUEST_FORGET, GUEST_CONFIRM, GUEST_KNOWN };
 enum { GUEST_PLACES_MAX = 512, GUEST_UNITS_MAX = 256 };
 struct guest_place {
     uint32_t log_no; /* 0 in a place of a key capsule: it is in the vault */
@@ -87,11 +87,11 @@ struct guest_work_order {
     struct guest_place *places;
     struct received_key *received; /* KEYS */
     size_t n_received;
-    struct draft *drafts; /* RECORD */
+    struct draft *drafts; /* RECORD, CONFIRM */
     size_t n_drafts;
     size_t n_keys; /* FORGET: events whose keys go */
     struct position *keys;
-    bool has_revoked; /* FORGET: what is confirmed */
+    bool has_revoked; /* FORGET: what is to be confirmed once the vault is rewritten; CONFIRM: places say of which */
     struct position revoked;
     struct unit_id unit;
     struct subject_id member;

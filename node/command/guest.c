@@ -173,3 +173,24 @@ command_guest_proposal(const struct command_ctx *ctx, const struct guest_proposa
     free(r);
     return rc;
 }
+
+int
+guest_confirmation(const struct command_ctx *ctx, const struct position *ended, struct draft *ret, struct err *err)
+{
+    struct log_row log;
+    struct draft d;
+    draft_init(&d, ctx, KIND_COPIES_DESTROYED, NULL, ctx->today);
+    d.payload.destroyed.backup_on = d.payload.destroyed.backup_gone_on = DATE_NONE;
+    d.refs[0] = (struct event_ref){.role = REF_CONFIRMS, .log = ended->log, .seq = ended->seq};
+    d.n_refs = 1;
+    int rc = evlog_find(ctx->txn, &ended->log, &log, err);
+    if (rc == 0)
+        rc = evlog_chain_at(ctx->txn, &log, ended->seq, &d.refs[0].chain, err);
+    if (rc == 0)
+        rc = draft_check_payload(&d, err);
+    if (rc == 0)
+        *ret = d;
+    else
+        draft_release(&d);
+    return rc;
+}

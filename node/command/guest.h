@@ -57,6 +57,9 @@ int command_guest_proposal(const struct command_ctx *ctx, const struct guest_pro
  * ERR_NOTFOUND: of one of them no key of class 4 is held any more. */
 int guest_draft(const struct command_ctx *ctx, const struct unit_id *home, const struct guest_record *records, size_t n,
                 struct draft *ret, struct err *err) NODISCARD;
+/* Kind 97: what the event at a position, in another unit's log, ended is destroyed here. ERR_NOTFOUND: it is not held. */
+int guest_confirmation(const struct command_ctx *ctx, const struct position *ended, struct draft *ret,
+                       struct err *err) NODISCARD;
 /* The grant or pass by which the key came that guest_key would give. ERR_NOTFOUND. */
 int guest_access(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member,
                  struct subject_id *ret, struct err *err) NODISCARD;

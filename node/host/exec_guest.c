@@ -31,7 +31,8 @@ record(struct engine *e, struct api_op *op, struct err *err)
         rc = engine_write(e, &o->drafts[i], &op->result.position, err);
     op->result.has_position = o->n_drafts > 0;
     for (size_t i = 0; i < o->n_places && rc == 0; i++)
-        rc = guests_put_read(e->txn, &o->places[i].at, err);
+        rc = o->step == GUEST_RECORD ? guests_put_read(e->txn, &o->places[i].at, err)
+                                     : guests_put_owed(e->txn, &o->places[i].at, false, err);
     return rc;
 }
 
@@ -53,7 +54,7 @@ forget(struct engine *e, const struct guest_work_order *o, struct err *err)
     }
     if (rc == 0 && what.n_capsules > 0)
         rc = vault_erase(e->config.vault, &what, NULL, err);
-    return rc;
+    return rc == 0 && o->has_revoked ? guests_put_owed(e->txn, &o->revoked, true, err) : rc;
 }
 
 int
@@ -64,7 +65,8 @@ engine_exec_guest(struct engine *e, struct api_op *op, struct err *err)
     switch (o->step) {
     case GUEST_OPENED: return opened(e, o, err);
     case GUEST_KEYS: return received_put(e->config.vault, o->received, o->n_received, err);
-    case GUEST_RECORD: return record(e, op, err);
+    case GUEST_RECORD:
+    case GUEST_CONFIRM: return record(e, op, err);
     case GUEST_FORGET: return forget(e, o, err);
     case GUEST_KNOWN:
         for (size_t i = 0; i < o->n_units && rc == 0; i++)

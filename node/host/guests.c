@@ -683,6 +683,8 @@ guests_turn(const struct guests *g, struct guests_seen *seen, bool due, bool all
     if (rc == 0 && ends)
         rc = guests_sweep(g, &n, err);
     say(g, "ended grants and passes of other units destroyed", n);
+    if (rc == 0 && ends)
+        rc = guests_confirm(g, n > 0, err);
     if (rc == 0 && g->known_at && (due || all))
         rc = note_known(g, err);
     if (rc == 0)

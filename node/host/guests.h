@@ -48,6 +48,9 @@ int guests_arrived(const struct guests *g, uint64_t *ret_n, struct err *err) NOD
 int guests_missing_work(const struct guests *g, struct err *err) NODISCARD;
 int guests_record(const struct guests *g, bool all, uint64_t *ret_n, struct err *err) NODISCARD;
 int guests_sweep(const struct guests *g, uint64_t *ret_n, struct err *err) NODISCARD;
+/* Rewrites the vault's file where something was destroyed, and confirms the ends that are not confirmed yet. No transaction of the thread may be
+ * open on the vault. */
+int guests_confirm(const struct guests *g, bool rewrite, struct err *err) NODISCARD;
 
 /* The writer's side: whether a capsule that was stored is to be opened, and puts it on the list. */
 int guests_note_arrival(struct db_txn *txn, const struct unit_id *own, const struct log_row *log,
@@ -59,6 +62,8 @@ bool guests_known_at(struct db_txn *txn, const struct unit_id *unit, struct wall
 
 /* For the files of it, and the writer's side: the first two in its transaction. */
 int guests_put_known(struct db_txn *txn, const struct unit_id *unit, struct wall_ms at, struct err *err) NODISCARD;
+/* That the end of an access is to be confirmed, or was. */
+int guests_put_owed(struct db_txn *txn, const struct position *ended, bool owed, struct err *err) NODISCARD;
 /* Up to this position an own log was read for work done for visitors. */
 int guests_put_read(struct db_txn *txn, const struct position *at, struct err *err) NODISCARD;
 int guests_run(const struct guests *g, struct api_op *op, struct err *err) NODISCARD;

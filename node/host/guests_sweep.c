@@ -1,9 +1,11 @@
 /* What ended grants and passes of other units gave is destroyed here. See guests.h; docs/PROTOCOL.md §12.7, kind 97. */
 #include <stdlib.h>
 
+#include "node/command/guest.h"
 #include "node/host/entitled.h"
 #include "node/host/guests.h"
 #include "storage/received.h"
+#include "storage/vault_erase.h"
 
 enum { KEYS_OF_ACCESS_MAX = 64, ORDERS_MAX = 16 };
 
@@ -228,5 +230,81 @@ guests_sweep(const struct guests *g, uint64_t *ret_n, struct err *err)
         *ret_n += rc == 0 ? x.n : 0;
     }
     free(x.v);
+    return rc;
+}
+
+/* ---- confirming ---- */
+
+static const char OWED[] = "owed-";
+enum { KEY_OWED = sizeof(OWED) - 1 + KEY_POSITION, CONFIRM_STEP = 64 };
+
+int
+guests_put_owed(struct db_txn *txn, const struct position *ended, bool owed, struct err *err)
+{
+    uint8_t key[KEY_OWED];
+    memcpy(key, OWED, sizeof(OWED) - 1);
+    key_position(key + sizeof(OWED) - 1, &ended->log, ended->seq);
+    int rc = owed ? db_put(txn, TABLE_META, slice_of(key, sizeof(key)), slice_of("", 1), err)
+                  : db_del(txn, TABLE_META, slice_of(key, sizeof(key)), err);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+/* The next ends that are not confirmed yet, with an event for each. */
+static int
+owed_drafts(const struct guests *g, struct guest_place *places, struct draft *drafts, size_t *ret_n, struct err *err)
+{
+    struct command_ctx ctx;
+    struct db_txn *txn = NULL;
+    struct db_cursor *c = NULL;
+    struct slice k, v;
+    size_t n = 0;
+    int rc = db_begin_read(g->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    guests_context(g, txn, &ctx);
+    rc = db_cursor_open(txn, TABLE_META, &c, err);
+    if (rc == 0)
+        rc = db_cursor_seek(c, slice_of(OWED, sizeof(OWED) - 1), &k, &v, err);
+    while (rc == 0 && n < CONFIRM_STEP && k.len == KEY_OWED && memcmp(k.data, OWED, sizeof(OWED) - 1) == 0) {
+        struct position *at = &places[n].at;
+        memcpy(at->log.b, k.data + sizeof(OWED) - 1, HASH_BYTES);
+        at->seq = be64_get(k.data + sizeof(OWED) - 1 + HASH_BYTES);
+        rc = guest_confirmation(&ctx, at, &drafts[n], err);
+        n += rc == 0;
+        if (rc == 0)
+            rc = db_cursor_next(c, &k, &v, err);
+    }
+    db_cursor_close(&c);
+    db_abort(&txn);
+    *ret_n = n;
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+int
+guests_confirm(const struct guests *g, bool rewrite, struct err *err)
+{
+    struct guest_place *places = calloc(CONFIRM_STEP, sizeof(*places));
+    struct draft *drafts = calloc(CONFIRM_STEP, sizeof(*drafts));
+    struct api_op *op = calloc(1, sizeof(*op));
+    size_t n = CONFIRM_STEP;
+    int rc = places && drafts && op ? 0 : err_set(err, ERR_NOMEM, "guests: out of memory");
+    while (rc == 0 && n == CONFIRM_STEP) {
+        n = 0;
+        rc = owed_drafts(g, places, drafts, &n, err);
+        if (rc == 0 && (rewrite || n > 0))
+            rc = vault_rewrite(g->vault, NULL, err);
+        rewrite = false;
+        if (rc == 0 && n > 0) {
+            op->kind = OP_GUEST;
+            op->guest = (struct guest_work_order){
+                .step = GUEST_CONFIRM, .drafts = drafts, .n_drafts = n, .places = places, .n_places = n};
+            rc = guests_run(g, op, err);
+        }
+        for (size_t i = 0; i < n; i++)
+            draft_release(&drafts[i]);
+    }
+    free(places);
+    free(drafts);
+    free(op);
     return rc;
 }

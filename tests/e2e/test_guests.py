@@ -112,6 +112,8 @@ class Guests(unittest.TestCase):
             "member": member, "member_unit": "BE", "office": self.host.get("/v1/units/DE/offices")["offices"][0]["id"],
             "sector": "music"}, 409)
         self.assertEqual(refused.json["field"], "member")
+        wait_until("the host confirms that its copies are destroyed", lambda: [
+            e for e in self.home.events() if e["kind"] == "copies.destroyed" and e["unit"] == "DE"])
         self.assertTrue(wait_until("the home was told before", lambda: self.home.get(
             "/v1/members/%s/openings" % member, "desk")["units"]))
 
