@@ -270,6 +270,35 @@ put_access(struct request *r, struct json_out *j, const struct access_key *key, 
 }
 
 int
+get_access(struct request *r, struct err *err)
+{
+    const struct command_ctx ctx = {.txn = r->txn, .unit = r->api->deps.unit};
+    struct access_key key = {.unit = r->api->deps.unit};
+    struct subject_id member;
+    struct access_row row;
+    struct access_state s;
+
+    int rc = param_hex(r, 0, "member", member.b, ID_BYTES, err);
+    if (rc == 0) {
+        rc = param_hex(r, 1, "access", key.access.b, ID_BYTES, err);
+    }
+    if (rc == 0) {
+        rc = access_load(&ctx, &key, &row, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    access_state_of(&row, &s);
+    access_row_release(&row);
+    if (!s.exists || !TYPE_EQ(&s.facts.member, &member)) {
+        return err_field(err, ERR_NOTFOUND, "access", "no such grant or pass");
+    }
+    struct json_out j = reply_json(r, MHD_HTTP_OK);
+    put_access(r, &j, &key, &s);
+    return 0;
+}
+
+int
 get_member_access(struct request *r, struct err *err)
 {
     const struct command_ctx ctx = {.txn = r->txn, .unit = r->api->deps.unit};

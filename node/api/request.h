@@ -376,6 +376,7 @@ int post_unit_custody(struct request *r, struct err *err);
 int get_handovers(struct request *r, struct err *err);
 int get_member_handover(struct request *r, struct err *err);
 int post_member_handover(struct request *r, struct err *err);
+int get_access(struct request *r, struct err *err);
 int get_member_access(struct request *r, struct err *err);
 int post_member_access(struct request *r, struct err *err);
 int post_access_revoke(struct request *r, struct err *err);

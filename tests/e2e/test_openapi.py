@@ -267,6 +267,20 @@ class OpenApiTest(unittest.TestCase):
         found["POST", p + "/cancel"] = ("/v1/postings/%s/cancel" % posting, {}, headers, "desk")
         found["GET", "/v1/reports/postings"] = ("/v1/reports/postings?from=2024-01-01&to=2024-12-31&each=month", None, None, "reports")
 
+    def add_access_examples(self, found):
+        p = "/v1/members/{id}/access"
+        member, _ = self.fresh()
+        mine = "/v1/members/%s/access" % member
+        grant = {"host": "SE", "classes": ["identity", "contact"], "purpose": "work abroad"}
+        given = [self.node.post(mine, grant).json["id"] for _ in range(2)]
+        shown = self.node.post("/v1/members/%s/pass" % member, {"classes": ["identity"]}).json["pass"]
+        found["GET", p] = (mine, None, None, "desk")
+        found["POST", p] = (mine, dict(grant, until="2199-12-31"), None, "desk")
+        found["GET", p + "/{access}"] = (mine + "/" + given[0], None, None, "desk")
+        found["POST", p + "/{access}/revoke"] = (mine + "/%s/revoke" % given[1], {"reason": "not_needed"}, None, "desk")
+        found["POST", "/v1/members/{id}/pass"] = ("/v1/members/%s/pass" % member, {"classes": ["identity", "bank"], "stale_hours": 48}, None, "desk")
+        found["POST", "/v1/passes/verify"] = ("/v1/passes/verify", {"pass": shown}, None, "desk")
+
     def add_year_examples(self, found):
         found["GET", "/v1/periods"] = ("/v1/periods?unit=BE", None, None, "reports")
         found["POST", "/v1/periods"] = ("/v1/periods", {"year": 2020}, None, "operator")
@@ -350,6 +364,7 @@ class OpenApiTest(unittest.TestCase):
         self.add_work_examples(found)
         self.add_token_examples(found)
         self.add_posting_examples(found)
+        self.add_access_examples(found)
         self.add_year_examples(found)
         return found
 
@@ -376,7 +391,7 @@ class OpenApiTest(unittest.TestCase):
                 self.check_request(method, template, body)
                 self.assertEqual("Location" in answer.headers, answer.status == 201, answer.headers)
                 if answer.headers.get("Location"):
-                    self.assertTrue(answer.headers["Location"].startswith("/v1/tokens/" if path.endswith("/token") else path), answer.headers)
+                    self.assertTrue(answer.headers["Location"].startswith("/v1/tokens/" if path.endswith("/token") else path.replace("/pass", "/access")), answer.headers)
                     where = self.node.call("GET", answer.headers["Location"], role=role)
                     self.assertIn(where.status, (200, 405), "%s: %r" % (answer.headers, where))
 
@@ -421,7 +436,7 @@ class OpenApiTest(unittest.TestCase):
         self.assertEqual((joined["closed"], joined["now"]), (0, 1))
 
     def concrete(self, template):
-        for name, value in (("{id}", ID), ("{code}", "BE"), ("{log}", HASH), ("{seq}", "1"), ("{person}", ID), ("{purpose}", "1"),
+        for name, value in (("{id}", ID), ("{code}", "BE"), ("{log}", HASH), ("{seq}", "1"), ("{person}", ID), ("{purpose}", "1"), ("{access}", ID),
                             ("{year}", str(self.year))):
             template = template.replace(name, value)
         return template
