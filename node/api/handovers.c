@@ -1,12 +1,12 @@
 /* Members who move: what the two desks do, and who has to act next. docs/PROTOCOL.md §10 "Handover". */
+#include <stdlib.h>
+
 #include "node/api/request.h"
 
 static const char *const action_words[] = {"offer", "withdraw", "accept", "complete", "receive"}; /* + 1 */
 static const char *const choice_words[] = {"closed", "taken_along"};                              /* + 1 */
 static const char *const turn_words[] = {"nobody",        "we_accept",  "they_accept", "we_complete",
                                          "they_complete", "we_receive", "they_receive"};
-
-enum { HANDOVERS_PAGE_MAX = 500 };
 
 /* ---- writing ---- */
 
@@ -125,23 +125,41 @@ int
 get_handovers(struct request *r, struct err *err)
 {
     const struct command_ctx ctx = {.txn = r->txn, .unit = r->api->deps.unit};
-    struct handover_view page[HANDOVERS_PAGE_MAX];
-    size_t n = 0;
-    int rc = handovers_open(&ctx, NULL, page, ARRAY_LEN(page), &n, err);
-    if (rc != 0) {
-        return rc;
+    struct handover_view *page = NULL;
+    uint8_t after[KEY_HANDOVER];
+    size_t n = 0, limit = 0;
+    bool has_after = false;
+
+    int rc = query_limit(r, &limit, err);
+    if (rc == 0) {
+        rc = query_hex(r, "after", after, sizeof(after), &has_after, err);
     }
-    struct json_out j = reply_json(r, MHD_HTTP_OK);
-    json_open(&j, '{');
-    json_key(&j, "handovers");
-    json_open(&j, '[');
-    for (size_t i = 0; i < n; i++) {
-        put_handover(r, &j, &page[i]);
+    if (rc == 0) {
+        page = calloc(limit, sizeof(*page));
+        rc = page != NULL ? 0 : err_set(err, ERR_NOMEM, "handovers");
     }
-    json_close(&j, ']');
-    json_put_bool(&j, "more", n == ARRAY_LEN(page));
-    json_close(&j, '}');
-    return 0;
+    if (rc == 0) {
+        rc = handovers_open(&ctx, has_after ? after : NULL, page, limit, &n, err);
+    }
+    if (rc == 0) {
+        struct json_out j = reply_json(r, MHD_HTTP_OK);
+        json_open(&j, '{');
+        json_key(&j, "handovers");
+        json_open(&j, '[');
+        for (size_t i = 0; i < n; i++) {
+            put_handover(r, &j, &page[i]);
+        }
+        json_close(&j, ']');
+        json_key(&j, "next");
+        if (n == limit) {
+            json_hex(&j, page[n - 1].key, KEY_HANDOVER);
+        } else {
+            json_none(&j);
+        }
+        json_close(&j, '}');
+    }
+    free(page);
+    return rc;
 }
 
 int

@@ -73,6 +73,15 @@ put_state(struct request *r, struct json_out *j, const struct member_row *row, c
         json_put_date(j, "left_on", s->left_on);
         json_put_text(j, "left_reason", left_word(s->left_reason));
     }
+    if (s->left_reason == LEFT_MOVED) {
+        unit_code_of(r, &s->moved_to, code);
+        json_put_text(j, "moved_to", code);
+    }
+    static const struct unit_id nowhere;
+    if (!TYPE_EQ(&s->came_from, &nowhere)) {
+        unit_code_of(r, &s->came_from, code);
+        json_put_text(j, "came_from", code);
+    }
     json_put_bool(j, "withdrawal_requested", s->request_open);
     if (s->status == STATUS_MERGED) {
         json_put_hex(j, "merged_into", s->merged_into.b, ID_BYTES);

@@ -52,7 +52,7 @@ static const struct route routes[] = {
     {"POST", "/v1/members/{id}/handover/accept", PEOPLE, WRITES, NULL, post_member_handover},
     {"POST", "/v1/members/{id}/handover/complete", PEOPLE, WRITES | ROUTE_BODY_FREE, NULL, post_member_handover},
     {"POST", "/v1/members/{id}/handover/receive", PEOPLE, WRITES, NULL, post_member_handover},
-    {"GET", "/v1/handovers", PEOPLE, READS, NULL, get_handovers},
+    {"GET", "/v1/handovers", PEOPLE, READS, "after limit", get_handovers},
     {"GET", "/v1/members/{id}/openings", PEOPLE | ROLE_MEMBER, READS | ROUTE_OWN_PATH, NULL, get_member_openings},
     {"GET", "/v1/members/{id}/proposals", PEOPLE | ROLE_MEMBER, READS | ROUTE_OWN_PATH, NULL, get_member_proposals},
     {"POST", "/v1/members/{id}/proposals/{proposal}/accept", PEOPLE, ACTS, NULL, post_proposal},

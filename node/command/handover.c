@@ -591,18 +591,15 @@ look(const struct command_ctx *ctx, const struct unit_id *unit, const struct sub
 }
 
 int
-handovers_open(const struct command_ctx *ctx, const struct handover_view *after, struct handover_view *ret, size_t max,
+handovers_open(const struct command_ctx *ctx, const uint8_t after[KEY_HANDOVER], struct handover_view *ret, size_t max,
                size_t *ret_n, struct err *err)
 {
     struct db_cursor *c;
     struct slice key, value;
     uint8_t from[KEY_HANDOVER] = {0};
     size_t n = 0;
-    if (after) {
-        /* The row that the last one was read from: that of who offered, or of who received. */
-        bool received = after->turn == TURN_WE_RECEIVE || after->turn == TURN_THEY_RECEIVE;
-        key_handover(from, received ? &after->to : &after->from, &after->member);
-    }
+    if (after)
+        memcpy(from, after, sizeof(from));
     int rc = ctx->state ? state_flush(ctx->state, err) : 0;
     if (rc == 0)
         rc = db_cursor_open(ctx->txn, TABLE_HANDOVERS, &c, err);
@@ -616,9 +613,12 @@ handovers_open(const struct command_ctx *ctx, const struct handover_view *after,
             continue;
         memcpy(unit.b, key.data, sizeof(unit.b));
         memcpy(member.b, key.data + sizeof(unit.b), sizeof(member.b));
+        uint8_t at[KEY_HANDOVER];
+        memcpy(at, key.data, sizeof(at));
         rc = look(ctx, &unit, &member, value.data[0], &ret[n], err);
         if (rc != 0)
             break;
+        memcpy(ret[n].key, at, sizeof(at));
         n += ret[n].turn != TURN_NOBODY;
     }
     db_cursor_close(&c);
@@ -634,19 +634,21 @@ int
 handover_of(const struct command_ctx *ctx, const struct subject_id *member, struct handover_view *ret, struct err *err)
 {
     enum { PAGE = 32 };
-    struct handover_view page[PAGE], after;
+    struct handover_view page[PAGE];
+    uint8_t after[KEY_HANDOVER];
     size_t n = PAGE;
     int rc = 0;
     *ret = (struct handover_view){.member = *member, .since = DATE_NONE, .proposed = DATE_NONE};
     for (bool first = true; rc == 0 && n == PAGE; first = false) {
-        rc = handovers_open(ctx, first ? NULL : &after, page, PAGE, &n, err);
+        rc = handovers_open(ctx, first ? NULL : after, page, PAGE, &n, err);
         for (size_t i = 0; rc == 0 && i < n; i++) {
             if (TYPE_EQ(&page[i].member, member)) {
                 *ret = page[i];
                 return 0;
             }
         }
-        after = n > 0 ? page[n - 1] : after;
+        if (n > 0)
+            memcpy(after, page[n - 1].key, sizeof(after));
     }
     return rc;
 }

@@ -66,9 +66,10 @@ struct handover_view {
     enum handover_turn turn;
     struct civil_date since, proposed; /* of the offer; DATE_NONE where it is over */
     struct position offer;
+    uint8_t key[KEY_HANDOVER]; /* of the row it was read from */
 };
-/* Handovers that this unit has part in, by (unit of the row, member) after `after` (NULL = the first), at most max. Read transactions too. */
-int handovers_open(const struct command_ctx *ctx, const struct handover_view *after, struct handover_view *ret,
+/* Handovers that this unit has part in, in the order of `key` after `after` (NULL = the first), at most max. Read transactions too. */
+int handovers_open(const struct command_ctx *ctx, const uint8_t after[KEY_HANDOVER], struct handover_view *ret,
                    size_t max, size_t *ret_n, struct err *err) NODISCARD;
 /* The one of a member; TURN_NOBODY if there is none. */
 int handover_of(const struct command_ctx *ctx, const struct subject_id *member, struct handover_view *ret,

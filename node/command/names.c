@@ -10,6 +10,7 @@ static const char *const STATUSES[] = {
 static const char *const LEFT_REASONS[] = {
     [LEFT_NONE] = "none",         [LEFT_RESIGNED] = "resigned", [LEFT_WITHDRAWN] = "withdrawn",
     [LEFT_EXCLUDED] = "excluded", [LEFT_DECEASED] = "deceased", [LEFT_MOVED] = "moved",
+    [LEFT_DOUBLE] = "double",
 };
 static const char *const OUTCOMES[] = {
     [OUTCOME_APPLIED] = "applied",   [OUTCOME_REPLACED] = "replaced", [OUTCOME_VOID] = "void",

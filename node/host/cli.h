@@ -39,6 +39,7 @@ int cmd_verify(int argc, char **argv);
 int cmd_receipt(int argc, char **argv);
 int cmd_erase(int argc, char **argv);
 int cmd_rebuild(int argc, char **argv);
+int cmd_unit(int argc, char **argv);
 int cmd_count(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_rekey(int argc, char **argv);

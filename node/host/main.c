@@ -23,6 +23,7 @@ static const struct command commands[] = {
     {"activity", cmd_activity, "open, show and change activities on the running node"},
     {"invoice", cmd_invoice, "issue, show, correct and credit invoices on the running node"},
     {"posting", cmd_posting, "record, show and change postings abroad on the running node"},
+    {"unit", cmd_unit, "who stands in for the unit, and its orderly end"},
     {"period", cmd_period, "close a year, and see what has changed in it since"},
     {"import", cmd_import, "bring in a register: members, activities, invoices, CSV or NDJSON"},
     {"export", cmd_export, "write all that the unit has, in files that can be imported"},
