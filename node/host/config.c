@@ -10,7 +10,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CONFIG_FILE_MAX = 65536, MAP_GIB_MAX = 16384, HTTP_THREADS_MAX = 64, LOOKUPS_PER_HOUR_MAX = 100000, FOREIGN_DAYS_MAX = 3650 };
+enum {
+    CONFIG_FILE_MAX = 65536,
+    MAP_GIB_MAX = 16384,
+    HTTP_THREADS_MAX = 64,
+    LOOKUPS_PER_HOUR_MAX = 100000,
+    FOREIGN_DAYS_MAX = 3650
+};
 
 void
 config_defaults(struct config *c)

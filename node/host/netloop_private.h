@@ -55,7 +55,7 @@ struct netloop {
     bool all_logs, reload_trust, stopping;
     uint32_t capsules_stored, capsules_lost;  /* of those the keeper asked for */
     struct netloop_given *given, **given_end; /* events of the look-up */
-    struct position work[WORK_TOLD_MAX];     /* netloop_want_work; one too many is found by the next day's walk */
+    struct position work[WORK_TOLD_MAX];      /* netloop_want_work; one too many is found by the next day's walk */
     size_t n_work;
     struct netloop_stats stats;
     /* the thread's own */
