@@ -19,6 +19,7 @@
 #define SMARTNODE_API_H
 
 #include "node/api/token.h"
+#include "node/command/erase.h"
 #include "node/command/access.h"
 #include "node/command/custody.h"
 #include "node/command/guest.h"
@@ -60,6 +61,7 @@ enum api_op_kind {
     OP_ACCESS, /* grants and passes */
     OP_HANDOVER,
     OP_CUSTODY,   /* who stands in for the unit; its closing */
+    OP_ERASE,
     OP_KEYS_KEEP, /* what a pass of another unit leaves here goes into the vault */
     OP_SETTLE,    /* a host's proposal is declined: no event */
     OP_PROPOSE,   /* a contact, for a visitor's home (kind 86) */
@@ -186,6 +188,10 @@ struct api_op {
             const struct received_key *keys; /* borrowed until done */
         } kept;
         struct {
+            struct erase_request request;
+            struct erase_outcome outcome; /* the writer's; nothing at a replay */
+        } erase;
+        struct {
             enum count_step step;
             uint16_t month;       /* month_number */
             struct draft *drafts; /* of command_count; borrowed */
@@ -255,6 +261,7 @@ struct api_deps {
     char unit_code[UNIT_CODE_MAX];
     struct federation_id federation; /* what a pass says */
     bool production;
+    struct retention_settings retention;
     void *arg; /* of all callbacks */
     /* Queues a job; done follows exactly once, unless an error is returned: ERR_BUSY queue full, ERR_UNAVAILABLE starting, rebuilding
      * or stopping, ERR_FULL. */

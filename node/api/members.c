@@ -49,8 +49,57 @@ put_consents(struct json_out *j, const struct member_state *s)
     json_close(j, ']');
 }
 
+uint16_t
+api_restricted(const struct member_state *s, struct civil_date today)
+{
+    uint16_t classes = 0;
+    for (uint8_t c = 0; c < ARRAY_LEN(s->restricted_until); c++) {
+        if (s->restricted >> c & 1 &&
+            (date_is_none(s->restricted_until[c]) || today.days < s->restricted_until[c].days)) {
+            classes |= (uint16_t)(1U << c);
+        }
+    }
+    return classes;
+}
+
 static void
-put_state(struct request *r, struct json_out *j, const struct member_row *row, const struct member_state *s)
+put_erased(struct json_out *j, const struct member_state *s)
+{
+    if (s->erased != 0) {
+        put_erasable(j, "erased", s->erased);
+    }
+    if (s->restricted == 0) {
+        return;
+    }
+    json_key(j, "restricted");
+    json_open(j, '[');
+    for (uint8_t c = CLASS_IDENTITY; c <= CLASS_NOTE; c++) {
+        if ((s->restricted >> (c - 1) & 1) == 0) {
+            continue;
+        }
+        json_open(j, '{');
+        json_put_text(j, "class", class_word(c));
+        json_put_date(j, "until", s->restricted_until[c - 1]);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+/* What a desk may open of those asked for, as a set of 1 << class. The member sees all. */
+static unsigned
+readable(struct request *r, const struct member_row *row, unsigned classes)
+{
+    struct civil_date today = r->api->deps.today(r->api->deps.arg);
+    struct member_state s;
+    if (r->token.role == ROLE_MEMBER) {
+        return classes;
+    }
+    member_state_at(row, today, &s);
+    return classes & ~((unsigned)api_restricted(&s, today) << 1);
+}
+
+void
+member_state_write(struct request *r, struct json_out *j, const struct member_row *row, const struct member_state *s)
 {
     char code[UNIT_CODE_MAX];
 
@@ -88,6 +137,7 @@ put_state(struct request *r, struct json_out *j, const struct member_row *row, c
     }
     put_owed(j, s);
     put_consents(j, s);
+    put_erased(j, s);
 }
 
 static int
@@ -99,7 +149,7 @@ put_member(struct request *r, struct json_out *j, const struct member_row *row, 
 
     member_state_at(row, as_of, &now);
     json_open(j, '{');
-    put_state(r, j, row, &now);
+    member_state_write(r, j, row, &now);
     if (r->api->deps.vault == NULL) {
         json_put_text(j, "personal", "not available here");
     } else if (!unit_is_own(r, &row->unit)) {
@@ -108,11 +158,13 @@ put_member(struct request *r, struct json_out *j, const struct member_row *row, 
             return rc;
         }
     } else if (classes != 0) {
-        int rc = person_load(r, row, classes, &p, err);
+        unsigned seen = readable(r, row, classes);
+        int rc = person_load(r, row, seen, &p, err);
         if (rc != 0) {
             return rc;
         }
-        json_put_text(j, "personal", p.has_identity || p.has_contact || p.has_bank ? "here" : "erased");
+        bool here = p.has_identity || p.has_contact || p.has_bank;
+        json_put_text(j, "personal", here ? "here" : seen != classes ? "restricted" : "erased");
         person_write(j, &p);
         person_wipe(&p, sizeof(p));
     }
@@ -157,8 +209,8 @@ get_member(struct request *r, struct err *err)
     return rc;
 }
 
-static void
-put_entry(struct json_out *j, const struct member_entry *e)
+void
+member_entry_write(struct json_out *j, const struct member_entry *e)
 {
     json_open(j, '{');
     put_position(j, &e->at);
@@ -223,7 +275,7 @@ get_member_history(struct request *r, struct err *err)
     json_key(&j, "events");
     json_open(&j, '[');
     for (size_t i = 0; i < row.n; i++) {
-        put_entry(&j, &row.entries[i]);
+        member_entry_write(&j, &row.entries[i]);
     }
     json_close(&j, ']');
     json_close(&j, '}');
@@ -421,7 +473,8 @@ get_member_names(struct request *r, struct err *err)
         return rc;
     }
     struct capsule_place places[NAMES_MAX];
-    size_t n = member_capsule_history(&row, CLASS_IDENTITY, places, NAMES_MAX);
+    bool seen = readable(r, &row, 1U << CLASS_IDENTITY) != 0;
+    size_t n = seen ? member_capsule_history(&row, CLASS_IDENTITY, places, NAMES_MAX) : 0;
     struct json_out j = reply_json(r, MHD_HTTP_OK);
     json_open(&j, '{');
     json_key(&j, "names");

@@ -168,6 +168,10 @@ reply_op(struct request *r)
     struct api_op *op = &r->ops[0];
     const struct api_result *res = &op->result;
 
+    if (r->route->handle == post_retention) {
+        erase_reply_many(r);
+        return;
+    }
     if (res->err.code != ERR_NONE) {
         op_field_name(op);
         reply_problem(r, http_status(&res->err), &res->err);
@@ -191,11 +195,14 @@ reply_op(struct request *r)
         }
         r->personal = true; /* wiped likewise */
     }
+    if (op->kind == OP_ERASE)
+        erase_result_write(&j, op);
     json_close(&j, '}');
     r->replayed = res->replayed;
     /* Of a replay the ETag could be an old one. */
     bool entity = op->kind == OP_MEMBER || op->kind == OP_ACTIVITY || op->kind == OP_INVOICE ||
-                  op->kind == OP_POSTING || op->kind == OP_CANCEL || op->kind == OP_MERGE;
+                  op->kind == OP_POSTING || op->kind == OP_CANCEL || op->kind == OP_MERGE ||
+                  op->kind == OP_ERASE;
     if (entity && res->has_position && !res->replayed) {
         etag_position(&res->position, r->etag);
     }
@@ -208,6 +215,12 @@ add_headers(struct request *r, struct MHD_Response *response)
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, r->content_type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (r->page) {
+        char policy[PAGE_POLICY_MAX];
+        page_policy(policy);
+        MHD_add_response_header(response, "Content-Security-Policy", policy);
+        MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    }
     if (r->etag[0] != '\0') {
         MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, r->etag);
     }

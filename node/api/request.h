@@ -82,7 +82,7 @@ struct request {
     char etag[ETAG_TEXT_MAX];
     char location[LOCATION_MAX];
     char allow[64];
-    bool replayed, personal, close;
+    bool replayed, personal, close, page;
     uint32_t retry_after_s; /* not 0: refused with 429 */
 
     struct poll_state poll;
@@ -263,6 +263,31 @@ void contact_write(struct json_out *j, const char *key, const struct person_cont
 int put_visitor(struct request *r, struct json_out *j, const struct member_row *row, unsigned classes,
                 struct err *err) NODISCARD;
 
+/* ---- erase.c */
+const char *ground_word(uint8_t ground);
+void put_erasable(struct json_out *j, const char *key, uint16_t bits); /* of classes 1 to 5, bit class − 1 */
+void erase_result_write(struct json_out *j, const struct api_op *op);
+/* The answer to many orders at once. */
+void erase_reply_many(struct request *r);
+
+/* ---- members.c */
+void member_state_write(struct request *r, struct json_out *j, const struct member_row *row,
+                        const struct member_state *s);
+void member_entry_write(struct json_out *j, const struct member_entry *e);
+/* Classes that are restricted on a day, bit class − 1: no desk reads them. */
+uint16_t api_restricted(const struct member_state *s, struct civil_date today);
+
+/* ---- work.c: an activity or invoice of the own unit as its resource shows it. ERR_NOTFOUND */
+int work_write(struct request *r, struct json_out *j, bool invoice, const struct subject_id *id,
+               struct err *err) NODISCARD;
+
+/* ---- page.c */
+enum { PAGE_POLICY_MAX = 256 };
+/* Turns the JSON answer in r->out into a page. */
+int page_from_json(struct request *r, const char *title, struct err *err) NODISCARD;
+/* Content-Security-Policy of such a page. */
+void page_policy(char out[PAGE_POLICY_MAX]);
+
 /* ---- member_in.c */
 void contact_read(struct json_in *part, struct person_contact *c);
 void op_member_init(struct api_op *op, enum member_action action, uint16_t status);
@@ -319,6 +344,11 @@ int post_member_action(struct request *r, struct err *err);
 int post_member_end(struct request *r, struct err *err);
 int post_member_cancel(struct request *r, struct err *err);
 int post_member_merge(struct request *r, struct err *err);
+int post_member_erase(struct request *r, struct err *err);
+int get_erasures(struct request *r, struct err *err);
+int get_retention(struct request *r, struct err *err);
+int post_retention(struct request *r, struct err *err);
+int get_member_export(struct request *r, struct err *err);
 int get_member_names(struct request *r, struct err *err);
 int get_member_representatives(struct request *r, struct err *err);
 int get_member_openings(struct request *r, struct err *err);

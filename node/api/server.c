@@ -375,7 +375,7 @@ request_dispatch(struct request *r)
         request_refuse(r, status, &err);
     } else if (r->n_ops > 0) {
         for (size_t i = 0; i < r->n_ops; i++) {
-            op_identify(r, &r->ops[i], 0, buf_slice(r->in));
+            op_identify(r, &r->ops[i], i, buf_slice(r->in));
         }
         request_submit(r);
         return true;

@@ -45,6 +45,26 @@ is_abroad(const struct command_ctx *ctx, const struct subject_id *entity)
     return vault_link_get(ctx->vault, entity, &link, NULL) == 0 && (link.flags & LINK_ABROAD) != 0;
 }
 
+/* Whether the member's activity links are kept for their legal date only. The member sees them. */
+static int
+is_restricted(struct request *r, const struct subject_id *member, bool *ret, struct err *err)
+{
+    struct civil_date today = r->api->deps.today(r->api->deps.arg);
+    struct member_row row;
+    struct member_state s;
+    if (r->token.role == ROLE_MEMBER) {
+        return 0;
+    }
+    int rc = view_member(r->txn, member, &r->api->deps.unit, &row, err);
+    if (rc != 0) {
+        return rc == ERR_NOTFOUND ? 0 : rc; /* a guest's */
+    }
+    member_state_at(&row, today, &s);
+    member_row_release(&row);
+    *ret = api_restricted(&s, today) >> (CLASS_ACTIVITY - 1) & 1;
+    return 0;
+}
+
 /* Whose it is, and what else is in the capsule. A link that is gone is said, and no error. */
 static int
 put_links(struct request *r, struct json_out *j, const struct unit_id *unit, const struct subject_id *entity, bool has,
@@ -57,10 +77,15 @@ put_links(struct request *r, struct json_out *j, const struct unit_id *unit, con
         json_put_text(j, "personal", "not available here");
         return 0;
     }
+    bool hidden = false;
     int rc = has ? work_links_read(&ctx, entity, at, &links, &none) : ERR_NOTFOUND;
     r->personal = true;
-    json_put_text(j, "personal", rc == 0 ? "here" : "erased");
-    if (rc == ERR_NOTFOUND) {
+    if (rc == 0) {
+        rc = is_restricted(r, &links.member, &hidden, &none);
+    }
+    json_put_text(j, "personal", hidden ? "restricted" : rc == 0 ? "here" : "erased");
+    if (rc == ERR_NOTFOUND || hidden) {
+        person_wipe(&links, sizeof(links));
         return 0;
     }
     if (rc != 0) {
@@ -294,6 +319,14 @@ int
 get_invoice(struct request *r, struct err *err)
 {
     return get_one(r, true, err);
+}
+
+int
+work_write(struct request *r, struct json_out *j, bool invoice, const struct subject_id *id, struct err *err)
+{
+    union work_row row;
+    int rc = read_work(r, invoice, &r->api->deps.unit, id, &row, err);
+    return rc != 0 ? rc : put_work(r, j, invoice, &row, true, err);
 }
 
 /* ---- lists ---- */

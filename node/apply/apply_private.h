@@ -69,6 +69,7 @@ struct apply {
     struct apply_stats stats;
 
     struct db_txn *txn;            /* of the call in progress */
+    const struct event *event;     /* at hand */
     const struct log_row *current; /* log that is being applied: its stored row lags behind */
     struct err world_error;        /* of office_known, which cannot return one */
 
@@ -124,6 +125,14 @@ struct event {
 };
 int event_apply(struct apply *a, struct event *e, const struct log_row *row, uint64_t seq, struct slice header,
                 struct slice payload, struct err *err) NODISCARD;
+
+/* Void, and of no entity's row. */
+int event_void(struct apply *a, struct event *e, enum void_reason reason, struct err *err) NODISCARD;
+
+/* erasure.c: orders in the row that have an effect and were not noted before: tombstones, capsules, what is to be done (storage/erasures.h). */
+int erasures_note(struct apply *a, const struct member_row *row, struct err *err) NODISCARD;
+/* Kind 97. */
+int entity_confirmation(struct apply *a, struct event *e, const struct event_payload *p, struct err *err) NODISCARD;
 
 /* entity.c */
 int entity_member(struct apply *a, const struct entity *e, const struct member_entry *add, enum outcome *ret,

@@ -290,6 +290,8 @@ entity_member(struct apply *a, const struct entity *e, const struct member_entry
         if (rc == 0)
             rc = entity_member_load(a, e, key, &row, err);
     }
+    if (rc == 0)
+        rc = erasures_note(a, &row, err);
     /* Most events are their row's last. */
     for (size_t i = row.n; rc == 0 && add != NULL && i-- > 0;) {
         if (TYPE_EQ(&row.entries[i].at.log, &add->at.log) && row.entries[i].at.seq == add->at.seq) {

@@ -17,8 +17,7 @@ enum {
     KIND_POSTINGS_MAX = 239,
 };
 
-/* Void, and of no entity's row. */
-static int
+int
 event_void(struct apply *a, struct event *e, enum void_reason reason, struct err *err)
 {
     uint8_t key[KEY_POSITION], value = (uint8_t)reason;
@@ -189,6 +188,8 @@ event_known(struct apply *a, struct event *e, struct err *err)
         return entity_period(a, e, &p, err);
     if (p.kind >= KIND_POSTINGS_MIN && p.kind <= KIND_POSTINGS_MAX)
         return event_posting(a, e, &p, err);
+    if (p.kind == KIND_COPIES_DESTROYED)
+        return entity_confirmation(a, e, &p, err);
     return 0; /* escrow.opened: the vault's; others have no row of their own */
 }
 
@@ -202,6 +203,7 @@ event_apply(struct apply *a, struct event *e, const struct log_row *row, uint64_
     e->outcome = OUTCOME_APPLIED;
     e->reason = VOID_NONE;
     e->halt = false;
+    a->event = e;
     int rc = event_header_decode(header, &e->header, err);
     if (rc != 0 || e->header.seq != seq || (seq == 1 && e->header.kind != KIND_LOG_OPENED))
         return err_set(err, ERR_CORRUPT, "the header of an event does not read");
@@ -213,6 +215,7 @@ event_apply(struct apply *a, struct event *e, const struct log_row *row, uint64_
         rc = event_known(a, e, err);
     else
         rc = event_unknown(a, e, err);
+    a->event = NULL;
     if (rc == 0 && !e->halt) {
         a->stats.applied++;
         a->stats.void_events += e->outcome == OUTCOME_VOID;

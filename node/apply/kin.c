@@ -103,6 +103,27 @@ turn(struct apply *a, const struct entity *e, struct unit_id *units, struct turn
     return rc == 0 && changed ? turns_add(t, units, n, err) : rc;
 }
 
+/* What came into force in a row of another unit meanwhile. */
+static int
+note_erasures(struct apply *a, const struct entity *changed, struct unit_id *units, struct err *err)
+{
+    struct member_row row;
+    int rc = load(a, changed, &row, err);
+    if (rc != 0)
+        return rc;
+    size_t n = member_row_kin(&row, units, KIN_UNITS_MAX);
+    member_row_release(&row);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct entity other = entity_of(&changed->subject, &units[i]);
+        rc = load(a, &other, &row, err);
+        if (rc != 0)
+            break;
+        rc = erasures_note(a, &row, err);
+        member_row_release(&row);
+    }
+    return rc;
+}
+
 int
 kin_settle(struct apply *a, const struct entity *changed, struct err *err)
 {
@@ -127,6 +148,8 @@ kin_settle(struct apply *a, const struct entity *changed, struct err *err)
         memmove(&t.v[0], &t.v[1], --t.n * sizeof(*t.v));
         rc = turn(a, &e, units, &t, err);
     }
+    if (rc == 0)
+        rc = note_erasures(a, changed, units, err);
     free(t.v);
     free(units);
     return rc;

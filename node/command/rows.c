@@ -254,8 +254,10 @@ draft_release(struct draft *d)
     d->n_capsules = 0;
     free(d->cells);
     free(d->figures);
+    free(d->places);
     d->cells = NULL;
     d->figures = NULL;
+    d->places = NULL;
 }
 
 int

@@ -1,4 +1,6 @@
 /* smartnode member: finds, shows and changes members on the running node, by its HTTP interface. */
+#include <sys/stat.h>
+
 #include "node/command/names.h"
 #include "node/host/cmd_duplicates.h"
 
@@ -20,6 +22,7 @@ enum {
     OPT_ADJUSTS,
     OPT_HISTORY,
     OPT_LIMIT,
+    OPT_HTML,
     OPT_KEY,
     OPT_PERSON, /* and the fields of a person from here on */
     WORDS_MAX = 3,
@@ -69,15 +72,15 @@ static const struct action {
     {"cancel", "/cancellations", NULL, "POST", NULL, NULL},
     {"correct", "", NULL, "POST", "category.changed", "member.category"},
 };
-enum { SEARCH, SHOW, NAMES, REPRESENTATIVES, DUPLICATES, READS_N };
-static const char *const READS[READS_N] = {"search", "show", "names", "representatives", "duplicates"};
+enum { SEARCH, SHOW, NAMES, REPRESENTATIVES, DUPLICATES, EXPORT, READS_N };
+static const char *const READS[READS_N] = {"search", "show", "names", "representatives", "duplicates", "export"};
 
 struct args {
     struct cli_common common;
     size_t n_words;
     const char *words[WORDS_MAX];
     const char *on, *category, *type, *office, *shares, *price, *amount, *currency, *purpose, *text_version;
-    const char *representative, *into, *event, *note, *limit, *key;
+    const char *representative, *into, *event, *note, *limit, *key, *html;
     bool history, adjusts;
     const char *person[ARRAY_LEN(PERSON)];
 };
@@ -109,6 +112,7 @@ on_option(int key, char *arg, struct argp_state *state)
     case OPT_NOTE: a->note = arg; return 0;
     case OPT_ADJUSTS: a->adjusts = true; return 0;
     case OPT_LIMIT: a->limit = arg; return 0;
+    case OPT_HTML: a->html = arg; return 0;
     case OPT_KEY: a->key = arg; return 0;
     case OPT_HISTORY: a->history = true; return 0;
     case ARGP_KEY_ARG:
@@ -131,6 +135,7 @@ static struct argp_option options[OTHER_OPTIONS + ARRAY_LEN(PERSON) + 1] = {
     CLI_OPTION_TOKEN,
     CLI_OPTION_JSON,
     {"limit", OPT_LIMIT, "N", 0, "search: at most so many (50)", 1},
+    {"html", OPT_HTML, "FILE", 0, "export: a page that people can read, into a new file", 4},
     {"history", OPT_HISTORY, NULL, 0, "show: all that happened, with the names of the events", 1},
     {"on", OPT_ON, "DATE", 0, "Date of effect (else today)", 2},
     {"category", OPT_CATEGORY, "A|B|C", 0, "Category", 2},
@@ -157,7 +162,7 @@ static struct argp_option options[OTHER_OPTIONS + ARRAY_LEN(PERSON) + 1] = {
 static const struct argp argp = {
     options,
     on_option,
-    "search TEXT\nshow|names|representatives ID\nduplicates\napply|admit [ID]\n"
+    "search TEXT\nshow|names|representatives|export ID\nduplicates\napply|admit [ID]\n"
     "refuse|subscribe|change|request-withdrawal|grant-withdrawal|refuse-withdrawal|resign|exclude|death ID\n"
     "repay|representative|end-representative|consent|withdraw-consent ID\nmerge|unmerge|cancel|correct ID\n"
     "grant|revoke|pass|access ID (smartnode member grant --help)",
@@ -460,6 +465,31 @@ change(struct http *h, const struct args *a, const struct action *action, struct
     return rc;
 }
 
+/* Everything that is known of one member, as JSON to standard output, or as a page into a new file. */
+static int
+export_member(struct http *h, const struct args *a, struct err *err)
+{
+    char path[DESK_PATH_BYTES];
+    struct http_answer answer;
+    snprintf(path, sizeof(path), "/v1/members/%s/export", a->words[1]);
+    struct http_request q = {.method = "GET", .path = path, .accept = a->html ? "text/html" : "application/json"};
+    int rc = http_call(h, &q, &answer, err);
+    if (rc != 0)
+        return rc;
+    if (a->html)
+        umask(077); /* it is somebody's */
+    FILE *f = a->html ? fopen(a->html, "wxe") : stdout;
+    if (!f)
+        return err_errno(err, "%s", a->html);
+    bool bad = fwrite(answer.body.data, 1, answer.body.len, f) != answer.body.len ||
+               (!a->html && putchar('\n') == EOF) || fflush(f) != 0;
+    if (bad)
+        rc = err_errno(err, "%s", a->html ? a->html : "standard output");
+    if (a->html && fclose(f) != 0 && rc == 0)
+        rc = err_errno(err, "%s", a->html);
+    return rc;
+}
+
 static const struct action *
 action_of(const char *word)
 {
@@ -548,6 +578,7 @@ cmd_member(int argc, char **argv)
         case SHOW: rc = show(h, &a, &err); break;
         case NAMES:
         case REPRESENTATIVES: rc = persons(h, &a, &err); break;
+        case EXPORT: rc = export_member(h, &a, &err); break;
         case DUPLICATES: rc = duplicates_print(h, a.common.json, &err); break;
         default: rc = change(h, &a, action_of(a.words[0]), &err); break;
         }

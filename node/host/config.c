@@ -27,7 +27,10 @@ config_defaults(struct config *c)
                          .vault_map_gib = 64,
                          .unit_gib_max = 64,
                          .lookups_per_hour = 60,
-                         .foreign_days_max = 30 /* FOREIGN_DAYS_DEFAULT of node/command/guest.h */};
+                         .foreign_days_max = 30 /* FOREIGN_DAYS_DEFAULT of node/command/guest.h */,
+                         .retention = {-1, -1, -1, -1, -1},
+                         .vault_backup_days = 35,
+                         .silent_days = 7};
     snprintf(c->sync_listen, sizeof(c->sync_listen), "tcp://0.0.0.0:7440");
     snprintf(c->http_listen, sizeof(c->http_listen), "127.0.0.1");
 }
@@ -125,6 +128,13 @@ enum key {
     STORAGE_VAULT_MAP_GIB,
     LOG_FORMAT,
     CLOCK_ALLOW_BACK,
+    RETENTION_REGISTER, /* these five in the order of config.retention */
+    RETENTION_WORK,
+    RETENTION_CONTACT,
+    RETENTION_BANK,
+    RETENTION_REFUSED,
+    RETENTION_VAULT_BACKUP,
+    RETENTION_SILENT,
     KEYS_N
 };
 
@@ -149,6 +159,13 @@ static const struct {
     [STORAGE_VAULT_MAP_GIB] = {"storage", "vault_map_gib", 1, "a whole number of GiB from 1 to 16384"},
     [LOG_FORMAT] = {"log", "format", 1, "auto, journal, json or text"},
     [CLOCK_ALLOW_BACK] = {"clock", "allow_clock_back", 1, "yes or no"},
+    [RETENTION_REGISTER] = {"retention", "register_years", 1, "a whole number of years from 0 to 100"},
+    [RETENTION_WORK] = {"retention", "work_years", 1, "a whole number of years from 0 to 100"},
+    [RETENTION_CONTACT] = {"retention", "contact_days", 1, "a whole number of days from 0 to 36525"},
+    [RETENTION_BANK] = {"retention", "bank_days", 1, "a whole number of days from 0 to 36525"},
+    [RETENTION_REFUSED] = {"retention", "refused_days", 1, "a whole number of days from 0 to 36525"},
+    [RETENTION_VAULT_BACKUP] = {"retention", "vault_backup_days", 1, "a whole number of days from 0 to 35"},
+    [RETENTION_SILENT] = {"retention", "silent_days", 1, "a whole number of days from 1 to 365"},
 };
 
 static bool
@@ -179,6 +196,25 @@ set_sync(struct config *c, enum key key, const char *value)
 }
 
 static bool
+set_retention(struct config *c, enum key key, const char *value)
+{
+    enum { YEARS_MAX = 100, DAYS_MAX = 36525, BACKUP_DAYS_MAX = 35, SILENT_DAYS_MAX = 365 };
+    bool days = key >= RETENTION_CONTACT;
+    uint64_t v = 0;
+    if (key == RETENTION_VAULT_BACKUP || key == RETENTION_SILENT) {
+        bool backup = key == RETENTION_VAULT_BACKUP;
+        if (!number(value, backup ? 0 : 1, backup ? BACKUP_DAYS_MAX : SILENT_DAYS_MAX, &v))
+            return false;
+        *(backup ? &c->vault_backup_days : &c->silent_days) = (uint32_t)v;
+        return true;
+    }
+    if (!number(value, 0, days ? DAYS_MAX : YEARS_MAX, &v))
+        return false;
+    c->retention[key - RETENTION_REGISTER] = (int32_t)v;
+    return true;
+}
+
+static bool
 set(struct config *c, enum key key, const char *value)
 {
     uint64_t v = 0;
@@ -199,7 +235,7 @@ set(struct config *c, enum key key, const char *value)
     case STORAGE_VAULT_MAP_GIB: return number(value, 1, MAP_GIB_MAX, &c->vault_map_gib);
     case LOG_FORMAT: return log_format(value, &c->log_format);
     case CLOCK_ALLOW_BACK: return yes_no(value, &c->allow_clock_back);
-    default: return set_sync(c, key, value);
+    default: return key >= RETENTION_REGISTER ? set_retention(c, key, value) : set_sync(c, key, value);
     }
 }
 
@@ -461,6 +497,16 @@ write_other(FILE *f, const struct config *c)
             "[clock]\n; write although the clock stands before the last event\nallow_clock_back = %s\n",
             (unsigned long long)c->map_gib, (unsigned long long)c->vault_map_gib, log_format_names[c->log_format],
             c->allow_clock_back ? "yes" : "no");
+    fprintf(
+        f,
+        "\n[retention]\n; how long copies of the vault are kept (0: none are made); days until a unit that has not confirmed "
+        "an erasure\n; raises an alarm\nvault_backup_days = %u\nsilent_days = %u\n",
+        c->vault_backup_days, c->silent_days);
+    for (size_t i = 0; i < CONFIG_RETENTION_N; i++)
+        if (c->retention[i] >= 0)
+            fprintf(f, "%s = %d\n", KEYS[RETENTION_REGISTER + i].name, c->retention[i]);
+        else
+            fprintf(f, "; %s =\n", KEYS[RETENTION_REGISTER + i].name);
 }
 
 int

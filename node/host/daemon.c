@@ -363,6 +363,8 @@ start_api(struct daemon *d, struct err *err)
     char *key = NULL, *cert = NULL;
     struct api *api = NULL;
     memcpy(deps.unit_code, d->dir.identity.unit_code, sizeof(deps.unit_code));
+    _Static_assert((int)CONFIG_RETENTION_N == (int)RETAIN_N, "every period can be set");
+    memcpy(deps.retention.v, d->dir.config.retention, sizeof(deps.retention.v));
     int rc = read_pem(d->dir.config.tls_key, &key, err);
     if (rc == 0)
         rc = read_pem(d->dir.config.tls_cert, &cert, err);

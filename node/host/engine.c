@@ -7,6 +7,7 @@
 #include "node/host/tokens.h"
 #include "storage/changes.h"
 #include "storage/lookups.h"
+#include "storage/erasures.h"
 
 /* A vault that is older than the main environment would give out again the slots whose keys rows of ours are sealed with. */
 static int
@@ -173,6 +174,8 @@ engine_commit(struct engine *e, struct err *err)
         rc = quota_write(&e->quota, e->txn, err);
     if (rc == 0)
         rc = state_flush(e->state, err);
+    if (rc == 0)
+        erasing_note(e);
     if (rc == 0) /* before the events that need them: what is left over after a failure here harms nobody */
         rc = vault_links_commit(e->config.vault, err);
     if (rc == 0)
@@ -413,6 +416,7 @@ engine_reload(struct engine *e, struct err *err)
     e->own.apply = apply;
     e->more = true;
     e->rebuild_wanted = false;
+    e->erasing.due = true; /* a newer program may have found more of them */
     return 0;
 }
 
@@ -433,7 +437,21 @@ engine_vault_flush(struct engine *e, struct err *err)
 int
 engine_vault_complete(struct engine *e, struct err *err)
 {
-    return indexer_complete(&e->indexer, err);
+    int rc = indexer_complete(&e->indexer, err);
+    return rc == 0 ? erasing_start(e, err) : rc;
+}
+
+bool
+engine_erasures_due(const struct engine *e)
+{
+    return e->erasing.due;
+}
+
+int
+engine_erase(struct engine *e, bool *ret_rewrote, struct err *err)
+{
+    MUST(!e->txn);
+    return erasing_turn(e, ret_rewrote, err);
 }
 
 /* ---- the rest ---- */
@@ -474,7 +492,7 @@ engine_freeze(struct engine *e, const struct log_id *log, struct slice proof, st
     return engine_commit(e, err);
 }
 
-/* A key capsule goes into the vault and nowhere else (§6). */
+/* A key capsule goes into the vault and nowhere else (§6), one that was erased nowhere. */
 static int
 put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t index, struct slice bytes, bool wanted,
             struct err *err)
@@ -482,12 +500,15 @@ put_capsule(struct engine *e, const struct log_id *log, uint64_t seq, uint8_t in
     struct log_row row;
     struct stored_event ev;
     struct event_header h;
+    bool erased = false;
     int rc = evlog_find(e->txn, log, &row, err);
     if (rc == 0)
         rc = evlog_event(e->txn, row.no, seq, &ev, err);
     if (rc == 0)
         rc = event_header_decode(ev.header, &h, err);
-    if (rc != 0 || index >= h.n_capsules)
+    if (rc == 0)
+        rc = tombstone_find(e->txn, &(struct position){.log = *log, .seq = seq}, index, &erased, NULL, err);
+    if (rc != 0 || erased || index >= h.n_capsules)
         return rc;
     rc = guests_note_arrival(e->txn, &e->config.identity->unit, &row, &h, ev.payload, index, wanted, err);
     if (rc != 0)

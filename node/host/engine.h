@@ -28,6 +28,7 @@ struct engine_config {
     const struct identity *identity; /* borrowed */
     char program[PROGRAM_BYTES_MAX + 1];
     bool allow_clock_back;
+    uint32_t vault_backup_days; /* how long copies of the vault are kept; 0 = none are made */
     struct wall_ms (*now)(void *arg);
     struct civil_date (*today)(void *arg);
     void (*random)(void *arg, uint8_t *out, size_t len);
@@ -75,10 +76,15 @@ int engine_reload(struct engine *e, struct err *err) NODISCARD;
  * must hear of all logs anew. */
 bool engine_logs_changed(struct engine *e);
 
+/* Erasures that were applied and are to be carried out (node/host/erasing.h). turn: a batch of them, in groups of its own; no group is
+ * open. *ret_rewrote: the vault's file was written anew, which takes its time. */
+bool engine_erasures_due(const struct engine *e);
+int engine_erase(struct engine *e, bool *ret_rewrote, struct err *err) NODISCARD;
+
 /* Writes what the vault still lacks (blind index, key capsules) of committed groups. */
 bool engine_vault_pending(const struct engine *e, bool *ret_urgent);
 int engine_vault_flush(struct engine *e, struct err *err) NODISCARD;
-/* At start: completes the vault from the own logs, where a stop came between the two commits. */
+/* At start: completes the vault from the own logs, where a stop came between the two commits; and sees which erasures are due. */
 int engine_vault_complete(struct engine *e, struct err *err) NODISCARD;
 
 /* Marks a log frozen and keeps the proof (an encoded Evidence message), also of a log of which nothing is held: it is

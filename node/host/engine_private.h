@@ -3,6 +3,7 @@
 #define SMARTNODE_HOST_ENGINE_PRIVATE_H
 
 #include "node/host/engine.h"
+#include "node/host/erasing.h"
 #include "node/host/indexer.h"
 #include "node/host/ownlog.h"
 #include "node/host/quota.h"
@@ -15,6 +16,7 @@ struct engine {
     struct ownlog own;
     struct indexer indexer;
     struct draft *drafts; /* room for one operation's; made with the first */
+    struct erasing erasing;
     uint64_t group_events;
     struct quota quota;
     bool rebuild_wanted;

@@ -205,7 +205,8 @@ handover_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *r
 }
 
 /* Events of one operation, in the order in which they are written; all of them or none is committed. */
-enum { OP_DRAFTS_MAX = 64 };
+enum { OP_DRAFTS_MAX = 72 };
+_Static_assert((int)OP_DRAFTS_MAX >= (int)ERASE_DRAFTS_MAX, "an erasure fits");
 _Static_assert((int)OP_DRAFTS_MAX >= (int)MERGE_DRAFTS, "a merge fits");
 _Static_assert((int)OP_DRAFTS_MAX >= (int)ACCESS_DRAFTS_MAX + 4,
                "so does the end of all access, beside what caused it");
@@ -235,6 +236,7 @@ drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, s
     case OP_CUSTODY: return command_custody(ctx, &op->custody, ret, err);
     case OP_HANDOVER: return handover_draft(ctx, op, ret, ret_n, err);
     case OP_ACCESS: return command_access(ctx, &op->access, ret, ret_n, err);
+    case OP_ERASE: return command_erase(ctx, &op->erase.request, ret, ret_n, &op->erase.outcome, err);
     default: break;
     }
     return err_set(err, ERR_INVALID, "no such operation");
@@ -363,8 +365,8 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     }
     if (op->kind == OP_MERGE)
         rc = mark_months(e, &ctx, &op->merge.from, err);
-    /* Of a merge and its undoing, what was written of the record that was given up. */
-    answer = op->kind == OP_MERGE && op->merge.undo ? n - 1 : 0;
+    /* Of a merge and its undoing, what was written of the record that was given up; of an erasure what is said of the member last. */
+    answer = (op->kind == OP_MERGE && op->merge.undo) || op->kind == OP_ERASE ? n - 1 : 0;
     op->result.has_subject = drafts[answer].payload.common.has_subject;
     op->result.subject = drafts[answer].payload.common.subject;
     for (size_t i = 0; i < n && rc == 0; i++) {

@@ -110,6 +110,8 @@ perform(struct http *h, const struct http_request *q, long *ret_status, struct e
     if (q->if_match)
         headers = add_header(headers, &failed, "If-Match", q->if_match);
     headers = add_header(headers, &failed, "Content-Type", q->type ? q->type : "application/json");
+    if (q->accept)
+        headers = add_header(headers, &failed, "Accept", q->accept);
     headers = add_header(headers, &failed, "Expect", "");
     sodium_memzero(bearer, sizeof(bearer));
     buf_clear(&h->body);

@@ -26,6 +26,7 @@ struct http_request {
     struct slice body;
     const char *key;      /* Idempotency-Key or NULL */
     const char *if_match; /* or NULL */
+    const char *accept;   /* or NULL */
 };
 struct http_answer {
     long status;

@@ -7,6 +7,7 @@
 #include "node/command/keys.h"
 #include "node/host/engine.h"
 #include "node/host/log.h"
+#include "storage/erasures.h"
 #include "storage/keyslots.h"
 
 enum {
@@ -171,6 +172,7 @@ struct event_at {
     const struct event_header *header;
     struct subject_id subject; /* whom the index entries name */
     struct subject_id keys_of; /* whose keys seal the capsules */
+    unsigned gone;             /* classes of which the key capsules have none: what an erasure escrows anew */
 };
 
 /* A start goes on without what cannot be opened: the rest of the register is worth more. One line for each event. */
@@ -272,6 +274,9 @@ remake_key_capsule(struct indexer *x, const struct event_at *e, uint8_t index, s
     while (rc == 0 && !done && n > 0) {
         n--;
         rc = vault_slot(x->vault, slots[n].slot, &keys, err);
+        for (size_t c = 0; c < VAULT_CLASSES; c++)
+            if (e->gone & 1U << c)
+                sodium_memzero(&keys.keys[c], sizeof(keys.keys[c]));
         if (rc == 0)
             rc = remake_with(x, e, index, slots[n].generation, &keys, &capsule, &done, err);
         if (is_of_event(rc) && rc != ERR_NOTFOUND)
@@ -305,6 +310,13 @@ key_subject(struct indexer *x, uint16_t kind, uint16_t version, struct slice pay
             return false;
         e->keys_of = p.other;
         return true;
+    case KIND_ERASURE_ORDERED:
+        if (event_payload_decode(kind, version, payload, &p, &ignored) != 0)
+            return false;
+        for (uint8_t i = 0; i < p.erasure.n_classes; i++)
+            if (vault_class_index(p.erasure.classes[i]) >= 0)
+                e->gone |= 1U << vault_class_index(p.erasure.classes[i]);
+        return true;
     case KIND_ACTIVITY_OPENED:
     case KIND_ACTIVITY_CHANGED:
     case KIND_INVOICE_ISSUED:
@@ -330,9 +342,14 @@ complete_event(struct indexer *x, struct db_txn *txn, const struct log_row *row,
     if (!key_subject(x, h->kind, h->kind_version, payload, &e))
         return 0;
     int rc = 0;
-    for (uint8_t i = 0; i < h->n_capsules && rc == 0; i++)
+    for (uint8_t i = 0; i < h->n_capsules && rc == 0; i++) {
+        struct position at = {.log = row->id, .seq = h->seq};
+        bool erased = false;
         if (h->capsules[i].class == CLASS_KEY)
+            rc = tombstone_find(txn, &at, i, &erased, NULL, err);
+        if (rc == 0 && h->capsules[i].class == CLASS_KEY && !erased)
             rc = remake_key_capsule(x, &e, i, err);
+    }
     return rc == 0 ? index_person(x, &e, err) : rc;
 }
 

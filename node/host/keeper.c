@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "storage/evlog.h"
+#include "storage/erasures.h"
 
 void
 keeper_init(struct keeper *k, struct db *db, struct vault *vault, const struct config *config)
@@ -60,9 +61,11 @@ is_held(struct keeper *k, struct db_txn *txn, const struct keeper_log *log, cons
         bool *ret, struct err *err)
 {
     struct slice bytes;
-    int rc;
+    struct position at = {.log = log->id, .seq = h->seq};
+    int rc = tombstone_find(txn, &at, index, ret, NULL, err); /* nobody has it any more */
+    if (rc != 0 || *ret)
+        return rc;
     if (h->capsules[index].class == CLASS_KEY) {
-        struct position at = {.log = log->id, .seq = h->seq};
         struct buf out;
         buf_init(&out, CAPSULE_BYTES_MAX);
         rc = vault_capsule_get(k->vault, &at, index, &out, err);

@@ -25,12 +25,14 @@ static const struct command commands[] = {
     {"posting", cmd_posting, "record, show and change postings abroad on the running node"},
     {"unit", cmd_unit, "who stands in for the unit, and its orderly end"},
     {"period", cmd_period, "close a year, and see what has changed in it since"},
+    {"erase", cmd_erase, "erase or restrict what is known of a member, at every unit"},
+    {"erasures", cmd_erasures, "which units have confirmed an erasure, and who is silent"},
+    {"retention", cmd_retention, "what is kept beyond its legal date"},
     {"import", cmd_import, "bring in a register: members, activities, invoices, CSV or NDJSON"},
     {"export", cmd_export, "write all that the unit has, in files that can be imported"},
     {"report", cmd_report, "members, flows, activity, postings and share register, of any unit"},
     {"receipt", cmd_receipt, "prove one event to somebody else, or check such a proof"},
     {"verify", cmd_verify, "check everything that is stored"},
-    {"erase", cmd_erase, "prove that what was erased is in no file of this node any more"},
     {"rebuild", cmd_rebuild, "make the state anew from the logs"},
     {"count", cmd_count, "count the people active in months that are over"},
     {"diff", cmd_diff, "compare two nodes' states"},
@@ -43,7 +45,7 @@ help(FILE *to)
 {
     fprintf(to, "Usage: smartnode COMMAND [OPTION…]\n\nA node of one unit of the federation.\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].what);
+        fprintf(to, "  %-9s  %s\n", commands[i].name, commands[i].what);
     fprintf(to, "\nsmartnode COMMAND --help says more of each. A first node: smartnode init --help.\n");
 }
 

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "storage/erasures.h"
+
 void
 netreads_init(struct netreads *r, const struct netloop_config *config, struct peers *peers)
 {
@@ -169,6 +171,7 @@ read_capsule(struct netreads *r, struct db_txn *txn, const struct sync_effect *e
     struct event_header h;
     struct slice bytes = {0};
     uint8_t index = (uint8_t)e->read_capsule.index;
+    bool erased = false;
     ret->type = SYNC_CAPSULE_DONE;
     ret->capsule_done.conn = e->conn;
     ret->capsule_done.log = e->read_capsule.log;
@@ -192,8 +195,13 @@ read_capsule(struct netreads *r, struct db_txn *txn, const struct sync_effect *e
         ret->capsule_done.gone = GONE_NOT_FOR_YOU;
         return 0;
     }
+    struct position at = {.log = row.id, .seq = h.seq};
+    rc = tombstone_find(txn, &at, index, &erased, NULL, err);
+    if (rc != 0 || erased) {
+        ret->capsule_done.gone = erased ? GONE_ERASED : GONE_NOT_HELD;
+        return rc;
+    }
     if (h.capsules[index].class == CLASS_KEY) {
-        struct position at = {.log = row.id, .seq = h.seq};
         rc = vault_capsule_get(r->vault, &at, index, &r->bytes, err);
     } else {
         rc = capsules_get(txn, row.no, h.seq, index, &bytes, err);

@@ -155,6 +155,10 @@ ownlog_find_keys(struct ownlog *o, struct db_txn *txn, const struct draft *d, st
             lacking |= 1U << c;
     if (rc != 0 || (wanted & lacking) == 0)
         return rc;
+    /* No more than is wanted: a key of another class, in the key capsule of an invoice, could not be erased without naming the invoice. */
+    if (wanted & 1U << vault_class_index(CLASS_ACTIVITY))
+        wanted |= 1U << vault_class_index(CLASS_COUNTING);
+    lacking &= wanted;
     if (damaged != 0)
         log_line(LOG_WARNING, "vault: key slot %llu does not open; what is written now gets new keys",
                  (unsigned long long)damaged);
@@ -278,5 +282,43 @@ ownlog_keys_commit(struct ownlog *o, struct err *err)
     if (rc == 0)
         rc = vault_capsules_put(o->config->vault, list, n, err);
     free(list);
+    return rc;
+}
+
+int
+ownlog_escrow_rest(struct ownlog *o, struct db_txn *txn, const struct draft *d, uint64_t seq, struct event_header *h,
+                   struct err *err)
+{
+    struct keyslot slots[KEYSLOTS_MAX];
+    struct slot_keys keys;
+    struct buf capsule;
+    size_t n = 0;
+    buf_init(&capsule, CAPSULE_BYTES_MAX);
+    int rc = keyslots_of(txn, &d->key_subject, slots, &n, err);
+    /* the newest first: of more generations than a header has room for, the oldest are the least */
+    while (rc == 0 && n > 0 && h->n_capsules < HEADER_CAPSULES_MAX) {
+        n--;
+        rc = vault_slot(o->config->vault, slots[n].slot, &keys, err);
+        for (size_t c = 0; c < VAULT_CLASSES; c++)
+            if (d->keys_gone & 1U << c)
+                sodium_memzero(&keys.keys[c], sizeof(keys.keys[c]));
+        buf_clear(&capsule);
+        if (rc == 0)
+            rc = member_keys_capsule(&o->escrow, &o->config->identity->unit, &d->key_subject, slots[n].generation,
+                                     &keys, &capsule, err);
+        if (rc == ERR_NOTFOUND) { /* nothing of it stays */
+            err_clear(err);
+            rc = 0;
+            continue;
+        }
+        if (rc != 0)
+            break;
+        ownlog_keep_key_capsule(o, seq, h->n_capsules, buf_slice(&capsule));
+        h->capsules[h->n_capsules++] = (struct capsule_commitment){
+            .class = CLASS_KEY, .hash = capsule_hash(buf_slice(&capsule)), .bytes = (uint32_t)capsule.len};
+        rc = buf_check(&o->key_capsules, "key capsules of one commit", err);
+    }
+    sodium_memzero(&keys, sizeof(keys));
+    buf_free(&capsule);
     return rc;
 }

@@ -1,5 +1,6 @@
 /* The writer's thread: groups (writer_group.c) of what waits (writer_queue.c), and between them freezes, rebuilds, what is left to be
  * applied, expiry, the vault. See writer.h. */
+#include "node/host/erasing.h"
 #include "node/host/writer_private.h"
 
 #include <stdlib.h>
@@ -114,6 +115,39 @@ follow_vault(struct writer *w, bool idle)
     w->vault_waits = false;
 }
 
+static int64_t
+ms_since(const struct timespec *then)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (now.tv_sec - then->tv_sec) * 1000 + (now.tv_nsec - then->tv_nsec) / 1000000;
+}
+
+/* Orders are collected for a moment, for each rewrite of the vault costs as much as the vault is large. */
+static void
+erase(struct writer *w)
+{
+    struct err err;
+    bool rewrote = false;
+    if (!engine_erasures_due(w->config.engine)) {
+        w->erasing = false;
+        return;
+    }
+    if (!w->erasing)
+        clock_gettime(CLOCK_MONOTONIC, &w->erase_since);
+    w->erasing = true;
+    if (ms_since(&w->erase_since) < ERASING_COLLECT_MS ||
+        (w->rewrote.tv_sec != 0 && ms_since(&w->rewrote) < ERASING_REWRITE_EVERY_MS) || in_hurry(w))
+        return;
+    if (engine_erase(w->config.engine, &rewrote, &err) != 0)
+        failed(w, &err);
+    if (rewrote)
+        clock_gettime(CLOCK_MONOTONIC, &w->rewrote);
+    w->erasing = false;
+    writer_tell_own(w);
+    writer_committed(w);
+}
+
 /* Whether there is room again, where nobody writes: an operator's monitor must not be what brings the node back. */
 static void
 probe(struct writer *w)
@@ -148,6 +182,8 @@ writer_main(void *arg)
             probe(w);
         expire(w);
         follow_vault(w, idle);
+        if (!w->again && !engine_rebuild_wanted(w->config.engine))
+            erase(w);
     }
     follow_vault(w, true);
     return NULL;

@@ -186,8 +186,8 @@ tell_appended(struct writer *w, struct group *g)
     }
 }
 
-static void
-tell_own_log(struct writer *w)
+void
+writer_tell_own(struct writer *w)
 {
     struct log_row row;
     if (!engine_own_log(w->config.engine, &row))
@@ -298,7 +298,7 @@ writer_group(struct writer *w)
         writer_count(w, 1, g.n_jobs, g.n_runs, events, false);
         finish_jobs(&g, NULL);
         finish_capsules(w, &g, true);
-        tell_own_log(w);
+        writer_tell_own(w);
         tell_appended(w, &g);
         writer_tell_logs(w);
         if (g.trust_changed)

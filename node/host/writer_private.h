@@ -10,6 +10,7 @@
 enum {
     WRITER_EXPIRE_EVERY_MS = 60000,
     WRITER_RETRY_MS = 1000,        /* what failed is not tried again sooner, unless a request comes */
+    WRITER_ERASE_LOOK_MS = 250,    /* whether what is to be erased has been collected long enough */
     WRITER_VAULT_IDLE_MS = 10,     /* so long nobody may have written before the vault follows, */
     WRITER_VAULT_WAIT_MS_MAX = 50, /* but so long at most it waits: a search does not find sooner */
 };
@@ -37,6 +38,8 @@ struct writer {
     struct log_id own_log;
     uint64_t own_head;
     struct timespec expired;
+    bool erasing;     /* erasures are due, since: */
+    struct timespec erase_since, rewrote;
     bool vault_waits; /* something is to follow into the vault, since: */
     struct timespec vault_since;
 };
@@ -64,6 +67,7 @@ void writer_count(struct writer *w, uint64_t commits, uint64_t jobs, uint64_t ru
 /* log, chain: NULL where the notice has none. */
 void writer_tell(struct writer *w, enum writer_notice_type type, const struct log_id *log, uint64_t seq,
                  const struct chain_value *chain, bool new_log);
+void writer_tell_own(struct writer *w);  /* if something was written to it */
 void writer_tell_logs(struct writer *w); /* if any changed beside those that were told */
 void writer_committed(struct writer *w);
 void writer_alarm(struct writer *w, const struct err *err, const char *text);

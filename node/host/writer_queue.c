@@ -135,6 +135,8 @@ wait_for_work(struct writer *w)
     if (left && !w->again)
         return;
     int64_t ms = w->again || w->stats.is_full ? WRITER_RETRY_MS : vault ? WRITER_VAULT_IDLE_MS : WRITER_EXPIRE_EVERY_MS;
+    if (engine_erasures_due(w->config.engine) && ms > WRITER_ERASE_LOOK_MS)
+        ms = WRITER_ERASE_LOOK_MS;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     until.tv_nsec += ms % 1000 * 1000000;

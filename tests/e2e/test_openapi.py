@@ -366,7 +366,25 @@ class OpenApiTest(unittest.TestCase):
         self.add_posting_examples(found)
         self.add_access_examples(found)
         self.add_year_examples(found)
+        self.add_erasure_examples(found)
         return found
+
+    def add_erasure_examples(self, found):
+        m = "/v1/members/{id}"
+        def tagged(member):
+            return {"If-Match": self.node.call("GET", "/v1/members/" + member).headers["ETag"]}
+        member = self.node.admit("erase-%d" % len(self.id()), person=dict(cluster.person("erase"), contact={"email": "e@post.example"}))
+        found["POST", m + "/erase"] = ("/v1/members/%s/erase" % member, {"classes": ["contact"], "ground": "asked", "note": "a letter"},
+                                       tagged(member), "desk")
+        member, headers = self.fresh()
+        found["POST", m + "/restrict"] = ("/v1/members/%s/restrict" % member, {"classes": ["contact"], "until": "2199-01-01"}, headers, "desk")
+        member, headers = self.fresh()
+        self.node.post("/v1/members/%s/restrict" % member, {"classes": ["bank"]}, 200, headers=headers)
+        found["POST", m + "/lift"] = ("/v1/members/%s/lift" % member, {"classes": ["bank"]}, tagged(member), "desk")
+        found["GET", m + "/export"] = ("/v1/members/%s/export" % self.someone, None, None, "desk")
+        found["GET", "/v1/erasures"] = ("/v1/erasures?limit=3", None, None, "operator")
+        found["GET", "/v1/retention"] = ("/v1/retention?limit=3", None, None, "desk")
+        found["POST", "/v1/retention"] = ("/v1/retention", {"members": [self.someone], "classes": ["contact"]}, None, "desk")
 
     def words_of(self, card):
         """As the operator hears them; from the other program's mouth: peer trust without --yes."""

@@ -1,0 +1,421 @@
+/* Everything that this node knows of one member, for the member: as JSON, which another system can read (docs/OPERATIONS.md "What is known
+ * of one person" lists the fields), or as a page that a person can. Restricted classes are given to the member, and to nobody else. */
+#include "node/api/request.h"
+#include "node/command/names.h"
+#include "storage/erasures.h"
+#include "storage/keyslots.h"
+#include "storage/openings.h"
+
+enum { HISTORY_MAX = 256, WORK_STEP = 128, LOOKS_STEP = 256, HOMES_MAX = 64, ACCESS_STEP = 32, PLAIN_MAX = 8192 };
+
+struct exporting {
+    struct request *r;
+    struct json_out *j;
+    struct command_ctx ctx;
+    struct subject_id subject;
+    struct member_row own;
+    bool has_own;
+    uint16_t hidden; /* bit (class − 1): restricted, and the asker is not the member */
+};
+
+static bool
+hides(const struct exporting *x, uint8_t class)
+{
+    return x->hidden >> (class - 1) & 1;
+}
+
+/* ---- records of every home ---- */
+
+static int
+put_record(struct exporting *x, const struct member_row *row)
+{
+    struct member_state now;
+    member_state_at(row, DATE_MAX, &now);
+    json_open(x->j, '{');
+    member_state_write(x->r, x->j, row, &now);
+    json_key(x->j, "events");
+    json_open(x->j, '[');
+    for (size_t i = 0; i < row->n; i++)
+        member_entry_write(x->j, &row->entries[i]);
+    json_close(x->j, ']');
+    json_close(x->j, '}');
+    return 0;
+}
+
+/* The rows of one subject are neighbours, a row for each unit that was the home. */
+static int
+put_records(struct exporting *x, struct err *err)
+{
+    struct db_cursor *cursor = NULL;
+    struct slice key, value;
+    size_t n = 0;
+    json_key(x->j, "records");
+    json_open(x->j, '[');
+    int rc = db_cursor_open(x->r->txn, TABLE_MEMBERS, &cursor, err);
+    if (rc == 0)
+        rc = db_cursor_seek(cursor, slice_of(x->subject.b, ID_BYTES), &key, &value, err);
+    for (; rc == 0 && n < HOMES_MAX; rc = db_cursor_next(cursor, &key, &value, err)) {
+        struct unit_id unit;
+        struct member_row row;
+        if (key.len != KEY_MEMBER || memcmp(key.data, x->subject.b, ID_BYTES) != 0)
+            break;
+        memcpy(unit.b, key.data + ID_BYTES, sizeof(unit.b));
+        member_row_init(&row, &unit, &x->subject);
+        rc = member_row_decode(value, &unit, &x->subject, &row, err);
+        if (rc == 0)
+            rc = put_record(x, &row);
+        n++;
+        if (rc == 0 && TYPE_EQ(&unit, &x->ctx.unit)) {
+            x->own = row;
+            x->has_own = true;
+        } else {
+            member_row_release(&row);
+        }
+        if (rc != 0)
+            break;
+    }
+    db_cursor_close(&cursor);
+    json_close(x->j, ']');
+    if (rc == ERR_NOTFOUND)
+        rc = 0;
+    if (rc == 0 && n == 0)
+        rc = err_set(err, ERR_NOTFOUND, "no such member");
+    return rc;
+}
+
+/* ---- what is in capsules ---- */
+
+static void
+put_place(struct exporting *x, const struct capsule_place *p)
+{
+    json_put_date(x->j, "from", p->effective);
+    json_put_bool(x->j, "in_force", p->in_force);
+    put_position(x->j, &p->at);
+}
+
+/* Every version of a class, former ones too: the person has a right to what is kept. */
+static int
+put_class(struct exporting *x, uint8_t class, const char *key, struct err *err)
+{
+    struct capsule_place places[HISTORY_MAX];
+    int rc = 0;
+    json_key(x->j, key);
+    json_open(x->j, '[');
+    size_t n = hides(x, class) ? 0 : member_capsule_history(&x->own, class, places, HISTORY_MAX);
+    for (size_t i = 0; rc == 0 && i < n && i < HISTORY_MAX; i++) {
+        struct person_input p;
+        rc = person_load_at(x->r, &x->subject, &places[i].at, class, &p, err);
+        if (rc != 0)
+            break;
+        if (p.has_identity || p.has_contact || p.has_bank) {
+            json_open(x->j, '{');
+            put_place(x, &places[i]);
+            person_write(x->j, &p);
+            json_close(x->j, '}');
+        }
+        person_wipe(&p, sizeof(p));
+    }
+    json_close(x->j, ']');
+    return rc;
+}
+
+/* ERR_NOTFOUND: erased. */
+static int
+note_open(struct exporting *x, const struct position *at, struct person_note *ret, struct err *err)
+{
+    uint8_t room[PLAIN_MAX];
+    struct log_row log;
+    struct stored_event ev;
+    struct event_header h;
+    struct buf plain;
+    struct slice capsule;
+    buf_fixed(&plain, room, sizeof(room));
+    int rc = evlog_find(x->r->txn, &at->log, &log, err);
+    if (rc == 0)
+        rc = evlog_event(x->r->txn, log.no, at->seq, &ev, err);
+    if (rc == 0)
+        rc = event_header_decode(ev.header, &h, err);
+    if (rc != 0)
+        return rc;
+    rc = ERR_NOTFOUND;
+    for (uint8_t i = 0; i < h.n_capsules && rc == ERR_NOTFOUND; i++) {
+        if (h.capsules[i].class != CLASS_NOTE)
+            continue;
+        rc = capsules_get(x->r->txn, log.no, at->seq, i, &capsule, err);
+        if (rc == 0)
+            rc = keyslots_open(x->r->txn, x->ctx.vault, &x->subject, CLASS_NOTE, capsule, &plain, err);
+        if (rc == 0)
+            rc = person_note_decode(buf_slice(&plain), ret, err);
+    }
+    person_wipe(room, sizeof(room));
+    return rc;
+}
+
+static int
+put_notes(struct exporting *x, struct err *err)
+{
+    struct capsule_place places[HISTORY_MAX];
+    int rc = 0;
+    json_key(x->j, "notes");
+    json_open(x->j, '[');
+    size_t n = hides(x, CLASS_NOTE) ? 0 : member_capsule_history(&x->own, CLASS_NOTE, places, HISTORY_MAX);
+    for (size_t i = 0; rc == 0 && i < n && i < HISTORY_MAX; i++) {
+        struct person_note note;
+        rc = note_open(x, &places[i].at, &note, err);
+        if (rc == 0) {
+            json_open(x->j, '{');
+            put_place(x, &places[i]);
+            json_put_text(x->j, "text", note.s);
+            json_close(x->j, '}');
+        }
+        person_wipe(&note, sizeof(note));
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+    }
+    json_close(x->j, ']');
+    return rc;
+}
+
+static int
+put_representatives(struct exporting *x, struct err *err)
+{
+    struct member_state now;
+    int rc = 0;
+    member_state_at(&x->own, DATE_MAX, &now);
+    json_key(x->j, "representatives");
+    json_open(x->j, '[');
+    for (uint8_t i = 0; rc == 0 && i < now.n_representatives; i++) {
+        struct person_input p;
+        rc = person_load_representative(x->r, &x->own, &now.representatives[i], &p, err);
+        if (rc != 0)
+            break;
+        json_open(x->j, '{');
+        json_put_hex(x->j, "id", now.representatives[i].b, ID_BYTES);
+        person_write(x->j, &p);
+        json_close(x->j, '}');
+        person_wipe(&p, sizeof(p));
+    }
+    json_close(x->j, ']');
+    return rc;
+}
+
+/* ---- work ---- */
+
+static int
+put_work_of(struct exporting *x, bool invoices, struct err *err)
+{
+    struct subject_id found[WORK_STEP], after;
+    size_t n = WORK_STEP;
+    int rc = 0;
+    json_key(x->j, invoices ? "invoices" : "activities");
+    json_open(x->j, '[');
+    for (bool first = true; rc == 0 && n == WORK_STEP && !hides(x, CLASS_ACTIVITY); first = false) {
+        rc = work_of_member(&x->ctx, &x->subject, first ? NULL : &after, WORK_STEP, found, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            struct vault_link link;
+            rc = vault_link_get(x->ctx.vault, &found[i], &link, err);
+            if (rc == 0 && ((link.flags & LINK_INVOICE) != 0) == invoices)
+                rc = work_write(x->r, x->j, invoices, &found[i], err);
+            rc = rc == ERR_NOTFOUND ? 0 : rc; /* erased meanwhile, or not recorded yet */
+        }
+        if (n > 0)
+            after = found[n - 1];
+    }
+    json_close(x->j, ']');
+    return rc;
+}
+
+/* ---- who may see it, who did ---- */
+
+static void
+put_access(struct exporting *x, const struct access_key *key, const struct access_state *s)
+{
+    char code[UNIT_CODE_MAX];
+    unit_code_of(x->r, &key->unit, code);
+    json_open(x->j, '{');
+    json_put_hex(x->j, "id", key->access.b, ID_BYTES);
+    json_put_text(x->j, "what", s->is_pass ? "pass" : "grant");
+    json_put_text(x->j, "given_by", code);
+    if (!s->is_pass) {
+        unit_code_of(x->r, &s->facts.host, code);
+        json_put_text(x->j, "host", code);
+        json_put_uint(x->j, "purpose", s->facts.purpose);
+    }
+    put_erasable(x->j, "classes", s->facts.classes);
+    json_put_date(x->j, "from", s->from);
+    json_put_date(x->j, "until", s->facts.until);
+    json_put_date(x->j, "revoked_on", s->revoked_on);
+    json_close(x->j, '}');
+}
+
+static int
+put_accesses(struct exporting *x, struct err *err)
+{
+    struct access_key keys[ACCESS_STEP], after;
+    size_t n = ACCESS_STEP;
+    int rc = 0;
+    json_key(x->j, "access");
+    json_open(x->j, '[');
+    for (bool first = true; rc == 0 && n == ACCESS_STEP; first = false) {
+        rc = access_of_member(x->r->txn, &x->subject, first ? NULL : &after, keys, ACCESS_STEP, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            struct access_row row;
+            struct access_state s;
+            rc = access_load(&x->ctx, &keys[i], &row, err);
+            if (rc != 0)
+                break;
+            access_state_of(&row, &s);
+            if (s.exists)
+                put_access(x, &keys[i], &s);
+            access_row_release(&row);
+        }
+        if (n > 0)
+            after = keys[n - 1];
+    }
+    json_close(x->j, ']');
+    return rc;
+}
+
+static int
+put_openings(struct exporting *x, struct err *err)
+{
+    struct look looks[LOOKS_STEP], after;
+    size_t n = LOOKS_STEP;
+    int rc = 0;
+    json_key(x->j, "openings");
+    json_open(x->j, '[');
+    for (bool first = true; rc == 0 && n == LOOKS_STEP; first = false) {
+        rc = looks_list(x->ctx.vault, &x->subject, DATE_NONE, DATE_NONE, first ? NULL : &after, looks, LOOKS_STEP, &n,
+                        err);
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            json_open(x->j, '{');
+            json_put_date(x->j, "day", looks[i].day);
+            json_put_hex(x->j, "actor", looks[i].actor.b, ID_BYTES);
+            json_put_uint(x->j, "times", looks[i].count);
+            json_close(x->j, '}');
+        }
+        if (n > 0)
+            after = looks[n - 1];
+    }
+    json_close(x->j, ']');
+    return rc;
+}
+
+/* ---- erasures ---- */
+
+static void
+put_restrictions(struct exporting *x)
+{
+    struct member_state now;
+    json_key(x->j, "restrictions");
+    json_open(x->j, '[');
+    if (x->has_own) {
+        member_state_at(&x->own, x->ctx.today, &now);
+        for (uint8_t c = CLASS_IDENTITY; c <= CLASS_NOTE; c++) {
+            if ((now.restricted >> (c - 1) & 1) == 0)
+                continue;
+            json_open(x->j, '{');
+            json_put_text(x->j, "class", class_word(c));
+            json_put_date(x->j, "until", now.restricted_until[c - 1]);
+            json_put_bool(x->j, "left_out_here", hides(x, c));
+            json_close(x->j, '}');
+        }
+    }
+    json_close(x->j, ']');
+}
+
+static void
+put_erasure_entries(struct exporting *x)
+{
+    json_key(x->j, "erasures");
+    json_open(x->j, '[');
+    for (size_t i = 0; x->has_own && i < x->own.n; i++) {
+        const struct member_entry *e = &x->own.entries[i];
+        if (e->kind != KIND_ERASURE_ORDERED || e->outcome != OUTCOME_APPLIED)
+            continue;
+        json_open(x->j, '{');
+        json_put_date(x->j, "on", e->effective);
+        put_erasable(x->j, "classes", e->classes);
+        json_put_text(x->j, "ground", ground_word(e->ground));
+        put_position(x->j, &e->at);
+        json_close(x->j, '}');
+    }
+    json_close(x->j, ']');
+}
+
+/* ---- the whole ---- */
+
+static int
+put_own(struct exporting *x, struct err *err)
+{
+    int rc = put_class(x, CLASS_IDENTITY, "identity", err);
+    if (rc == 0)
+        rc = put_class(x, CLASS_CONTACT, "contact", err);
+    if (rc == 0)
+        rc = put_class(x, CLASS_BANK, "bank", err);
+    if (rc == 0)
+        rc = put_notes(x, err);
+    if (rc == 0)
+        rc = put_representatives(x, err);
+    if (rc == 0)
+        rc = put_work_of(x, false, err);
+    if (rc == 0)
+        rc = put_work_of(x, true, err);
+    if (rc == 0)
+        rc = put_openings(x, err);
+    return rc;
+}
+
+static int
+put_all(struct exporting *x, struct err *err)
+{
+    const struct api_deps *d = &x->r->api->deps;
+    json_open(x->j, '{');
+    json_put_text(x->j, "schema", "smartnode member export 1");
+    json_put_time(x->j, "made_at", d->now_wall(d->arg));
+    json_put_text(x->j, "made_by_unit", d->unit_code);
+    json_put_hex(x->j, "id", x->subject.b, ID_BYTES);
+    int rc = put_records(x, err);
+    if (rc == 0 && x->has_own) {
+        struct member_state now;
+        member_state_at(&x->own, x->ctx.today, &now);
+        x->hidden = x->r->token.role == ROLE_MEMBER ? 0 : api_restricted(&now, x->ctx.today);
+    }
+    if (rc == 0 && x->has_own && x->ctx.vault != NULL)
+        rc = put_own(x, err);
+    if (rc == 0)
+        rc = put_accesses(x, err);
+    if (rc == 0) {
+        put_restrictions(x);
+        put_erasure_entries(x);
+        json_put_text(
+            x->j, "not_included",
+            "Names and contact data that other units hold of guests; ask those units. Figures in which nobody can be "
+            "recognised. Copies of the vault that are kept for a limited time.");
+    }
+    json_close(x->j, '}');
+    return rc;
+}
+
+int
+get_member_export(struct request *r, struct err *err)
+{
+    struct exporting x = {.r = r,
+                          .ctx = {.txn = r->txn,
+                                  .vault = r->api->deps.vault,
+                                  .unit = r->api->deps.unit,
+                                  .today = r->api->deps.today(r->api->deps.arg)}};
+    int rc = param_hex(r, 0, "member", x.subject.b, ID_BYTES, err);
+    if (rc == 0 && r->token.role == ROLE_MEMBER && !TYPE_EQ(&x.subject, &r->token.subject))
+        rc = err_set(err, ERR_DENIED, "this token shows its own member only");
+    if (rc != 0)
+        return rc;
+    struct json_out j = reply_json(r, MHD_HTTP_OK);
+    x.j = &j;
+    r->personal = true;
+    rc = put_all(&x, err);
+    if (x.has_own)
+        member_row_release(&x.own);
+    if (rc == 0 && wants_type(r, "text/html"))
+        rc = page_from_json(r, "What is known of one member", err);
+    return rc;
+}

@@ -1,0 +1,409 @@
+/* See erase.h. */
+#include "node/command/erase.h"
+
+#include <stdlib.h>
+
+#include "node/command/rows.h"
+#include "node/command/text.h"
+#include "storage/keyslots.h"
+
+enum {
+    BIT_IDENTITY = 1 << (CLASS_IDENTITY - 1),
+    BIT_CONTACT = 1 << (CLASS_CONTACT - 1),
+    BIT_ACTIVITY = 1 << (CLASS_ACTIVITY - 1),
+    BIT_NOTE = 1 << (CLASS_NOTE - 1),
+    BITS_ASKED = 31, /* classes 1 to 5 */
+    BITS_WITH_ACTIVITY =
+        1 << (CLASS_COUNTING - 1) | 1 << (CLASS_GUEST - 1) | 1 << (CLASS_DOSSIER - 1), /* nothing without its key */
+    PLACES_MAX = ERASE_ORDERS_MAX * ERASED_PLACES_MAX,
+    ACCESS_PAGE = 32,
+};
+
+struct ordering {
+    const struct command_ctx *ctx;
+    const struct erase_request *req;
+    struct member_row row;
+    struct member_state now;
+    struct civil_date date;
+    struct draft *drafts;
+    size_t n;
+    struct erase_outcome out;
+    struct erased_place *places;
+    size_t n_places, cap_places;
+    bool ends_accesses;
+};
+
+/* ---- what goes, what is restricted ---- */
+
+static int
+check_request(struct ordering *o, struct err *err)
+{
+    const struct erase_request *r = o->req;
+    if (r->classes == 0 || (r->classes & ~BITS_ASKED) != 0)
+        return err_field(err, ERR_INVALID, "classes", "classes: give identity, contact, bank, note or activity");
+    if (r->ground > GROUND_CONSENT)
+        return err_field(err, ERR_INVALID, "ground", "ground: there is no such one");
+    if (r->has_note && r->action == ERASE_ORDER && (r->classes & BIT_NOTE))
+        return err_field(err, ERR_INVALID, "note", "note: the notes are what goes; keep it elsewhere");
+    int rc = draft_date(o->ctx, r->effective, &o->date, err);
+    if (rc == 0 && o->date.days > o->ctx->today.days)
+        rc = err_field(err, ERR_INVALID, "effective_on", "effective_on: what is ordered is carried out at once");
+    if (rc == 0 && r->action == ERASE_RESTRICT && !date_is_none(r->until) && r->until.days <= o->date.days)
+        rc = err_field(err, ERR_INVALID, "until", "until: must lie after the day it begins");
+    return rc;
+}
+
+static bool
+outranks_dates(const struct erase_request *r)
+{
+    return r->ground == GROUND_WRONGLY_HELD || r->ground == GROUND_AUTHORITY;
+}
+
+/* One class of those asked for: goes, is restricted, stays (nothing of it is there, or not due), or is refused. */
+static int
+decide_class(struct ordering *o, uint8_t class, struct civil_date last_invoice, struct err *err)
+{
+    const struct erase_request *r = o->req;
+    const uint16_t bit = (uint16_t)(1U << (class - 1));
+    struct retention_date d = retention_due(&r->rules, &o->row, class, last_invoice);
+    bool kept_by_law = class == CLASS_IDENTITY || class == CLASS_ACTIVITY,
+         come = d.has && d.due.days <= o->ctx->today.days;
+    if (!retention_holds(&o->row, class))
+        return 0;
+    if (r->due_only ? come : (!kept_by_law || come || outranks_dates(r))) {
+        o->out.erased |= bit;
+        return 0;
+    }
+    if (r->due_only)
+        return 0;
+    if (!d.has)
+        return err_field(err, ERR_CONFLICT, "classes",
+                         "%s must be kept while the membership lasts, or an application is open",
+                         class == CLASS_IDENTITY ? "identity" : "activity");
+    if (o->now.restricted & bit && o->now.restricted_until[class - 1].days >= d.due.days)
+        return 0;
+    o->out.restricted |= bit;
+    o->out.until[class - 1] = d.due;
+    return 0;
+}
+
+static int
+decide(struct ordering *o, struct err *err)
+{
+    const struct erase_request *r = o->req;
+    struct civil_date last_invoice = DATE_NONE;
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(o->out.until); i++)
+        o->out.until[i] = DATE_NONE;
+    if (r->action == ERASE_RESTRICT) {
+        o->out.restricted = r->classes;
+        for (size_t i = 0; i < ARRAY_LEN(o->out.until); i++)
+            o->out.until[i] = r->until;
+        return 0;
+    }
+    if (r->action == ERASE_LIFT)
+        return r->classes & o->now.restricted ? 0
+                                              : err_field(err, ERR_CONFLICT, "classes", "none of them is restricted");
+    if (r->classes & BIT_ACTIVITY)
+        rc = retention_last_invoice(o->ctx, &r->member, &last_invoice, err);
+    for (uint8_t class = CLASS_IDENTITY; rc == 0 && class <= CLASS_NOTE; class ++)
+        if (r->classes & 1U << (class - 1))
+            rc = decide_class(o, class, last_invoice, err);
+    if (rc == 0 && o->out.erased == 0 && o->out.restricted == 0)
+        rc =
+            err_field(err, ERR_CONFLICT, "classes",
+                      r->due_only ? "nothing of them is due" : "nothing of them is there, or it is restricted already");
+    return rc;
+}
+
+/* ---- places ---- */
+
+/* Which capsules of one event go. */
+static uint16_t
+indexes_of(const struct ordering *o, const struct event_header *h)
+{
+    bool representative = h->kind == KIND_REPRESENTATIVE_NAMED;
+    uint16_t indexes = 0;
+    if (representative && !o->req->representatives)
+        return 0;
+    for (uint8_t i = 0; i < h->n_capsules; i++) {
+        uint8_t class = h->capsules[i].class;
+        bool goes = class == CLASS_KEY ||
+                    (class <= CLASS_NOTE && class != CLASS_ACTIVITY && o->out.erased >> (class - 1) & 1) ||
+                    (class == CLASS_DOSSIER && o->out.erased & BIT_ACTIVITY);
+        if (goes)
+            indexes |= (uint16_t)(1U << i);
+    }
+    return indexes;
+}
+
+static int
+add_place(struct ordering *o, const struct position *at, struct err *err)
+{
+    struct log_row log;
+    struct stored_event ev;
+    struct event_header h;
+    int rc = evlog_find(o->ctx->txn, &at->log, &log, err);
+    if (rc == 0 && !TYPE_EQ(&log.unit, &o->ctx->unit))
+        return 0; /* an arrival is in the log of the unit that let go */
+    if (rc == 0)
+        rc = evlog_event(o->ctx->txn, log.no, at->seq, &ev, err);
+    if (rc == ERR_NOTFOUND)
+        return err_field(err, ERR_CONFLICT, "member", "member: something was recorded just now; send it again");
+    if (rc == 0)
+        rc = event_header_decode(ev.header, &h, err);
+    if (rc != 0)
+        return rc;
+    struct erased_place p = {.log = at->log, .seq = at->seq, .indexes = indexes_of(o, &h)};
+    if (p.indexes == 0)
+        return 0;
+    if (o->n_places == PLACES_MAX)
+        return err_set(err, ERR_LIMIT, "more than %d events to erase from", (int)PLACES_MAX);
+    if (o->n_places == o->cap_places) {
+        size_t cap = o->cap_places ? 2 * o->cap_places : 64;
+        struct erased_place *more = reallocarray(o->places, cap, sizeof(*more));
+        if (!more)
+            return err_set(err, ERR_NOMEM, "erasure: out of memory");
+        o->places = more;
+        o->cap_places = cap;
+    }
+    for (uint16_t bits = p.indexes; bits != 0; bits &= (uint16_t)(bits - 1))
+        o->out.capsules++;
+    o->places[o->n_places++] = p;
+    return 0;
+}
+
+/* Whether an access gives a key of one of the classes: class 4 it always does. */
+static bool
+gives(const struct access_state *s, uint16_t classes)
+{
+    return (classes & (s->facts.classes | BIT_ACTIVITY)) != 0;
+}
+
+static int
+add_access(struct ordering *o, const struct access_row *row, struct err *err)
+{
+    struct access_state s;
+    int rc = 0;
+    access_state_of(row, &s);
+    o->ends_accesses |= access_is_open(&s, o->ctx->today) && gives(&s, o->out.erased | o->out.restricted);
+    for (size_t k = 0; rc == 0 && k < row->n && gives(&s, o->out.erased); k++)
+        rc = add_place(o, &row->entries[k].at, err);
+    return rc;
+}
+
+static int
+add_accesses(struct ordering *o, struct err *err)
+{
+    struct access_key keys[ACCESS_PAGE], after;
+    size_t n = ACCESS_PAGE;
+    int rc = 0;
+    for (bool first = true; rc == 0 && n == ACCESS_PAGE; first = false) {
+        rc = access_of_member(o->ctx->txn, &o->req->member, first ? NULL : &after, keys, ACCESS_PAGE, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            struct access_row row;
+            if (!TYPE_EQ(&keys[i].unit, &o->ctx->unit))
+                continue;
+            rc = access_load(o->ctx, &keys[i], &row, err);
+            if (rc != 0)
+                break;
+            rc = add_access(o, &row, err);
+            access_row_release(&row);
+        }
+        if (n > 0)
+            after = keys[n - 1];
+    }
+    return rc;
+}
+
+static int
+by_place(const void *a, const void *b)
+{
+    return erased_place_compare(a, b);
+}
+
+static int
+find_places(struct ordering *o, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < o->row.n; i++)
+        if (o->out.erased != 0 && o->row.entries[i].outcome != OUTCOME_UNKNOWN)
+            rc = add_place(o, &o->row.entries[i].at, err);
+    if (rc == 0)
+        rc = add_accesses(o, err);
+    if (rc == 0 && o->n_places > 1)
+        qsort(o->places, o->n_places, sizeof(*o->places), by_place);
+    return rc;
+}
+
+/* ---- drafts ---- */
+
+/* Classes of an event: those asked for, and what goes with activity links. */
+static void
+put_classes(struct draft *d, uint16_t bits)
+{
+    struct erasure *e = &d->payload.erasure;
+    if (bits & BIT_ACTIVITY)
+        bits |= BITS_WITH_ACTIVITY;
+    for (uint8_t class = 1; class <= ERASURE_CLASSES_MAX; class ++)
+        if (bits >> (class - 1) & 1)
+            e->classes[e->n_classes++] = class;
+}
+
+static struct draft *
+begin(struct ordering *o, uint16_t kind, uint16_t bits)
+{
+    struct draft *d = &o->drafts[o->n++];
+    draft_init(d, o->ctx, kind, &o->req->member, o->date);
+    put_classes(d, bits);
+    d->payload.erasure.until = DATE_NONE;
+    if (kind != KIND_RESTRICTION_LIFTED)
+        d->payload.erasure.ground = o->req->ground ? o->req->ground : GROUND_ASKED;
+    return d;
+}
+
+/* One event for each date. */
+static void
+restrictions(struct ordering *o)
+{
+    uint16_t left = o->out.restricted;
+    for (uint8_t i = 0; i < ARRAY_LEN(o->out.until); i++) {
+        uint16_t same = 0;
+        for (uint8_t k = i; k < ARRAY_LEN(o->out.until); k++)
+            if (left >> k & 1 && o->out.until[k].days == o->out.until[i].days)
+                same |= (uint16_t)(1U << k);
+        if ((left >> i & 1) == 0)
+            continue;
+        begin(o, KIND_RESTRICTION_ORDERED, same)->payload.erasure.until = o->out.until[i];
+        left &= (uint16_t)~same;
+    }
+}
+
+static int
+orders(struct ordering *o, bool has_generation, uint32_t generation, struct err *err)
+{
+    size_t done = 0;
+    do {
+        size_t n = o->n_places - done < ERASED_PLACES_MAX ? o->n_places - done : ERASED_PLACES_MAX;
+        bool first = done == 0;
+        struct draft *d = begin(o, KIND_ERASURE_ORDERED, o->out.erased);
+        d->payload.erasure.has_generation = has_generation;
+        d->payload.erasure.generation = generation;
+        if (n > 0) {
+            d->places = reallocarray(NULL, n, sizeof(*d->places));
+            if (!d->places)
+                return err_set(err, ERR_NOMEM, "erasure: out of memory");
+            memcpy(d->places, o->places + done, n * sizeof(*d->places));
+            d->payload.erasure.places = d->places;
+            d->payload.erasure.n_places = n;
+        }
+        d->escrow_rest = first && has_generation;
+        for (uint8_t i = 0; i < d->payload.erasure.n_classes; i++)
+            if (vault_class_index(d->payload.erasure.classes[i]) >= 0)
+                d->keys_gone |= 1U << vault_class_index(d->payload.erasure.classes[i]);
+        done += n;
+    } while (done < o->n_places);
+    return 0;
+}
+
+/* What begins a new generation seals anew what is in force: not what goes. */
+static void
+leave_out(struct draft *d, uint16_t erased)
+{
+    uint8_t kept = 0;
+    for (uint8_t i = 0; i < d->n_capsules; i++) {
+        uint8_t class = d->capsules[i].class;
+        if (class <= CLASS_NOTE && erased >> (class - 1) & 1)
+            buf_free(&d->capsules[i].plain);
+        else
+            d->capsules[kept++] = d->capsules[i];
+    }
+    d->n_capsules = kept;
+}
+
+static int
+end_accesses(struct ordering *o, struct err *err)
+{
+    size_t n = 0;
+    int rc = access_end_all(o->ctx, &o->req->member, ACCESS_END_ERASED, true, o->drafts + o->n, &n, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < n; i++)
+        if (o->drafts[o->n + i].kind == KIND_DATA_CHANGED)
+            leave_out(&o->drafts[o->n + i], o->out.erased);
+    o->n += n;
+    return 0;
+}
+
+static int
+add_note(struct ordering *o, struct draft *d, struct err *err)
+{
+    struct person_note note = {0};
+    int rc = text_clean(o->req->note.s, "note", note.s, sizeof(note.s), err);
+    if (rc != 0)
+        return rc;
+    struct draft_capsule *c = &d->capsules[d->n_capsules++];
+    c->class = CLASS_NOTE;
+    buf_init(&c->plain, CAPSULE_BYTES_MAX);
+    rc = person_note_encode(&note, &c->plain, err);
+    person_wipe(&note, sizeof(note));
+    return rc;
+}
+
+static int
+draw_up(struct ordering *o, struct err *err)
+{
+    uint32_t generation = 0;
+    uint64_t slot;
+    int rc = keyslot_find(o->ctx->txn, &o->req->member, &generation, &slot, err);
+    bool has_keys = rc == 0;
+    rc = rc == ERR_NOTFOUND ? 0 : rc;
+    if (rc == 0 && o->req->action != ERASE_LIFT)
+        rc = find_places(o, err);
+    if (rc == 0 && o->ends_accesses)
+        rc = end_accesses(o, err);
+    size_t first = o->n;
+    if (rc == 0 && o->req->action == ERASE_LIFT)
+        begin(o, KIND_RESTRICTION_LIFTED, o->req->classes & o->now.restricted);
+    if (rc == 0 && o->out.restricted != 0)
+        restrictions(o);
+    if (rc == 0 && o->out.erased != 0)
+        rc = orders(o, has_keys, generation, err);
+    if (rc == 0 && o->req->has_note)
+        rc = add_note(o, &o->drafts[first], err);
+    for (size_t i = first; rc == 0 && i < o->n; i++)
+        rc = draft_check_payload(&o->drafts[i], err);
+    if (rc == 0)
+        rc = draft_try_member(o->ctx, &o->drafts[first], &o->row, err);
+    return rc;
+}
+
+int
+command_erase(const struct command_ctx *ctx, const struct erase_request *req, struct draft *ret, size_t *ret_n,
+              struct erase_outcome *ret_outcome, struct err *err)
+{
+    struct ordering o = {.ctx = ctx, .req = req, .drafts = ret};
+    int rc = check_request(&o, err);
+    if (rc == 0)
+        rc = rows_member(ctx, &req->member, &o.row, err);
+    if (rc != 0)
+        return rc;
+    member_state_at(&o.row, DATE_MAX, &o.now);
+    if (req->has_if_match)
+        rc = draft_check_match(&req->if_match, &o.now.last_change, "member", err);
+    if (rc == 0)
+        rc = decide(&o, err);
+    if (rc == 0)
+        rc = draw_up(&o, err);
+    member_row_release(&o.row);
+    free(o.places);
+    if (rc != 0) {
+        for (size_t i = 0; i < o.n; i++)
+            draft_release(&ret[i]);
+        return rc;
+    }
+    o.out.events = (uint32_t)o.n;
+    *ret_n = o.n;
+    *ret_outcome = o.out;
+    return 0;
+}

@@ -1,0 +1,177 @@
+/* See retention.h. */
+#include "node/command/retention.h"
+
+static const char GROUND_CONTACT[] = "no longer needed for the purpose (GDPR Art. 5(1)(e), 17(1)(a))";
+static const char GROUND_BANK[] = "no longer needed once everything is repaid (GDPR Art. 5(1)(e), 17(1)(a))";
+static const char GROUND_REFUSED[] = "defence against claims of an applicant (GDPR Art. 6(1)(f), 17(3)(e))";
+static const char GROUND_SET[] = "set by the unit";
+
+enum { CONTACT_DAYS = 180, BANK_DAYS = 90, REFUSED_DAYS = 180 };
+
+/* Years from leaving for the register of members, years from the end of the year for accounting documents. Starting points for counsel. */
+static const struct {
+    char country[3];
+    uint8_t register_years, work_years;
+    const char *register_law, *work_law;
+} COUNTRIES[] = {
+    {"AT", 7, 7, "UGB § 212", "UGB § 212, BAO § 132"},
+    {"BE", 10, 10, "old Civil Code Art. 2262bis (personal claims)",
+     "Code of Economic Law Art. III.86, VAT Code Art. 60"},
+    {"DE", 10, 10, "HGB § 257, GenG § 30", "HGB § 257, AO § 147, UStG § 14b"},
+    {"ES", 6, 6, "Código de Comercio Art. 30", "Código de Comercio Art. 30, LGT Art. 66"},
+    {"FR", 10, 10, "Code de commerce Art. L123-22", "Code de commerce Art. L123-22, LPF Art. L102 B"},
+    {"HU", 8, 8, "Act C of 2000 § 169", "Act C of 2000 § 169"},
+    {"IT", 10, 10, "Codice civile Art. 2220", "Codice civile Art. 2220"},
+    {"NL", 7, 7, "BW 2:10", "AWR Art. 52, BW 2:10"},
+    {"SE", 10, 7, "Lag (2018:672) om ekonomiska föreningar, ch. 5", "Bokföringslagen (1999:1078) ch. 7 § 2"},
+};
+
+void
+retention_rules_of(const char *country, const struct retention_settings *settings, struct retention_rules *ret)
+{
+    *ret = (struct retention_rules){
+        .v = {[RETAIN_CONTACT] = CONTACT_DAYS, [RETAIN_BANK] = BANK_DAYS, [RETAIN_REFUSED] = REFUSED_DAYS},
+        .ground = {"longest period of the countries known", "longest period of the countries known", GROUND_CONTACT,
+                   GROUND_BANK, GROUND_REFUSED}};
+    for (size_t i = 0; i < ARRAY_LEN(COUNTRIES); i++) {
+        if (COUNTRIES[i].register_years > ret->v[RETAIN_REGISTER])
+            ret->v[RETAIN_REGISTER] = COUNTRIES[i].register_years;
+        if (COUNTRIES[i].work_years > ret->v[RETAIN_WORK])
+            ret->v[RETAIN_WORK] = COUNTRIES[i].work_years;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(COUNTRIES); i++) {
+        if (strcmp(COUNTRIES[i].country, country) != 0)
+            continue;
+        ret->v[RETAIN_REGISTER] = COUNTRIES[i].register_years;
+        ret->v[RETAIN_WORK] = COUNTRIES[i].work_years;
+        ret->ground[RETAIN_REGISTER] = COUNTRIES[i].register_law;
+        ret->ground[RETAIN_WORK] = COUNTRIES[i].work_law;
+    }
+    for (size_t i = 0; i < RETAIN_N; i++) {
+        ret->set[i] = settings->v[i] >= 0;
+        if (!ret->set[i])
+            continue;
+        ret->v[i] = (uint32_t)settings->v[i];
+        ret->ground[i] = GROUND_SET;
+    }
+}
+
+static struct civil_date
+later_of(struct civil_date a, struct civil_date b)
+{
+    return a.days > b.days ? a : b;
+}
+
+static struct civil_date
+add_years(struct civil_date d, uint32_t years)
+{
+    int year, month, day;
+    date_to_ymd(d, &year, &month, &day);
+    return date_from_ymd(year + (int)years, month, day);
+}
+
+/* Last effective entry of a kind; DATE_NONE = none. */
+static struct civil_date
+last_of(const struct member_row *row, uint16_t kind)
+{
+    struct civil_date last = DATE_NONE;
+    for (size_t i = 0; i < row->n; i++)
+        if (row->entries[i].kind == kind && row->entries[i].outcome == OUTCOME_APPLIED)
+            last = later_of(last, row->entries[i].effective);
+    return last;
+}
+
+static struct retention_date
+after_days(const struct retention_rules *rules, enum retention_what what, struct civil_date from)
+{
+    return (struct retention_date){true, {from.days + (int32_t)rules->v[what] + 1}, what};
+}
+
+/* Of who left: what each class waits for. */
+static struct retention_date
+left_due(const struct retention_rules *rules, const struct member_row *row, const struct member_state *s, uint8_t class,
+         struct civil_date last_invoice)
+{
+    struct retention_date none = {.has = false};
+    struct civil_date settled = later_of(s->left_on, last_of(row, KIND_SHARES_REPAID));
+    int year, month, day;
+    switch (class) {
+    case CLASS_IDENTITY:
+        return (struct retention_date){
+            true, {add_years(s->left_on, rules->v[RETAIN_REGISTER]).days + 1}, RETAIN_REGISTER};
+    case CLASS_ACTIVITY:
+        if (date_is_none(last_invoice))
+            return after_days(rules, RETAIN_CONTACT, s->left_on);
+        date_to_ymd(last_invoice, &year, &month, &day);
+        /* the day after the last one of the year that is so many years later */
+        return (struct retention_date){true,
+                                       later_of(date_from_ymd(year + (int)rules->v[RETAIN_WORK] + 1, 1, 1),
+                                                (struct civil_date){s->left_on.days + 1}),
+                                       RETAIN_WORK};
+    case CLASS_BANK: return s->n_owed > 0 ? none : after_days(rules, RETAIN_BANK, settled);
+    default: return s->n_owed > 0 ? none : after_days(rules, RETAIN_CONTACT, settled);
+    }
+}
+
+struct retention_date
+retention_due(const struct retention_rules *rules, const struct member_row *row, uint8_t class,
+              struct civil_date last_invoice)
+{
+    struct member_state s;
+    member_state_at(row, DATE_MAX, &s);
+    if (s.status == STATUS_LEFT)
+        return left_due(rules, row, &s, class, last_invoice);
+    if (s.status == STATUS_REFUSED)
+        return after_days(rules, RETAIN_REFUSED, last_of(row, KIND_APPLICATION_REFUSED));
+    return (struct retention_date){.has = false};
+}
+
+bool
+retention_holds(const struct member_row *row, uint8_t class)
+{
+    struct member_state s;
+    struct position at;
+    struct capsule_place place;
+    member_state_at(row, DATE_MAX, &s);
+    if (s.erased >> (class - 1) & 1)
+        return false;
+    if (class == CLASS_ACTIVITY)
+        return true;
+    if (class == CLASS_NOTE)
+        return member_capsule_history(row, class, &place, 1) > 0;
+    return member_capsule_position(row, class, &at);
+}
+
+int
+retention_last_invoice(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date *ret,
+                       struct err *err)
+{
+    enum { STEP = 256 };
+    struct subject_id found[STEP], after;
+    uint16_t last = 0;
+    bool any = false;
+    size_t n = STEP;
+    int rc = 0;
+    for (bool first = true; rc == 0 && n == STEP; first = false) {
+        rc = work_of_member(ctx, member, first ? NULL : &after, STEP, found, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            struct vault_link link;
+            rc = vault_link_get(ctx->vault, &found[i], &link, err);
+            if (rc == ERR_NOTFOUND) { /* erased meanwhile */
+                err_clear(err);
+                rc = 0;
+                continue;
+            }
+            if (rc != 0 || (link.flags & LINK_INVOICE) == 0)
+                continue;
+            uint16_t month = invoice_id_month(&found[i]);
+            last = month > last ? month : last;
+            any = true;
+        }
+        if (n > 0)
+            after = found[n - 1];
+    }
+    if (rc == 0)
+        *ret = any ? month_first(last) : DATE_NONE;
+    return rc;
+}

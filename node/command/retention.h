@@ -1,0 +1,51 @@
+/* How long what is known of a person is kept: legal dates by class, from the unit's country and the operator's settings. Pure, but for the
+ * month of the last invoice, which is looked up in the vault. docs/OPERATIONS.md "Retention", docs/DATA-PROTECTION.md.
+ *
+ * The periods of the countries are those that the table in retention.c names with its law. They are a beginning: each unit has counsel
+ * confirm them, and sets its own in [retention] of smartnode.conf. */
+#ifndef SMARTNODE_COMMAND_RETENTION_H
+#define SMARTNODE_COMMAND_RETENTION_H
+
+#include "node/command/command.h"
+
+enum retention_what {
+    RETAIN_REGISTER, /* years from leaving: identity */
+    RETAIN_WORK,     /* years from the end of the year of the last invoice: activities, invoices, counting */
+    RETAIN_CONTACT,  /* days from leaving, and after that from the last repayment: contact, notes */
+    RETAIN_BANK,     /* likewise: bank account */
+    RETAIN_REFUSED,  /* days from the refusal of an application: all of it */
+    RETAIN_N
+};
+enum { RETENTION_YEARS_MAX = 100, RETENTION_DAYS_MAX = 36525 };
+
+/* As the operator set them; -1 = the country's. */
+struct retention_settings {
+    int32_t v[RETAIN_N];
+};
+#define RETENTION_DEFAULT ((struct retention_settings){{-1, -1, -1, -1, -1}})
+
+struct retention_rules {
+    uint32_t v[RETAIN_N];
+    const char *ground[RETAIN_N]; /* law or reason, in words; static */
+    bool set[RETAIN_N];           /* by the operator: then ground is "set by the unit" */
+};
+/* country: two letters; of one that is not in the table the longest periods of it. */
+void retention_rules_of(const char *country, const struct retention_settings *settings, struct retention_rules *ret);
+
+/* First day on which a class may be erased, and why. has = false: no date runs (membership lasts, money is owed, nothing of the class is
+ * there). */
+struct retention_date {
+    bool has;
+    struct civil_date due;
+    enum retention_what what;
+};
+/* row: of the own unit. class: 1 to 5. last_invoice: first of the month of the last one; DATE_NONE = none. */
+struct retention_date retention_due(const struct retention_rules *rules, const struct member_row *row, uint8_t class,
+                                    struct civil_date last_invoice);
+/* Whether something of the class is there to erase: entered and not erased since. Class 4 always is. */
+bool retention_holds(const struct member_row *row, uint8_t class);
+/* Month of the member's last invoice, of whatever was recorded; DATE_NONE = none. Walks the member's invoices. */
+int retention_last_invoice(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date *ret,
+                           struct err *err) NODISCARD;
+
+#endif

@@ -1,0 +1,239 @@
+"""Erasing what is known of a member: every unit confirms, who is down is listed as silent until then, and what was erased does not come back,
+neither from an old copy of the data nor by an import. Restriction until the legal date, what is due, and what a person may have."""
+
+import html.parser
+import json
+import os
+import shutil
+import unittest
+
+from cluster import Cluster, admission, run, wait_until
+
+EMAIL = "wilhelmina.oosterzele@example.org"
+IBAN = "BE68539007547034"
+
+
+class ErasureTest(unittest.TestCase):
+    def cluster_of(self, *codes, **options):
+        made = Cluster(*codes, **options)
+        self.addCleanup(made.close)
+        return made
+
+    def member(self, node, number="E1", given="Wilhelmina", **more):
+        body = admission(number, node.city, **more)
+        body["person"] = {"identity": {"member_no": number, "given_name": given, "family_name": "Oosterzele"},
+                          "contact": {"email": EMAIL, "phone": "+32 2 555 01 02", "city": "Ekeren"}, "bank": {"iban": IBAN}}
+        return node.post("/v1/members", body).json["id"]
+
+    def order(self, node, member, classes, what="erase", status=200, **more):
+        etag = node.call("GET", "/v1/members/" + member).headers["ETag"]
+        answer = node.call("POST", "/v1/members/%s/%s" % (member, what), dict({"classes": classes}, **more), headers={"If-Match": etag})
+        self.assertEqual(answer.status, status, answer)
+        return answer.json
+
+    def leave(self, node, member, day):
+        etag = node.call("GET", "/v1/members/" + member).headers["ETag"]
+        node.post("/v1/members/%s/resign" % member, {"effective_on": day}, 200, headers={"If-Match": etag})
+
+    def erasures(self, node, member):
+        return node.get("/v1/erasures?member=" + member)["erasures"]
+
+    def wait_confirmed(self, node, member, codes):
+        wait_until("%s confirm" % codes, lambda: [sorted(c["unit"] for c in e["confirmed"])
+                                                  for e in self.erasures(node, member)] == [sorted(codes)])
+
+    def shown(self, node, member):
+        return node.call("GET", "/v1/members/" + member).json
+
+    def found(self, node, text):
+        return [m["id"] for m in node.call("GET", "/v1/members?q=" + text).json["members"]]
+
+
+class ConfirmationTest(ErasureTest):
+    def test_every_unit_confirms_and_one_that_is_down_is_silent_until_it_is_back(self):
+        made = self.cluster_of("BE", "SE", "DE")
+        member = self.member(made["BE"])
+        made.wait_members({"BE": 1})
+        made["DE"].stop()
+        self.assertEqual(self.order(made["BE"], member, ["contact", "bank"])["erased"], ["contact", "bank"])
+        self.wait_confirmed(made["BE"], member, ["BE", "SE"])
+        open_one, = self.erasures(made["BE"], member)
+        self.assertEqual([s["unit"] for s in open_one["silent"]], ["DE"])
+        self.assertFalse(open_one["complete"])
+        self.assertIsNotNone(open_one["backups_until"])
+        made["DE"].start()
+        self.wait_confirmed(made["BE"], member, ["BE", "DE", "SE"])
+        self.assertTrue(self.erasures(made["BE"], member)[0]["complete"])
+        self.assertEqual(made["BE"].get("/v1/erasures?open=true")["erasures"], [])
+        shown = self.shown(made["BE"], member)
+        self.assertNotIn("contact", shown["person"])
+        self.assertNotIn("bank", shown["person"])
+        self.assertEqual(shown["person"]["identity"]["family_name"], "Oosterzele")
+        self.assertEqual(sorted(shown["erased"]), ["bank", "contact"])
+        self.assertEqual(self.found(made["BE"], EMAIL), [])
+        self.assertEqual(self.found(made["BE"], "Oosterzele"), [member])
+        made.wait_equal()
+        text = run("erasures", "--url", "http://127.0.0.1:%d" % made["BE"].http_port,
+                   env={"SMARTNODE_TOKEN": made["BE"].token()}).stdout
+        self.assertIn("confirmed: ", text)
+        self.assertNotIn("silent", text)
+        for node in made:
+            node.stop()
+            run("verify", "--data", node.data)
+
+    def test_what_was_erased_can_be_entered_anew_and_is_then_found(self):
+        made = self.cluster_of("BE")
+        node = made["BE"]
+        member = self.member(node)
+        self.order(node, member, ["contact"])
+        self.wait_confirmed(node, member, ["BE"])
+        etag = node.call("GET", "/v1/members/" + member).headers["ETag"]
+        answer = node.call("PATCH", "/v1/members/" + member, {"person": {"contact": {"email": "new@example.org"}}},
+                           headers={"If-Match": etag})
+        self.assertEqual(answer.status, 200, answer)
+        wait_until("found", lambda: self.found(node, "new@example.org") == [member])
+        self.assertEqual(self.shown(node, member)["person"]["contact"]["email"], "new@example.org")
+        node.kill()
+        node.start()
+        self.assertEqual(self.shown(node, member)["person"]["contact"]["email"], "new@example.org")
+
+
+class NoWayBackTest(ErasureTest):
+    def test_an_old_copy_of_the_data_does_not_bring_it_back(self):
+        made = self.cluster_of("BE", "SE")
+        node = made["BE"]
+        member = self.member(node)
+        made.wait_members({"BE": 1})
+        node.token(), node.token("operator")  # so that the copy knows them
+        node.stop()
+        old = node.copy_data(os.path.join(made.folder, "old"))
+        node.start()
+        self.order(node, member, ["contact", "bank", "note"])
+        self.wait_confirmed(node, member, ["BE", "SE"])
+        wait_until("SE holds the confirmation", lambda: len(self.erasures(made["SE"], member)[0]["confirmed"]) == 2)
+        node.stop()
+        node.replace_data(old)
+        node.start()
+        wait_until("erased again", lambda: "contact" not in self.shown(node, member)["person"])
+        wait_until("carried out", lambda: [e["here"] for e in self.erasures(node, member)] == ["done"])
+        self.assertEqual(self.found(node, EMAIL), [])
+
+    def test_an_old_vault_beside_a_newer_register_is_erased_again(self):
+        made = self.cluster_of("BE")
+        node = made["BE"]
+        member = self.member(node)
+        node.stop()
+        vault = os.path.join(made.folder, "vault")
+        shutil.copytree(os.path.join(node.data, "vault"), vault)
+        node.start()
+        self.order(node, member, ["contact"])
+        self.wait_confirmed(node, member, ["BE"])
+        node.stop()
+        shutil.rmtree(os.path.join(node.data, "vault"))
+        shutil.copytree(vault, os.path.join(node.data, "vault"))
+        node.start()
+        wait_until("carried out again", lambda: "all erasures are carried out again" in node.log() and
+                   [e["here"] for e in self.erasures(node, member)] == ["done"])
+        self.assertEqual(self.found(node, EMAIL), [])
+        self.assertEqual(self.found(node, "Oosterzele"), [member])
+
+
+class LegalDateTest(ErasureTest):
+    def five_years(self):
+        made = self.cluster_of("BE", start=False)
+        with open(os.path.join(made["BE"].data, "smartnode.conf"), "a", encoding="utf-8") as file:
+            file.write("register_years = 5\nwork_years = 5\n")
+        made.start()
+        return made, made["BE"]
+
+    def test_the_register_is_restricted_until_its_date_and_erased_after_it(self):
+        made, node = self.five_years()
+        recent, past = self.member(node, "L1", day="2020-03-01"), self.member(node, "L2", day="2017-03-01")
+        self.order(node, recent, ["identity"], status=409)  # a member still
+        self.leave(node, recent, "2024-06-30")
+        self.leave(node, past, "2018-06-30")
+        answer = self.order(node, recent, ["identity", "contact"])
+        self.assertEqual(answer["erased"], ["contact"])
+        self.assertEqual(answer["restricted"], [{"class": "identity", "until": "2029-07-01"}])
+        shown = self.shown(node, recent)
+        self.assertNotIn("identity", shown.get("person", {}))
+        self.assertEqual(self.order(node, past, ["identity"])["erased"], ["identity"])
+        self.wait_confirmed(node, past, ["BE"])
+        self.assertEqual(self.shown(node, past)["personal"], "here")  # contact and bank were not asked for
+        self.order(node, recent, ["identity"], "lift")
+        self.assertEqual(self.shown(node, recent)["person"]["identity"]["family_name"], "Oosterzele")
+
+    def test_what_is_due_is_proposed_and_carried_out_in_bulk(self):
+        made, node = self.five_years()
+        past, current = self.member(node, "D1", day="2017-03-01"), self.member(node, "D2", day="2024-03-01")
+        self.leave(node, past, "2018-06-30")
+        page = node.call("GET", "/v1/retention").json
+        self.assertEqual([d["class"] for d in page["members"][0]["due"]], ["identity", "activity"])  # money is owed: contact and bank wait
+        etag = node.call("GET", "/v1/members/" + past).headers["ETag"]
+        node.post("/v1/members/%s/repayments" % past, {"shares": 1, "effective_on": "2018-07-31"}, 200, headers={"If-Match": etag})
+        page = node.call("GET", "/v1/retention").json
+        self.assertEqual([m["id"] for m in page["members"]], [past])
+        self.assertLessEqual({"identity", "contact", "bank"}, {d["class"] for d in page["members"][0]["due"]})
+        results = node.post("/v1/retention", {"members": [past, current]}, 200).json["results"]
+        self.assertLessEqual({"identity", "contact", "bank"}, set(results[0]["erased"]))
+        self.assertEqual(results[1]["problem"]["status"], 409)
+        self.wait_confirmed(node, past, ["BE"])
+        self.assertEqual(node.call("GET", "/v1/retention").json["members"], [])
+        self.assertEqual(self.shown(node, current)["person"]["contact"]["email"], EMAIL)
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text = set(), ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+class ExportTest(ErasureTest):
+    def test_a_person_gets_all_that_is_known_as_json_and_as_a_page(self):
+        made = self.cluster_of("BE")
+        node = made["BE"]
+        attack = "<script>alert('x')</script>\"&"
+        member = self.member(node, given=attack)
+        answer = node.call("GET", "/v1/members/%s/export" % member)
+        self.assertEqual(answer.status, 200, answer)
+        known = answer.json
+        self.assertEqual(known["schema"], "smartnode member export 1")
+        self.assertEqual(known["identity"][0]["person"]["identity"]["given_name"], attack)
+        self.assertEqual(known["contact"][0]["person"]["contact"]["email"], EMAIL)
+        self.assertEqual(known["records"][0]["status"], "member")
+        self.assertEqual(known["records"][0]["events"][0]["kind"], "member.admitted")
+        page = node.call("GET", "/v1/members/%s/export" % member, headers={"Accept": "text/html"})
+        self.assertEqual(page.type, "text/html")
+        self.assertIn("default-src 'none'", page.headers["Content-Security-Policy"])
+        self.assertNotIn(b"<script", page.body)
+        parsed = Page()
+        parsed.feed(page.body.decode())
+        self.assertIn(attack, parsed.text)
+        self.assertIn("Given name", parsed.text)
+        self.assertNotIn("script", parsed.tags)
+        path = os.path.join(made.folder, "known.html")
+        run("member", "export", member, "--html", path, "--url", "http://127.0.0.1:%d" % node.http_port,
+            env={"SMARTNODE_TOKEN": node.token()})
+        with open(path, encoding="utf-8") as file:
+            self.assertIn("&lt;script&gt;", file.read())
+
+    def test_nobody_exports_another_member(self):
+        made = self.cluster_of("BE")
+        node = made["BE"]
+        mine, other = self.member(node, "X1"), self.member(node, "X2")
+        node.stop()
+        token = run("token", "create", "--data", node.data, "--role", "member", "--member", mine, "--minutes", "60").stdout.strip()
+        node.start()
+        node.tokens["member"] = token
+        self.assertEqual(node.call("GET", "/v1/members/%s/export" % mine, role="member").status, 200)
+        self.assertEqual(node.call("GET", "/v1/members/%s/export" % other, role="member").status, 404)  # nothing of anybody else is there for it
+
+
+if __name__ == "__main__":
+    unittest.main()
