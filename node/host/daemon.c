@@ -19,6 +19,7 @@
 #include "node/host/lookup.h"
 #include "node/host/netloop.h"
 #include "node/host/notify.h"
+#include "node/host/overdue.h"
 #include "node/host/upkeep.h"
 #include "node/host/writer.h"
 
@@ -210,6 +211,26 @@ deps_readiness(void *arg)
     return s.is_full ? API_FULL : API_READY;
 }
 
+/* A unit that does not confirm an erasure is a matter for the telephone. */
+static void
+warn_overdue(struct daemon *d, struct api_status *ret)
+{
+    struct overdue overdue;
+    struct api_peer *peers = malloc(API_PEERS_MAX * sizeof(*peers));
+    if (peers) {
+        size_t n = netloop_peers(d->net, peers, API_PEERS_MAX);
+        overdue_read(d->dir.db, &d->dir.identity.unit, peers, n, datadir_today(&d->dir), d->dir.config.silent_days,
+                     &overdue);
+        if (overdue.late > 0)
+            snprintf(
+                ret->warnings[ret->n_warnings++], sizeof(ret->warnings[0]),
+                "%llu erasures are not confirmed by every unit for more than %u days, %s among them: smartnode erasures --open",
+                (unsigned long long)overdue.late, d->dir.config.silent_days,
+                overdue.unit[0] == '?' ? "this one" : overdue.unit);
+    }
+    free(peers);
+}
+
 static void
 deps_status(void *arg, struct api_status *ret)
 {
@@ -250,6 +271,7 @@ deps_status(void *arg, struct api_status *ret)
         snprintf(
             ret->warnings[ret->n_warnings++], sizeof(ret->warnings[0]),
             "no peer is the keeper of this unit's capsules: losing this disk loses the members' names (peer trust --keeper)");
+    warn_overdue(d, ret);
     pthread_mutex_lock(&d->lock);
     ret->has_own_log = d->has_own_log;
     ret->own_head = d->own_head;
@@ -301,6 +323,10 @@ deps_metrics(void *arg, struct buf *out)
                         .started = d->started,
                         .n_peers = peers ? netloop_peers(d->net, peers, API_PEERS_MAX) : 0,
                         .peers = peers};
+    struct overdue overdue;
+    overdue_read(d->dir.db, &d->dir.identity.unit, peers, m.n_peers, datadir_today(&d->dir), d->dir.config.silent_days,
+                 &overdue);
+    m.overdue = &overdue;
     metrics_write(out, &m);
     free(peers);
 }

@@ -22,12 +22,15 @@ struct health {
 /* What cannot be read stays 0. path: the data directory. */
 void health_read(struct db *db, struct vault *vault, const char *path, struct wall_ms now, struct health *ret);
 
+struct overdue;
+
 /* Prometheus text of everything but HTTP (api_deps.metrics). */
 struct metrics {
     const struct health *health;
     const struct writer_stats *writer;
     const struct netloop_stats *net;
     const struct lookup_stats *lookup;
+    const struct overdue *overdue;
     enum api_readiness readiness;
     struct wall_ms started;
     size_t n_peers;

@@ -5,6 +5,7 @@
 
 #include "node/api/prometheus.h"
 #include "node/host/health.h"
+#include "node/host/overdue.h"
 
 static void
 put_process(struct buf *b, const struct metrics *m)
@@ -136,6 +137,14 @@ put_peers(struct buf *b, const struct metrics *m)
                           m->peers[i].heard ? m->peers[i].last_heard.ms : 0);
 }
 
+static void
+put_overdue(struct buf *b, const struct overdue *o)
+{
+    prom_one(b, "smartnode_erasures_open", "gauge", "Erasures of this unit's members that some unit has not confirmed.",
+             o->open);
+    prom_one(b, "smartnode_erasures_overdue", "gauge", "Of these, those ordered more than silent_days ago.", o->late);
+}
+
 void
 metrics_write(struct buf *out, const struct metrics *m)
 {
@@ -144,6 +153,8 @@ metrics_write(struct buf *out, const struct metrics *m)
     put_store(out, m->health);
     put_sync(out, m->net);
     put_lookup(out, m->lookup);
+    if (m->overdue)
+        put_overdue(out, m->overdue);
     if (m->n_peers > 0)
         put_peers(out, m);
 }
