@@ -201,6 +201,13 @@ get_member(struct request *r, struct err *err)
     if (rc != 0) {
         return rc;
     }
+    if (unit_is_own(r, &row.unit) && r->api->deps.vault != NULL && (r->token.role & (ROLE_DESK | ROLE_INTEGRATION))) {
+        rc = look_note(r, &row.subject, err);
+    }
+    if (rc != 0) {
+        member_row_release(&row);
+        return rc;
+    }
     struct json_out j = reply_json(r, MHD_HTTP_OK);
     rc = put_member(r, &j, &row, as_of, sees_persons(r) ? all_classes : 0, err);
     member_state_at(&row, DATE_MAX, &last);

@@ -21,6 +21,7 @@
 #include "node/api/router.h"
 #include "proto/pass.h"
 #include "storage/changes.h"
+#include "storage/openings.h"
 
 enum {
     OUT_BYTES_MAX = 67108864, /* of an answer */
@@ -120,8 +121,15 @@ struct api_counters {
     atomic_uint_fast64_t rejected[API_REASONS_MAX]; /* by error code, lines of batches among them */
 };
 
+enum { API_LOOKS_MAX = 256 };
+
 struct api {
     struct api_deps deps;
+    struct {
+        pthread_mutex_t lock;
+        size_t n;
+        struct look v[API_LOOKS_MAX];
+    } looks; /* looks.c */
     struct MHD_Daemon *daemon;
     int64_t idle_ms, request_ms;
     uint16_t port;
@@ -256,6 +264,12 @@ int person_load_representative(struct request *r, const struct member_row *row, 
                                struct person_input *ret, struct err *err) NODISCARD;
 void person_write(struct json_out *j, const struct person_input *p);
 void contact_write(struct json_out *j, const char *key, const struct person_contact *c);
+
+/* ---- looks.c */
+/* Notes that the token's owner opened this member of the own unit. Errors of looks_note: then nothing may be shown. */
+int look_note(struct request *r, const struct subject_id *member, struct err *err) NODISCARD;
+/* Puts what was noted into the vault. */
+int looks_flush(struct api *a, struct err *err) NODISCARD;
 
 /* ---- guests.c */
 /* Of a member of another unit: opens what a grant allows, and puts that on record; or says why it is closed. The members "personal",

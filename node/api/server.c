@@ -517,6 +517,7 @@ api_free(struct api *a)
     limiter_free(&a->guesses_failed);
     pthread_cond_destroy(&a->no_jobs);
     pthread_mutex_destroy(&a->lock);
+    pthread_mutex_destroy(&a->looks.lock);
     free(a);
 }
 
@@ -545,6 +546,7 @@ api_start(const struct api_deps *deps, const struct api_config *config, struct a
     a->idle_ms = 1000 * (int64_t)(config->idle_s != 0 ? config->idle_s : IDLE_S_DEFAULT);
     a->request_ms = config->request_ms != 0 ? config->request_ms : REQUEST_MS_DEFAULT;
     pthread_mutex_init(&a->lock, NULL);
+    pthread_mutex_init(&a->looks.lock, NULL);
     pthread_cond_init(&a->no_jobs, NULL);
     int rc = limiters_new(a, err);
     if (rc == 0) {
@@ -564,9 +566,20 @@ api_port(const struct api *a)
     return a->port;
 }
 
+static void
+keep_looks(struct api *a)
+{
+    struct err err = {0};
+
+    if (looks_flush(a, &err) != 0 && a->deps.log != NULL) {
+        a->deps.log(a->deps.arg, err.text);
+    }
+}
+
 void
 api_tick(struct api *a, struct mono_ms now)
 {
+    keep_looks(a);
     pthread_mutex_lock(&a->lock);
     for (struct conn *c = a->conns; c != NULL; c = c->next) {
         if (atomic_load_explicit(&c->deadline_ms, memory_order_relaxed) <= now.ms) {
@@ -597,6 +610,7 @@ api_stop(struct api **api)
     }
     pthread_mutex_unlock(&a->lock);
     MHD_stop_daemon(a->daemon);
+    keep_looks(a);
     api_free(a);
     *api = NULL;
 }

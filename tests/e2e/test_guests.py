@@ -126,6 +126,8 @@ class Guests(unittest.TestCase):
         proposal = wait_until("the proposal is there", lambda: self.home.get(path + "/proposals", "desk")["proposals"])[0]
         self.home.post("%s/proposals/%s/decline" % (path, proposal["id"]), None, 200)
         self.assertEqual(self.home.get(path, "desk")["person"]["contact"]["city"], "Brussel")
+        wait_until("the own desk's look is in the journal", lambda: [
+            look for look in self.home.get(path + "/openings", "desk")["own_desk"] if look["count"] >= 1])
         self.assertEqual(self.home.get(path + "/proposals", "desk")["proposals"][0]["status"], "declined")
 
 
