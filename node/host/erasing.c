@@ -10,6 +10,7 @@
 #include "storage/erasures.h"
 #include "storage/keyslots.h"
 #include "storage/vault_erase.h"
+#include "storage/visits.h"
 
 static const char MARK[] = "erasures-mark";
 enum { MARK_BYTES = 16, HISTORY_MAX = 256 };
@@ -250,6 +251,11 @@ destroy(struct gathered *g, struct err *err)
     e->erasing.rewrite_owed |= erased.keys + erased.slots + erased.capsules + erased.entries + erased.links +
                                    erased.received + erased.openings + erased.lookups >
                                0;
+    for (size_t i = 0; rc == 0 && i < g->openings.n; i++) {
+        size_t visits = 0;
+        rc = visits_del(e->config.vault, &((const struct subject_id *)g->openings.v)[i], &visits, err);
+        e->erasing.rewrite_owed |= visits > 0;
+    }
     for (size_t i = 0; rc == 0 && i < g->indexed.n; i++)
         rc = reindex(g, (const struct subject_id *)g->indexed.v + i, err);
     return rc;

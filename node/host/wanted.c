@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "storage/erasures.h"
+
 enum {
     WANTED_STEP =
         8 * HEADER_CAPSULES_MAX, /* room for what one event may bring in; a member has few capsules in force */
@@ -86,13 +88,15 @@ is_held(const struct look *l, const struct log_row *log, const struct event_head
 {
     struct slice bytes;
     struct buf out;
-    int rc;
+    struct position place = {.log = log->id, .seq = h->seq};
+    int rc = tombstone_find(l->txn, &place, index, ret, NULL, err); /* nobody has it any more */
+    if (rc != 0 || *ret)
+        return rc;
     if (h->capsules[index].class != CLASS_KEY) {
         rc = capsules_get(l->txn, log->no, h->seq, index, &bytes, err);
     } else {
-        struct position at = {.log = log->id, .seq = h->seq};
         buf_init(&out, CAPSULE_BYTES_MAX);
-        rc = vault_capsule_get(l->w->vault, &at, index, &out, err);
+        rc = vault_capsule_get(l->w->vault, &place, index, &out, err);
         buf_free(&out);
     }
     *ret = rc == 0;
