@@ -192,7 +192,16 @@ offer(struct handing *h, struct err *err)
     /* The move may be dated back: the offer then stands from that day on. */
     if (date_is_none(q->effective) && proposed.days < h->effective.days)
         h->effective = proposed;
-    if (h->now.status == STATUS_MEMBER && proposed.days <= h->now.joined_on.days)
+    struct member_state then;
+    char day[DATE_TEXT_MAX];
+    member_state_at(&h->row, h->effective, &then);
+    if (then.status != STATUS_MEMBER || h->now.status != STATUS_MEMBER)
+        return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: is not a member%s%s",
+                         then.status != STATUS_MEMBER ? " on " : " any more",
+                         then.status != STATUS_MEMBER ? date_format(h->effective, day) : "");
+    if (h->now.offer_open || then.offer_open)
+        return no_such(err, "a handover is offered already; withdraw it first");
+    if (proposed.days <= h->now.joined_on.days)
         return err_field(err, ERR_CONFLICT, "proposed", "proposed: is not after the first day of the membership");
     struct draft *d = begin(h, KIND_HANDOVER_OFFERED);
     d->payload.handover.other = q->unit;
@@ -207,6 +216,10 @@ withdraw(struct handing *h, struct err *err)
     bool made = false;
     if (!h->now.offer_open)
         return no_such(err, "no handover is offered");
+    /* As if it had not been made: dated later, it would stand in the way of what is recorded late. */
+    size_t offered = member_entry_find(&h->row, &h->now.offered_at);
+    if (date_is_none(h->req->effective) && offered != SIZE_MAX)
+        h->effective = h->row.entries[offered].effective;
     struct draft *d = begin(h, KIND_HANDOVER_WITHDRAWN);
     int rc = draft_refer(d, h->ctx, REF_OFFER, &h->now.offered_at, err);
     if (rc == 0)

@@ -264,9 +264,6 @@ say(const struct row *row, const struct row_entry *head, enum void_reason reason
         return err_field(err, ERR_CONFLICT, "effective_on",
                          "effective_on: is a member since %s; a move needs a later day",
                          date_format(s.joined_on, other));
-    case VOID_OFFERED:
-        return err_field(err, ERR_CONFLICT, "subject",
-                         "subject: a handover is offered already on %s; withdraw it first", day);
     case VOID_NO_OFFER:
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: no such offer is open on %s", day);
     case VOID_ACCEPTED: return err_field(err, ERR_CONFLICT, "offer", "offer: was accepted already");

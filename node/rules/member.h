@@ -66,7 +66,6 @@ enum void_reason {
     VOID_CLOSED = 30,
     VOID_CREDIT = 31, /* more is credited than was invoiced */
     VOID_MOVED = 32,  /* to another unit, which is the home now */
-    VOID_OFFERED = 33,
     VOID_NO_OFFER = 34,
     VOID_ACCEPTED = 35,
     VOID_NO_DOUBLE = 36,

@@ -183,11 +183,13 @@ static enum void_reason
 on_offered(struct member_fold *f, const struct member_entry *e, uint32_t slot)
 {
     struct member_state *s = &f->s;
-    if (s->status != STATUS_MEMBER) {
-        return member_not(s);
+    if (s->status == STATUS_NONE) {
+        return VOID_NOT_MEMBER;
     }
-    if (s->offer_open) {
-        return VOID_OFFERED;
+    /* Elsewhere without effect, and not impossible: nobody can cancel an offer, and it must not stand in the way of a leaving that is
+     * recorded late with an earlier date. */
+    if (s->status != STATUS_MEMBER || s->offer_open) {
+        return VOID_NONE;
     }
     s->offer_open = true;
     s->offer_to = e->home;
@@ -200,14 +202,10 @@ on_offered(struct member_fold *f, const struct member_entry *e, uint32_t slot)
 static enum void_reason
 on_withdrawn(struct member_fold *f, uint32_t other)
 {
-    if (f->s.status != STATUS_MEMBER) {
-        return member_not(&f->s);
+    if (f->s.offer_open && f->offer == other) {
+        f->s.offer_open = false;
+        f->offer = FOLD_NONE;
     }
-    if (!f->s.offer_open || f->offer != other) {
-        return VOID_NO_OFFER;
-    }
-    f->s.offer_open = false;
-    f->offer = FOLD_NONE;
     return VOID_NONE;
 }
 

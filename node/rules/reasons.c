@@ -38,7 +38,6 @@ void_reason_text(enum void_reason r)
     case VOID_CLOSED: return "is closed";
     case VOID_CREDIT: return "would be credited for more than was invoiced";
     case VOID_MOVED: return "has moved to another unit";
-    case VOID_OFFERED: return "is offered to another unit already";
     case VOID_NO_OFFER: return "is not offered to that unit, or not on that date";
     case VOID_ACCEPTED: return "was accepted on that offer already";
     case VOID_NO_DOUBLE: return "is not declared to be that other record's person";

@@ -283,7 +283,7 @@ nothing_moves_before_completion_and_a_late_acceptance_does_nothing(void **arg)
     struct position late = complete(&f.logs[0], &f.units[1], terms_of(1), 1, day(8), offered, acceptance);
     seal_all(&f);
     deliver_in_orders(&r, &f, 12);
-    expect(&r, &f.units[0], 1, twice, OUTCOME_VOID, VOID_OFFERED);
+    expect(&r, &f.units[0], 1, twice, OUTCOME_APPLIED, VOID_NONE); /* without effect: the first stood */
     expect(&r, &f.units[0], 1, withdrawn, OUTCOME_APPLIED, VOID_NONE);
     expect(&r, &f.units[1], 1, accepted, OUTCOME_APPLIED, VOID_NONE);
     expect(&r, &f.units[1], 1, again, OUTCOME_VOID, VOID_ACCEPTED);
