@@ -30,7 +30,7 @@ enum table {
     TABLE_UNCOUNTED, /* month u16 → nothing: invoices of the own unit changed there since its people were counted; 1: being counted */
     TABLE_ACCESS_OF, /* member 16 ‖ unit id 32 ‖ access id 16 → nothing: index that follows TABLE_ACCESS, rebuilt with the state */
     TABLE_LOOKUP_QUESTIONS, /* since ms u64 ‖ subject 16 → nothing: members that other units are asked about (lookups.h) */
-    TABLE_TOMBSTONES,   /* log id 32 ‖ seq u64 ‖ index u8 → position of the erasure: storage/erasures.h, as the next two */
+    TABLE_TOMBSTONES, /* log id 32 ‖ seq u64 ‖ index u8 → position of the erasure: storage/erasures.h, as the next two */
     TABLE_ERASURES,     /* log id 32 ‖ seq u64 of the order → what was ordered, how far it is carried out here */
     TABLE_ERASURES_DUE, /* log id 32 ‖ seq u64 → one byte: not done yet */
     /* main: replicated state, the same on every node with the same events; numbers of docs/PROTOCOL.md §13 */
@@ -51,7 +51,7 @@ enum table {
     TABLE_POSTINGS,  /* unit id 32 ‖ posting id 16 → posting row (node/rules/posting.h) */
     TABLE_HANDOVERS, /* unit id 32 ‖ subject 16 → who has to act u8: enum handover_step (node/rules/member.h) */
     TABLE_DOUBLES, /* unit id 32 ‖ subject 16 ‖ other unit id 32 ‖ other subject 16 → how it was settled u8; 0 = not yet */
-    TABLE_ACCESS, /* unit id 32 ‖ access id 16 → access row (node/rules/access.h) */
+    TABLE_ACCESS,        /* unit id 32 ‖ access id 16 → access row (node/rules/access.h) */
     TABLE_CONFIRMATIONS, /* log id 32 ‖ seq u64 of what was asked ‖ unit id 32 → last word of the unit */
     /* vault */
     TABLE_VAULT_META,

@@ -19,9 +19,9 @@
 #define SMARTNODE_API_H
 
 #include "node/api/token.h"
-#include "node/command/erase.h"
 #include "node/command/access.h"
 #include "node/command/custody.h"
+#include "node/command/erase.h"
 #include "node/command/guest.h"
 #include "node/command/handover.h"
 #include "node/view/view.h"
@@ -60,7 +60,7 @@ enum api_op_kind {
     OP_POSTING,
     OP_ACCESS, /* grants and passes */
     OP_HANDOVER,
-    OP_CUSTODY,   /* who stands in for the unit; its closing */
+    OP_CUSTODY, /* who stands in for the unit; its closing */
     OP_ERASE,
     OP_KEYS_KEEP, /* what a pass of another unit leaves here goes into the vault */
     OP_SETTLE,    /* a host's proposal is declined: no event */

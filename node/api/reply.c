@@ -201,8 +201,7 @@ reply_op(struct request *r)
     r->replayed = res->replayed;
     /* Of a replay the ETag could be an old one. */
     bool entity = op->kind == OP_MEMBER || op->kind == OP_ACTIVITY || op->kind == OP_INVOICE ||
-                  op->kind == OP_POSTING || op->kind == OP_CANCEL || op->kind == OP_MERGE ||
-                  op->kind == OP_ERASE;
+                  op->kind == OP_POSTING || op->kind == OP_CANCEL || op->kind == OP_MERGE || op->kind == OP_ERASE;
     if (entity && res->has_position && !res->replayed) {
         etag_position(&res->position, r->etag);
     }

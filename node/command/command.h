@@ -65,7 +65,8 @@ struct draft {
     bool new_keys;   /* key_subject needs a key slot and a key capsule */
     bool fresh_keys; /* key_subject gets a new generation of all classes but counting, whatever it has */
     struct draft_seal seal;
-    bool escrow_rest;   /* kind 96: key capsules of key_subject go; the keys of all but the classes keys_gone are escrowed anew */
+    bool
+        escrow_rest; /* kind 96: key capsules of key_subject go; the keys of all but the classes keys_gone are escrowed anew */
     unsigned keys_gone; /* 1 << vault_class_index */
     struct subject_id subject;
     struct subject_id

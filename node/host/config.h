@@ -9,7 +9,13 @@
 /* Where capsules of our members may go (docs/PROTOCOL.md §12.7). */
 enum residency { RESIDENCY_TRAVELLING, RESIDENCY_GRANTED, RESIDENCY_FEDERATION };
 
-enum { CONFIG_TEXT_MAX = 256, CONFIG_ADVERTISE_MAX = 4, CONFIG_KEEP_MAX = 16, CONFIG_MISTAKES_MAX = 64, CONFIG_RETENTION_N = 5 };
+enum {
+    CONFIG_TEXT_MAX = 256,
+    CONFIG_ADVERTISE_MAX = 4,
+    CONFIG_KEEP_MAX = 16,
+    CONFIG_MISTAKES_MAX = 64,
+    CONFIG_RETENTION_N = 5
+};
 
 struct config {
     /* [sync] */
@@ -35,7 +41,8 @@ struct config {
     /* [clock] */
     bool allow_clock_back;
     /* [retention] */
-    int32_t retention[CONFIG_RETENTION_N]; /* in the order of enum retention_what (node/command/retention.h); -1 = the country's */
+    int32_t retention
+        [CONFIG_RETENTION_N];   /* in the order of enum retention_what (node/command/retention.h); -1 = the country's */
     uint32_t vault_backup_days; /* copies of the vault are kept so long; 0 = none are made */
     uint32_t silent_days;       /* an erasure that a unit has not confirmed for so long raises an alarm */
 };

@@ -6,8 +6,8 @@
 #include "node/host/guests.h"
 #include "node/host/tokens.h"
 #include "storage/changes.h"
-#include "storage/lookups.h"
 #include "storage/erasures.h"
+#include "storage/lookups.h"
 
 /* A vault that is older than the main environment would give out again the slots whose keys rows of ours are sealed with. */
 static int

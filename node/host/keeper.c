@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "storage/evlog.h"
 #include "storage/erasures.h"
+#include "storage/evlog.h"
 
 void
 keeper_init(struct keeper *k, struct db *db, struct vault *vault, const struct config *config)

@@ -38,7 +38,7 @@ struct writer {
     struct log_id own_log;
     uint64_t own_head;
     struct timespec expired;
-    bool erasing;     /* erasures are due, since: */
+    bool erasing; /* erasures are due, since: */
     struct timespec erase_since, rewrote;
     bool vault_waits; /* something is to follow into the vault, since: */
     struct timespec vault_since;

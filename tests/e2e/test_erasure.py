@@ -1,6 +1,8 @@
 """Erasing what is known of a member: every unit confirms, who is down is listed as silent until then, and what was erased does not come back,
 neither from an old copy of the data nor by an import. Restriction until the legal date, what is due, and what a person may have."""
 
+import base64
+import hashlib
 import html.parser
 import json
 import os
@@ -211,6 +213,8 @@ class ExportTest(ErasureTest):
         page = node.call("GET", "/v1/members/%s/export" % member, headers={"Accept": "text/html"})
         self.assertEqual(page.type, "text/html")
         self.assertIn("default-src 'none'", page.headers["Content-Security-Policy"])
+        style = page.body.split(b"<style>")[1].split(b"</style>")[0]
+        self.assertIn("'sha256-%s'" % base64.b64encode(hashlib.sha256(style).digest()).decode(), page.headers["Content-Security-Policy"])
         self.assertNotIn(b"<script", page.body)
         parsed = Page()
         parsed.feed(page.body.decode())
