@@ -230,22 +230,6 @@ withdraw(struct handing *h, struct err *err)
     return rc;
 }
 
-static int
-closes(void *arg, const struct activity_row *row, const struct activity_state *s, struct err *err)
-{
-    struct handing *h = arg;
-    struct activity_request close = {
-        .action = WORK_CLOSE_ACTIVITY, .has_activity = true, .activity = row->activity, .effective = h->effective};
-    (void)s;
-    if (h->n == HANDOVER_DRAFTS_MAX)
-        return err_field(err, ERR_CONFLICT, "activities",
-                         "activities: too many are open; close some first, %d are closed with the move",
-                         HANDOVER_ACTIVITIES_MAX);
-    int rc = command_activity(h->ctx, &close, &h->drafts[h->n], err);
-    h->n += rc == 0;
-    return rc;
-}
-
 /* What is held on the day is owed from then on, and repaid at what was paid for it. */
 static int
 repay(struct handing *h, struct err *err)
@@ -325,7 +309,7 @@ complete(struct handing *h, struct err *err)
     if (rc == 0)
         rc = access_end_all(h->ctx, &q->member, ACCESS_END_MOVED, false, &h->drafts[h->n], &n, err);
     h->n += n;
-    return rc == 0 ? each_open_activity(h, h->effective, closes, h, err) : rc;
+    return rc;
 }
 
 /* ---- the new home ---- */

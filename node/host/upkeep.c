@@ -9,6 +9,7 @@
 #include "node/host/counting.h"
 #include "node/host/guests.h"
 #include "node/host/links.h"
+#include "node/host/moved_work.h"
 
 enum { TURN_S = 3600, RETRY_S = 60, COLLECT_MS = 200 /* what comes in together is looked at together */ };
 
@@ -159,6 +160,26 @@ keep_access(struct upkeep *u, struct err *err)
 }
 
 static int
+close_moved(struct upkeep *u, struct err *err)
+{
+    struct datadir *d = u->config.dir;
+    uint64_t closed = 0;
+    struct moved_work work = {.db = d->db,
+                              .vault = d->vault,
+                              .unit = d->identity.unit,
+                              .actor = counting_actor(&d->identity.unit),
+                              .today = datadir_today(d),
+                              .random = random_fill,
+                              .run = run_by_writer,
+                              .stop = is_stopping,
+                              .arg = u};
+    int rc = moved_work_run(&work, &closed, err);
+    if (closed > 0)
+        log_line(LOG_NOTICE, "activities of members who moved to other units: %llu closed", (unsigned long long)closed);
+    return rc;
+}
+
+static int
 turn(struct upkeep *u, struct err *err)
 {
     struct datadir *d = u->config.dir;
@@ -184,6 +205,8 @@ turn(struct upkeep *u, struct err *err)
         rc = links_restore(&search, &found, err);
     if (rc == 0)
         rc = counting_run(&counting, 0, &events, err);
+    if (rc == 0)
+        rc = close_moved(u, err);
     return rc == 0 ? keep_access(u, err) : rc;
 }
 

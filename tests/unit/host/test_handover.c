@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "node/command/person_open.h"
+#include "node/host/moved_work.h"
 #include "tests/support/node.h"
 
 struct fixture {
@@ -292,6 +293,66 @@ what_a_desk_cannot_do_it_is_told(void **state)
     refused(&f->old, &q, "", ERR_CONFLICT, "effective_on");
 }
 
+static int
+run_by_engine(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err)
+{
+    (void)actor;
+    return test_node_exec(arg, op, err);
+}
+
+static uint64_t
+close_moved(struct test_node *n)
+{
+    struct err err = {0};
+    uint64_t closed = 0;
+    struct moved_work m = {.db = n->db,
+                           .vault = n->vault,
+                           .unit = n->identity.unit,
+                           .today = {n->today},
+                           .random = test_draw,
+                           .random_arg = &n->random,
+                           .run = run_by_engine,
+                           .arg = n};
+    if (moved_work_run(&m, &closed, &err) != 0)
+        fail_msg("%s", err.text);
+    return closed;
+}
+
+static void
+activities_of_who_moved_are_closed_when_the_month_is_over(void **state)
+{
+    struct fixture *f = *state;
+    struct api_op *op = calloc(1, sizeof(*op));
+    struct err err = {0};
+    assert_non_null(op);
+    both(f);
+    for (uint16_t sector = 1; sector <= 3; sector++) {
+        *op = (struct api_op){.kind = OP_ACTIVITY, .status_on_success = 201};
+        op->activity.request = (struct activity_request){.action = WORK_OPEN_ACTIVITY,
+                                                         .member = f->member,
+                                                         .effective = DATE_NONE,
+                                                         .has_sector = true,
+                                                         .sector = sector};
+        assert_int_equal(test_node_exec(&f->old, op, &err), 0);
+        assert_int_equal(op->result.err.code, 0);
+    }
+    free(op);
+    assert_int_equal(close_moved(&f->old), 0); /* of a member nothing is closed */
+    offer(f);
+    accept_offer(f);
+    struct handover_request q = asking(f, HANDOVER_COMPLETE);
+    uint64_t before = test_node_log(&f->old).head_seq;
+    done(&f->old, &q, "");
+    assert_int_equal(test_node_log(&f->old).head_seq,
+                     before + 2); /* the completion and the repayment, nothing that names an activity */
+    f->old.today += 5;
+    assert_int_equal(close_moved(&f->old), 0); /* not in the month of the move */
+    f->old.today += 40;
+    f->old.now_ms += INT64_C(45) * 86400000;
+    assert_int_equal(close_moved(&f->old), 3);
+    assert_int_equal(close_moved(&f->old), 0);
+}
+
 int
 main(void)
 {
@@ -300,6 +361,7 @@ main(void)
         cmocka_unit_test_setup_teardown(who_received_a_member_opens_him_with_keys_of_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(an_offer_can_be_withdrawn_until_it_is_completed, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_desk_cannot_do_it_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(activities_of_who_moved_are_closed_when_the_month_is_over, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
