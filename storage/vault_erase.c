@@ -182,7 +182,7 @@ vault_erase(struct vault *v, const struct vault_erase *what, struct vault_erased
 {
     struct db_txn *txn;
     struct vault_erased done = {0};
-    MUST(v->staged.links.count == 0);
+    MUST(v->staged.links.count == 0 || what->n_entries + what->n_indexed + what->n_linked == 0);
     int rc = db_begin_write(v->db, &txn, err);
     if (rc != 0)
         return rc;

@@ -51,8 +51,8 @@ struct vault_erased {
 
 /* One durable vault commit, none if nothing is left to do. Walks the whole index if there are `indexed` or links were found, the
  * whole table of links if there are `linked`: once for all subjects of the call. The table of links is walked as about 1 µs a row.
- * Nothing may be staged (vault_links_stage; MUST). By the writer's thread. ret may be NULL.
- * A slot that does not open is deleted, a link that does not open is nobody's and stays. ERR_FULL, ERR_NOMEM. */
+ * Nothing may be staged (vault_links_stage; MUST) where entries, indexed or linked are named. By the writer's thread. ret may be
+ * NULL. A slot that does not open is deleted, a link that does not open is nobody's and stays. ERR_FULL, ERR_NOMEM. */
 int vault_erase(struct vault *v, const struct vault_erase *what, struct vault_erased *ret, struct err *err) NODISCARD;
 
 /* Writes the vault into a new file without what was deleted, makes it durable and puts it in the place of the old one. Transactions

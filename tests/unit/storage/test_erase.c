@@ -144,6 +144,22 @@ key_capsules_go_by_position_and_index(void **state)
     buf_free(&out);
 }
 
+/* Where a visitor's access ends while the desk writes work in the same commit. */
+static void
+key_capsules_go_while_links_are_staged(void **state)
+{
+    struct place *p = *state;
+    struct key_capsule c = {at(1), 0, slice_of("a", 1)};
+    struct vault_erase_capsule gone = {at(1), 0};
+    struct vault_link link = {.entity = subject(1), .member = subject(2), .flags = LINK_INVOICE}, found;
+    struct err err;
+    assert_int_equal(vault_capsules_put(p->vault, &c, 1, &err), 0);
+    assert_int_equal(vault_links_stage(p->vault, &link, NULL, 0, &err), 0);
+    assert_int_equal(erase(p->vault, &(struct vault_erase){.capsules = &gone, .n_capsules = 1}).capsules, 1);
+    assert_int_equal(vault_links_commit(p->vault, &err), 0);
+    assert_int_equal(vault_link_get(p->vault, &link.entity, &found, &err), 0);
+}
+
 /* ---- index and links ---- */
 
 static struct index_entry
@@ -571,6 +587,7 @@ main(void)
         T(classes_are_destroyed_one_by_one_and_a_slot_without_any_goes),
         T(a_slot_that_does_not_open_is_deleted),
         T(key_capsules_go_by_position_and_index),
+        T(key_capsules_go_while_links_are_staged),
         T(what_finds_a_person_goes_and_nothing_of_others),
         T(many_members_are_erased_in_one_call),
         T(received_keys_are_found_by_age_day_unit_and_event),
