@@ -64,6 +64,7 @@ static bool
 fits(const struct received_filter *f, const struct received_key *k)
 {
     return (!f->unit || TYPE_EQ(f->unit, &k->unit)) && (f->class == 0 || f->class == k->class) &&
+           (f->kind == 0 || f->kind == k->kind) &&
            (!f->from || (TYPE_EQ(&f->from->log, &k->from.log) && f->from->seq == k->from.seq)) &&
            (date_is_none(f->on) || date_is_none(k->until) || k->until.days >= f->on.days);
 }
@@ -244,6 +245,13 @@ int
 received_open(struct vault *v, const struct subject_id *subject, const struct received_filter *filter,
               struct slice capsule, struct buf *plain, struct err *err)
 {
+    return received_open_as(v, subject, filter, filter->class, capsule, plain, err);
+}
+
+int
+received_open_as(struct vault *v, const struct subject_id *subject, const struct received_filter *filter, uint8_t class,
+                 struct slice capsule, struct buf *plain, struct err *err)
+{
     struct received_key *keys;
     size_t n;
     int rc = by_age(v, subject, filter, &keys, &n, err);
@@ -251,7 +259,7 @@ received_open(struct vault *v, const struct subject_id *subject, const struct re
         return rc;
     rc = ERR_DENIED;
     for (size_t i = 0; i < n && rc == ERR_DENIED; i++)
-        rc = capsule_open(&keys[i].key, filter->class, capsule, plain, err);
+        rc = capsule_open(&keys[i].key, class, capsule, plain, err);
     release(keys, n);
     return rc == ERR_DENIED ? none(err) : rc;
 }
@@ -365,6 +373,49 @@ received_erase(struct db_txn *txn, const struct vault_erase_received *what, size
         free(l.v);
     }
     return rc;
+}
+
+int
+received_events(struct vault *v, const struct position *after, struct received_event *ret, size_t max, size_t *ret_n,
+                struct err *err)
+{
+    uint8_t from[KEY_POSITION], key[KEY_RECEIVED];
+    struct db_txn *txn;
+    struct db_cursor *c = NULL;
+    struct slice k, value, row;
+    size_t n = 0;
+    if (after)
+        key_position(from, &after->log, after->seq + 1);
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = db_cursor_open(txn, TABLE_RECEIVED_BY, &c, err);
+    if (rc == 0)
+        rc = after ? db_cursor_seek(c, slice_of(from, sizeof(from)), &k, &value, err)
+                   : db_cursor_first(c, &k, &value, err);
+    while (rc == 0 && n < max) {
+        struct received_key one;
+        if (k.len != KEY_RECEIVED) {
+            rc = err_set(err, ERR_CORRUPT, "vault: the name of a received key");
+            break;
+        }
+        turn_by(k.data, key);
+        rc = db_get(txn, TABLE_RECEIVED, slice_of(key, sizeof(key)), &row, err);
+        if (rc == 0)
+            rc = row_decode(slice_of(key, sizeof(key)), row, &one, err);
+        if (rc != 0)
+            break;
+        ret[n++] = (struct received_event){one.from, one.unit, one.subject, one.kind};
+        key_position(from, &one.from.log, one.from.seq + 1);
+        rc = db_cursor_seek(c, slice_of(from, sizeof(from)), &k, &value, err);
+    }
+    db_cursor_close(&c);
+    db_abort(&txn);
+    if (rc != 0 && rc != ERR_NOTFOUND)
+        return rc;
+    err_clear(err);
+    *ret_n = n;
+    return 0;
 }
 
 int

@@ -28,6 +28,7 @@ struct received_filter {
     const struct unit_id *unit;
     const struct position *from;
     uint8_t class;
+    uint16_t kind;        /* of the event that gave it */
     struct civil_date on; /* only keys that may be used on this day */
 };
 #define RECEIVED_ANY ((struct received_filter){.on = DATE_NONE})
@@ -46,6 +47,20 @@ int received_get(struct vault *v, const struct subject_id *subject, const struct
  * otherwise as capsule_open. */
 int received_open(struct vault *v, const struct subject_id *subject, const struct received_filter *filter,
                   struct slice capsule, struct buf *plain, struct err *err) NODISCARD;
+
+/* The same for a capsule of another class that is under keys of filter->class: a dossier, under those of class 4. */
+int received_open_as(struct vault *v, const struct subject_id *subject, const struct received_filter *filter,
+                     uint8_t class, struct slice capsule, struct buf *plain, struct err *err) NODISCARD;
+
+/* Events that gave keys which are here, each once, by position after `after` (NULL = the first), at most max. */
+struct received_event {
+    struct position from;
+    struct unit_id unit;
+    struct subject_id subject;
+    uint16_t kind;
+};
+int received_events(struct vault *v, const struct position *after, struct received_event *ret, size_t max,
+                    size_t *ret_n, struct err *err) NODISCARD;
 
 /* Keys that an event gave, in the order of unit, subject, class, generation. */
 int received_of_event(struct vault *v, const struct position *from, struct received_key *ret, size_t max, size_t *ret_n,

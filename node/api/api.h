@@ -229,6 +229,9 @@ struct api_status {
     /* Double admission, since the start: questions of ours that were answered, of them hits; questions of others answered, and refused;
      * and how many members others are still asked about. */
     uint64_t lookups_asked, lookups_hits, lookups_answered, lookups_refused, lookups_open;
+    /* Members who moved here: whose data is not all here yet, and whom only the desk can receive; since when the longest, DATE_NONE = nobody. */
+    uint64_t arrivals_waiting, arrivals_for_desk;
+    struct civil_date arrivals_since;
     size_t n_warnings;
     char warnings[API_WARNINGS_MAX][API_WARNING_BYTES_MAX + 1];
 };

@@ -50,6 +50,14 @@ put_status(struct json_out *j, const struct api_status *s)
     json_put_uint(j, "answered", s->lookups_answered);
     json_put_uint(j, "refused", s->lookups_refused);
     json_close(j, '}');
+    json_key(j, "arrivals");
+    json_open(j, '{');
+    json_put_uint(j, "waiting", s->arrivals_waiting);
+    json_put_uint(j, "for_desk", s->arrivals_for_desk);
+    if (!date_is_none(s->arrivals_since)) {
+        json_put_date(j, "since", s->arrivals_since);
+    }
+    json_close(j, '}');
     json_key(j, "warnings");
     json_open(j, '[');
     for (size_t i = 0; i < s->n_warnings && i < API_WARNINGS_MAX; i++) {

@@ -197,6 +197,10 @@ load_keyed(struct tally *t, struct err *err)
         rc = member_pseudonym(t->ctx->txn, t->ctx->vault, &subject, t->year, &pseudonym, err);
         if (rc == 0 && map_put(&t->keyed, &pseudonym, NULL) == NULL)
             rc = err_set(err, ERR_NOMEM, "counting: out of memory");
+        if (rc == 0)
+            rc = member_own_pseudonym(t->ctx->txn, t->ctx->vault, &subject, t->year, &pseudonym, err);
+        if (rc == 0 && map_put(&t->keyed, &pseudonym, NULL) == NULL)
+            rc = err_set(err, ERR_NOMEM, "counting: out of memory");
         if (rc != 0 && rc != ERR_NOTFOUND && rc != ERR_CORRUPT)
             break;
     }

@@ -3,6 +3,8 @@
 
 #include <sodium/utils.h>
 
+#include "storage/received.h"
+
 /* In this order for ever: what an earlier release sealed must come out the same. */
 static const uint8_t SLOT_CLASSES[VAULT_CLASSES] = {CLASS_IDENTITY, CLASS_CONTACT,  CLASS_BANK,
                                                     CLASS_NOTE,     CLASS_ACTIVITY, CLASS_COUNTING};
@@ -67,9 +69,29 @@ escrow_capsule(const struct box_public *recovery, const struct unit_id *unit, co
     return rc;
 }
 
-int
-member_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
-                struct data_key *ret, struct err *err)
+/* What a completed handover brought along; of several former homes that of the least id, so that it stays the same. */
+static int
+year_key_of_former_home(struct vault *vault, const struct subject_id *member, uint16_t year, struct data_key *ret,
+                        struct err *err)
+{
+    enum { YEARS_MAX = 64 };
+    const struct received_filter along = {.class = CLASS_COUNTING, .kind = KIND_HANDOVER_COMPLETED, .on = DATE_NONE};
+    struct received_key keys[YEARS_MAX];
+    size_t n = 0, i = 0;
+    int rc = received_list(vault, member, &along, keys, YEARS_MAX, &n, NULL, err);
+    if (rc != 0)
+        return rc;
+    while (i < n && keys[i].generation != year)
+        i++;
+    if (i < n)
+        *ret = keys[i].key;
+    sodium_memzero(keys, n * sizeof(*keys));
+    return i < n ? 0 : ERR_NOTFOUND;
+}
+
+static int
+own_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
+             struct data_key *ret, struct err *err)
 {
     struct data_key counting;
     int rc = keyslots_first(txn, vault, member, CLASS_COUNTING, &counting, err);
@@ -81,14 +103,49 @@ member_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id
 }
 
 int
+member_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
+                struct data_key *ret, struct err *err)
+{
+    struct data_key own;
+    /* Whose own key is destroyed is counted no more, whatever came along. */
+    int rc = own_year_key(txn, vault, member, year, &own, err);
+    if (rc != 0)
+        return rc;
+    rc = year_key_of_former_home(vault, member, year, ret, err);
+    if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT) {
+        *ret = own;
+        rc = 0;
+    }
+    sodium_memzero(&own, sizeof(own));
+    return rc;
+}
+
+static struct subject_id
+pseudonym_of(struct data_key *key)
+{
+    struct subject_id ret = counting_pseudonym(key);
+    sodium_memzero(key, sizeof(*key));
+    return ret;
+}
+
+int
 member_pseudonym(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
                  struct subject_id *ret, struct err *err)
 {
     struct data_key key;
     int rc = member_year_key(txn, vault, member, year, &key, err);
-    if (rc != 0)
-        return rc;
-    *ret = counting_pseudonym(&key);
-    sodium_memzero(&key, sizeof(key));
-    return 0;
+    if (rc == 0)
+        *ret = pseudonym_of(&key);
+    return rc;
+}
+
+int
+member_own_pseudonym(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
+                     struct subject_id *ret, struct err *err)
+{
+    struct data_key key;
+    int rc = own_year_key(txn, vault, member, year, &key, err);
+    if (rc == 0)
+        *ret = pseudonym_of(&key);
+    return rc;
 }

@@ -19,11 +19,15 @@ int escrow_capsule(const struct box_public *recovery, const struct unit_id *unit
                    void (*draw)(void *arg, uint8_t *out, size_t len), void *draw_arg, struct buf *out,
                    struct err *err) NODISCARD;
 
-/* Counting (§6): a member's year key, and the pseudonym that kind 112 has as its subject. One read of each environment, about 5 µs. Wipe the
- * key. ERR_NOTFOUND: the counting key is gone, or never was. ERR_CORRUPT: its slot does not open. */
+/* Counting (§6): a member's year key, and the pseudonym that kind 112 has as its subject. Of somebody who moved here the key of the former
+ * home, for the years that it gave one of: both count one person. Two or three reads, some µs each. Wipe the key. ERR_NOTFOUND: the counting key is
+ * gone, or never was. ERR_CORRUPT: its slot does not open. */
 int member_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
                     struct data_key *ret, struct err *err) NODISCARD;
 int member_pseudonym(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
                      struct subject_id *ret, struct err *err) NODISCARD;
+/* The one by this unit's own counting key alone: under which a member was counted here before the former home's key came. Errors likewise. */
+int member_own_pseudonym(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
+                         struct subject_id *ret, struct err *err) NODISCARD;
 
 #endif

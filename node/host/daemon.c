@@ -81,6 +81,16 @@ on_alarm(void *arg, const struct log_about *about, const char *what)
 
 /* It starts last and stops before the writer. */
 static void
+arrivals_found(struct daemon *d, struct arrivals_found *ret)
+{
+    *ret = (struct arrivals_found){.since = DATE_NONE};
+    pthread_mutex_lock(&d->lock);
+    if (d->upkeep)
+        upkeep_arrivals(d->upkeep, ret);
+    pthread_mutex_unlock(&d->lock);
+}
+
+static void
 wake_upkeep(struct daemon *d, bool record)
 {
     pthread_mutex_lock(&d->lock);
@@ -244,6 +254,8 @@ deps_status(void *arg, struct api_status *ret)
     netloop_stats(d->net, &n);
     lookup_stats(d->lookup, &l);
     health_read(d->dir.db, d->dir.vault, d->dir.path, now, &h);
+    struct arrivals_found arrivals;
+    arrivals_found(d, &arrivals);
     *ret = (struct api_status){.production = d->dir.identity.production,
                                .started = d->started,
                                .rebuild_permille = atomic_load(&d->rebuild_permille),
@@ -264,6 +276,9 @@ deps_status(void *arg, struct api_status *ret)
                                .lookups_answered = l.answered,
                                .lookups_refused = l.limited + l.unavailable,
                                .lookups_open = l.open,
+                               .arrivals_waiting = arrivals.waiting,
+                               .arrivals_for_desk = arrivals.by_hand,
+                               .arrivals_since = arrivals.since,
                                .peers_connected = n.peers_open,
                                .peers_trusted = n.peers};
     snprintf(ret->federation, sizeof(ret->federation), "%s", d->dir.identity.federation_name.s);
@@ -315,7 +330,11 @@ deps_metrics(void *arg, struct buf *out)
     netloop_stats(d->net, &n);
     lookup_stats(d->lookup, &l);
     health_read(d->dir.db, d->dir.vault, d->dir.path, now, &h);
+    struct arrivals_found arrivals;
+    arrivals_found(d, &arrivals);
     struct metrics m = {.health = &h,
+                        .arrivals = &arrivals,
+                        .today = datadir_today(&d->dir),
                         .writer = &w,
                         .net = &n,
                         .lookup = &l,

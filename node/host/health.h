@@ -4,6 +4,7 @@
 #define SMARTNODE_HOST_HEALTH_H
 
 #include "node/api/api.h"
+#include "node/host/arrivals.h"
 #include "node/host/lookup.h"
 #include "node/host/netloop.h"
 #include "node/host/writer.h"
@@ -31,6 +32,8 @@ struct metrics {
     const struct netloop_stats *net;
     const struct lookup_stats *lookup;
     const struct overdue *overdue;
+    const struct arrivals_found *arrivals; /* NULL = not known */
+    struct civil_date today;
     enum api_readiness readiness;
     struct wall_ms started;
     size_t n_peers;

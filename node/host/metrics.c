@@ -113,6 +113,20 @@ put_lookup(struct buf *b, const struct lookup_stats *l)
 }
 
 static void
+put_arrivals(struct buf *b, const struct arrivals_found *a, struct civil_date today)
+{
+    int32_t days = date_is_none(a->since) || a->since.days > today.days ? 0 : today.days - a->since.days;
+    prom_one(b, "smartnode_arrivals_received_total", "counter", "Members who moved here and were received by the node.",
+             a->received);
+    prom_one(b, "smartnode_arrivals_waiting", "gauge", "Members who moved here and whose data is not all here yet.",
+             a->waiting);
+    prom_one(b, "smartnode_arrivals_for_desk", "gauge", "Members who moved here and whom only the desk can receive.",
+             a->by_hand);
+    prom_one(b, "smartnode_arrivals_oldest_days", "gauge",
+             "Days since the move of whoever is not received yet, the longest; 0 if nobody is.", (uint64_t)days);
+}
+
+static void
 put_peers(struct buf *b, const struct metrics *m)
 {
     prom_family(b, "smartnode_peer_connected", "gauge", "1 if a session with the peer is open.");
@@ -155,6 +169,8 @@ metrics_write(struct buf *out, const struct metrics *m)
     put_lookup(out, m->lookup);
     if (m->overdue)
         put_overdue(out, m->overdue);
+    if (m->arrivals)
+        put_arrivals(out, m->arrivals, m->today);
     if (m->n_peers > 0)
         put_peers(out, m);
 }

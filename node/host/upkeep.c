@@ -22,6 +22,7 @@ struct upkeep {
     bool woken, record; /* something came in; all that is pending is to be written */
     bool finishing;     /* the last turn, after stopping */
     struct guests_seen seen;
+    struct arrivals_found arrivals;
     bool done; /* the job that was submitted */
 };
 
@@ -140,6 +141,52 @@ guests(struct upkeep *u, bool due, bool all, struct err *err)
     return guests_turn(&g, &u->seen, due, all, err);
 }
 
+static void
+say_arrivals(struct upkeep *u, const struct arrivals_found *f)
+{
+    char day[DATE_TEXT_MAX] = "";
+    pthread_mutex_lock(&u->lock);
+    bool news = f->waiting != u->arrivals.waiting || f->by_hand != u->arrivals.by_hand;
+    uint64_t before = u->arrivals.received;
+    u->arrivals = *f;
+    u->arrivals.received += before;
+    pthread_mutex_unlock(&u->lock);
+    if (f->received > 0)
+        log_line(LOG_NOTICE, "members who moved here received: %llu", (unsigned long long)f->received);
+    if (!news)
+        return;
+    if (!date_is_none(f->since))
+        date_format(f->since, day);
+    if (f->waiting > 0)
+        log_line(
+            LOG_NOTICE,
+            "members who moved here whose data is not all here yet: %llu, of %s the longest; the desk can enter it: handovers",
+            (unsigned long long)f->waiting, day);
+    if (f->by_hand > 0)
+        log_line(
+            LOG_WARNING,
+            "members who moved here whom the node cannot receive: %llu, of %s the longest; the desk must: handovers",
+            (unsigned long long)f->by_hand, day);
+}
+
+static int
+arrived(struct upkeep *u, struct err *err)
+{
+    struct datadir *d = u->config.dir;
+    struct arrivals_found found;
+    const struct arrivals a = {.db = d->db,
+                               .vault = d->vault,
+                               .identity = &d->identity,
+                               .today = datadir_today(d),
+                               .run = run_by_writer,
+                               .stop = is_stopping,
+                               .arg = u};
+    int rc = arrivals_run(&a, &found, err);
+    if (rc == 0)
+        say_arrivals(u, &found);
+    return rc;
+}
+
 static int
 keep_access(struct upkeep *u, struct err *err)
 {
@@ -202,6 +249,8 @@ turn(struct upkeep *u, struct err *err)
                                 .arg = u};
     int rc = guests(u, true, false, err);
     if (rc == 0)
+        rc = arrived(u, err);
+    if (rc == 0)
         rc = links_restore(&search, &found, err);
     if (rc == 0)
         rc = counting_run(&counting, 0, &events, err);
@@ -258,6 +307,8 @@ upkeep_main(void *arg)
     while (!is_stopping(u)) {
         err = (struct err){0};
         int rc = due ? turn(u, &err) : guests(u, false, all, &err);
+        if (!due && rc == 0)
+            rc = arrived(u, &err);
         if (rc != 0 && !is_stopping(u))
             complain(u, &err);
         if (due || rc != 0)
@@ -281,6 +332,14 @@ upkeep_wake(struct upkeep *u)
 }
 
 void
+upkeep_arrivals(struct upkeep *u, struct arrivals_found *ret)
+{
+    pthread_mutex_lock(&u->lock);
+    *ret = u->arrivals;
+    pthread_mutex_unlock(&u->lock);
+}
+
+void
 upkeep_record(struct upkeep *u)
 {
     pthread_mutex_lock(&u->lock);
@@ -297,6 +356,7 @@ upkeep_start(const struct upkeep_config *config, struct upkeep **ret, struct err
     if (!u)
         return err_set(err, ERR_NOMEM, "upkeep: out of memory");
     u->config = *config;
+    u->arrivals.since = DATE_NONE;
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_mutex_init(&u->lock, NULL);
