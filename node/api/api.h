@@ -22,6 +22,7 @@
 #include "node/command/access.h"
 #include "node/command/custody.h"
 #include "node/command/erase.h"
+#include "node/command/double.h"
 #include "node/command/guest.h"
 #include "node/command/handover.h"
 #include "node/view/view.h"
@@ -60,8 +61,9 @@ enum api_op_kind {
     OP_POSTING,
     OP_ACCESS, /* grants and passes */
     OP_HANDOVER,
-    OP_CUSTODY, /* who stands in for the unit; its closing */
+    OP_CUSTODY,   /* who stands in for the unit; its closing */
     OP_ERASE,
+    OP_DOUBLE,
     OP_KEYS_KEEP, /* what a pass of another unit leaves here goes into the vault */
     OP_SETTLE,    /* a host's proposal is declined: no event */
     OP_PROPOSE,   /* a contact, for a visitor's home (kind 86) */
@@ -179,6 +181,7 @@ struct api_op {
         struct guest_work_order guest; /* all borrowed */
         struct access_request access;
         struct custody_request custody;
+        struct double_request doubled; /* with a note: personal data */
         struct {
             struct handover_request request;
             char office_text[NAME_BYTES_MAX + 1]; /* id or name; empty = none */

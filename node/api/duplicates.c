@@ -21,11 +21,18 @@ still_there(struct request *r, const struct subject_id *subject, bool *ret, stru
     return 0;
 }
 
-static void
-put_duplicate(struct request *r, struct json_out *j, const struct lookup_result *hit)
+/* A hit is somebody's guess until a person declares it: whether this unit did, and how it settled that. */
+static int
+put_duplicate(struct request *r, struct json_out *j, const struct lookup_result *hit, struct err *err)
 {
+    const struct command_ctx ctx = {.txn = r->txn, .unit = r->api->deps.unit};
+    struct double_side said;
     char code[UNIT_CODE_MAX];
 
+    int rc = double_side_of(&ctx, &hit->subject, &hit->unit, &hit->other, &said, err);
+    if (rc != 0) {
+        return rc;
+    }
     unit_code_of(r, &hit->unit, code);
     json_open(j, '{');
     json_put_hex(j, "member", hit->subject.b, ID_BYTES);
@@ -33,7 +40,10 @@ put_duplicate(struct request *r, struct json_out *j, const struct lookup_result 
     json_put_hex(j, "unit_id", hit->unit.b, HASH_BYTES);
     json_put_hex(j, "other", hit->other.b, ID_BYTES);
     json_put_time(j, "found", hit->at);
+    json_put_bool(j, "declared", said.declared);
+    json_put_text(j, "settled", double_word(said.settled));
     json_close(j, '}');
+    return 0;
 }
 
 static int
@@ -56,7 +66,7 @@ put_hits(struct request *r, const struct lookup_result *hits, size_t n, size_t l
         bool there;
         rc = still_there(r, &hits[i].subject, &there, err);
         if (rc == 0 && there) {
-            put_duplicate(r, &j, &hits[i]);
+            rc = put_duplicate(r, &j, &hits[i], err);
         }
     }
     json_close(&j, ']');

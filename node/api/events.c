@@ -233,7 +233,7 @@ fate_of(struct request *r, const struct log_row *log, const struct position *at,
         fate_of_work(r, kind, log, common, at, &fate);
     } else if (kind >= KIND_POSTING_ISSUED && kind <= KIND_POSTING_CANCELLED) {
         fate_of_posting(r, log, common, at, &fate);
-    } else if (kind >= 32 && kind <= KIND_ENTRY_CANCELLED && common->has_subject &&
+    } else if (member_kind(kind) && common->has_subject &&
                view_member(r->txn, &common->subject, &log->unit, &row, NULL) == 0) {
         for (size_t i = 0; i < row.n; i++) {
             if (same_position(&row.entries[i].at, at)) {

@@ -417,6 +417,10 @@ int get_duplicates(struct request *r, struct err *err);
 int get_lookups(struct request *r, struct err *err);
 int get_status(struct request *r, struct err *err);
 int post_unit_custody(struct request *r, struct err *err);
+int get_doubles(struct request *r, struct err *err);
+int post_member_double(struct request *r, struct err *err);
+/* How one side settled a double: "open", or a word of the settlement. */
+const char *double_word(uint8_t settled);
 int get_handovers(struct request *r, struct err *err);
 int get_member_handover(struct request *r, struct err *err);
 int post_member_handover(struct request *r, struct err *err);

@@ -246,6 +246,13 @@ static const struct numbered grant_purposes[] = {
     {5, "legal or tax duty"},   {63, "other"},
 };
 
+static const struct numbered double_reasons[] = {
+    {1, "joined there first"},
+    {2, "wish of the member"},
+    {3, "recorded twice by mistake"},
+    {4, "not the same person"},
+};
+
 static int
 numbered_parse(const struct numbered *names, size_t n, const char *field, const char *text, uint16_t *ret,
                struct err *err)
@@ -294,6 +301,18 @@ int
 grant_purpose_parse(const char *text, uint16_t *ret, struct err *err)
 {
     return numbered_parse(grant_purposes, ARRAY_LEN(grant_purposes), "purpose", text, ret, err);
+}
+
+int
+double_reason_parse(const char *text, uint16_t *ret, struct err *err)
+{
+    return numbered_parse(double_reasons, ARRAY_LEN(double_reasons), "reason", text, ret, err);
+}
+
+const char *
+double_reason_name(uint16_t reason, char out[NUMBERED_NAME_MAX])
+{
+    return numbered_name(double_reasons, ARRAY_LEN(double_reasons), reason, out);
 }
 
 const char *

@@ -24,11 +24,14 @@ int sector_parse(const char *text, uint16_t *ret, struct err *err) NODISCARD;
 int purpose_parse(const char *text, uint16_t *ret, struct err *err) NODISCARD;
 /* Purpose of a grant; the same, field "purpose". */
 int grant_purpose_parse(const char *text, uint16_t *ret, struct err *err) NODISCARD;
+/* Why a double is settled as it is; the same, field "reason". */
+int double_reason_parse(const char *text, uint16_t *ret, struct err *err) NODISCARD;
 /* The registry's name, or the number in out. */
 enum { NUMBERED_NAME_MAX = 40 };
 const char *sector_name(uint16_t sector, char out[NUMBERED_NAME_MAX]);
 const char *purpose_name(uint16_t purpose, char out[NUMBERED_NAME_MAX]);
 const char *grant_purpose_name(uint16_t purpose, char out[NUMBERED_NAME_MAX]);
+const char *double_reason_name(uint16_t reason, char out[NUMBERED_NAME_MAX]);
 
 /* Figures of a closed year (FIGURE_…), "joined"; "figure-99" in out of one that this version does not know. Amounts end in "_minor". */
 const char *figure_name(uint16_t number, char out[NUMBERED_NAME_MAX]);

@@ -566,6 +566,10 @@ cmd_member(int argc, char **argv)
     struct err err = {0};
     if (argc > 1 && cmd_access_word(argv[1]))
         return cmd_member_access(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "handover") == 0)
+        return cmd_member_handover(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "double") == 0)
+        return cmd_member_double(argc, argv);
     add_person_options();
     cli_parse(&argp, "member", argc, argv, &a);
     int rc = check(&a);

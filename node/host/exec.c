@@ -235,6 +235,7 @@ drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, s
     case OP_CLOSE_PERIOD: return period_draft(ctx, &op->close, ret, err);
     case OP_CUSTODY: return command_custody(ctx, &op->custody, ret, err);
     case OP_HANDOVER: return handover_draft(ctx, op, ret, ret_n, err);
+    case OP_DOUBLE: return command_double(ctx, &op->doubled, ret, err);
     case OP_ACCESS: return command_access(ctx, &op->access, ret, ret_n, err);
     case OP_ERASE: return command_erase(ctx, &op->erase.request, ret, ret_n, &op->erase.outcome, err);
     default: break;

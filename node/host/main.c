@@ -20,6 +20,7 @@ static const struct command commands[] = {
     {"token", cmd_token, "make, list and revoke the tokens of people and systems"},
     {"member", cmd_member, "find, show and change members on the running node"},
     {"pass", cmd_pass, "verify a pass that a member of another unit shows"},
+    {"handovers", cmd_handovers, "who moves to or from this unit, and who has to act next"},
     {"activity", cmd_activity, "open, show and change activities on the running node"},
     {"invoice", cmd_invoice, "issue, show, correct and credit invoices on the running node"},
     {"posting", cmd_posting, "record, show and change postings abroad on the running node"},

@@ -1,0 +1,136 @@
+"""A member moves from one unit to another, with kill -9 between the steps, and is received there by the node itself; an offer is taken back."""
+
+import datetime
+import unittest
+
+from cluster import Cluster, admission, run, wait_until
+
+CONTACT = {"email": "ilse@example.org", "city": "Brussel", "country": "BE"}
+FIGURES = ("members", "shares", "minor", "owed_minor")
+
+
+class Handover(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster("BE", "SE", "FR")
+        cls.addClassCleanup(cls.cluster.close)
+        cls.old, cls.new, cls.third = cls.cluster["BE"], cls.cluster["SE"], cls.cluster["FR"]
+        cls.count = 0
+        cls.today = datetime.date.today()
+
+    def member(self, family="Vandermeersch"):
+        Handover.count += 1
+        asked = admission(Handover.count, self.old.city, shares=3)
+        asked["person"]["identity"]["family_name"] = family
+        asked["person"]["contact"] = CONTACT
+        return self.old.post("/v1/members", asked).json["id"]
+
+    def turn(self, node, member):
+        return next((h["turn"] for h in node.get("/v1/handovers", "desk")["handovers"] if h["member"] == member), "nobody")
+
+    def wait_turns(self, member, old, new):
+        wait_until("BE says %s, SE says %s" % (old, new),
+                   lambda: (self.turn(self.old, member), self.turn(self.new, member)) == (old, new))
+
+    def step(self, node, member, what, **body):
+        return node.post("/v1/members/%s/handover/%s" % (member, what), body, 200)
+
+    def again(self, node):
+        node.kill()
+        node.start()
+
+    def seen(self, node, member, unit):
+        return node.get("/v1/members/%s?unit=%s" % (member, unit), "desk")
+
+    def standing(self, node, unit, day):
+        report = node.get("/v1/reports/members?as_of=%s&unit=%s" % (day, unit), "reports")
+        sums = {"members": sum(row["members"] for row in report["rows"])}
+        for name in FIGURES[1:]:
+            sums[name] = sum(row[name] for row in report["capital"])
+        return sums
+
+    def flows(self, node, unit, day):
+        report = node.get("/v1/reports/flows?from=%s&to=%s&unit=%s" % (day, day, unit), "reports")
+        return ({name: sum(row[name] for row in report["rows"]) for name in ("joined", "moved_in", "moved_out")},
+                {name: sum(row[name] for row in report["capital"]) for name in ("minor_repaid", "shares_in", "shares_out")})
+
+    def closed(self, node, member, unit):
+        return self.seen(node, member, unit)["personal"] == "closed"
+
+    def test_a_member_moves_and_is_received_by_the_node_itself(self):
+        before, after = self.today - datetime.timedelta(days=1), self.today + datetime.timedelta(days=1)
+        member = self.member("Verhuisd")
+        self.old.post("/v1/activities", {"member": member, "sector": "music", "activity_no": "M-1", "text": "Koor",
+                                         "effective_on": "2024-04-01"})
+        self.cluster.wait_equal()
+        start = {unit: self.standing(self.third, unit, before) for unit in ("BE", "SE")}
+        self.step(self.old, member, "offer", to="SE")
+        self.again(self.old)
+        self.wait_turns(member, "they_accept", "we_accept")
+        told = run("handovers", "--data", self.new.data, env={"SMARTNODE_TOKEN": self.new.token()}).stdout
+        self.assertIn("accept", told)
+        self.step(self.new, member, "accept", office=self.new.city, shares=2)
+        self.again(self.new)
+        self.wait_turns(member, "we_complete", "they_complete")
+        self.step(self.old, member, "complete", activities="taken_along", voted=True)
+        self.again(self.old)
+        self.wait_turns(member, "nobody", "nobody")
+        self.again(self.new)
+        self.cluster.wait_equal()
+
+        # The day before, the day, the day after, as every node reports them.
+        for node in self.cluster:
+            for day, old, new in ((before, start["BE"], start["SE"]), (self.today, None, None), (after, None, None)):
+                be, se = self.standing(node, "BE", day), self.standing(node, "SE", day)
+                if old:
+                    self.assertEqual((be, se), (old, new))
+                    continue
+                self.assertEqual(be, dict(start["BE"], members=start["BE"]["members"] - 1, shares=start["BE"]["shares"] - 3,
+                                          minor=start["BE"]["minor"] - 3 * self.old.share_price))
+                self.assertEqual((se["members"], se["shares"], se["minor"]), (
+                    start["SE"]["members"] + 1, start["SE"]["shares"] + 2, start["SE"]["minor"] + 2 * self.new.share_price))
+            counts, capital = self.flows(node, "BE", self.today)
+            self.assertEqual((counts["moved_out"], counts["moved_in"], capital["minor_repaid"]), (1, 0, 3 * self.old.share_price))
+            counts, capital = self.flows(node, "SE", self.today)
+            self.assertEqual((counts["moved_in"], counts["joined"], capital["shares_in"]), (1, 0, 2))
+
+        # Read with keys of the new home's own: found by name there, and in its export, which knows no others.
+        person = self.seen(self.new, member, "SE")["person"]
+        self.assertEqual((person["identity"]["family_name"], person["contact"]["email"]), ("Verhuisd", CONTACT["email"]))
+        self.assertEqual([m["id"] for m in self.new.get("/v1/members?q=Verhuisd", "desk")["members"]], [member])
+        self.assertIn("Verhuisd", run("export", "--data", self.new.data, "--ndjson", "--out", "-").stdout)
+        activities = self.new.get("/v1/activities?member=" + member, "desk")["activities"]
+        self.assertEqual([(a["unit"], a["sector"], a["text"]) for a in activities if a["status"] == "open"], [("SE", 2, "Koor")])
+
+        # Both histories are there, at both.
+        for node in (self.old, self.new):
+            kinds = {unit: [e["kind"] for e in self.seen_events(node, member, unit)] for unit in ("BE", "SE")}
+            self.assertIn("handover.completed", kinds["BE"])
+            self.assertIn("handover.received", kinds["SE"])
+            self.assertIn("handover.completed", kinds["SE"])
+        self.assertTrue(self.closed(self.third, member, "SE"))
+
+    def seen_events(self, node, member, unit):
+        return node.get("/v1/members/%s/history?unit=%s" % (member, unit), "desk")["events"]
+
+    def test_a_withdrawn_offer_leaves_nothing_at_the_other_unit(self):
+        member = self.member("Gebleven")
+        self.cluster.wait_equal()
+        self.step(self.old, member, "offer", to="SE")
+        self.wait_turns(member, "they_accept", "we_accept")
+        self.step(self.new, member, "accept", office=self.new.city)
+        self.wait_turns(member, "we_complete", "they_complete")
+        self.step(self.old, member, "withdraw")
+        self.wait_turns(member, "nobody", "nobody")
+        withdrawn = next(e for e in self.seen_events(self.old, member, "BE") if e["kind"] == "handover.withdrawn")
+
+        def confirmed():
+            return [e for e in self.old.events() if e["kind"] == "copies.destroyed" and e["log"] != withdrawn["log"]]
+        wait_until("SE says that it destroyed its copies", confirmed)
+        self.cluster.wait_equal()
+        self.old.post("/v1/members/%s/handover/complete" % member, {}, 409)
+        self.assertEqual(self.seen(self.old, member, "BE")["status"], "member")
+
+
+if __name__ == "__main__":
+    unittest.main()
