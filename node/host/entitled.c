@@ -127,6 +127,39 @@ entitled_by_handover(struct db_txn *txn, const struct member_row *row, const str
     return 0;
 }
 
+static bool
+names_offer(const struct member_entry *e, const struct position *offer)
+{
+    for (uint8_t i = 0; i < e->n_refs; i++)
+        if (e->refs[i].role == REF_OFFER && e->refs[i].seq == offer->seq && TYPE_EQ(&e->refs[i].log, &offer->log))
+            return true;
+    return false;
+}
+
+bool
+entitled_offer_stands(const struct member_row *row, const struct position *event, struct position *ret_withdrawn)
+{
+    struct member_state s;
+    size_t i = member_entry_find(row, event);
+    if (ret_withdrawn)
+        *ret_withdrawn = (struct position){0};
+    if (i == SIZE_MAX || row->entries[i].outcome != OUTCOME_APPLIED)
+        return false;
+    if (row->entries[i].kind == KIND_HANDOVER_COMPLETED)
+        return true;
+    member_state_at(row, DATE_MAX, &s);
+    bool stands = s.offer_open && s.offered_at.seq == event->seq && TYPE_EQ(&s.offered_at.log, &event->log);
+    for (size_t k = 0; k < row->n; k++) {
+        const struct member_entry *e = &row->entries[k];
+        if (e->outcome != OUTCOME_APPLIED || e->arrival || !names_offer(e, event))
+            continue;
+        stands |= e->kind == KIND_HANDOVER_COMPLETED;
+        if (e->kind == KIND_HANDOVER_WITHDRAWN && ret_withdrawn)
+            *ret_withdrawn = e->at;
+    }
+    return stands;
+}
+
 /* ---- the question ---- */
 
 struct question {
@@ -136,6 +169,22 @@ struct question {
     struct event_payload payload;
     struct unit_id home; /* whose row the event is in */
 };
+
+/* Keys and dossier of an offer or a completion. */
+static int
+of_handover(const struct question *q, bool *ret, struct err *err)
+{
+    const struct position at = {.log = q->what->log->id, .seq = q->what->header->seq};
+    struct member_row row;
+    if (!TYPE_EQ(&q->payload.handover.other, q->asker) || !q->payload.common.has_subject)
+        return 0;
+    int rc = entitled_member(q->by->txn, &q->payload.common.subject, &q->home, &row, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    *ret = entitled_offer_stands(&row, &at, NULL);
+    member_row_release(&row);
+    return 0;
+}
 
 static int
 sealed_keys(const struct question *q, bool *ret, struct err *err)
@@ -147,7 +196,7 @@ sealed_keys(const struct question *q, bool *ret, struct err *err)
     case KIND_PASS_ISSUED:
     case KIND_ACCESS_RENEWED: break;
     case KIND_HANDOVER_OFFERED:
-    case KIND_HANDOVER_COMPLETED: *ret = TYPE_EQ(&q->payload.handover.other, q->asker); return 0;
+    case KIND_HANDOVER_COMPLETED: return of_handover(q, ret, err);
     default: return 0;
     }
     int rc = entitled_access(q->by->txn, &q->home, &q->payload.common.subject, &row, err);
@@ -246,8 +295,8 @@ entitled(const struct entitled_by *by, const struct unit_id *asker, bool is_keep
     case CLASS_ACTIVITY: rc = of_work(&q, &may, err); break;
     case CLASS_GUEST: may = h->kind == KIND_GUEST_RECORDED && TYPE_EQ(&q.payload.guest.home, asker); break;
     case CLASS_DOSSIER:
-        may = (h->kind == KIND_HANDOVER_OFFERED || h->kind == KIND_HANDOVER_COMPLETED) &&
-              TYPE_EQ(&q.payload.handover.other, asker);
+        if (h->kind == KIND_HANDOVER_OFFERED || h->kind == KIND_HANDOVER_COMPLETED)
+            rc = of_handover(&q, &may, err);
         break;
     case CLASS_KEY: rc = sealed_keys(&q, &may, err); break;
     default: break;

@@ -46,6 +46,9 @@ int entitled_classes(struct db_txn *txn, const struct subject_id *member, const 
 /* Whether an offer that is open, or a completion, in the member's row of `unit` names `to`. */
 int entitled_by_handover(struct db_txn *txn, const struct member_row *row, const struct unit_id *to, bool *ret,
                          struct err *err) NODISCARD;
+/* Whether what an offer (64) or completion (66) in the row gave may be kept by whom it names: an offer while it is open, and once it was
+ * completed; a completion while it has its effect. ret_withdrawn (may be NULL): the event that took an offer back; seq 0 = none did. */
+bool entitled_offer_stands(const struct member_row *row, const struct position *event, struct position *ret_withdrawn);
 /* The member's row of a unit; ERR_NOTFOUND. */
 int entitled_member(struct db_txn *txn, const struct subject_id *member, const struct unit_id *unit,
                     struct member_row *ret, struct err *err) NODISCARD;

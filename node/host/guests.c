@@ -411,7 +411,7 @@ of_event(struct opening_run *x, const struct log_row *log, const struct event_pa
     ret->until = DATE_NONE;
     ret->kind = p->kind;
     if (p->kind == KIND_HANDOVER_OFFERED || p->kind == KIND_HANDOVER_COMPLETED)
-        return 0;
+        return 0; /* also of an offer that was taken back meanwhile: by its keys the sweep finds what else came with it */
     int rc = entitled_access(x->txn, &ret->unit, &p->common.subject, &row, err);
     *ret_ours = false;
     if (rc != 0)

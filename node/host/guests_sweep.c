@@ -1,4 +1,4 @@
-/* What ended grants and passes of other units gave is destroyed here. See guests.h; docs/PROTOCOL.md §12.7, kind 97. */
+/* What ended grants and passes of other units gave is destroyed here, and what offers of members gave that were taken back or came to nothing. See guests.h; docs/PROTOCOL.md §12.7, kind 97. */
 #include <stdlib.h>
 
 #include "node/command/guest.h"
@@ -186,6 +186,80 @@ walk(struct sweep *x, uint8_t from[KEY_ACCESS + 1], size_t *from_len, bool *ret_
     return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
+/* ---- offers ---- */
+
+/* Keys in the vault and the dossier, of the event itself. */
+static int
+add_offer(struct sweep *x, const struct position *at, struct over *o, struct err *err)
+{
+    struct log_row log;
+    struct stored_event ev;
+    struct event_header h;
+    struct slice bytes;
+    struct buf out;
+    o->keys[o->n_keys++] = *at;
+    int rc = evlog_find(x->txn, &at->log, &log, err);
+    if (rc == 0)
+        rc = evlog_event(x->txn, log.no, at->seq, &ev, err);
+    if (rc == 0)
+        rc = event_header_decode(ev.header, &h, err);
+    for (uint8_t i = 0; rc == 0 && i < h.n_capsules; i++) {
+        bool key = h.capsules[i].class == CLASS_KEY;
+        if (!key && h.capsules[i].class != CLASS_DOSSIER)
+            continue;
+        buf_init(&out, CAPSULE_BYTES_MAX);
+        rc = key ? vault_capsule_get(x->g->vault, at, i, &out, err)
+                 : capsules_get(x->txn, log.no, h.seq, i, &bytes, err);
+        buf_free(&out);
+        if (rc == 0)
+            o->places[o->n_places++] = (struct guest_place){.log_no = key ? 0 : log.no, .at = *at, .index = i};
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+    }
+    return rc == ERR_NOTFOUND ? 0 : rc; /* cut off since: the keys go */
+}
+
+static int
+look_at_offer(struct sweep *x, const struct received_event *e, struct err *err)
+{
+    struct over *o = &x->v[x->n];
+    struct member_row row;
+    struct position withdrawn = {0};
+    bool stands = false;
+    if (e->kind != KIND_HANDOVER_OFFERED && e->kind != KIND_HANDOVER_COMPLETED)
+        return 0;
+    int rc = entitled_member(x->txn, &e->subject, &e->unit, &row, err);
+    if (rc == 0) {
+        stands = entitled_offer_stands(&row, &e->from, &withdrawn);
+        member_row_release(&row);
+    }
+    if (stands || (rc != 0 && rc != ERR_NOTFOUND))
+        return rc;
+    *o = (struct over){.unit = e->unit, .member = e->subject, .has_revoked = withdrawn.seq != 0, .revoked = withdrawn};
+    rc = add_offer(x, &e->from, o, err);
+    if (rc == 0 && is_kept_for(x, &e->unit))
+        o->n_places = 0;
+    else if (rc == 0)
+        rc = add_capsules(x, o, err);
+    x->n += rc == 0;
+    return rc;
+}
+
+/* What each event gave that is not destroyed yet, after *at; *ret_end: that was all. */
+static int
+walk_offers(struct sweep *x, struct position *at, bool *started, bool *ret_end, struct err *err)
+{
+    struct received_event events[ORDERS_MAX];
+    size_t n = 0;
+    int rc = received_events(x->g->vault, *started ? at : NULL, events, ORDERS_MAX, &n, err);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = look_at_offer(x, &events[i], err);
+        *at = events[i].from;
+        *started = true;
+    }
+    *ret_end = n < ORDERS_MAX;
+    return rc;
+}
+
 static int
 forget(struct sweep *x, struct err *err)
 {
@@ -214,16 +288,17 @@ guests_sweep(const struct guests *g, uint64_t *ret_n, struct err *err)
 {
     struct sweep x = {.g = g, .v = calloc(ORDERS_MAX, sizeof(struct over))};
     uint8_t from[KEY_ACCESS + 1];
+    struct position offer;
     size_t from_len = 0;
-    bool end = false;
+    bool accesses = false, offers = false, started = false;
     int rc = x.v ? 0 : err_set(err, ERR_NOMEM, "guests: out of memory");
     *ret_n = 0;
-    while (rc == 0 && !end) {
+    while (rc == 0 && !offers) {
         x.n = 0;
         rc = db_begin_read(g->db, &x.txn, err);
         x.by = (struct entitled_by){.txn = x.txn, .vault = g->vault, .own = g->identity->unit, .today = g->today};
         if (rc == 0)
-            rc = walk(&x, from, &from_len, &end, err);
+            rc = accesses ? walk_offers(&x, &offer, &started, &offers, err) : walk(&x, from, &from_len, &accesses, err);
         db_abort(&x.txn);
         if (rc == 0)
             rc = forget(&x, err);

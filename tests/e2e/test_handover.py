@@ -116,8 +116,11 @@ class Handover(unittest.TestCase):
     def test_a_withdrawn_offer_leaves_nothing_at_the_other_unit(self):
         member = self.member("Gebleven")
         self.cluster.wait_equal()
+        opened = "capsules of other units opened"
+        before = self.new.log().count(opened)
         self.step(self.old, member, "offer", to="SE")
         self.wait_turns(member, "they_accept", "we_accept")
+        wait_until("SE has what the offer gives", lambda: self.new.log().count(opened) > before)
         self.step(self.new, member, "accept", office=self.new.city)
         self.wait_turns(member, "we_complete", "they_complete")
         self.step(self.old, member, "withdraw")
@@ -125,11 +128,56 @@ class Handover(unittest.TestCase):
         withdrawn = next(e for e in self.seen_events(self.old, member, "BE") if e["kind"] == "handover.withdrawn")
 
         def confirmed():
-            return [e for e in self.old.events() if e["kind"] == "copies.destroyed" and e["log"] != withdrawn["log"]]
+            return [e for e in self.new.events() if e["kind"] == "copies.destroyed" and e["refs"][0]["seq"] == withdrawn["seq"]]
         wait_until("SE says that it destroyed its copies", confirmed)
         self.cluster.wait_equal()
         self.old.post("/v1/members/%s/handover/complete" % member, {}, 409)
         self.assertEqual(self.seen(self.old, member, "BE")["status"], "member")
+
+
+    def double(self, node, member):
+        return next((d for d in node.get("/v1/doubles", "desk")["doubles"] if d["member"] == member), None)
+
+    def test_a_double_is_declared_settled_and_undone(self):
+        here = self.member("Dubbel")
+        there = self.new.admit("SE-%d" % Handover.count, effective_on="2024-06-01")
+        self.cluster.wait_equal()
+        other = {"unit": "SE", "other": there}
+        settle = dict(other, outcome="this_given_up", reason="wish of the member")
+        path = "/v1/members/%s/doubles" % here
+        self.old.post(path + "/settle", settle, 409)
+        self.old.post(path, dict(other, other="f" * 32), 404)
+        self.old.post(path, dict(other, unit="BE"), 400)
+        self.old.post(path, dict(other, note="Spoke with her"), 200)
+        self.old.post(path, other, 409)
+        self.cluster.wait_equal()
+        for node, member, mine, stays in ((self.old, here, "ours", "ours"), (self.new, there, "theirs", "theirs")):
+            seen = self.double(node, member)
+            self.assertEqual((seen["ours"]["declared"], seen["theirs"]["declared"], seen["should_stay"]), (
+                mine == "ours", mine == "theirs", stays))
+        self.assertIsNone(self.double(self.third, here))
+
+        # The later one is given up: the desk there declares it, too, and settles.
+        env = {"SMARTNODE_TOKEN": self.new.token()}
+        told = run("member", "double", "list", "--data", self.new.data, env=env).stdout
+        self.assertIn("BE should stay", told)
+        run("member", "double", "declare", there, "--unit", "BE", "--other", here, "--data", self.new.data, env=env)
+        run("member", "double", "settle", there, "--unit", "BE", "--other", here, "--outcome", "this_given_up", "--reason",
+            "joined there first", "--data", self.new.data, env=env)
+        self.old.post(path + "/settle", dict(settle, outcome="other_given_up", reason="joined there first"), 200)
+        self.cluster.wait_equal()
+        self.assertEqual((self.double(self.old, here)["ours"]["settled"], self.double(self.old, here)["theirs"]["settled"]), (
+            "other_given_up", "this_given_up"))
+        gone = self.seen(self.new, there, "SE")
+        self.assertEqual((gone["status"], self.seen(self.old, here, "BE")["status"]), ("left", "member"))
+
+        # Undone: she is a member there again.
+        done = next(e for e in self.seen_events(self.new, there, "SE") if e["kind"] == "double.settled")
+        tag = self.new.call("GET", "/v1/members/" + there).headers["ETag"]
+        self.new.post("/v1/members/%s/cancellations" % there, {"event": {"log": done["log"], "seq": done["seq"]}}, 200,
+                      headers={"If-Match": tag})
+        self.assertEqual(self.seen(self.new, there, "SE")["status"], "member")
+        self.assertEqual(self.double(self.new, there)["ours"]["settled"], "open")
 
 
 if __name__ == "__main__":

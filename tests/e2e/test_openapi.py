@@ -281,6 +281,57 @@ class OpenApiTest(unittest.TestCase):
         found["POST", "/v1/members/{id}/pass"] = ("/v1/members/%s/pass" % member, {"classes": ["identity", "bank"], "stale_hours": 48}, None, "desk")
         found["POST", "/v1/passes/verify"] = ("/v1/passes/verify", {"pass": shown}, None, "desk")
 
+    def add_moving_examples(self, found):
+        other = self.cluster["SE"]
+        theirs = other.admit("moving-%s" % self.id()[-20:])
+        self.cluster.wait_equal()
+        wait_until("the other unit is known", lambda: self.node.call("GET", "/v1/units/SE", role="reports").status == 200)
+        p = "/v1/members/{id}/handover"
+
+        def offered():
+            member, _ = self.fresh()
+            self.node.post("/v1/members/%s/handover/offer" % member, {"to": "SE"}, 200)
+            return "/v1/members/%s/handover" % member
+
+        def coming(*steps):
+            self.moving = getattr(self, "moving", 0) + 1
+            member = other.admit("coming-%s-%d" % (self.id()[-20:], self.moving))
+            path = "/v1/members/%s/handover" % member
+            self.cluster.wait_equal()
+            other.post(path + "/offer", {"to": "BE"}, 200)
+            self.cluster.wait_equal()
+            return path
+        mine, going, back = offered(), offered(), offered()
+        self.cluster.wait_equal()
+        other.post(going + "/accept", {"office": other.city}, 200)
+        self.cluster.wait_equal()
+        found["GET", p] = (mine, None, None, "desk")
+        found["GET", "/v1/handovers"] = ("/v1/handovers", None, None, "desk")
+        member, _ = self.fresh()
+        found["POST", p + "/offer"] = ("/v1/members/%s/handover/offer" % member, {"to": "SE"}, None, "desk")
+        found["POST", p + "/withdraw"] = (back + "/withdraw", {}, None, "desk")
+        found["POST", p + "/accept"] = (coming() + "/accept", {"office": "Brussel", "shares": 2, "category": "B"}, None, "desk")
+        found["POST", p + "/complete"] = (going + "/complete", {"voted": True, "activities": "closed", "repay": True}, None, "desk")
+        found["POST", p + "/receive"] = (self.arrived(other, coming()) + "/receive", {"person": {"identity": {
+            "family_name": "Vandermeersch", "given_name": "Ilse"}}}, None, "desk")
+        d = "/v1/members/{id}/doubles"
+        declared, _ = self.fresh()
+        pair = {"unit": "SE", "other": theirs}
+        self.node.post("/v1/members/%s/doubles" % declared, pair, 200)
+        member, _ = self.fresh()
+        found["POST", d] = ("/v1/members/%s/doubles" % member, dict(pair, note="Both say so"), None, "desk")
+        found["POST", d + "/settle"] = ("/v1/members/%s/doubles/settle" % declared, dict(
+            pair, outcome="two_persons", reason="not the same person"), None, "desk")
+        found["GET", "/v1/doubles"] = ("/v1/doubles?limit=5", None, None, "desk")
+        found["GET", "/v1/duplicates"] = ("/v1/duplicates?limit=5", None, None, "desk")
+        found["GET", "/v1/lookups"] = ("/v1/lookups?limit=5", None, None, "operator")
+
+    def arrived(self, old, path):
+        """Somebody who moved here and whose data does not come: of an identity that this node's own reception cannot use."""
+        self.node.post(path + "/accept", {"office": "Brussel"}, 200)
+        self.cluster.wait_equal()
+        return path
+
     def add_year_examples(self, found):
         found["GET", "/v1/periods"] = ("/v1/periods?unit=BE", None, None, "reports")
         found["POST", "/v1/periods"] = ("/v1/periods", {"year": 2020}, None, "operator")
@@ -365,6 +416,7 @@ class OpenApiTest(unittest.TestCase):
         self.add_token_examples(found)
         self.add_posting_examples(found)
         self.add_access_examples(found)
+        self.add_moving_examples(found)
         self.add_year_examples(found)
         self.add_erasure_examples(found)
         return found
