@@ -93,7 +93,12 @@ post_member_handover(struct request *r, struct err *err)
     case HANDOVER_OFFER: offer_read(r, &in, q); break;
     case HANDOVER_ACCEPT: accept_read(r, &in, op); break;
     case HANDOVER_COMPLETE: complete_read(&in, q); break;
-    case HANDOVER_RECEIVE: person_read(&in, &q->person); break;
+    case HANDOVER_RECEIVE:
+        person_read(&in, &q->person);
+        if (in.rc == 0 && !q->person.has_identity) {
+            json_in_fail(&in, "person", "is missing; at least the name");
+        }
+        break;
     case HANDOVER_WITHDRAW: break;
     }
     return json_in_end(&in, 0);

@@ -293,12 +293,28 @@ class OpenApiTest(unittest.TestCase):
             self.node.post("/v1/members/%s/handover/offer" % member, {"to": "SE"}, 200)
             return "/v1/members/%s/handover" % member
 
-        def coming(*steps):
+        def coming(correct=None, **more):
             self.moving = getattr(self, "moving", 0) + 1
-            member = other.admit("coming-%s-%d" % (self.id()[-20:], self.moving))
-            path = "/v1/members/%s/handover" % member
+            member = other.admit("coming-%s-%d" % (self.id()[-20:], self.moving), **more)
+            if correct:
+                correct(member)
             self.cluster.wait_equal()
-            other.post(path + "/offer", {"to": "BE"}, 200)
+            other.post("/v1/members/%s/handover/offer" % member, {"to": "BE"}, 200)
+            self.cluster.wait_equal()
+            return "/v1/members/%s/handover" % member
+
+        def come():
+            """A person of whom the old home has a company's name only: what the node leaves to the desk."""
+            def is_person(member):
+                admitted = other.get("/v1/members/%s/history" % member, "desk")["events"][0]
+                other.post("/v1/members/%s/admit" % member, {
+                    "category": "C", "person_type": "natural", "office": other.city, "shares": 1, "effective_on": "2024-03-01",
+                    "corrects": {"log": admitted["log"], "seq": admitted["seq"]}}, 200, headers={
+                        "If-Match": other.call("GET", "/v1/members/" + member).headers["ETag"]})
+            path = coming(is_person, category="C", person_type="legal", person={"identity": {"legal_name": "Verzonnen AB"}})
+            self.node.post(path + "/accept", {"office": "Brussel"}, 200)
+            self.cluster.wait_equal()
+            other.post(path + "/complete", {}, 200)
             self.cluster.wait_equal()
             return path
         mine, going, back = offered(), offered(), offered()
@@ -312,7 +328,7 @@ class OpenApiTest(unittest.TestCase):
         found["POST", p + "/withdraw"] = (back + "/withdraw", {}, None, "desk")
         found["POST", p + "/accept"] = (coming() + "/accept", {"office": "Brussel", "shares": 2, "category": "B"}, None, "desk")
         found["POST", p + "/complete"] = (going + "/complete", {"voted": True, "activities": "closed", "repay": True}, None, "desk")
-        found["POST", p + "/receive"] = (self.arrived(other, coming()) + "/receive", {"person": {"identity": {
+        found["POST", p + "/receive"] = (come() + "/receive", {"person": {"identity": {
             "family_name": "Vandermeersch", "given_name": "Ilse"}}}, None, "desk")
         d = "/v1/members/{id}/doubles"
         declared, _ = self.fresh()
@@ -325,12 +341,6 @@ class OpenApiTest(unittest.TestCase):
         found["GET", "/v1/doubles"] = ("/v1/doubles?limit=5", None, None, "desk")
         found["GET", "/v1/duplicates"] = ("/v1/duplicates?limit=5", None, None, "desk")
         found["GET", "/v1/lookups"] = ("/v1/lookups?limit=5", None, None, "operator")
-
-    def arrived(self, old, path):
-        """Somebody who moved here and whose data does not come: of an identity that this node's own reception cannot use."""
-        self.node.post(path + "/accept", {"office": "Brussel"}, 200)
-        self.cluster.wait_equal()
-        return path
 
     def add_year_examples(self, found):
         found["GET", "/v1/periods"] = ("/v1/periods?unit=BE", None, None, "reports")
