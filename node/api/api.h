@@ -21,8 +21,8 @@
 #include "node/api/token.h"
 #include "node/command/access.h"
 #include "node/command/custody.h"
-#include "node/command/erase.h"
 #include "node/command/double.h"
+#include "node/command/erase.h"
 #include "node/command/guest.h"
 #include "node/command/handover.h"
 #include "node/view/view.h"
@@ -61,7 +61,7 @@ enum api_op_kind {
     OP_POSTING,
     OP_ACCESS, /* grants and passes */
     OP_HANDOVER,
-    OP_CUSTODY,   /* who stands in for the unit; its closing */
+    OP_CUSTODY, /* who stands in for the unit; its closing */
     OP_ERASE,
     OP_DOUBLE,
     OP_KEYS_KEEP, /* what a pass of another unit leaves here goes into the vault */

@@ -265,7 +265,8 @@ one(const struct arrivals *a, const struct handover_view *view, struct arrivals_
 int
 arrivals_run(const struct arrivals *a, struct arrivals_found *ret, struct err *err)
 {
-    struct handover_view page[PAGE], after;
+    struct handover_view page[PAGE];
+    uint8_t after[KEY_HANDOVER];
     size_t n = PAGE;
     int rc = 0;
     *ret = (struct arrivals_found){.since = DATE_NONE};
@@ -276,9 +277,10 @@ arrivals_run(const struct arrivals *a, struct arrivals_found *ret, struct err *e
         if (rc != 0)
             return rc;
         ctx.txn = txn;
-        rc = handovers_open(&ctx, first ? NULL : &after, page, PAGE, &n, err);
+        rc = handovers_open(&ctx, first ? NULL : after, page, PAGE, &n, err);
         db_abort(&txn);
-        after = rc == 0 && n > 0 ? page[n - 1] : (struct handover_view){0};
+        if (rc == 0 && n > 0)
+            memcpy(after, page[n - 1].key, sizeof(after));
         for (size_t i = 0; i < n && rc == 0; i++) {
             if (page[i].turn != TURN_WE_RECEIVE)
                 continue;

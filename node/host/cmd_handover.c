@@ -161,26 +161,42 @@ static int
 show(struct http *h, const struct handover_args *a, const char *path, struct err *err)
 {
     json_t *doc = NULL;
-    const json_t *e;
-    size_t i;
     int rc = desk_get(h, path, &doc, err);
-    if (rc != 0)
-        return rc;
-    const json_t *list = json_object_get(doc, "handovers");
-    if (a->common.json)
+    if (rc == 0 && a->common.json)
         desk_dump(doc);
-    else if (!list)
+    else if (rc == 0)
         print_handover(doc);
-    else if (json_array_size(list) == 0)
-        printf("nobody is moving to or from this unit\n");
-    json_array_foreach(a->common.json ? NULL : list, i, e)
-    {
-        print_handover(e);
-    }
-    if (!a->common.json && json_is_true(json_object_get(doc, "more")))
-        printf("and more\n");
     json_decref(doc);
-    return 0;
+    return rc;
+}
+
+static int
+list(struct http *h, const struct handover_args *a, struct err *err)
+{
+    char path[DESK_PATH_BYTES] = "/v1/handovers?limit=200";
+    size_t n = 0;
+    int rc = 0;
+    for (bool more = true; rc == 0 && more;) {
+        json_t *doc = NULL;
+        const json_t *e;
+        size_t i;
+        rc = desk_get(h, path, &doc, err);
+        const json_t *found = rc == 0 ? json_object_get(doc, "handovers") : NULL;
+        const char *next = rc == 0 ? desk_text(doc, "next") : "";
+        more = next[0] != '\0';
+        if (rc == 0 && a->common.json)
+            desk_dump(doc);
+        json_array_foreach(a->common.json ? NULL : found, i, e)
+        {
+            print_handover(e);
+        }
+        n += json_array_size(found);
+        snprintf(path, sizeof(path), "/v1/handovers?limit=200&after=%s", next);
+        json_decref(doc);
+    }
+    if (rc == 0 && n == 0 && !a->common.json)
+        printf("nobody is moving to or from this unit\n");
+    return rc;
 }
 
 /* ---- the steps ---- */
@@ -331,7 +347,7 @@ cmd_handovers(int argc, char **argv)
         return cli_usage("handovers takes no arguments; one member: smartnode member handover show MEMBER");
     int rc = desk_open(&a.common, &h, &err);
     if (rc == 0)
-        rc = show(h, &a, "/v1/handovers", &err);
+        rc = list(h, &a, &err);
     http_free(&h);
     return rc == 0 ? EXIT_OK : cli_fail(&err);
 }
