@@ -135,6 +135,33 @@ class Handover(unittest.TestCase):
         self.assertEqual(self.seen(self.old, member, "BE")["status"], "member")
 
 
+    def test_who_arrives_while_the_old_home_is_down_waits_for_the_data_or_is_received_by_the_desk(self):
+        members = [self.member("Wachtend"), self.member("Ongeduldig")]
+        self.cluster.wait_equal()
+        for member in members:
+            self.step(self.old, member, "offer", to="SE")
+            self.wait_turns(member, "they_accept", "we_accept")
+            self.step(self.new, member, "accept", office=self.new.city)
+            self.wait_turns(member, "we_complete", "they_complete")
+        self.new.stop()
+        for member in members:
+            self.step(self.old, member, "complete")
+        self.cluster.wait_equal("BE", "FR")
+        self.old.kill()
+        self.new.start()
+        wait_until("SE knows that both moved, and waits for their data",
+                   lambda: self.new.status()["arrivals"].get("waiting") == 2)
+        self.assertEqual([self.turn(self.new, member) for member in members], ["we_receive"] * 2)
+        self.assertIn("smartnode_arrivals_waiting 2", self.new.call("GET", "/metrics", role=None).body.decode())
+        run("member", "handover", "receive", members[1], "--family-name", "Handgeschreven", "--data", self.new.data,
+            env={"SMARTNODE_TOKEN": self.new.token()})
+        self.assertEqual([self.turn(self.new, member) for member in members], ["we_receive", "nobody"])
+        self.old.start()
+        self.wait_turns(members[0], "nobody", "nobody")
+        self.assertEqual([self.seen(self.new, member, "SE")["person"]["identity"]["family_name"] for member in members],
+                         ["Wachtend", "Handgeschreven"])
+        wait_until("nobody waits", lambda: self.new.status()["arrivals"] == {"waiting": 0, "for_desk": 0})
+
     def double(self, node, member):
         return next((d for d in node.get("/v1/doubles", "desk")["doubles"] if d["member"] == member), None)
 

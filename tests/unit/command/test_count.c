@@ -8,6 +8,7 @@
 
 #include "node/command/keys.h"
 #include "node/command/work.h"
+#include "storage/received.h"
 #include "tests/support/counter.h"
 
 enum { YEAR = 2024, DRAFTS_MAX = 64 };
@@ -426,6 +427,52 @@ a_year_is_closed_once_it_is_over_and_counted(void **state)
     assert_int_equal(command_close_period(&k->ctx, &req, figures, 2, &d, &err), ERR_CONFLICT);
 }
 
+/* A year key that another unit gave, by an event of that kind. */
+static struct subject_id
+year_key_comes(struct counter *k, const struct worker *w, uint16_t kind, uint8_t fill)
+{
+    struct received_key key = {.subject = w->member,
+                               .unit = {{fill}},
+                               .class = CLASS_COUNTING,
+                               .generation = YEAR,
+                               .from = {.seq = fill},
+                               .kind = kind,
+                               .until = DATE_NONE};
+    struct err err = {0};
+    memset(key.key.b, fill, sizeof(key.key.b));
+    assert_int_equal(received_put(k->vault, &key, 1, &err), 0);
+    return counting_pseudonym(&key.key);
+}
+
+static void
+who_moved_here_is_counted_with_the_key_of_the_former_home(void **state)
+{
+    struct counter *k = *state;
+    struct worker w = worker(k, 1);
+    struct activity_cell c[DRAFTS_MAX];
+    struct subject_id own = pseudonym(k, &w), later;
+    struct err err = {0};
+    invoice(k, &w, 3, "EUR", NULL);
+    assert_int_equal(counted(k, 3), 1);
+    assert_int_equal(said(k, &own, 3, c), 1);
+    /* A grant or an offer says nothing about somebody who is at home here. */
+    year_key_comes(k, &w, KIND_ACCESS_GRANTED, 7);
+    year_key_comes(k, &w, KIND_HANDOVER_OFFERED, 8);
+    struct subject_id p = pseudonym(k, &w);
+    assert_memory_equal(p.b, own.b, sizeof(p.b));
+    /* The completion brings the key: what was said under the own one is taken back and said under the former home's. */
+    struct subject_id theirs = year_key_comes(k, &w, KIND_HANDOVER_COMPLETED, 9);
+    p = pseudonym(k, &w);
+    assert_memory_equal(p.b, theirs.b, sizeof(p.b));
+    assert_int_equal(counted(k, 3), 2);
+    assert_int_equal(said(k, &own, 3, c), 0);
+    assert_int_equal(said(k, &theirs, 3, c), 1);
+    /* The next year is counted with the own key. */
+    assert_int_equal(member_pseudonym(k->txn, k->vault, &w.member, YEAR + 1, &later, &err), 0);
+    assert_int_equal(member_own_pseudonym(k->txn, k->vault, &w.member, YEAR + 1, &own, &err), 0);
+    assert_memory_equal(later.b, own.b, sizeof(later.b));
+}
+
 #define TEST(f)                                                                      \
     cmocka_unit_test_setup_teardown(f, counter_setup_vault, counter_teardown),       \
     {                                                                                \
@@ -442,6 +489,7 @@ main(void)
         TEST(an_invoice_cancelled_and_issued_anew_for_another_member_moves_both),
         TEST(merged_records_are_one_person),
         TEST(what_another_unit_says_of_a_person_is_left_alone),
+        TEST(who_moved_here_is_counted_with_the_key_of_the_former_home),
         TEST(pages_are_the_whole),
         TEST(a_year_is_closed_once_it_is_over_and_counted),
     };

@@ -296,6 +296,65 @@ received_keys_are_found_by_age_day_unit_and_event(void **state)
 }
 
 static void
+events_that_gave_keys_are_listed_once_each(void **state)
+{
+    struct place *p = *state;
+    struct received_key keys[] = {
+        received(1, 1, CLASS_IDENTITY, 1, 10, 0),
+        received(1, 1, CLASS_ACTIVITY, 1, 10, 0),
+        received(2, 2, CLASS_IDENTITY, 1, 11, 0),
+        received(1, 1, CLASS_IDENTITY, 2, 12, 0),
+    };
+    struct received_event got[4];
+    struct subject_id s = subject(1);
+    struct received_key one[4];
+    struct err err;
+    size_t n;
+    keys[2].kind = 66;
+    assert_int_equal(received_put(p->vault, keys, ARRAY_LEN(keys), &err), 0);
+    assert_int_equal(received_events(p->vault, NULL, got, 2, &n, &err), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(got[0].from.seq, 10);
+    assert_int_equal(got[1].from.seq, 11);
+    assert_int_equal(got[1].kind, 66);
+    assert_memory_equal(&got[1].subject, &keys[2].subject, sizeof(got[1].subject));
+    assert_memory_equal(&got[1].unit, &keys[2].unit, sizeof(got[1].unit));
+    assert_int_equal(received_events(p->vault, &got[1].from, got, 4, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(got[0].from.seq, 12);
+    assert_int_equal(received_events(p->vault, &got[0].from, got, 4, &n, &err), 0);
+    assert_int_equal(n, 0);
+    const struct received_filter f = {.kind = 66, .on = DATE_NONE};
+    assert_int_equal(received_list(p->vault, &s, &f, one, 4, &n, NULL, &err), 0);
+    assert_int_equal(n, 0);
+    s = subject(2);
+    assert_int_equal(received_list(p->vault, &s, &f, one, 4, &n, NULL, &err), 0);
+    assert_int_equal(n, 1);
+}
+
+static void
+a_dossier_opens_with_a_key_of_another_class(void **state)
+{
+    struct place *p = *state;
+    struct received_key key = received(1, 1, CLASS_ACTIVITY, 1, 10, 0);
+    const struct received_filter f = {.class = CLASS_ACTIVITY, .on = DATE_NONE};
+    const uint8_t nonce[CAPSULE_NONCE_BYTES] = {1};
+    struct subject_id s = subject(1);
+    struct buf capsule, plain;
+    struct err err;
+    buf_init(&capsule, CAPSULE_BYTES_MAX);
+    buf_init(&plain, CAPSULE_BYTES_MAX);
+    assert_int_equal(received_put(p->vault, &key, 1, &err), 0);
+    assert_int_equal(capsule_seal(&key.key, CLASS_DOSSIER, nonce, slice_of("along", 5), &capsule, &err), 0);
+    assert_int_not_equal(received_open(p->vault, &s, &f, buf_slice(&capsule), &plain, &err), 0);
+    buf_clear(&plain);
+    assert_int_equal(received_open_as(p->vault, &s, &f, CLASS_DOSSIER, buf_slice(&capsule), &plain, &err), 0);
+    assert_int_equal(plain.len, 5);
+    buf_free(&capsule);
+    buf_free(&plain);
+}
+
+static void
 a_capsule_opens_with_whichever_received_key_fits(void **state)
 {
     struct place *p = *state;
@@ -592,6 +651,8 @@ main(void)
         T(many_members_are_erased_in_one_call),
         T(received_keys_are_found_by_age_day_unit_and_event),
         T(a_capsule_opens_with_whichever_received_key_fits),
+        T(events_that_gave_keys_are_listed_once_each),
+        T(a_dossier_opens_with_a_key_of_another_class),
         T(received_keys_end_with_their_event_their_day_or_their_subject),
         T(a_subject_has_a_limit_of_received_keys),
         T(openings_add_up_and_what_was_written_is_taken_off),
