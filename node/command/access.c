@@ -174,6 +174,11 @@ end_access(const struct command_ctx *ctx, const struct member_row *member, const
     if (rc == 0 && n > 0 && new_keys)
         rc = access_new_generation(ctx, member, &ret[n], &fresh, err);
     n += fresh;
+    /* Of a record without data that could be sealed anew (cancelled, merged, which both may be undone) the keys begin with the end itself. */
+    if (rc == 0 && n > 0 && new_keys && !fresh) {
+        ret[0].key_subject = member->subject;
+        ret[0].new_keys = ret[0].fresh_keys = fresh = true;
+    }
     for (size_t i = 0; rc == 0 && one != NULL && fresh && i < open.n; i++) {
         if (TYPE_EQ(&one->access, &open.v[i].access))
             continue;

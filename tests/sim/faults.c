@@ -61,6 +61,9 @@ faults_plan(struct world *w)
             u->concurrent = u->tip_alarms = true;
         }
     }
+    w->moves = rng_chance(r, 600);
+    w->restores |= w->moves && !w->forks && rng_chance(r, 250); /* branches and tails are what handovers have to bear */
+    w->clones |= w->moves && !w->forks && rng_chance(r, 150);
 }
 
 void
@@ -80,7 +83,13 @@ faults_programs(struct world *w)
                                       KIND_INVOICE_CREDITED,
                                       KIND_INVOICE_CANCELLED,
                                       KIND_PERSON_ACTIVE,
-                                      KIND_PERIOD_CLOSED};
+                                      KIND_PERIOD_CLOSED,
+                                      KIND_HANDOVER_OFFERED,
+                                      KIND_HANDOVER_ACCEPTED,
+                                      KIND_HANDOVER_COMPLETED,
+                                      KIND_HANDOVER_RECEIVED,
+                                      KIND_ACCESS_GRANTED,
+                                      KIND_ACCESS_REVOKED};
     for (int i = 0; i < w->n_units && w->mixed; i++) {
         w->nodes[i].old = rng_chance(&w->rng, 500);
         w->nodes[i].hidden = hidden[rng_below(&w->rng, ARRAY_LEN(hidden))];
@@ -163,6 +172,7 @@ restore(struct world *w, struct sim_node *n)
     sim_remove_dir(n->dir);
     if (sim_copy_dir(n->backup, n->dir) != 0)
         world_fail(w, n, "the older copy cannot be brought back");
+    n->upgraded |= w->mixed && !n->old; /* it may be of the program of before */
     node_start(n);
     ledger_lower(w);
     if (n->up && rng_chance(&w->rng, 700))

@@ -33,7 +33,7 @@ judge(struct sim_node *n, struct group *g, const struct sim_job *job, enum model
         if (expected == MODEL_REFUSE)
             world_fail(n->w, n, "accepted what is impossible (operation %d, action %d)", (int)job->op.kind,
                        job->op.kind == OP_MEMBER ? (int)job->op.member.request.action : 0);
-        model_accept(n->unit->model, &job->op, known && expected != MODEL_REFUSE);
+        model_accept(n->unit->model, &job->op, known && expected == MODEL_ACCEPT);
         workload_remember(n->unit, &job->op);
         return;
     }

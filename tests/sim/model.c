@@ -757,6 +757,8 @@ model_judge(const struct model *m, const struct api_op *op)
     struct plan p;
     if (op->kind == OP_COUNT)
         return MODEL_UNKNOWN;
+    if (model_concerns_moved(m, op))
+        return model_judge_moving(m, op);
     make_plan(m, op, &p);
     /* A clock that stands far behind makes a document of today one of years ahead. */
     if (op->kind == OP_INVOICE && op->invoice.request.effective.days > m->today + DOCUMENT_AHEAD_DAYS_MAX)
@@ -772,12 +774,14 @@ void
 model_accept(struct model *m, const struct api_op *op, bool is_known)
 {
     static const struct subject_id nobody;
+    struct model_event moving[2];
     struct plan p;
     if (op->kind == OP_COUNT)
         return;
     make_plan(m, op, &p);
     MUST(p.ok || !is_known);
-    if (m->n + p.n > m->cap) {
+    size_t n_moving = model_moving_events(m, op, moving);
+    if (m->n + p.n + n_moving > m->cap) {
         m->cap = 2 * m->cap + 64;
         m->events = realloc(m->events, m->cap * sizeof(*m->events));
         MUST(m->events);
@@ -788,5 +792,9 @@ model_accept(struct model *m, const struct api_op *op, bool is_known)
         if (op->result.has_subject && TYPE_EQ(&p.e[i].entity, &nobody))
             p.e[i].entity = op->result.subject;
         m->events[m->n++] = p.e[i];
+    }
+    for (size_t i = 0; i < n_moving; i++) {
+        moving[i].order = moving[i].slot = m->n + 1;
+        m->events[m->n++] = moving[i];
     }
 }

@@ -3,13 +3,23 @@
  *
  * A model is the list of what was written, in that order; everything else is worked out anew at each question, so that taking back
  * what a lost group wrote is cutting the list. model.c has the list and the verdicts, model_member.c plays members, model_work.c
- * activities, invoices and postings. See sim.h. */
+ * activities, invoices and postings, model_moving.c knows who moves. See sim.h. */
 #ifndef SMARTNODE_TESTS_SIM_MODEL_H
 #define SMARTNODE_TESTS_SIM_MODEL_H
 
 #include "node/api/api.h"
 
-enum model_sort { SORT_MEMBER = 1, SORT_OFFICE, SORT_UNIT, SORT_ACTIVITY, SORT_INVOICE, SORT_PERIOD, SORT_POSTING };
+enum model_sort {
+    SORT_MEMBER = 1,
+    SORT_OFFICE,
+    SORT_UNIT,
+    SORT_ACTIVITY,
+    SORT_INVOICE,
+    SORT_PERIOD,
+    SORT_POSTING,
+    SORT_MOVING, /* of whom, or of what, the model says no more than that */
+    SORT_ACCESS
+};
 
 struct model_event {
     uint64_t order; /* 1, 2, … */
@@ -33,6 +43,7 @@ struct model_event {
     int64_t contribution;
     int32_t from, to; /* of a posting: its days */
     char country[3];
+    struct unit_id unit; /* of a handover the other one, of a grant the host */
 };
 
 struct model {
@@ -58,6 +69,16 @@ bool model_entity(const struct model *m, enum model_sort sort, size_t i, struct 
 size_t model_entities(const struct model *m, enum model_sort sort);
 /* An event by number of a sort (taken modulo how many there are); NULL if there are none. */
 const struct model_event *model_pick(const struct model *m, enum model_sort sort, uint64_t number);
+
+/* ---- members who move: model_moving.c ---- */
+
+/* Whether anybody does, whether this one or what is this one's does, whether an operation is about such a one. */
+bool model_moves(const struct model *m);
+bool model_is_moved(const struct model *m, const struct subject_id *id);
+bool model_concerns_moved(const struct model *m, const struct api_op *op);
+enum model_verdict model_judge_moving(const struct model *m, const struct api_op *op);
+/* What an accepted operation adds to the list beside what others would; returns how many. */
+size_t model_moving_events(const struct model *m, const struct api_op *op, struct model_event ret[2]);
 
 /* ---- playing ---- */
 

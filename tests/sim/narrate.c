@@ -66,12 +66,23 @@ narrate_message(struct sim_node *from, struct sim_node *to, struct slice bytes)
 static const char *
 op_name(const struct api_op *op)
 {
+    static const char *const handovers[] = {"",
+                                            "offer of a handover",
+                                            "withdrawal of a handover",
+                                            "acceptance of a handover",
+                                            "completion of a handover",
+                                            "reception of a handover"};
+    static const char *const accesses[] = {"", "grant", "pass", "revocation", "renewal", "end of all access"};
     switch (op->kind) {
     case OP_MEMBER: return member_action_name(op->member.request.action);
     case OP_OFFICE_OPEN: return "open office";
     case OP_OFFICE_CHANGE: return "change office";
     case OP_OFFICE_CLOSE: return "close office";
     case OP_UNIT_DESCRIBE: return "describe unit";
+    case OP_HANDOVER: return handovers[op->handover.request.action];
+    case OP_ACCESS: return accesses[op->access.action];
+    case OP_CANCEL: return "cancel";
+    case OP_MERGE: return "merge";
     default: return "other";
     }
 }
@@ -81,6 +92,7 @@ narrate_op(struct sim_node *n, const struct api_op *op)
 {
     char date[DATE_TEXT_MAX];
     struct civil_date d = op->kind == OP_MEMBER          ? op->member.request.effective
+                          : op->kind == OP_HANDOVER      ? op->handover.request.effective
                           : op->kind == OP_UNIT_DESCRIBE ? op->unit.effective
                                                          : op->office.effective;
     if (!n->w->narrate)

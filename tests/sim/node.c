@@ -428,6 +428,7 @@ node_read(struct sim_node *n, const struct sync_effect *e)
 {
     struct sync_event ev;
     struct err err = {0};
+    node_program(n);
     if (netreads_answer(&n->reads, e, &ev, &err) != 0)
         world_fail(n->w, n, "a read for a peer: %s", err.text);
     else
@@ -555,6 +556,13 @@ node_committed(struct sim_node *n, const struct log_id *log, uint64_t before, ui
         node_note_held(n, log, head, &row.head_chain);
 }
 
+/* Persons', and what goes along with one who moves. */
+static bool
+travels(uint8_t class)
+{
+    return (class >= CLASS_IDENTITY && class <= CLASS_BANK) || class == CLASS_DOSSIER;
+}
+
 /* Capsules of others' events are asked for after a while: all of a log (from 0), or the one of that event and index that nobody gave. */
 void
 node_ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *row, uint64_t from, uint8_t index)
@@ -569,7 +577,7 @@ node_ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *
         return;
     while (evlog_iter_next(&it, &stored, &err) == 0 && event_header_decode(stored.header, &h, &err) == 0) {
         for (uint8_t i = 0; i < h.n_capsules; i++) {
-            if ((from > 0 && i != index) || h.capsules[i].class < CLASS_IDENTITY || h.capsules[i].class > CLASS_BANK ||
+            if ((from > 0 && i != index) || !travels(h.capsules[i].class) ||
                 capsules_get(txn, row->no, h.seq, i, &bytes, &err) == 0)
                 continue;
             struct sync_event *ev = calloc(1, sizeof(*ev));

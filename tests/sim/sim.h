@@ -3,7 +3,8 @@
  *
  * main.c runs seeds; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, group.c commits; net.c moves
  * messages; workload.c writes and knows what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
- * concurrent, forked; faults.c breaks things; resume.c ends forks; checks.c says what must hold, recount.c counts again slowly. One thread. */
+ * concurrent, forked; faults.c breaks things; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, recount.c counts again
+ * slowly. One thread. */
 #ifndef SMARTNODE_TESTS_SIM_H
 #define SMARTNODE_TESTS_SIM_H
 
@@ -200,7 +201,7 @@ struct world {
     char federation[32];
 
     /* the plan of the seed */
-    bool heals, skewed, capsules_travel, hostile, forks, clones, restores, partial_trust, mixed;
+    bool heals, skewed, capsules_travel, hostile, forks, clones, restores, partial_trust, mixed, moves;
     unsigned loss_permille, crash_permille, full_permille;
     int64_t latency_ms_max, chaos_ends_ms;
     bool healing, forging;
@@ -220,7 +221,7 @@ struct world {
 
     struct {
         uint64_t accepted, refused, commits, aborts, crashes, restores, clones, forks, resumes, alarms, forged, cuts,
-            raw_events, messages, counted;
+            raw_events, messages, counted, revoked;
         uint64_t kinds[SIM_KINDS_MAX]; /* accepted, by number; beyond: the last */
     } stats;
 };
@@ -282,7 +283,7 @@ void net_cut(struct world *w, struct sim_conn *c);
 void net_node_gone(struct sim_node *n);
 struct sim_conn *net_conn(struct world *w, uint32_t id);
 
-/* ---- workload.c: a desk; workload_member.c, workload_work.c ---- */
+/* ---- workload.c: a desk; workload_member.c, workload_work.c, workload_moving.c ---- */
 void workload_start(struct world *w);
 void workload_step(struct sim_node *n);
 struct sim_job *workload_describe(struct sim_node *n, bool first);
@@ -302,6 +303,14 @@ struct sim_job *workload_activity(struct sim_node *n);
 struct sim_job *workload_invoice(struct sim_node *n);
 struct sim_job *workload_posting(struct sim_node *n);
 struct sim_job *workload_close_year(struct sim_node *n);
+
+/* ---- workload_moving.c ---- */
+/* A step of a handover, or of an access. */
+struct sim_job *workload_moving(struct sim_node *n);
+/* Everything is quiet: what is open of handovers is brought to an end by the desks. True: something was written. */
+bool moving_finish(struct world *w);
+/* Nothing is left open that could be ended. */
+void moving_check_finished(struct world *w);
 
 /* ---- counting.c: the months of a node's unit are counted ---- */
 void counting_soon(struct sim_node *n);
@@ -340,6 +349,9 @@ void checks_alarm(struct sim_node *n, const struct sync_effect *e);
 int sim_copy_dir(const char *from, const char *to);
 void sim_remove_dir(const char *path);
 void sim_make_node_dirs(const char *dir);
+
+/* ---- checks_moving.c: one home, figures of moves, nothing opened after a revocation ---- */
+void checks_moving(struct sim_node *n);
 
 /* ---- recount.c: a unit's views at a node against its rows and its model ---- */
 void recount_unit(struct sim_node *at, struct db_txn *txn, const struct sim_unit *u);

@@ -77,6 +77,8 @@ static struct sim_job *
 some_job(struct sim_node *n)
 {
     uint64_t which = rng_below(&n->rng, n->old ? 60 : 100);
+    if (n->w->moves && !n->old && rng_chance(&n->rng, 350))
+        return workload_moving(n);
     if (which < 3)
         return workload_office(n);
     if (which < 6)
@@ -130,7 +132,9 @@ workload_again(struct sim_node *n)
 {
     struct sim_unit *u = n->unit;
     for (size_t i = 0; i < u->n_again; i++) {
-        if (!rng_chance(&n->rng, 400))
+        const struct member_request *r = &u->again[i].member.request;
+        bool creates = u->again[i].kind == OP_MEMBER && (r->action == ACTION_APPLY || r->action == ACTION_ADMIT);
+        if (!rng_chance(&n->rng, 400) || (creates && r->has_subject && model_is_moved(u->model, &r->subject)))
             continue;
         struct sim_job *job = workload_job(u->again[i].kind);
         job->op = u->again[i];

@@ -45,6 +45,10 @@ bool
 workload_somebody(struct sim_node *n, struct subject_id *ret)
 {
     const struct model_event *e = model_pick(n->unit->model, SORT_MEMBER, rng_next(&n->rng));
+    if (n->w->moves && rng_chance(&n->rng, 150)) { /* somebody of another unit, perhaps */
+        const struct model_event *moving = model_pick(n->unit->model, SORT_MOVING, rng_next(&n->rng));
+        e = moving && moving->kind != 0 ? moving : e;
+    }
     if (!e || rng_chance(&n->rng, 20))
         rng_fill(&n->rng, ret->b, sizeof(ret->b)); /* nobody that there is */
     else
@@ -185,6 +189,9 @@ workload_member(struct sim_node *n)
     if (!creates || (any && rng_chance(&n->rng, r->action == ACTION_ADMIT ? 600 : 150))) {
         r->has_subject = true;
         (void)workload_somebody(n, &r->subject);
+        /* Who has moved comes back by a handover: another admission under the same id would be a second home of the desks' making. */
+        if (creates && model_is_moved(m, &r->subject))
+            r->has_subject = false;
     }
     r->category = (uint8_t)(1 + rng_below(&n->rng, 3));
     if (creates)

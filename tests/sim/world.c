@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { HEAL_MS_MAX = 3600 * 1000, CHECK_EVERY_MS = 5000, EVENTS_MAX = 4000000 };
+enum { HEAL_MS_MAX = 3600 * 1000, CHECK_EVERY_MS = 5000, EVENTS_MAX = 4000000, MOVING_ROUNDS = 6 };
 
 uint64_t
 rng_next(struct rng *r)
@@ -338,7 +338,12 @@ heal_and_check(struct world *w)
     run_until_converged(w);
     if (!w->failed && resume_forks(w))
         run_until_converged(w);
-    count_everything(w);
+    for (int i = 0; i < MOVING_ROUNDS && !w->failed && moving_finish(w); i++)
+        run_until_converged(w);
+    if (!w->failed)
+        moving_check_finished(w);
+    if (!w->failed)
+        count_everything(w); /* which waits until it is quiet again */
     say(w, NULL, "quiet");
 }
 

@@ -269,6 +269,26 @@ home_reads(struct fixture *f, const char *family, const char *email)
     db_abort(&txn);
 }
 
+static struct position
+admission_of(struct fixture *f)
+{
+    struct db_txn *txn;
+    struct err err = {0};
+    struct member_row row;
+    struct position at = {0};
+    uint8_t key[KEY_MEMBER];
+    struct slice value;
+    assert_int_equal(db_begin_read(f->n.db, &txn, &err), 0);
+    key_member(key, &f->member, &f->n.identity.unit);
+    assert_int_equal(db_get(txn, TABLE_MEMBERS, slice_of(key, sizeof(key)), &value, &err), 0);
+    assert_int_equal(member_row_decode(value, &f->n.identity.unit, &f->member, &row, &err), 0);
+    for (size_t i = 0; i < row.n; i++)
+        at = row.entries[i].kind == KIND_MEMBER_ADMITTED ? row.entries[i].at : at;
+    member_row_release(&row);
+    db_abort(&txn);
+    return at;
+}
+
 static void
 new_address(struct fixture *f, const char *email)
 {
@@ -476,6 +496,43 @@ a_revocation_begins_a_generation_that_only_the_others_get(void **state)
     assert_true(opens(f, pass_keys, n_pass, CLASS_CONTACT));
     struct access_request again = {.action = ACCESS_REVOKE, .has_access = true, .access = gone.subject};
     refused(f, &again, ERR_CONFLICT, "access");
+}
+
+/* The member's record is cancelled, the access ends, the record comes back. */
+static void
+a_revocation_begins_new_keys_also_where_nothing_is_to_be_sealed_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct keyed_class old[KEYS_MAX], others[KEYS_MAX];
+    struct access_request q = granting(f, CONTACT);
+    struct api_result gone = done(f, &q);
+    size_t n_old = sealed_to_host(f, &gone.position, old);
+    done(f, &q);
+    struct api_op *op = calloc(1, sizeof(*op));
+    struct err err = {0};
+    assert_non_null(op);
+    struct position admitted = admission_of(f);
+    op->kind = OP_CANCEL;
+    op->cancel = (struct cancel_request){.what = CANCEL_MEMBER, .subject = f->member, .event = admitted};
+    assert_int_equal(test_node_exec(&f->n, op, &err), 0);
+    assert_int_equal(op->result.err.code, 0);
+    struct api_result end = revoke(f, gone.subject);
+    assert_int_equal(header_at(f, &end.position).n_capsules, 1); /* escrow */
+    struct position renewed = {end.position.log, end.position.seq + 1};
+    size_t n = sealed_to_host(f, &renewed, others);
+    *op = (struct api_op){.kind = OP_MEMBER};
+    op->member.request = (struct member_request){.action = ACTION_ADMIT,
+                                                 .has_subject = true,
+                                                 .subject = f->member,
+                                                 .has_corrects = true,
+                                                 .corrects = admitted,
+                                                 .effective = DATE_NONE};
+    assert_int_equal(test_node_exec(&f->n, op, &err), 0);
+    assert_int_equal(op->result.err.code, 0);
+    free(op);
+    new_address(f, "again@example.org");
+    assert_false(opens(f, old, n_old, CLASS_CONTACT));
+    assert_true(opens(f, others, n, CLASS_CONTACT));
 }
 
 static void
@@ -724,6 +781,8 @@ main(void)
         cmocka_unit_test_setup_teardown(the_desk_is_told_what_is_wrong_with_a_request, setup, teardown),
         cmocka_unit_test_setup_teardown(only_members_have_access_given_and_only_so_many_at_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_revocation_begins_a_generation_that_only_the_others_get, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_revocation_begins_new_keys_also_where_nothing_is_to_be_sealed_anew, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(data_that_begins_later_is_sealed_anew_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_grant_that_begins_later_can_be_revoked_before, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_over_is_not_revoked, setup, teardown),

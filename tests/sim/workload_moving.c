@@ -1,0 +1,314 @@
+/* What desks do with members who move, mostly whoever's turn it is, now and then what is not theirs to do; grants and passes; and the end,
+ * where the desks bring to an end whatever is open. See sim.h. */
+#include "tests/sim/sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/view/view.h"
+
+enum { OPEN_MAX = 64 };
+
+static void
+no_random(void *arg, uint8_t *out, size_t len)
+{
+    (void)arg;
+    memset(out, 0, len);
+}
+
+/* Handovers that the unit has part in, as its node sees them. */
+static size_t
+open_ones(struct sim_node *n, struct handover_view ret[OPEN_MAX])
+{
+    struct err err = {0};
+    size_t count = 0;
+    struct command_ctx ctx = {.vault = n->vault,
+                              .unit = n->unit->identity.unit,
+                              .actor = n->unit->actor,
+                              .today = {(int32_t)(node_wall(n) / 86400000)},
+                              .random = no_random};
+    node_program(n);
+    if (db_begin_read(n->db, &ctx.txn, &err) != 0 || handovers_open(&ctx, NULL, ret, OPEN_MAX, &count, &err) != 0)
+        world_fail(n->w, n, "open handovers: %s", err.text);
+    db_abort(&ctx.txn);
+    return count;
+}
+
+static struct sim_unit *
+another_unit(struct sim_node *n)
+{
+    struct world *w = n->w;
+    uint64_t at = rng_below(&n->rng, (uint64_t)w->n_units - 1);
+    return &w->units[at + (at >= (uint64_t)n->unit->index)];
+}
+
+/* ---- handovers ---- */
+
+static void
+office(struct sim_node *n, struct handover_request *r)
+{
+    struct subject_id id = {{0}};
+    const struct model *m = n->unit->model;
+    r->has_office = model_entity(m, SORT_OFFICE, rng_below(&n->rng, model_entities(m, SORT_OFFICE) + 1), &id);
+    if (!r->has_office)
+        r->has_office = model_entity(m, SORT_OFFICE, 0, &id);
+    memcpy(r->office.b, id.b, sizeof(id.b));
+}
+
+static void
+terms(struct sim_node *n, struct handover_request *r)
+{
+    office(n, r);
+    r->has_shares = rng_chance(&n->rng, 500);
+    r->shares = 1 + rng_below(&n->rng, 20);
+    r->has_price = rng_chance(&n->rng, 200);
+    r->share_price_minor = 500 + (int64_t)rng_below(&n->rng, 9) * 250;
+    memcpy(r->currency, workload_currency(n), CURRENCY_MAX);
+    r->category = rng_chance(&n->rng, 300) ? (uint8_t)(1 + rng_below(&n->rng, 3)) : 0;
+}
+
+/* What the new home's desk enters of somebody whose data it has before it. */
+static void
+person(struct sim_node *n, struct handover_request *r)
+{
+    struct person_input *p = &r->person;
+    struct db_txn *txn = NULL;
+    struct member_row row;
+    struct err err;
+    bool legal = false;
+    if (db_begin_read(n->db, &txn, &err) == 0 &&
+        view_member(txn, &r->member, &n->unit->identity.unit, &row, &err) == 0) {
+        size_t i = member_arrival_unreceived(&row);
+        legal = i != SIZE_MAX && row.entries[i].person_type == PERSON_LEGAL;
+        member_row_release(&row);
+    }
+    db_abort(&txn);
+    p->has_identity = true;
+    p->identity.birth_date = DATE_NONE;
+    n->unit->names++;
+    if (legal)
+        snprintf(p->identity.legal_name.s, sizeof(p->identity.legal_name.s), "Moved Works %u", n->unit->names);
+    else
+        snprintf(p->identity.family_name.s, sizeof(p->identity.family_name.s), "Moved%u", n->unit->names);
+}
+
+static void
+offer(struct sim_node *n, struct handover_request *r)
+{
+    struct model_person p;
+    r->unit = another_unit(n)->identity.unit;
+    for (int i = 0; i < 6; i++) { /* mostly somebody who is a member, or may be by now */
+        (void)workload_somebody(n, &r->member);
+        (void)model_person(n->unit->model, &r->member, INT32_MAX, NULL, &p, NULL);
+        if (p.s.status == STATUS_MEMBER || model_is_moved(n->unit->model, &r->member))
+            break;
+    }
+    r->effective = r->proposed = DATE_NONE;
+    if (rng_chance(&n->rng, 800))
+        r->proposed = workload_day(n);
+    if (p.s.status == STATUS_MEMBER && rng_chance(&n->rng, 600))
+        r->proposed.days = p.s.joined_on.days + 1 + (int32_t)rng_below(&n->rng, 60);
+    if (!date_is_none(r->proposed) && rng_chance(&n->rng, 200))
+        r->effective.days = r->proposed.days - (int32_t)rng_below(&n->rng, 30);
+}
+
+static enum handover_action
+turn_of(enum handover_turn turn)
+{
+    switch (turn) {
+    case TURN_WE_ACCEPT: return HANDOVER_ACCEPT;
+    case TURN_WE_COMPLETE: return HANDOVER_COMPLETE;
+    case TURN_WE_RECEIVE: return HANDOVER_RECEIVE;
+    case TURN_THEY_ACCEPT: return HANDOVER_WITHDRAW;
+    default: return HANDOVER_OFFER;
+    }
+}
+
+static void
+go_on(struct sim_node *n, const struct handover_view *v, struct handover_request *r)
+{
+    static const enum handover_action any[] = {HANDOVER_WITHDRAW, HANDOVER_ACCEPT, HANDOVER_COMPLETE, HANDOVER_RECEIVE};
+    r->member = v->member;
+    r->action = turn_of(v->turn);
+    if (r->action == HANDOVER_OFFER || rng_chance(&n->rng, 80))
+        r->action = any[rng_below(&n->rng, ARRAY_LEN(any))];
+    if (v->turn == TURN_WE_COMPLETE && rng_chance(&n->rng, 150))
+        r->action = HANDOVER_WITHDRAW;
+    r->effective = r->proposed = DATE_NONE;
+    if (r->action == HANDOVER_ACCEPT)
+        terms(n, r);
+    else if (r->action == HANDOVER_RECEIVE)
+        person(n, r);
+    if (r->action == HANDOVER_WITHDRAW && rng_chance(&n->rng, 700))
+        r->effective = v->since;
+    if (r->action != HANDOVER_COMPLETE)
+        return;
+    if (rng_chance(&n->rng, 400) && !date_is_none(v->since))
+        r->effective.days = v->since.days + (int32_t)rng_below(&n->rng, 60);
+    r->voted = rng_chance(&n->rng, 300);
+    r->activities = (uint8_t)(1 + rng_below(&n->rng, 2));
+    r->owed_stays = rng_chance(&n->rng, 300);
+}
+
+/* ---- access ---- */
+
+static struct sim_job *
+access_job(struct sim_node *n)
+{
+    const struct model_event *made = model_pick(n->unit->model, SORT_ACCESS, rng_next(&n->rng));
+    struct sim_job *job = workload_job(OP_ACCESS);
+    struct access_request *r = &job->op.access;
+    struct box_secret secret;
+    uint8_t seed[32];
+    uint64_t which = rng_below(&n->rng, 100);
+    r->from = r->until = DATE_NONE;
+    if (!made || which < 45) {
+        r->action = which % 4 != 0 ? ACCESS_GRANT : ACCESS_ISSUE;
+        (void)workload_somebody(n, &r->member);
+        r->host = another_unit(n)->identity.unit;
+        r->classes = (uint16_t)(1 + rng_below(&n->rng, 15));
+        r->purpose = 1;
+        if (rng_chance(&n->rng, 200))
+            r->until.days = (int32_t)(node_wall(n) / 86400000) + (int32_t)rng_below(&n->rng, 400);
+        rng_fill(&n->rng, seed, sizeof(seed));
+        crypto_keypair_box(seed, &r->pass_key, &secret);
+        return job;
+    }
+    r->action = which < 90 ? ACCESS_REVOKE : which < 95 ? ACCESS_RENEW : ACCESS_END_ALL;
+    r->member = made->other;
+    r->has_access = r->action != ACCESS_END_ALL;
+    r->access = made->entity;
+    return job;
+}
+
+struct sim_job *
+workload_moving(struct sim_node *n)
+{
+    static struct handover_view open[OPEN_MAX];
+    if (rng_chance(&n->rng, 250))
+        return access_job(n);
+    struct sim_job *job = workload_job(OP_HANDOVER);
+    struct handover_request *r = &job->op.handover.request;
+    size_t count = open_ones(n, open);
+    if (count > 0 && rng_chance(&n->rng, count > 4 ? 850 : 600)) {
+        go_on(n, &open[rng_below(&n->rng, count)], r);
+    } else {
+        r->action = HANDOVER_OFFER;
+        offer(n, r);
+    }
+    return job;
+}
+
+/* ---- the end ---- */
+
+/* One operation in a group of its own. */
+static bool
+run(struct sim_node *n, struct api_op *op)
+{
+    struct sim_job *job = workload_job(OP_HANDOVER);
+    job->op = *op;
+    job->reply = op;
+    job->next = n->jobs;
+    n->jobs = job;
+    op->result = (struct api_result){0};
+    err_set(&op->result.err, ERR_FULL, "not committed");
+    node_group(n);
+    return n->up && op->result.err.code == ERR_NONE;
+}
+
+/* A desk that means to end it tries another day where one is refused. */
+static bool
+act(struct sim_node *n, enum handover_action action, const struct handover_view *v, struct err *err)
+{
+    const struct civil_date days[] = {DATE_NONE, v->since, v->proposed};
+    for (size_t i = 0; i < ARRAY_LEN(days) && !n->w->failed; i++) {
+        struct api_op op = {.kind = OP_HANDOVER, .status_on_success = 200};
+        struct handover_request *r = &op.handover.request;
+        r->action = action;
+        r->member = v->member;
+        r->effective = days[i];
+        r->proposed = DATE_NONE;
+        if (action == HANDOVER_ACCEPT)
+            office(n, r);
+        if (action == HANDOVER_RECEIVE)
+            person(n, r);
+        if (run(n, &op))
+            return true;
+        *err = op.result.err;
+        if (action == HANDOVER_ACCEPT)
+            break;
+    }
+    return false;
+}
+
+static bool
+finish(struct sim_node *n, const struct handover_view *v)
+{
+    struct err err = {0}, last = {0};
+    bool done = false;
+    switch (v->turn) {
+    case TURN_WE_ACCEPT: /* it may be refused: the other side takes it back; of nine logs side by side one has an office out of reach */
+        return !n->unit->raw && rng_chance(&n->rng, 600) && act(n, HANDOVER_ACCEPT, v, &err);
+    case TURN_WE_RECEIVE: done = act(n, HANDOVER_RECEIVE, v, &last); break;
+    case TURN_WE_COMPLETE:
+        done = (rng_chance(&n->rng, 800) && act(n, HANDOVER_COMPLETE, v, &err)) || act(n, HANDOVER_WITHDRAW, v, &last);
+        break;
+    case TURN_THEY_ACCEPT:
+        if (rng_chance(&n->rng, 500))
+            return false;
+        done = act(n, HANDOVER_WITHDRAW, v, &last);
+        break;
+    default: return false;
+    }
+    if (!done && !n->w->failed && last.code != ERR_UNAVAILABLE)
+        world_fail(n->w, n, "the handover of %s is open and no desk can end it (turn %d): %s", short_id(&v->member),
+                   (int)v->turn, last.text);
+    return done;
+}
+
+/* Whose desk can be asked: not one whose disk lies, or whose clock refuses. */
+static bool
+can_write(const struct sim_node *n)
+{
+    return n->up && !n->old && !n->forger && !(n->w->skewed && !n->allow_clock_back);
+}
+
+bool
+moving_finish(struct world *w)
+{
+    static struct handover_view open[OPEN_MAX];
+    bool any = false;
+    for (int i = 0; i < w->n_units && !w->failed; i++) {
+        struct sim_node *n = &w->nodes[i];
+        size_t count = can_write(n) ? open_ones(n, open) : 0;
+        for (size_t k = 0; k < count && !w->failed; k++)
+            any |= finish(n, &open[k]);
+    }
+    return any;
+}
+
+/* What is left after the rounds are offers nobody accepted and what the other side cannot hear of: the old home takes them back. */
+void
+moving_check_finished(struct world *w)
+{
+    static struct handover_view open[OPEN_MAX];
+    for (int i = 0; i < w->n_units && !w->failed; i++) {
+        struct sim_node *n = &w->nodes[i];
+        size_t count = can_write(n) ? open_ones(n, open) : 0;
+        for (size_t k = 0; k < count && !w->failed; k++) {
+            struct err err = {0};
+            bool ours = TYPE_EQ(&open[k].from, &n->unit->identity.unit) && open[k].turn != TURN_THEY_RECEIVE;
+            if (ours ? act(n, HANDOVER_WITHDRAW, &open[k], &err)
+                     : open[k].turn != TURN_WE_RECEIVE || act(n, HANDOVER_RECEIVE, &open[k], &err))
+                continue;
+            if (!w->failed && err.code != ERR_UNAVAILABLE)
+                world_fail(w, n, "the handover of %s cannot be ended (turn %d): %s", short_id(&open[k].member),
+                           (int)open[k].turn, err.text);
+        }
+        count = can_write(n) ? open_ones(n, open) : 0;
+        for (size_t k = 0; k < count && !w->failed; k++)
+            if (TYPE_EQ(&open[k].from, &n->unit->identity.unit) && open[k].turn != TURN_THEY_RECEIVE)
+                world_fail(w, n, "the handover of %s is still open (turn %d)", short_id(&open[k].member),
+                           (int)open[k].turn);
+    }
+}
