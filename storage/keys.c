@@ -62,6 +62,7 @@ static const struct {
     [TABLE_RECEIVED_BY] = {"received-by", DB_VAULT, 0},
     [TABLE_OPENINGS] = {"openings", DB_VAULT, 0},
     [TABLE_LOOKS] = {"looks", DB_VAULT, 0},
+    [TABLE_ASKS] = {"asks", DB_VAULT, 0},
     [TABLE_VISITS] = {"visits", DB_VAULT, 0},
 };
 

@@ -70,6 +70,7 @@ enum table {
     TABLE_RECEIVED_BY, /* log id 32 ‖ seq u64 ‖ unit id 32 ‖ subject 16 ‖ class u8 ‖ generation u32 → nothing */
     TABLE_OPENINGS, /* home unit id 32 ‖ subject 16 ‖ day i32 (biased) ‖ actor 16 ‖ access 16 → count u32 ‖ done u32 */
     TABLE_LOOKS,  /* subject 16 ‖ day i32 (biased) ‖ actor 16 ‖ purpose u8 → count u32 */
+    TABLE_ASKS,   /* member 16 ‖ id 16 → wrapped request of a member: storage/asks.h */
     TABLE_VISITS, /* member 16 ‖ log id 32 ‖ seq u64 ‖ index u8 → wrapped record of a host: storage/visits.h */
     TABLE_COUNT_ALL,
 };

@@ -27,6 +27,7 @@
 #include "node/command/handover.h"
 #include "node/view/view.h"
 #include "proto/card.h"
+#include "storage/asks.h"
 #include "storage/received.h"
 #include "storage/vault.h"
 
@@ -65,6 +66,7 @@ enum api_op_kind {
     OP_ERASE,
     OP_DOUBLE,
     OP_KEYS_KEEP, /* what a pass of another unit leaves here goes into the vault */
+    OP_ASK,       /* a member asks something of the unit, or the desk has dealt with it: no event */
     OP_SETTLE,    /* a host's proposal is declined: no event */
     OP_PROPOSE,   /* a contact, for a visitor's home (kind 86) */
     OP_GUEST,     /* the host's own, as the next (node/host/guests.h) */
@@ -181,6 +183,10 @@ struct api_op {
         struct guest_work_order guest; /* all borrowed */
         struct access_request access;
         struct custody_request custody;
+        struct {
+            struct ask ask; /* personal data; id and time are the writer's to fill */
+            bool dealt_with;
+        } ask;
         struct double_request doubled; /* with a note: personal data */
         struct {
             struct handover_request request;

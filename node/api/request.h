@@ -421,6 +421,10 @@ int get_doubles(struct request *r, struct err *err);
 int post_member_double(struct request *r, struct err *err);
 /* How one side settled a double: "open", or a word of the settlement. */
 const char *double_word(uint8_t settled);
+int get_requests(struct request *r, struct err *err);
+int get_member_requests(struct request *r, struct err *err);
+int post_member_request(struct request *r, struct err *err);
+int delete_member_request(struct request *r, struct err *err);
 int get_handovers(struct request *r, struct err *err);
 int get_member_handover(struct request *r, struct err *err);
 int post_member_handover(struct request *r, struct err *err);

@@ -7,6 +7,7 @@
 #include "node/command/rows.h"
 #include "node/host/engine_private.h"
 #include "node/host/log.h"
+#include "storage/asks.h"
 #include "storage/erasures.h"
 #include "storage/keyslots.h"
 #include "storage/vault_erase.h"
@@ -255,6 +256,9 @@ destroy(struct gathered *g, struct err *err)
         size_t visits = 0;
         rc = visits_del(e->config.vault, &((const struct subject_id *)g->openings.v)[i], &visits, err);
         e->erasing.rewrite_owed |= visits > 0;
+        if (rc == 0)
+            rc = asks_del(e->config.vault, &((const struct subject_id *)g->openings.v)[i], NULL, &visits, err);
+        e->erasing.rewrite_owed |= rc == 0 && visits > 0;
     }
     for (size_t i = 0; rc == 0 && i < g->indexed.n; i++)
         rc = reindex(g, (const struct subject_id *)g->indexed.v + i, err);

@@ -552,6 +552,31 @@ idem_keep(struct engine *e, const struct api_op *op, struct err *err)
     return rc;
 }
 
+/* Kept in the vault alone: durable before the answer, whatever becomes of the group. */
+static int
+exec_ask(struct engine *e, struct api_op *op, struct err *err)
+{
+    struct ask *ask = &op->ask.ask;
+    struct err refusal = {0};
+    size_t n = 0;
+    int rc;
+    (void)err;
+    op->result.has_subject = true;
+    if (op->ask.dealt_with) {
+        rc = asks_del(e->config.vault, &ask->member, &ask->id, &n, &refusal);
+        if (rc == 0 && n == 0)
+            rc = err_field(&refusal, ERR_NOTFOUND, "request", "no such request is open");
+    } else {
+        e->config.random(e->config.arg, ask->id.b, sizeof(ask->id.b));
+        ask->asked_at = e->config.now(e->config.arg);
+        rc = asks_put(e->config.vault, ask, &refusal);
+    }
+    op->result.subject = ask->id;
+    if (rc != 0)
+        op->result.err = refusal;
+    return 0;
+}
+
 int
 engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err)
 {
@@ -568,6 +593,7 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
     case OP_COUNT: rc = exec_count(e, op, err); break;
     case OP_KEYS_KEEP: rc = exec_keep(e, op, err); break;
     case OP_GUEST: rc = engine_exec_guest(e, op, err); break;
+    case OP_ASK: rc = exec_ask(e, op, err); break;
     case OP_SETTLE: break;
     default: rc = exec_event(e, actor, op, err); break;
     }

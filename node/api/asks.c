@@ -1,0 +1,153 @@
+/* What members ask of their unit by the portal, and what the desk makes of it. */
+#include <stdlib.h>
+
+#include "node/api/request.h"
+#include "storage/asks.h"
+
+static const char *const what_words[] = {"move", "other"}; /* + 1 */
+
+static int
+is_known(struct request *r, const struct subject_id *member, struct err *err)
+{
+    struct member_row row;
+    int rc = view_member(r->txn, member, &r->api->deps.unit, &row, err);
+    if (rc == 0) {
+        member_row_release(&row);
+    }
+    return rc;
+}
+
+int
+post_member_request(struct request *r, struct err *err)
+{
+    struct json_in in;
+    struct api_op *op;
+    struct subject_id member;
+    char code[UNIT_CODE_MAX] = "";
+    struct err unknown = {0};
+    size_t what = 0;
+    int rc = param_hex(r, 0, "member", member.b, ID_BYTES, err);
+    if (rc == 0) {
+        rc = body_open(r, &in, err);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    rc = is_known(r, &member, err);
+    if (rc == 0) {
+        rc = request_op(r, OP_ASK, MHD_HTTP_CREATED, &op, err);
+    }
+    if (rc != 0) {
+        return json_in_end(&in, rc);
+    }
+    struct ask *ask = &op->ask.ask;
+    ask->member = member;
+    ask->day = DATE_NONE;
+    (void)json_in_choice(&in, "what", true, what_words, ARRAY_LEN(what_words), &what);
+    ask->what = (uint8_t)(what + 1);
+    ask->has_unit = json_in_text(&in, "to", ask->what == ASK_MOVE, code, sizeof(code));
+    if (ask->has_unit && unit_from_code(r, code, &ask->unit, &unknown) != 0) {
+        json_in_fail(&in, "to", "no unit of this code is known here");
+    }
+    (void)json_in_date(&in, "day", false, &ask->day);
+    (void)json_in_text(&in, "text", ask->what == ASK_OTHER, ask->text, sizeof(ask->text));
+    return json_in_end(&in, 0);
+}
+
+int
+delete_member_request(struct request *r, struct err *err)
+{
+    struct api_op *op;
+    int rc = request_op(r, OP_ASK, MHD_HTTP_OK, &op, err);
+    if (rc == 0) {
+        op->ask.dealt_with = true;
+        rc = param_hex(r, 0, "member", op->ask.ask.member.b, ID_BYTES, err);
+    }
+    return rc == 0 ? param_hex(r, 1, "request", op->ask.ask.id.b, ID_BYTES, err) : rc;
+}
+
+static void
+put_ask(struct request *r, struct json_out *j, const struct ask *a)
+{
+    char code[UNIT_CODE_MAX];
+    json_open(j, '{');
+    json_put_hex(j, "member", a->member.b, ID_BYTES);
+    json_put_hex(j, "id", a->id.b, ID_BYTES);
+    json_put_text(j, "what", a->what >= 1 && a->what <= ARRAY_LEN(what_words) ? what_words[a->what - 1] : "other");
+    json_put_time(j, "asked_at", a->asked_at);
+    if (a->has_unit) {
+        unit_code_of(r, &a->unit, code);
+        json_put_text(j, "to", code);
+    }
+    if (!date_is_none(a->day)) {
+        json_put_date(j, "day", a->day);
+    }
+    if (a->text[0] != '\0') {
+        json_put_text(j, "text", a->text);
+    }
+    json_close(j, '}');
+}
+
+static int
+list(struct request *r, const struct subject_id *member_or_null, struct err *err)
+{
+    uint8_t after[2 * ID_BYTES];
+    struct ask *page = NULL, from;
+    size_t n = 0, limit = ASKS_MAX;
+    bool has_after = false;
+    int rc = r->api->deps.vault != NULL ? 0 : err_set(err, ERR_UNAVAILABLE, "this node holds no personal data");
+    if (rc == 0 && member_or_null == NULL) {
+        rc = query_limit(r, &limit, err);
+    }
+    if (rc == 0 && member_or_null == NULL) {
+        rc = query_hex(r, "after", after, sizeof(after), &has_after, err);
+    }
+    if (rc == 0) {
+        page = calloc(limit, sizeof(*page));
+        rc = page != NULL ? 0 : err_set(err, ERR_NOMEM, "requests");
+    }
+    if (rc == 0 && has_after) {
+        memcpy(from.member.b, after, ID_BYTES);
+        memcpy(from.id.b, after + ID_BYTES, ID_BYTES);
+    }
+    if (rc == 0) {
+        rc = asks_list(r->api->deps.vault, member_or_null, has_after ? &from : NULL, page, limit, &n, err);
+    }
+    if (rc == 0) {
+        struct json_out j = reply_json(r, MHD_HTTP_OK);
+        r->personal = true;
+        json_open(&j, '{');
+        json_key(&j, "requests");
+        json_open(&j, '[');
+        for (size_t i = 0; i < n; i++) {
+            put_ask(r, &j, &page[i]);
+        }
+        json_close(&j, ']');
+        json_key(&j, "next");
+        if (member_or_null == NULL && n == limit) {
+            memcpy(after, page[n - 1].member.b, ID_BYTES);
+            memcpy(after + ID_BYTES, page[n - 1].id.b, ID_BYTES);
+            json_hex(&j, after, sizeof(after));
+        } else {
+            json_none(&j);
+        }
+        json_close(&j, '}');
+        person_wipe(page, n * sizeof(*page));
+    }
+    free(page);
+    return rc;
+}
+
+int
+get_requests(struct request *r, struct err *err)
+{
+    return list(r, NULL, err);
+}
+
+int
+get_member_requests(struct request *r, struct err *err)
+{
+    struct subject_id member;
+    int rc = param_hex(r, 0, "member", member.b, ID_BYTES, err);
+    return rc == 0 ? list(r, &member, err) : rc;
+}
