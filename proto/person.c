@@ -301,9 +301,11 @@ key_capsule_encode(const struct key_capsule_content *k, struct buf *out, struct 
     return rc;
 }
 
-int
-key_capsule_decode(struct slice bytes, enum key_use use, const struct unit_id *unit,
-                   const struct subject_id *subject_or_null, struct key_capsule_content *ret, struct err *err)
+/* any_subject: whoever it is. */
+static int
+decode_key_capsule(struct slice bytes, enum key_use use, const struct unit_id *unit,
+                   const struct subject_id *subject_or_null, bool any_subject, struct key_capsule_content *ret,
+                   struct err *err)
 {
     struct key_capsule c = {0};
     int rc = bytes.len > CAPSULE_BYTES_MAX
@@ -312,11 +314,25 @@ key_capsule_decode(struct slice bytes, enum key_use use, const struct unit_id *u
     if (rc == 0)
         rc = check_use(&c, err);
     if (rc == 0)
-        rc = check_expected(&c, use, unit, subject_or_null, err);
+        rc = check_expected(&c, use, unit, any_subject ? &c.k.subject : subject_or_null, err);
     if (rc == 0)
         *ret = c.k;
     person_wipe(&c, sizeof(c));
     return rc;
+}
+
+int
+key_capsule_decode(struct slice bytes, enum key_use use, const struct unit_id *unit,
+                   const struct subject_id *subject_or_null, struct key_capsule_content *ret, struct err *err)
+{
+    return decode_key_capsule(bytes, use, unit, subject_or_null, false, ret, err);
+}
+
+int
+key_capsule_decode_escrow(struct slice bytes, const struct unit_id *unit, struct key_capsule_content *ret,
+                          struct err *err)
+{
+    return decode_key_capsule(bytes, KEY_USE_ESCROW_DATA, unit, NULL, true, ret, err);
 }
 
 void

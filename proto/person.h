@@ -136,6 +136,9 @@ int key_capsule_encode(const struct key_capsule_content *k, struct buf *out, str
 int key_capsule_decode(struct slice bytes, enum key_use use, const struct unit_id *unit,
                        const struct subject_id *subject_or_null, struct key_capsule_content *ret,
                        struct err *err) NODISCARD;
+/* The same of an escrow of data keys (use 2), whichever member's: the subject is in *ret. ERR_INVALID: not one of this unit. */
+int key_capsule_decode_escrow(struct slice bytes, const struct unit_id *unit, struct key_capsule_content *ret,
+                              struct err *err) NODISCARD;
 void person_wipe(void *p, size_t len);
 
 #endif

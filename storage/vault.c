@@ -360,6 +360,37 @@ vault_skip_used(struct vault *v, uint64_t used, struct err *err)
 }
 
 int
+vault_put_slots(struct vault *v, struct slot_keys *slots, size_t n, struct err *err)
+{
+    struct db_txn *txn;
+    uint64_t next = 0;
+    uint8_t value[8];
+    for (size_t i = 0; i < VAULT_POOLS; i++)
+        MUST(v->pools[i].count == 0); /* their numbers are given out without asking the table */
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = get_u64(txn, META_NEXT_SLOT, &next, err);
+    if (rc == ERR_NOTFOUND)
+        rc = err_set(err, ERR_CORRUPT, "vault: the mark of unused slots is missing");
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        uint8_t key[KEY_SLOT], row[SLOT_WRAPPED];
+        if (slots[i].slot == 0)
+            slots[i].slot = next++;
+        be64_put(key, slots[i].slot);
+        vault_wrap(v, WRAP_SLOT, slice_of(key, sizeof(key)), slice_of(slots[i].keys, SLOT_PLAIN), row);
+        rc = db_put(txn, TABLE_SLOTS, slice_of(key, sizeof(key)), slice_of(row, sizeof(row)), err);
+    }
+    be64_put(value, next);
+    if (rc == 0)
+        rc = db_put(txn, TABLE_VAULT_META, text_slice(META_NEXT_SLOT), slice_of(value, sizeof(value)), err);
+    if (rc == 0)
+        return db_commit(&txn, err);
+    db_abort(&txn);
+    return rc;
+}
+
+int
 vault_slot_read(const struct vault *v, struct db_txn *txn, uint64_t slot, uint8_t plain[SLOT_PLAIN], struct err *err)
 {
     uint8_t key[KEY_SLOT], keys[SLOT_PLAIN] = {0};

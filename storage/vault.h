@@ -63,6 +63,9 @@ int vault_skip_used(struct vault *v, uint64_t used, struct err *err) NODISCARD;
  * no keys of the last two classes. */
 int vault_slot(struct vault *v, uint64_t slot, struct slot_keys *ret, struct err *err) NODISCARD;
 bool vault_key_there(const struct data_key *key);
+/* Stores keys that came back from escrow, in one vault commit: a slot of number 0 gets a new number, which is set in it; another is
+ * written over. No take before it in this process (MUST). ERR_FULL; after an error the numbers set are not in use. */
+int vault_put_slots(struct vault *v, struct slot_keys *slots, size_t n, struct err *err) NODISCARD;
 /* Keys and nonces for the simulator and tests come from this; NULL = libsodium's. */
 void vault_set_random(struct vault *v, void (*fill)(void *arg, uint8_t *out, size_t len), void *arg);
 

@@ -211,3 +211,39 @@ cli_progress_end(struct cli_progress *p)
         fputs("\r\033[K", stderr);
     p->shown = false;
 }
+
+int
+cli_read_text(const char *path, struct buf *out, struct err *err)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    uint8_t chunk[4096];
+    size_t n;
+    if (!f)
+        return err_errno(err, "%s", path);
+    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+        buf_put(out, chunk, n);
+    bool bad = ferror(f) != 0;
+    if (f != stdin)
+        fclose(f);
+    return bad ? err_set(err, ERR_IO, "%s: cannot be read", path) : buf_check(out, path, err);
+}
+
+bool
+cli_card_confirmed(const struct unit_card *card, bool yes)
+{
+    char words[FINGERPRINT_WORDS_MAX], date[DATE_TEXT_MAX], answer[16] = "";
+    card_fingerprint(card, words);
+    fprintf(stderr, "Unit %s, %s\nFederation %s, %s\nCard issued on %s\nWords:\n  %s\n", card->unit_code,
+            card->unit_name.s, card->federation_name.s, card->production ? "production" : "test",
+            date_format(card->issued_on, date), words);
+    for (uint8_t i = 0; i < card->n_endpoints; i++)
+        fprintf(stderr, "Address %s\n", card->endpoints[i]);
+    if (yes)
+        return true;
+    if (!isatty(STDIN_FILENO)) {
+        fprintf(stderr, "Compare the words by telephone, then run again with --yes.\n");
+        return false;
+    }
+    fprintf(stderr, "Did the other unit read out the same words? yes/no: ");
+    return fgets(answer, sizeof(answer), stdin) && strcmp(answer, "yes\n") == 0;
+}

@@ -50,6 +50,8 @@ int cmd_unit(int argc, char **argv);
 int cmd_count(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_rekey(int argc, char **argv);
+int cmd_recover(int argc, char **argv);
+int cmd_custodian(int argc, char **argv);
 
 /* "smartnode: text" on standard error; returns the exit status that fits the error. */
 int cli_fail(const struct err *err);

@@ -38,6 +38,11 @@ int cli_base_of(const struct config *c, char ret[HTTP_URL_MAX], struct err *err)
 /* Writes b and a line's end to standard output. ERR_IO, ERR_NOMEM, ERR_LIMIT. */
 int cli_print(const struct buf *b, struct err *err) NODISCARD;
 
+/* Appends a file, or standard input for "-", to out. ERR_IO, ERR_LIMIT, ERR_NOMEM. */
+int cli_read_text(const char *path, struct buf *out, struct err *err) NODISCARD;
+/* Shows a card with its words; true if yes was given or is answered on a terminal. */
+bool cli_card_confirmed(const struct unit_card *card, bool yes);
+
 /* "12 345" with thin grouping for people. Returns out. */
 enum { CLI_NUMBER_MAX = 32 };
 const char *cli_number(int64_t v, char out[CLI_NUMBER_MAX]);

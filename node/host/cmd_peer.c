@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "node/host/cli.h"
+#include "node/host/cli_common.h"
 #include "node/host/cmd_duplicates.h"
 #include "node/host/datadir.h"
 #include "node/host/trust.h"
@@ -109,42 +109,6 @@ cmd_card(int argc, char **argv)
 /* ---- peer ---- */
 
 static int
-read_text_file(const char *path, struct buf *out, struct err *err)
-{
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    uint8_t chunk[4096];
-    size_t n;
-    if (!f)
-        return err_errno(err, "%s", path);
-    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-        buf_put(out, chunk, n);
-    bool bad = ferror(f) != 0;
-    if (f != stdin)
-        fclose(f);
-    return bad ? err_set(err, ERR_IO, "%s: cannot be read", path) : buf_check(out, path, err);
-}
-
-static bool
-confirmed(const struct unit_card *card, bool yes)
-{
-    char words[FINGERPRINT_WORDS_MAX], date[DATE_TEXT_MAX], answer[16] = "";
-    card_fingerprint(card, words);
-    fprintf(stderr, "Unit %s, %s\nFederation %s, %s\nCard issued on %s\nWords:\n  %s\n", card->unit_code,
-            card->unit_name.s, card->federation_name.s, card->production ? "production" : "test",
-            date_format(card->issued_on, date), words);
-    for (uint8_t i = 0; i < card->n_endpoints; i++)
-        fprintf(stderr, "Address %s\n", card->endpoints[i]);
-    if (yes)
-        return true;
-    if (!isatty(STDIN_FILENO)) {
-        fprintf(stderr, "Compare the words by telephone, then run again with --yes.\n");
-        return false;
-    }
-    fprintf(stderr, "Did the other unit read out the same words? yes/no: ");
-    return fgets(answer, sizeof(answer), stdin) && strcmp(answer, "yes\n") == 0;
-}
-
-static int
 write_peer(struct datadir *d, struct slice text, const struct trusted *settings, const struct unit_id *remove,
            struct err *err)
 {
@@ -173,13 +137,13 @@ peer_trust(struct datadir *d, const struct args *a, struct err *err)
     for (size_t i = 0; i < a->n_endpoints; i++)
         snprintf(settings.endpoints[settings.n_endpoints++], ENDPOINT_BYTES_MAX + 1, "%s", a->endpoints[i]);
     buf_init(&text, CARD_TEXT_MAX);
-    int rc = read_text_file(a->words[1], &text, err);
+    int rc = cli_read_text(a->words[1], &text, err);
     if (rc == 0) {
         rc = card_read(buf_slice(&text), &card, &first_root, err);
         if (rc != 0)
             err_wrap(err, "%s", a->words[1]);
     }
-    if (rc == 0 && !confirmed(&card, a->yes))
+    if (rc == 0 && !cli_card_confirmed(&card, a->yes))
         rc = err_set(err, ERR_UNTRUSTED, "not pinned");
     if (rc == 0)
         rc = write_peer(d, buf_slice(&text), a->keeper || a->n_endpoints > 0 ? &settings : NULL, NULL, err);

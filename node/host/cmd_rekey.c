@@ -6,7 +6,7 @@
 #include "node/host/cli_common.h"
 #include "node/host/rekey.h"
 
-enum { OPT_ROOT = OPT_OWN, OPT_REVOKE, OPT_RESUME, OPT_CUT, OPT_TRANSPORT, OPT_YES, LOG_DIGITS = 16 };
+enum { OPT_ROOT = OPT_OWN, OPT_REVOKE, OPT_RESUME, OPT_CUT, OPT_TRANSPORT, OPT_CUSTODIAN, OPT_YES, LOG_DIGITS = 16 };
 
 struct args {
     struct cli_common common;
@@ -32,6 +32,24 @@ add_cut(struct args *a, char *arg, struct argp_state *state)
         argp_error(state, "--take-back: LOG or LOG:LAST, the last event that stands");
 }
 
+/* The signing key that a certificate of a custodian is for. */
+static int
+read_custodian(struct args *a, const char *path, struct err *err)
+{
+    struct custody_certificate c;
+    struct buf text;
+    if (a->plan.n_void == REKEY_LOGS_MAX)
+        return err_set(err, ERR_LIMIT, "more than %d custodians", REKEY_LOGS_MAX);
+    buf_init(&text, CUSTODY_TEXT_MAX);
+    int rc = cli_read_text(path, &text, err);
+    if (rc == 0)
+        rc = custody_certificate_read(buf_slice(&text), &c, err);
+    if (rc == 0)
+        a->plan.void_keys[a->plan.n_void++] = c.keys.signing;
+    buf_free(&text);
+    return rc == 0 ? 0 : err_wrap(err, "%s", path);
+}
+
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
@@ -44,6 +62,12 @@ on_option(int key, char *arg, struct argp_state *state)
     case OPT_TRANSPORT: a->plan.transport = true; return 0;
     case OPT_YES: a->yes = true; return 0;
     case OPT_CUT: add_cut(a, arg, state); return 0;
+    case OPT_CUSTODIAN: {
+        struct err err = {0};
+        if (read_custodian(a, arg, &err) != 0)
+            argp_error(state, "--revoke-custodian: %s", err.text);
+        return 0;
+    }
     case OPT_RESUME:
         if (a->plan.n_resume == REKEY_LOGS_MAX)
             argp_error(state, "more than %d logs", REKEY_LOGS_MAX);
@@ -67,6 +91,8 @@ static const struct argp_option options[] = {
     {"take-back", OPT_CUT, "LOG[:LAST]", 0, "Of this log only events up to LAST stand (none without); repeatable", 2},
     {"transport", OPT_TRANSPORT, NULL, 0,
      "A new transport key too: every peer must pin the new card (part of --revoke)", 2},
+    {"revoke-custodian", OPT_CUSTODIAN, "FILE", 0,
+     "A custodian's certificate is void from now on; may be repeated, with --revoke or alone", 2},
     {"yes", OPT_YES, NULL, 0, "Do not ask", 3},
     CLI_OPTION_END,
 };

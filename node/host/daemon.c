@@ -287,6 +287,12 @@ deps_status(void *arg, struct api_status *ret)
             ret->warnings[ret->n_warnings++], sizeof(ret->warnings[0]),
             "no peer is the keeper of this unit's capsules: losing this disk loses the members' names (peer trust --keeper)");
     warn_overdue(d, ret);
+    uint32_t hearing = netloop_hearing(d->net);
+    if (hearing > 0)
+        snprintf(ret->warnings[ret->n_warnings++], sizeof(ret->warnings[0]),
+                 "recovered: nothing is written before %u peer%s heard completely (they must have pinned the new card; "
+                 "smartnode recover --write-now does not wait)",
+                 hearing, hearing > 1 ? "s are" : " is");
     pthread_mutex_lock(&d->lock);
     ret->has_own_log = d->has_own_log;
     ret->own_head = d->own_head;

@@ -4,6 +4,7 @@
 #include "node/api/idem.h"
 #include "node/command/rows.h"
 #include "node/host/engine_private.h"
+#include "node/host/hearing.h"
 #include "node/host/links.h"
 #include "node/host/person_read.h"
 #include "node/host/tokens.h"
@@ -247,7 +248,9 @@ drafts_for(struct engine *e, const struct command_ctx *ctx, struct api_op *op, s
 int
 engine_ready(struct engine *e, struct err *err)
 {
-    int rc = ownlog_clock(&e->own, e->txn, err);
+    int rc = e->own.open ? 0 : hearing_check(e->txn, err);
+    if (rc == 0)
+        rc = ownlog_clock(&e->own, e->txn, err);
     if (rc == 0 && indexer_full(&e->indexer))
         rc = err_set(err, ERR_FULL, "the vault cannot be written: its disk or map is full");
     return rc;

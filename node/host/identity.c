@@ -229,6 +229,50 @@ identity_rekey(const struct identity *old, const uint8_t root_seed[32], uint64_t
     return rc;
 }
 
+void
+identity_of_card(const struct unit_card *card, struct identity *ret)
+{
+    *ret = (struct identity){.unit = card->unit,
+                             .unit_name = card->unit_name,
+                             .federation_name = card->federation_name,
+                             .federation = card->federation,
+                             .production = card->production,
+                             .serial = card->serial,
+                             .root_key = card->root_key,
+                             .recovery_key = card->recovery_key,
+                             .signing_key = card->signing_key};
+    memcpy(ret->unit_code, card->unit_code, sizeof(ret->unit_code));
+}
+
+int
+identity_of_custodian(const struct custody_certificate *c, const uint8_t secret[CUSTODY_SECRET_BYTES],
+                      struct identity *ret, struct err *err)
+{
+    struct custody_seeds seeds;
+    struct identity id = {.unit = c->keys.unit,
+                          .unit_name = c->unit_name,
+                          .federation_name = c->federation_name,
+                          .federation = c->keys.federation,
+                          .production = c->keys.production,
+                          .serial = c->serial,
+                          .root_key = c->root_key,
+                          .recovery_key = c->recovery_key,
+                          .certificate = c->certificate};
+    memcpy(id.unit_code, c->unit_code, sizeof(id.unit_code));
+    custody_seeds(secret, &seeds);
+    memcpy(id.signing_seed, seeds.signing, sizeof(id.signing_seed));
+    derive(&id, seeds.exchange, seeds.transport);
+    sodium_memzero(&seeds, sizeof(seeds));
+    int rc = 0;
+    if (!TYPE_EQ(&id.signing_key, &c->keys.signing) || !TYPE_EQ(&id.exchange_key, &c->keys.exchange) ||
+        !TYPE_EQ(&id.transport_key, &c->keys.transport))
+        rc = err_field(err, ERR_DENIED, "custodian-key", "not the custodian's key that this certificate is for");
+    else
+        *ret = id;
+    identity_wipe(&id);
+    return rc;
+}
+
 static int
 flush_dir_of(const char *path, struct err *err)
 {

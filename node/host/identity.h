@@ -5,6 +5,7 @@
 #define SMARTNODE_HOST_IDENTITY_H
 
 #include "proto/card.h"
+#include "proto/custody.h"
 #include "proto/event.h"
 
 struct identity {
@@ -46,6 +47,12 @@ void identity_wipe(struct identity *id);
 int identity_rekey(const struct identity *old, const uint8_t root_seed[32], uint64_t serial, bool transport,
                    void (*draw)(void *arg, uint8_t *out, size_t len), void *arg, struct identity *ret,
                    struct err *err) NODISCARD;
+/* What a unit's card says of it, without any secret: a start for identity_rekey where the unit's own files are gone. */
+void identity_of_card(const struct unit_card *card, struct identity *ret);
+/* The identity under which a custodian writes for a unit that is gone: its own keys, which that unit's root key has certified.
+ * ERR_DENIED: the secret is not that of the certificate's keys. */
+int identity_of_custodian(const struct custody_certificate *c, const uint8_t secret[CUSTODY_SECRET_BYTES],
+                          struct identity *ret, struct err *err) NODISCARD;
 /* Puts id in place of the file at path: written beside it, flushed, renamed, so that one of the two is there whenever a stop comes.
  * What was there stays as PATH.old. */
 int identity_replace(const struct identity *id, const char *path, struct err *err) NODISCARD;

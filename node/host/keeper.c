@@ -10,7 +10,7 @@
 void
 keeper_init(struct keeper *k, struct db *db, struct vault *vault, const struct config *config)
 {
-    *k = (struct keeper){.db = db, .vault = vault, .n_units = config->n_keep};
+    *k = (struct keeper){.db = db, .vault = vault, .n_units = config->n_keep, .pause_ms = KEEPER_RETRY_MS};
     memcpy(k->units, config->keep, sizeof(k->units));
 }
 
@@ -21,10 +21,19 @@ keeper_release(struct keeper *k)
     *k = (struct keeper){0};
 }
 
+void
+keeper_own(struct keeper *k, const struct unit_id *unit)
+{
+    k->own = true;
+    k->unit = *unit;
+}
+
 bool
 keeper_keeps(const struct keeper *k, struct peers *peers, const struct unit_id *unit)
 {
     const struct peer *p = peers_find(peers, unit);
+    if (k->own && TYPE_EQ(unit, &k->unit))
+        return true;
     for (uint8_t i = 0; p && i < k->n_units; i++)
         if (strcmp(k->units[i], p->trusted.card.unit_code) == 0)
             return true;
@@ -116,6 +125,22 @@ look_at_log(struct keeper *k, struct db_txn *txn, struct keeper_log *log, struct
     return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
+static void
+look_again(struct keeper *k)
+{
+    k->retry_ms = 0;
+    for (size_t i = 0; i < k->n_logs && !k->all; i++) {
+        if (k->logs[i].missed != 0)
+            k->logs[i].looked = k->logs[i].missed - 1;
+        k->logs[i].missed = 0;
+    }
+    if (k->all) {
+        k->n_known = 0;
+        k->n_logs = 0;
+    }
+    k->all = false;
+}
+
 int
 keeper_turn(struct keeper *k, struct peers *peers, int64_t now_ms,
             void (*need)(void *arg, const struct unit_id *unit, const struct position *at, uint8_t index,
@@ -125,14 +150,12 @@ keeper_turn(struct keeper *k, struct peers *peers, int64_t now_ms,
     struct looking l = {.need = need, .arg = arg, .left = KEEPER_EVENTS_PER_TURN};
     struct db_txn *txn = NULL;
     *ret_more = false;
-    if (k->n_units == 0)
+    if (k->n_units == 0 && !k->own)
         return 0;
     if (k->retry_ms != 0 && now_ms >= k->retry_ms) {
         if (k->outstanding > 0) /* asked for twice, it would be answered once */
             return 0;
-        k->retry_ms = 0;
-        k->n_known = 0;
-        k->n_logs = 0;
+        look_again(k);
     }
     int rc = db_begin_read(k->db, &txn, err);
     if (rc == 0)
@@ -150,23 +173,56 @@ settle(struct keeper *k, uint32_t n)
     k->outstanding -= n < k->outstanding ? n : k->outstanding;
 }
 
+/* Not before the walk over what lies behind the missed one is cheap beside the pause. */
+static void
+plan_retry(struct keeper *k, uint64_t events, int64_t now_ms)
+{
+    int64_t max = k->own ? KEEPER_RETRY_OWN_MS_MAX : KEEPER_RETRY_MS_MAX;
+    int64_t pause = k->pause_ms;
+    if (k->retry_ms != 0)
+        return;
+    if (events > (uint64_t)pause)
+        pause = events < (uint64_t)KEEPER_RETRY_MS_MAX ? (int64_t)events : KEEPER_RETRY_MS_MAX;
+    k->retry_ms = now_ms + pause;
+    k->pause_ms = 2 * k->pause_ms < max ? 2 * k->pause_ms : max;
+}
+
 void
 keeper_got(struct keeper *k, uint32_t n)
 {
     settle(k, n);
     k->kept += n;
+    if (n > 0)
+        k->pause_ms = KEEPER_RETRY_MS;
 }
 
 void
-keeper_missing(struct keeper *k, uint32_t n, int64_t now_ms)
+keeper_lost(struct keeper *k, uint32_t n, int64_t now_ms)
 {
     settle(k, n);
-    if (k->retry_ms == 0)
-        k->retry_ms = now_ms + KEEPER_RETRY_MS;
+    k->all = true;
+    plan_retry(k, KEEPER_RETRY_MS_MAX, now_ms);
+}
+
+void
+keeper_missing(struct keeper *k, const struct log_id *log, uint64_t seq, int64_t now_ms)
+{
+    uint64_t behind = 0;
+    settle(k, 1);
+    for (size_t i = 0; i < k->n_logs; i++) {
+        struct keeper_log *l = &k->logs[i];
+        if (!TYPE_EQ(&l->id, log))
+            continue;
+        if (l->missed == 0 || seq < l->missed)
+            l->missed = seq;
+        behind = l->looked - l->missed;
+    }
+    plan_retry(k, behind, now_ms);
 }
 
 void
 keeper_again(struct keeper *k)
 {
+    k->all = true;
     k->retry_ms = 1;
 }

@@ -243,13 +243,19 @@ cursor_read(struct search *x, const struct log_id *log, uint64_t *ret, struct er
 }
 
 static int
-cursor_write(struct search *x, const struct log_id *log, uint64_t seq, struct err *err)
+cursor_write(struct vault *vault, const struct log_id *log, uint64_t seq, struct err *err)
 {
     char name[CURSOR_NAME_MAX];
     uint8_t value[8];
     cursor_name(name, log);
     be64_put(value, seq);
-    return vault_meta_put(x->s->vault, name, slice_of(value, sizeof(value)), err);
+    return vault_meta_put(vault, name, slice_of(value, sizeof(value)), err);
+}
+
+int
+links_again(struct vault *vault, const struct log_id *log, struct err *err)
+{
+    return cursor_write(vault, log, 0, err);
 }
 
 static bool
@@ -298,7 +304,7 @@ search_log(struct search *x, const struct log_row *row, struct err *err)
         if (rc == 0 && x->s->progress && (x->found->linked > linked || x->found->missing > missing))
             x->s->progress(x->s->arg, x->found->linked, x->found->missing);
     }
-    return rc == 0 && seq > from ? cursor_write(x, &row->id, seq, err) : rc;
+    return rc == 0 && seq > from ? cursor_write(x->s->vault, &row->id, seq, err) : rc;
 }
 
 static int

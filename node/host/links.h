@@ -26,5 +26,7 @@ struct links_found {
     uint64_t missing; /* whose keys are not here */
 };
 int links_restore(const struct links_search *s, struct links_found *ret, struct err *err) NODISCARD;
+/* The next search reads this log from its start again: keys came back that were missing. One vault commit. */
+int links_again(struct vault *vault, const struct log_id *log, struct err *err) NODISCARD;
 
 #endif

@@ -38,6 +38,8 @@ static const struct command commands[] = {
     {"count", cmd_count, "count the people active in months that are over"},
     {"diff", cmd_diff, "compare two nodes' states"},
     {"rekey", cmd_rekey, "new keys by the root key; revoke lost ones, resume a frozen log"},
+    {"recover", cmd_recover, "a new directory for a unit whose own is gone, from a peer's or over the network"},
+    {"custodian", cmd_custodian, "keys and certificate for who is to write for a unit once it is gone"},
     {"config", cmd_config, "check the configuration"},
 };
 

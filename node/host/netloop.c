@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "node/host/datadir.h"
+#include "node/host/hearing.h"
 #include "node/host/netloop_private.h"
+#include "node/host/recover.h"
 
 void
 netloop_alarm(struct netloop *l, const struct err *err)
@@ -125,7 +127,7 @@ effect_capsule(struct netloop *l, const struct sync_effect *e, bool freeze)
     if (c)
         writer_capsule(l->writer, c);
     else if (!freeze)
-        keeper_missing(&l->keeper, 1, mono_now().ms);
+        keeper_missing(&l->keeper, &e->capsule_got.log, e->capsule_got.seq, mono_now().ms);
 }
 
 static void
@@ -134,7 +136,7 @@ effect_missing(struct netloop *l, const struct sync_effect *e)
     const struct position at = {.log = e->capsule_missing.log, .seq = e->capsule_missing.seq};
     int64_t now = mono_now().ms;
     if (!wanted_missing(&l->wanted, &at, (uint8_t)e->capsule_missing.index, now))
-        keeper_missing(&l->keeper, 1, now);
+        keeper_missing(&l->keeper, &at.log, at.seq, now);
 }
 
 static void
@@ -285,7 +287,7 @@ read_inbox(struct netloop *l)
     netloop_take_given(l);
     keeper_got(&l->keeper, stored);
     if (lost > 0)
-        keeper_missing(&l->keeper, lost, mono_now().ms);
+        keeper_lost(&l->keeper, lost, mono_now().ms);
     if (all_logs && netloop_give_all_logs(l, &err) != 0)
         netloop_alarm(l, &err);
     if (trust && netloop_load_trust(l, &err) != 0)
@@ -355,6 +357,28 @@ take_event(struct netloop *l, const struct net_event *e)
     netloop_step(l, &ev);
 }
 
+/* A recovered node: once enough peers were heard, it may write. It looks again at every observation until then. */
+static void
+hear(struct netloop *l)
+{
+    uint32_t heard = 0;
+    bool over = false;
+    struct err err;
+    for (size_t i = 0; i < l->peers.n; i++)
+        heard += l->peers.list[i].open && l->peers.list[i].told && l->peers.list[i].behind_logs == 0;
+    l->unobserved = true;
+    if (hearing_heard(l->config.db, &l->config.identity->unit, heard, &over, &err) != 0) {
+        netloop_alarm(l, &err);
+        return;
+    }
+    if (!over)
+        return;
+    log_write(LOG_NOTICE, &(struct log_about){.code = "recover"}, "the peers were heard: this node writes from now on");
+    pthread_mutex_lock(&l->lock);
+    l->hearing = 0;
+    pthread_mutex_unlock(&l->lock);
+}
+
 static void
 observe(struct netloop *l)
 {
@@ -373,6 +397,8 @@ observe(struct netloop *l)
     s.totals = sync_totals(l->sync);
     for (size_t i = 0; i < l->peers.n; i++)
         s.peers_open += l->peers.list[i].open;
+    if (l->hearing > 0)
+        hear(l);
     sync_lag(l->sync, &s.lag_logs, &s.lag_events);
     pthread_mutex_lock(&l->lock);
     l->stats = s;
@@ -496,13 +522,33 @@ netloop_new(const struct netloop_config *config, struct netloop **ret, struct er
     return rc;
 }
 
+/* What a recovery left to be done. */
+static int
+read_recovery(struct netloop *l, struct err *err)
+{
+    struct db_txn *txn = NULL;
+    bool fetch = false;
+    int rc = db_begin_read(l->config.db, &txn, err);
+    if (rc == 0)
+        rc = hearing_get(txn, &l->hearing, err);
+    if (rc == 0)
+        rc = recover_fetch_get(txn, &fetch, err);
+    db_abort(&txn);
+    if (rc == 0 && fetch)
+        keeper_own(&l->keeper, &l->config.identity->unit);
+    l->unobserved |= l->hearing > 0;
+    return rc;
+}
+
 int
 netloop_start(struct netloop *l, struct writer *w, struct err *err)
 {
     l->writer = w;
     netloop_give_unit(l, &l->config.identity->unit, l->config.identity->unit_code, &l->config.identity->root_key, true,
                       false);
-    int rc = netloop_load_trust(l, err);
+    int rc = read_recovery(l, err);
+    if (rc == 0)
+        rc = netloop_load_trust(l, err);
     if (rc == 0)
         rc = netloop_give_all_logs(l, err);
     if (rc == 0 && pthread_create(&l->thread, NULL, netloop_main, l) != 0)
@@ -638,6 +684,15 @@ netloop_has_keeper(struct netloop *l)
         found = l->peers.list[i].trusted.keeper;
     pthread_mutex_unlock(&l->peers.lock);
     return found;
+}
+
+uint32_t
+netloop_hearing(struct netloop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    uint32_t peers = l->hearing;
+    pthread_mutex_unlock(&l->lock);
+    return peers;
 }
 
 void

@@ -46,6 +46,8 @@ size_t netloop_peers(struct netloop *l, struct api_peer *ret, size_t max);
 bool netloop_known_at(struct netloop *l, const struct unit_id *unit, struct wall_ms *ret);
 /* Whether a pinned peer is our keeper. Any thread. */
 bool netloop_has_keeper(struct netloop *l);
+/* How many peers a recovered node has yet to hear completely before it writes (hearing.h); 0 = it may. Any thread. */
+uint32_t netloop_hearing(struct netloop *l);
 struct netloop_stats {
     uint32_t sessions, peers, peers_open, lag_logs; /* a session for each connection: two units often have two */
     uint64_t lag_events;

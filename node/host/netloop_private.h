@@ -58,6 +58,7 @@ struct netloop {
     struct position work[WORK_TOLD_MAX];      /* netloop_want_work; one too many is found by the next day's walk */
     size_t n_work;
     struct netloop_stats stats;
+    uint32_t hearing; /* peers to be heard before this node writes; 0 = none */
     /* the thread's own */
     struct sync_effect *asked; /* ring of reads: answered between steps, so that effects keep their order */
     size_t asked_first, n_asked;

@@ -172,6 +172,8 @@ make(struct db_txn *txn, const struct identity *id, const struct rekey_options *
     int rc = take_options(l, o, err);
     if (rc == 0 && o->revoke)
         rc = add_void_key(&id->signing_key, plan, err);
+    for (size_t i = 0; i < o->n_void && rc == 0; i++)
+        rc = add_void_key(&o->void_keys[i], plan, err);
     name_predecessors(l);
     for (size_t i = 0; i < l->n && rc == 0; i++) {
         const struct mine *m = &l->v[i];
@@ -179,10 +181,10 @@ make(struct db_txn *txn, const struct identity *id, const struct rekey_options *
         rc = raise_serials(txn, m, plan, err);
         if (rc == 0 && o->revoke)
             rc = add_void_key(&m->row.signing_key, plan, err);
-        if (rc == 0 && (m->cut || m->resumed || (tip && o->revoke)))
+        if (rc == 0 && (m->cut || m->resumed || (tip && (o->revoke || o->n_void > 0))))
             rc = add_position(txn, m, plan, err);
     }
-    plan->has_statement = o->revoke || plan->n_positions > 0;
+    plan->has_statement = plan->n_void_keys > 0 || plan->n_positions > 0;
     return rc;
 }
 

@@ -17,7 +17,9 @@ struct rekey_named {
 struct rekey_options {
     bool revoke;    /* every earlier signing key is void, also for what it sealed and this node does not hold */
     bool transport; /* a new transport key too; always so with revoke */
-    size_t n_resume, n_cut;
+    size_t n_resume, n_cut, n_void;
+    struct sign_public
+        void_keys[REKEY_LOGS_MAX]; /* a custodian's: void from now on, what is held here of their logs stands */
     struct rekey_named resume[REKEY_LOGS_MAX]; /* frozen: goes on existing as it is held here */
     struct rekey_named cut[REKEY_LOGS_MAX];    /* stands up to seq; 0: nothing of it */
 };
