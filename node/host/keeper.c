@@ -215,7 +215,7 @@ keeper_missing(struct keeper *k, const struct log_id *log, uint64_t seq, int64_t
             continue;
         if (l->missed == 0 || seq < l->missed)
             l->missed = seq;
-        behind = l->looked - l->missed;
+        behind = l->looked > l->missed ? l->looked - l->missed : 0;
     }
     plan_retry(k, behind, now_ms);
 }

@@ -34,7 +34,7 @@ struct pending {
     bool is_new;
 };
 
-struct opening {
+struct reopening {
     struct datadir *d;
     const struct box_secret *secret;
     struct box_public public;
@@ -76,7 +76,7 @@ grow(void **list, size_t n, size_t *cap, size_t element, struct err *err)
 }
 
 static void
-shown(struct opening *o)
+shown(struct reopening *o)
 {
     if (o->progress && ++o->seen % PROGRESS_EVERY == 0)
         o->progress(o->arg, o->seen, o->total);
@@ -85,7 +85,7 @@ shown(struct opening *o)
 /* ---- days ---- */
 
 static int
-open_day(struct opening *o, const struct position *at, uint8_t index, struct err *err)
+open_day(struct reopening *o, const struct position *at, uint8_t index, struct err *err)
 {
     struct key_capsule_content content;
     buf_clear(&o->capsule);
@@ -113,7 +113,7 @@ open_day(struct opening *o, const struct position *at, uint8_t index, struct err
 static int
 look_for_day(void *arg, const struct own_event *ev, struct err *err)
 {
-    struct opening *o = arg;
+    struct reopening *o = arg;
     struct position at = {.log = ev->row->id, .seq = ev->header->seq};
     int rc = 0;
     shown(o);
@@ -128,7 +128,7 @@ look_for_day(void *arg, const struct own_event *ev, struct err *err)
 /* ---- key capsules ---- */
 
 static int
-keep_keys(struct opening *o, const struct key_capsule_content *c, struct err *err)
+keep_keys(struct reopening *o, const struct key_capsule_content *c, struct err *err)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < c->n_keys; i++) {
@@ -153,7 +153,7 @@ keep_keys(struct opening *o, const struct key_capsule_content *c, struct err *er
 
 /* The day that opened the one before opens most; else from the newest on: comparing a key hash is all that a wrong one costs. */
 static bool
-open_with_a_day(struct opening *o)
+open_with_a_day(struct reopening *o)
 {
     struct err ignored;
     for (size_t i = 0; i <= o->n_days; i++) {
@@ -170,7 +170,7 @@ open_with_a_day(struct opening *o)
 }
 
 static int
-open_key_capsule(struct opening *o, const struct position *at, uint8_t index, struct err *err)
+open_key_capsule(struct reopening *o, const struct position *at, uint8_t index, struct err *err)
 {
     struct key_capsule_content content;
     buf_clear(&o->capsule);
@@ -199,7 +199,7 @@ open_key_capsule(struct opening *o, const struct position *at, uint8_t index, st
 static int
 look_for_keys(void *arg, const struct own_event *ev, struct err *err)
 {
-    struct opening *o = arg;
+    struct reopening *o = arg;
     struct position at = {.log = ev->row->id, .seq = ev->header->seq};
     int rc = 0;
     shown(o);
@@ -220,7 +220,7 @@ item_compare(const void *x, const void *y)
 }
 
 static int
-flush(struct opening *o, struct err *err)
+flush(struct reopening *o, struct err *err)
 {
     struct db_txn *txn = NULL;
     if (o->n_pending == 0)
@@ -241,7 +241,7 @@ flush(struct opening *o, struct err *err)
 }
 
 static struct gen *
-gen_find(struct opening *o, uint32_t generation)
+gen_find(struct reopening *o, uint32_t generation)
 {
     for (size_t i = 0; i < o->n_gens; i++)
         if (o->gens[i].generation == generation)
@@ -250,7 +250,7 @@ gen_find(struct opening *o, uint32_t generation)
 }
 
 static int
-gen_add(struct opening *o, uint32_t generation, uint32_t origin, struct gen **ret, struct err *err)
+gen_add(struct reopening *o, uint32_t generation, uint32_t origin, struct gen **ret, struct err *err)
 {
     int rc = grow((void **)&o->gens, o->n_gens, &o->cap_gens, sizeof(*o->gens), err);
     if (rc != 0)
@@ -262,7 +262,7 @@ gen_add(struct opening *o, uint32_t generation, uint32_t origin, struct gen **re
 
 /* A generation with room for a second key of the class, above all others. */
 static int
-gen_beside(struct opening *o, uint32_t origin, int class, struct gen **ret, struct err *err)
+gen_beside(struct reopening *o, uint32_t origin, int class, struct gen **ret, struct err *err)
 {
     uint32_t last = 0;
     for (size_t i = 0; i < o->n_gens; i++) {
@@ -279,7 +279,7 @@ gen_beside(struct opening *o, uint32_t origin, int class, struct gen **ret, stru
 }
 
 static int
-place(struct opening *o, uint32_t generation, int class, const struct data_key *key, struct err *err)
+place(struct reopening *o, uint32_t generation, int class, const struct data_key *key, struct err *err)
 {
     int rc = 0;
     for (size_t i = 0; i < o->n_gens; i++)
@@ -309,7 +309,7 @@ place(struct opening *o, uint32_t generation, int class, const struct data_key *
 
 /* What is there already, first as it stands: what came back is measured against it. A slot that does not open is replaced. */
 static int
-load_there(struct opening *o, const struct subject_id *subject, struct err *err)
+load_there(struct reopening *o, const struct subject_id *subject, struct err *err)
 {
     struct db_txn *txn = NULL;
     struct keyslot *there = NULL;
@@ -336,7 +336,7 @@ load_there(struct opening *o, const struct subject_id *subject, struct err *err)
 }
 
 static int
-store_member(struct opening *o, const struct item *items, size_t n, struct err *err)
+store_member(struct reopening *o, const struct item *items, size_t n, struct err *err)
 {
     int rc = load_there(o, &items[0].subject, err);
     for (size_t i = 0; rc == 0 && i < n; i++)
@@ -357,7 +357,7 @@ store_member(struct opening *o, const struct item *items, size_t n, struct err *
 }
 
 static int
-store_all(struct opening *o, struct err *err)
+store_all(struct reopening *o, struct err *err)
 {
     int rc = 0;
     if (o->n_items > 0)
@@ -389,7 +389,7 @@ search_links_again(struct datadir *d, struct err *err)
 }
 
 static int
-open_all(struct opening *o, struct err *err)
+open_all(struct reopening *o, struct err *err)
 {
     uint64_t events = 0;
     const struct unit_id *unit = &o->d->identity.unit;
@@ -411,7 +411,7 @@ recover_keys(struct datadir *d, const struct box_secret *recovery, recover_progr
              struct recover_keys_found *ret, struct err *err)
 {
     struct box_secret copy;
-    struct opening *o = sodium_malloc(sizeof(*o));
+    struct reopening *o = sodium_malloc(sizeof(*o));
     if (!o)
         return err_set(err, ERR_NOMEM, "recover: out of memory");
     *ret = (struct recover_keys_found){0};

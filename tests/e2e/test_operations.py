@@ -158,6 +158,20 @@ class OperationsTest(unittest.TestCase):
         self.assertEqual(be.members(own), 28)
         used |= {"copy", "restore", "verify", "rebuild"}
 
+        shutil.rmtree(be.data)
+        se.run(block["run"])
+        be.env["PEER_DATA"] = se.data
+        told = be.do(block["recover"])
+        self.assertIn("every peer pins it anew", told)
+        shutil.copy(os.path.join(be.desk, "BE.card"), se.desk)
+        se.do(block["trust"])
+        be.do(block["token"])
+        be.run(block["run"])
+        self.assertEqual(be.members(own), 28)
+        be.do(block["admit"])
+        wait_until("the recovered node is heard", lambda: se.members(block["report"]) == 29)
+        used.add("recover")
+
     def test_an_operators_day(self):
         """Start, check, rotate a token, read the status, a disk that is full and has room again, a new version of the program."""
         block, used = self.blocks, self.used
