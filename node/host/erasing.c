@@ -341,13 +341,29 @@ backups(struct engine *e, struct destroyed *ret, struct err *err)
     return 0;
 }
 
+/* An order that is carried out again, after a copy was put back, was confirmed before. */
+static int
+is_confirmed(struct engine *e, const struct erasure_order *o, bool *ret, struct err *err)
+{
+    uint8_t key[KEY_CONFIRMATION];
+    struct slice row;
+    key_confirmation(key, &o->at, &e->config.identity->unit);
+    return state_find(e->state, TABLE_CONFIRMATIONS, slice_of(key, sizeof(key)), &row, ret, err);
+}
+
 static int
 confirm_one(struct engine *e, const struct command_ctx *ctx, struct erasure_order *o, struct err *err)
 {
     struct draft d;
     struct position at;
+    bool before = false;
+    int rc = is_confirmed(e, o, &before, err);
+    if (rc != 0 || before) {
+        o->state = ERASURE_DONE;
+        return rc != 0 ? rc : erasure_put(e->txn, o, err);
+    }
     draft_init(&d, ctx, KIND_COPIES_DESTROYED, NULL, ctx->today);
-    int rc = backups(e, &d.payload.destroyed, err);
+    rc = backups(e, &d.payload.destroyed, err);
     if (rc == 0)
         rc = draft_refer(&d, ctx, REF_CONFIRMS, &o->at, err);
     if (rc == ERR_NOTFOUND) { /* it does not stand any more: nobody asks */
