@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/erasures.h"
+
 /* ---- directories ---- */
 
 static int
@@ -256,8 +258,11 @@ capsules_settled(struct world *w, bool tell)
                 continue;
             while (all && evlog_iter_next(&it, &ev, &err) == 0 && event_header_decode(ev.header, &h, &err) == 0)
                 for (uint8_t c = 0; c < h.n_capsules && all; c++) {
+                    const struct position place = {row.id, h.seq};
+                    bool erased = false;
                     all = !may_have(w, n, txn, &row, &h, ev.payload, c) ||
-                          capsules_get(txn, row.no, h.seq, c, &bytes, &err) == 0;
+                          capsules_get(txn, row.no, h.seq, c, &bytes, &err) == 0 ||
+                          (tombstone_find(txn, &place, c, &erased, NULL, &err) == 0 && erased);
                     if (!all && tell)
                         world_fail(w, n, "capsule %u of %s/%llu, class %u, never came", c, short_id(&row.id),
                                    (unsigned long long)h.seq, h.capsules[c].class);

@@ -1,12 +1,61 @@
 /* What must hold of members who move, at every node, whatever has reached it: one home on every day, a home for whoever moved, figures that
- * balance; and that what is sealed after a revocation opens with nothing that the host had got before. See sim.h. */
+ * balance; that
+ * what is sealed after a revocation opens with nothing that the host had got before, and that what was erased is gone. See sim.h. */
 #include "tests/sim/sim.h"
 
 #include <stdlib.h>
 
 #include "node/view/view.h"
+#include "storage/erasures.h"
 
 enum { HOMES_MAX = SIM_UNITS_MAX, HAD_MAX = 512 };
+
+/* ---- what was erased ---- */
+
+static void
+check_place(struct sim_node *n, struct db_txn *txn, const struct erased_place *place, const struct position *by,
+            bool done)
+{
+    struct log_row row;
+    struct slice bytes;
+    struct buf key;
+    struct err err;
+    const struct position at = {place->log, place->seq};
+    for (uint8_t i = 0; i < 16 && !n->w->failed; i++) {
+        if (!(place->indexes & 1U << i))
+            continue;
+        buf_init(&key, CAPSULE_BYTES_MAX);
+        bool there = evlog_find(txn, &place->log, &row, &err) == 0 &&
+                     capsules_get(txn, row.no, place->seq, i, &bytes, &err) == 0;
+        there |= done && vault_capsule_get(n->vault, &at, i, &key, &err) == 0;
+        buf_free(&key);
+        if (there)
+            world_fail(n->w, n, "capsule %u of %s/%llu was erased by %s/%llu and is there", i, short_id(&place->log),
+                       (unsigned long long)place->seq, short_id(&by->log), (unsigned long long)by->seq);
+    }
+}
+
+/* What an effective order of the member's home lists is nowhere, whichever disk was set back and whatever was sent again. */
+static void
+check_erased(struct sim_node *n, struct db_txn *txn, const struct member_row *m)
+{
+    static struct erased_place places[ERASED_PLACES_MAX];
+    for (size_t i = 0; i < m->n && !n->w->failed; i++) {
+        const struct member_entry *e = &m->entries[i];
+        struct erasure_order order;
+        struct log_row row;
+        struct stored_event ev;
+        struct err err;
+        if (e->kind != KIND_ERASURE_ORDERED || e->outcome != OUTCOME_APPLIED ||
+            evlog_find(txn, &e->at.log, &row, &err) != 0 || evlog_event(txn, row.no, e->at.seq, &ev, &err) != 0)
+            continue;
+        bool done = erasure_get(txn, &e->at, &order, &err) == 0 && order.state == ERASURE_DONE;
+        size_t count = erased_places_read(ev.payload, places);
+        n->w->stats.erased += count;
+        for (size_t k = 0; k < count; k++)
+            check_place(n, txn, &places[k], &e->at, done);
+    }
+}
 
 /* ---- one home ---- */
 
@@ -38,9 +87,11 @@ check_day(struct homes *h, struct civil_date day)
 }
 
 static void
-check_homes(struct homes *h)
+check_homes(struct homes *h, struct db_txn *txn)
 {
     bool moves = false;
+    for (size_t i = 0; i < h->count; i++)
+        check_erased(h->n, txn, &h->rows[i]);
     for (size_t i = 0; i < h->count; i++)
         moves |= member_row_has_kin(&h->rows[i]);
     for (size_t i = 0; i < h->count && (moves || h->count > 1); i++)
@@ -74,7 +125,7 @@ check_all_homes(struct sim_node *n, struct db_txn *txn)
         memcpy(who.b, key.data, sizeof(who.b));
         memcpy(unit.b, key.data + sizeof(who.b), sizeof(unit.b));
         if (h.count > 0 && !TYPE_EQ(&h.who, &who))
-            check_homes(&h);
+            check_homes(&h, txn);
         h.who = who;
         MUST(h.count < HOMES_MAX);
         member_row_init(&h.rows[h.count], &unit, &who);
@@ -83,7 +134,7 @@ check_all_homes(struct sim_node *n, struct db_txn *txn)
         else
             h.count++;
     }
-    check_homes(&h);
+    check_homes(&h, txn);
     db_cursor_close(&c);
 }
 

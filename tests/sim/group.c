@@ -228,6 +228,30 @@ rebuild_if_wanted(struct sim_node *n)
         node_list_logs(n);
 }
 
+/* Now and then at once, mostly after what else there is. */
+static void
+carry_out_erasures(struct sim_node *n)
+{
+    struct log_row own = {0}, after;
+    struct err err = {0};
+    bool rewrote = false;
+    if (!n->up || n->w->failed || !engine_erasures_due(n->engine))
+        return;
+    if (!n->w->healing && rng_chance(&n->rng, 700)) {
+        node_group_soon(n);
+        return;
+    }
+    (void)engine_own_log(n->engine, &own);
+    if (engine_erase(n->engine, &rewrote, &err) != 0 && err.code != ERR_UNAVAILABLE)
+        world_fail(n->w, n, "erasures are not carried out: %s", err.text);
+    if (engine_own_log(n->engine, &after) && (!TYPE_EQ(&own.id, &after.id) || after.head_seq > own.head_seq))
+        node_committed(n, &after.id, TYPE_EQ(&own.id, &after.id) ? own.head_seq : 0, after.head_seq);
+    n->w->stats.rewrites += rewrote;
+    tell_own(n);
+    if (n->up && engine_erasures_due(n->engine) && err.code != ERR_UNAVAILABLE)
+        node_group_soon(n);
+}
+
 static void
 reply(const struct group *g)
 {
@@ -378,6 +402,7 @@ node_group(struct sim_node *n)
     while (!w->failed && engine_apply_pending(n->engine))
         if (engine_apply_more(n->engine, &err) != 0)
             world_fail(w, n, "applying more: %s", err.text);
+    carry_out_erasures(n);
     bool urgent;
     if (engine_vault_pending(n->engine, &urgent))
         world_post(w, rng_between(&n->rng, 10, 2000), EV_VAULT, n, 0, 0, NULL, 0);

@@ -66,7 +66,7 @@ run_seed(const struct sim_options *o, uint64_t seed, struct result *ret)
         printf(
             "seed %llu: %d units, %d nodes, %llu s, %llu accepted, %llu refused, %llu by hand, %llu commits, %llu aborts, "
             "%llu crashes, %llu restores, %llu clones, %llu forks (%llu resumed), %llu forged, %llu cuts, %llu messages, "
-            "%llu offered, %llu accepted, %llu completed, %llu withdrawn, %llu received, %llu granted, %llu ends of access, "
+            "%llu offered, %llu accepted, %llu completed, %llu withdrawn, %llu received, %llu granted, %llu ends of access, %llu erasures, %llu rewrites, "
             "trace %016llx\n",
             (unsigned long long)seed, w.n_units, w.n_nodes, (unsigned long long)(w.now_ms / 1000),
             (unsigned long long)w.stats.accepted, (unsigned long long)w.stats.refused,
@@ -80,7 +80,7 @@ run_seed(const struct sim_options *o, uint64_t seed, struct result *ret)
             (unsigned long long)w.stats.kinds[KIND_HANDOVER_WITHDRAWN],
             (unsigned long long)w.stats.kinds[KIND_HANDOVER_RECEIVED],
             (unsigned long long)w.stats.kinds[KIND_ACCESS_GRANTED], (unsigned long long)w.stats.revoked,
-            (unsigned long long)w.trace);
+            (unsigned long long)w.stats.erased, (unsigned long long)w.stats.rewrites, (unsigned long long)w.trace);
     world_release(&w);
     fflush(stdout);
     return ret->passed;

@@ -1,4 +1,4 @@
-/* Members who move, and access of other units to them. What comes of a handover rests on two units' events and on what has arrived, which
+/* Members who move, access of other units to them, whose data is erased, and who has two records. What comes of a handover rests on two units' events and on what has arrived, which
  * the list of one unit does not say; so of whoever ever had part in one, and of all that is theirs, the model says only what cannot be.
  * Everybody else is judged and compared as ever. What must hold of those who move is in checks_moving.c. See model.h. */
 #include "tests/sim/model.h"
@@ -82,7 +82,7 @@ model_concerns_moved(const struct model *m, const struct api_op *op)
     const struct invoice_request *v = &op->invoice.request;
     const struct posting_request *p = &op->posting.request;
     const struct member_request *r = &op->member.request;
-    if (op->kind == OP_HANDOVER || op->kind == OP_ACCESS)
+    if (op->kind == OP_HANDOVER || op->kind == OP_ACCESS || op->kind == OP_ERASE || op->kind == OP_DOUBLE)
         return true;
     if (!model_moves(m))
         return false;
@@ -201,6 +201,19 @@ model_moving_events(const struct model *m, const struct api_op *op, struct model
         return handover_events(m, op, ret);
     if (op->kind == OP_ACCESS)
         return access_events(m, op, ret);
+    if (op->kind == OP_ERASE) {
+        ret[0] = mark(&op->erase.request.member);
+        return 1;
+    }
+    if (op->kind == OP_DOUBLE) {
+        const struct double_request *r = &op->doubled;
+        ret[0] = mark(&r->member);
+        ret[0].kind = r->action == DOUBLE_DECLARE ? KIND_DOUBLE_DECLARED : KIND_DOUBLE_SETTLED;
+        ret[0].at = op->result.position;
+        ret[0].unit = r->unit;
+        ret[0].other = r->other;
+        return 1;
+    }
     if (!model_concerns_moved(m, op))
         return 0;
     if (op->kind == OP_MERGE) {

@@ -81,6 +81,8 @@ op_name(const struct api_op *op)
     case OP_UNIT_DESCRIBE: return "describe unit";
     case OP_HANDOVER: return handovers[op->handover.request.action];
     case OP_ACCESS: return accesses[op->access.action];
+    case OP_ERASE: return "erasure";
+    case OP_DOUBLE: return op->doubled.action == DOUBLE_DECLARE ? "declaration of a double" : "settlement of a double";
     case OP_CANCEL: return "cancel";
     case OP_MERGE: return "merge";
     default: return "other";

@@ -504,7 +504,7 @@ recount_unit(struct sim_node *at, struct db_txn *txn, const struct sim_unit *u)
     if (!has_arrivals(&r))
         compare_lines(&r);
     compare_work_rows(&r);
-    if (u->counted && at->index == u->index)
+    if (u->counted && at->index == u->index && !model_moves(u->model)) /* an erasure takes links, and no count */
         compare_people_links(&r);
     if (u->concurrent || at->w->failed)
         return;

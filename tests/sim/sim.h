@@ -221,7 +221,7 @@ struct world {
 
     struct {
         uint64_t accepted, refused, commits, aborts, crashes, restores, clones, forks, resumes, alarms, forged, cuts,
-            raw_events, messages, counted, revoked;
+            raw_events, messages, counted, revoked, rewrites, erased;
         uint64_t kinds[SIM_KINDS_MAX]; /* accepted, by number; beyond: the last */
     } stats;
 };

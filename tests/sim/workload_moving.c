@@ -1,4 +1,4 @@
-/* What desks do with members who move, mostly whoever's turn it is, now and then what is not theirs to do; grants and passes; and the end,
+/* What desks do with members who move, mostly whoever's turn it is, now and then what is not theirs to do; grants and passes, erasures, two records of one person; and the end,
  * where the desks bring to an end whatever is open. See sim.h. */
 #include "tests/sim/sim.h"
 
@@ -124,6 +124,12 @@ turn_of(enum handover_turn turn)
     }
 }
 
+static bool
+ours(enum handover_turn turn)
+{
+    return turn == TURN_WE_ACCEPT || turn == TURN_WE_COMPLETE || turn == TURN_WE_RECEIVE;
+}
+
 static void
 go_on(struct sim_node *n, const struct handover_view *v, struct handover_request *r)
 {
@@ -181,17 +187,92 @@ access_job(struct sim_node *n)
     return job;
 }
 
+/* ---- erasure ---- */
+
+static struct sim_job *
+erasure_job(struct sim_node *n)
+{
+    static const struct retention_settings settings = {{-1, -1, -1, -1, -1}};
+    struct sim_job *job = workload_job(OP_ERASE);
+    struct erase_request *r = &job->op.erase.request;
+    uint64_t which = rng_below(&n->rng, 100);
+    r->action = which < 70 ? ERASE_ORDER : which < 85 ? ERASE_RESTRICT : ERASE_LIFT;
+    (void)workload_somebody(n, &r->member);
+    r->classes = (uint16_t)(1 + rng_below(&n->rng, 31));
+    r->ground = rng_chance(&n->rng, 500) ? GROUND_WRONGLY_HELD : 0;
+    r->effective = r->until = DATE_NONE;
+    retention_rules_of("BE", &settings, &r->rules);
+    return job;
+}
+
+/* ---- two records of one person ---- */
+
+static const struct model_event *
+said_of_doubles(struct sim_node *n)
+{
+    for (int i = 0; i < 12; i++) {
+        const struct model_event *e = model_pick(n->unit->model, SORT_MOVING, rng_next(&n->rng));
+        if (e && (e->kind == KIND_DOUBLE_DECLARED || e->kind == KIND_DOUBLE_SETTLED))
+            return e;
+    }
+    return NULL;
+}
+
+static struct sim_job *
+double_job(struct sim_node *n)
+{
+    const struct model_event *said = said_of_doubles(n);
+    struct sim_job *job = workload_job(OP_DOUBLE);
+    if (said && rng_chance(&n->rng, 250)) {
+        job->op.kind = OP_CANCEL;
+        job->op.cancel.what = CANCEL_MEMBER;
+        job->op.cancel.subject = said->entity;
+        job->op.cancel.event = said->at;
+        job->op.cancel.adjusts_closed = true;
+        return job;
+    }
+    struct double_request *r = &job->op.doubled;
+    r->effective = rng_chance(&n->rng, 500) ? DATE_NONE : workload_day(n);
+    r->reason = 1;
+    r->action = said && rng_chance(&n->rng, 600) ? DOUBLE_SETTLE : DOUBLE_DECLARE;
+    r->outcome = (uint8_t)(1 + rng_below(&n->rng, 3));
+    if (r->action == DOUBLE_SETTLE) {
+        r->member = said->entity;
+        r->unit = said->unit;
+        r->other = said->other;
+        return job;
+    }
+    const struct sim_unit *u = another_unit(n);
+    const struct model_event *theirs = model_pick(u->model, SORT_MEMBER, rng_next(&n->rng));
+    (void)workload_somebody(n, &r->member);
+    r->unit = u->identity.unit;
+    if (theirs)
+        r->other = theirs->entity;
+    return job;
+}
+
 struct sim_job *
 workload_moving(struct sim_node *n)
 {
     static struct handover_view open[OPEN_MAX];
+    if (rng_chance(&n->rng, 80))
+        return double_job(n);
+    if (rng_chance(&n->rng, 80))
+        return erasure_job(n);
     if (rng_chance(&n->rng, 250))
         return access_job(n);
     struct sim_job *job = workload_job(OP_HANDOVER);
     struct handover_request *r = &job->op.handover.request;
     size_t count = open_ones(n, open);
     if (count > 0 && rng_chance(&n->rng, count > 4 ? 850 : 600)) {
-        go_on(n, &open[rng_below(&n->rng, count)], r);
+        size_t at = rng_below(&n->rng, count);
+        for (int i = 0; i < 4 && !ours(open[at].turn); i++) /* what waits for others waits a while */
+            at = rng_below(&n->rng, count);
+        if (!ours(open[at].turn) && rng_chance(&n->rng, 600)) {
+            free(job);
+            return access_job(n);
+        }
+        go_on(n, &open[at], r);
     } else {
         r->action = HANDOVER_OFFER;
         offer(n, r);
