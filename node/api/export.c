@@ -1,5 +1,5 @@
-/* Everything that this node knows of one member, for the member: as JSON, which another system can read (docs/OPERATIONS.md "What is known
- * of one person" lists the fields), or as a page that a person can. Restricted classes are given to the member, and to nobody else. */
+/* Everything that this node knows of one member, for the member: as JSON, which another system can read (the fields are listed in
+ * docs/OPERATIONS.md "What is known of one person"), or as a page that a person can. Restricted classes are given to the member, and to nobody else. */
 #include "node/api/request.h"
 #include "node/command/names.h"
 #include "storage/erasures.h"

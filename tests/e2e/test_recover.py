@@ -123,13 +123,7 @@ class RecoverTest(unittest.TestCase):
 
     def test_a_custodian_stands_in_and_the_old_node_comes_back_from_its_old_disk(self):
         old = os.path.join(self.cluster.folder, "old")
-        safe = os.path.join(self.cluster.folder, "custodian")
-        keys, certificate = (os.path.join(self.cluster.folder, "BE." + what) for what in ("keys", "certificate"))
-        with open(keys, "w", encoding="utf-8") as file:
-            file.write(run("custodian", "keys", safe, "--unit", "BE", "--data", self.se.data).stdout)
-        with open(certificate, "w", encoding="utf-8") as file:
-            file.write(run("custodian", "certify", "--data", self.be.data, "--root-key", self.key("BE-root.key"), "--keys", keys,
-                           "--yes").stdout)
+        take = self.certificate("custodian")
         member = self.offer("moves")
         self.assertEqual(self.be.stop(), 0)
         self.be.copy_data(old)
@@ -137,9 +131,8 @@ class RecoverTest(unittest.TestCase):
 
         stand_in = cluster.Node(os.path.join(self.cluster.folder, "SE-for-BE"), "BE")
         os.mkdir(stand_in.folder)
-        take = ("--from", self.se.data, "--certificate", certificate)
-        self.assertIn("custodian's key", self.recover(stand_in, *take, "--custodian-key", self.key("BE-root.key"), status=1).stderr)
-        told = self.recover(stand_in, *take, "--custodian-key", os.path.join(safe, "BE-custodian.key")).stdout
+        self.assertIn("custodian's key", self.recover(stand_in, *take[:-1], self.key("BE-root.key"), status=1).stderr)
+        told = self.recover(stand_in, *take).stdout
         self.assertIn("opens nobody's name", told)
         self.tokens(stand_in)
         self.se.trust(stand_in)  # FR has not heard of it yet, so that the old node still finds somebody
@@ -164,6 +157,36 @@ class RecoverTest(unittest.TestCase):
             w for node in self.cluster for w in node.status()["warnings"] if w.startswith(("clone:", "two tips:"))])
         self.assert_no_position_twice(*self.cluster)
         self.finish(*self.cluster)
+
+    def certificate(self, name, *options):
+        """Keys that SE makes for BE, and BE's certificate for them; the options of recover that take it."""
+        safe = os.path.join(self.cluster.folder, name)
+        keys, certificate = safe + ".keys", safe + ".certificate"
+        with open(keys, "w", encoding="utf-8") as file:
+            file.write(run("custodian", "keys", safe, "--unit", "BE", "--data", self.se.data).stdout)
+        with open(certificate, "w", encoding="utf-8") as file:
+            file.write(run("custodian", "certify", "--data", self.be.data, "--root-key", self.key("BE-root.key"), "--keys", keys, "--yes",
+                           *options).stdout)
+        return ("--from", self.se.data, "--certificate", certificate, "--custodian-key", os.path.join(safe, "BE-custodian.key"))
+
+    def test_a_certificate_that_is_revoked_old_or_of_another_unit_is_refused(self):
+        revoked, old = self.certificate("revoked"), self.certificate("old", "--serial", "2")
+        keys = os.path.join(self.cluster.folder, "old.keys")
+        self.assertIn("for another unit", run("custodian", "certify", "--data", self.fr.data, "--root-key", self.key("FR-root.key"), "--keys",
+                                              keys, "--yes", status=1).stderr)
+        self.assertIn("not the root key", run("custodian", "certify", "--data", self.be.data, "--root-key", self.key("FR-root.key"),
+                                              "--keys", keys, "--yes", status=1).stderr)
+        self.assertEqual(self.be.stop(), 0)
+        run("rekey", "--data", self.be.data, "--root-key", self.key("BE-root.key"), "--yes", "--revoke-custodian", revoked[3])
+        self.be.start()
+        self.be.admit("under the new keys")
+        self.cluster.wait_members({"BE": 1})
+        self.cluster.wait_equal()
+        stand_in = cluster.Node(os.path.join(self.cluster.folder, "SE-for-BE"), "BE")
+        os.mkdir(stand_in.folder)
+        for take, reason in ((revoked, "has revoked it"), (old, "an old certificate"), ((*old, "--unit", "FR"), "for the unit BE")):
+            self.assertIn(reason, self.recover(stand_in, *take, status=1).stderr)
+            self.assertFalse(os.path.exists(stand_in.data))
 
     def test_over_the_network_nothing_is_written_before_a_peer_was_heard(self):
         member = self.be.admit("stays")
