@@ -172,7 +172,7 @@ put_member(struct request *r, struct json_out *j, const struct member_row *row, 
     return 0;
 }
 
-/* The member that the path names, in ?unit= or where it is. */
+/* The member that the path names, in ?unit=, else here, else where it is: who has moved is known at several units. */
 static int
 member_load(struct request *r, struct member_row *ret, struct err *err)
 {
@@ -184,7 +184,13 @@ member_load(struct request *r, struct member_row *ret, struct err *err)
     if (rc == 0) {
         rc = query_unit(r, &unit, &has_unit, err);
     }
-    return rc != 0 ? rc : view_member(r->txn, &subject, has_unit ? &unit : NULL, ret, err);
+    if (rc == 0) {
+        rc = view_member(r->txn, &subject, has_unit ? &unit : &r->api->deps.unit, ret, err);
+        if (rc == ERR_NOTFOUND && !has_unit) {
+            rc = view_member(r->txn, &subject, NULL, ret, err);
+        }
+    }
+    return rc;
 }
 
 int

@@ -94,7 +94,10 @@ class Node:
         return json.loads(text) if text else None
 
     def etag(self, path):
-        return self.request("GET", path, role="desk")[1]["ETag"]
+        status, headers, text = self.request("GET", path, role="desk")
+        if not headers["ETag"]:
+            raise Failure("%s answers %d without an ETag to %s: %s" % (self.code, status, path, text.strip()), self.log)
+        return headers["ETag"]
 
     def start(self):
         with open(self.log, "ab") as log:

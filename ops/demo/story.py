@@ -9,10 +9,11 @@ import os
 import shlex
 import textwrap
 
-from nodes import SMARTNODE, Failure, agreed, number, run_chains, show, table, wait_until
+from nodes import Failure, agreed, number, show, table, wait_until
 
 HOME, HOST, NEW_HOME = "BE", "DE", "SE"
 HOST_OFFICE, NEW_OFFICE, SECTOR = "Berlin", "Stockholm", "music"
+PAST = "ES"  # keeps its register for a shorter time than others: asked first who is past the legal date
 WITNESS = "FR"  # whose node is asked for the reports: it has no part in the story
 PERSON = {
     "identity": {"member_no": "BE-DEMO-1", "given_name": "Marieke", "family_name": "Zonderland", "birth_date": "1991-05-17",
@@ -233,9 +234,178 @@ class Story:
         self.home_sees(issued, done)
         self.counted_once(members, people)
         show.done("served, seen and counted once")
+        return issued
+
+    # ---- moving ----
+
+    def standing(self, node):
+        """Members and flows of both units on the day before, of and after the move, as a node reports them."""
+        found = {}
+        for day in (self.today - DAY, self.today, self.today + DAY):
+            members = node.get_json("/v1/reports/members?as_of=%s" % day)["rows"]
+            flows = node.get_json("/v1/reports/flows?from=%s&to=%s" % (day, day))["rows"]
+            for unit in (HOME, NEW_HOME):
+                found[day, unit] = dict({"members": sum(r["members"] for r in members if r["unit"] == unit)}, **{
+                    name: sum(r[name] for r in flows if r["unit"] == unit) for name in ("joined", "moved_in", "moved_out")})
+            found[day, "every"] = sum(r["members"] for r in members)
+        return found
+
+    def turn(self, node):
+        return next((h["turn"] for h in node.get_json("/v1/handovers", "desk")["handovers"] if h["member"] == self.member), None)
+
+    def wait_turn(self, node, turn):
+        self.wait("the desk of %s sees: %s" % (node.row["name"], turn), lambda: self.turn(node) == turn)
+
+    def step(self, node, what, options, **body):
+        command("member", "handover", what, self.member, *options)
+        node.post("/v1/members/%s/handover/%s" % (self.member, what), body)
+
+    def hand_over(self):
+        say("She moves to Stockholm. Brussels offers her to %s; nothing has moved yet, and Brussels may take the offer back." %
+            self.new.row["name"])
+        self.step(self.home, "offer", ["--to", NEW_HOME], to=NEW_HOME, proposed=self.today.isoformat())
+        self.wait_turn(self.new, "we_accept")
+        say("Stockholm's desk sees that it must act, and accepts her: its office, one share of its own.")
+        self.step(self.new, "accept", ["--office", NEW_OFFICE, "--shares", "1"], office=NEW_OFFICE, shares=1)
+        self.wait_turn(self.home, "we_complete")
+        say("Brussels completes. This alone moves her: one share repaid there and one taken here, her pass ended, her open activity "
+            "closed.")
+        self.step(self.home, "complete", [], activities="closed")
+
+        def received():
+            seen = self.seen(self.new, self.member, NEW_HOME)
+            return self.turn(self.new) is None and seen["personal"] == "here" and seen["person"]
+
+        person = self.wait("Stockholm's node has received her by itself", received)
+        claim(all(person.get(c, {}).items() >= PERSON[c].items() for c in PASS_CLASSES if c == "contact"),
+              "Stockholm reads her contact data", self.new)
+        say("Stockholm's node receives her by itself, seals her data under keys of its own and finds her by name: %s %s, %s." %
+            (person["identity"]["given_name"], person["identity"]["family_name"], person["contact"]["email"]))
+        call(self.new, "GET", "/v1/members?q=" + PERSON["identity"]["family_name"])
+        self.wait("Stockholm finds her by name", lambda: [self.member] == [
+            m["id"] for m in self.new.get_json("/v1/members?q=" + PERSON["identity"]["family_name"], "desk")["members"]])
+        old = self.seen(self.home, self.member, HOME)
+        claim((old["status"], old["left_reason"], old["shares"]) == ("left", "moved", 0), "she has left Belgium by moving", self.home)
+
+    def refuse_old_pass(self, issued):
+        status, _, text = self.host.request("POST", "/v1/passes/verify", {"pass": issued["pass"]}, "desk")
+        answer = json.loads(text)
+        claim(status == 403 and answer["reason"] in ("moved", "revoked"), "Berlin refuses the pass that Belgium gave", self.host)
+        say("Berlin refuses the pass that Brussels had given her (%s); Stockholm would give her another." % answer["reason"])
+
+    def show_reports(self, before):
+        after = self.standing(self.witness)
+        yesterday, tomorrow = self.today - DAY, self.today + DAY
+        expected = dict(before)
+        for day in (self.today, tomorrow):
+            for unit, by in ((HOME, -1), (NEW_HOME, 1)):
+                expected[day, unit] = dict(before[day, unit], members=before[day, unit]["members"] + by)
+        expected[self.today, HOME]["moved_out"] += 1
+        expected[self.today, NEW_HOME]["moved_in"] += 1
+        claim(after == expected, "the reports of both units add up: %s is not %s" % (after, expected), self.witness)
+        for node in self.nodes:
+            claim(self.standing(node) == after, "%s reports the same" % node.row["name"], node)
+        call(self.witness, "GET", "/v1/reports/members?as_of=%s" % self.today)
+        call(self.witness, "GET", "/v1/reports/flows?from=%s&to=%s" % (self.today, self.today))
+        rows = []
+        for day, name in ((yesterday, "the day before"), (self.today, "the day of the move"), (tomorrow, "the day after")):
+            home, new = after[day, HOME], after[day, NEW_HOME]
+            rows.append([name, day.isoformat(), number(home["members"]), number(home["moved_out"]), number(new["members"]),
+                         number(new["moved_in"]), number(home["members"] + new["members"]), number(after[day, "every"])])
+        table(["", "", ">members BE", ">moved out", ">members SE", ">moved in", ">both", ">all units"], rows)
+        say("All nine nodes report the same. She is counted in one unit on each day, and nobody joined or left the federation.")
+
+    def move(self, issued):
+        show.phase("she moves to Stockholm")
+        before = self.standing(self.witness)
+        self.hand_over()
+        self.wait_agreed()
+        self.refuse_old_pass(issued)
+        self.show_reports(before)
+        show.done("moved")
+
+    # ---- erased ----
+
+    def order(self, node, member, classes):
+        command("erase", member, *[word for c in classes for word in ("--class", c)])
+        path = "/v1/members/%s" % member
+        return node.post(path + "/erase", {"classes": classes}, {"If-Match": node.etag(path)})
+
+    def wait_receipts(self, node, member, order):
+        def confirmed():
+            found = node.get_json("/v1/erasures?member=" + member, "desk")["erasures"]
+            mine = [e for e in found if e["log"] == order["log"] and e["seq"] >= order["seq"] and e["unit"] == node.code]
+            return mine and all(e["complete"] and len(e["confirmed"]) == len(self.nodes) for e in mine) and mine
+
+        receipts = self.wait("all nine have confirmed the erasure to %s" % node.row["name"], confirmed)
+        show.text("        %s: %s erased; receipts of %s" % (node.code, ", ".join(receipts[0]["classes"]),
+                                                             " ".join(sorted(c["unit"] for c in receipts[0]["confirmed"]))))
+
+    def erase_contact(self):
+        say("She wants her address and e-mail gone. Stockholm, her home, erases the class contact.")
+        at_new = self.order(self.new, self.member, ["contact"])
+        claim(at_new["erased"] == ["contact"] and not at_new.get("restricted"), "Stockholm erases contact", self.new)
+        say("Brussels, where she was a member until today, is asked for everything: contact goes; the register must be kept, so "
+            "its class identity is restricted.")
+        at_home = self.order(self.home, self.member, ["contact", "identity"])
+        until = {r["class"]: r["until"] for r in at_home["restricted"]}
+        claim(at_home["erased"] == ["contact"] and list(until) == ["identity"] and until["identity"] > self.today.isoformat(),
+              "Brussels erases contact and restricts identity until a legal date", self.home)
+        say("No desk in Brussels reads it any more; on %s it is erased." % until["identity"])
+        return [(self.new, self.member, at_new), (self.home, self.member, at_home)]
+
+    def check_member(self):
+        at_new, at_home = self.seen(self.new, self.member, NEW_HOME), self.seen(self.home, self.member, HOME)
+        claim("contact" not in at_new["person"] and at_new["person"]["identity"]["family_name"] == PERSON["identity"]["family_name"],
+              "Stockholm has her name and no contact data", self.new)
+        claim(not {"identity", "contact"} & set(at_home.get("person", {})), "no desk in Brussels reads her", self.home)
+
+    def due(self, node):
+        """A former member of a unit whose register data is past its date, and the unit's rules."""
+        after = ""
+        while after is not None:
+            page = node.get_json("/v1/retention" + after, "desk")
+            for member in page["members"]:
+                if member["status"] == "left" and "identity" in {d["class"] for d in member["due"]}:
+                    return member, page["rules"]
+            after = page["next"] and "?after=" + page["next"]
+        return None, None
+
+    def erase_past(self):
+        """Of a former member of some unit, whose legal date has passed; of which unit, who it is, and words that must be gone."""
+        for node in sorted(self.nodes, key=lambda n: n.code != PAST):
+            due, rules = self.due(node)
+            if due:
+                break
+        claim(due, "there is a former member whose legal date has passed", node)
+        since = next(d["since"] for d in due["due"] if d["class"] == "identity")
+        years = next(r for r in rules if r["what"] == "register")
+        say("%s keeps its register for %d years from leaving (%s). A member who left on %s asks for the same: the date has passed on "
+            "%s, and the register class is erased too." % (node.row["name"], years["years"], years["ground"], due["left_on"], since))
+        command("retention")
+        order = self.order(node, due["id"], ["contact", "identity"])
+        claim(sorted(order["erased"]) == ["contact", "identity"] and not order.get("restricted"), "both classes are erased", node)
+        return node, due["id"], order
+
+    def check_past(self, node, member):
+        claim("identity" not in node.get_json("/v1/members/" + member, "desk").get("person", {}), "the name is gone", node)
+
+    def erase(self):
+        show.phase("her contact data is erased in all nine units")
+        orders = self.erase_contact()
+        node, past, order = self.erase_past()
+        say("Each unit carries it out by itself, rewrites its vault and says so in its own log: nine receipts for each order.")
+        show.text("        $ smartnode erasures")
+        for ordered in orders + [(node, past, order)]:
+            self.wait_receipts(*ordered)
+        self.check_member()
+        self.check_past(node, past)
+        self.wait_agreed()
+        show.done("erased; the states of all nine nodes are the same")
 
 
 def tell(nodes):
     story = Story(nodes)
-    story.served_abroad()
-    story.wait_agreed()
+    issued = story.served_abroad()
+    story.move(issued)
+    story.erase()

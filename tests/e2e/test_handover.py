@@ -102,6 +102,10 @@ class Handover(unittest.TestCase):
         activities = self.new.get("/v1/activities?member=" + member, "desk")["activities"]
         self.assertEqual([(a["unit"], a["sector"], a["text"]) for a in activities if a["status"] == "open"], [("SE", 2, "Koor")])
 
+        # Without a unit each desk means its own record; elsewhere one has to be named.
+        self.assertEqual([node.get("/v1/members/" + member, "desk")["unit"] for node in (self.old, self.new)], ["BE", "SE"])
+        self.assertEqual(self.third.call("GET", "/v1/members/" + member).status, 409)
+
         # Both histories are there, at both.
         for node in (self.old, self.new):
             kinds = {unit: [e["kind"] for e in self.seen_events(node, member, unit)] for unit in ("BE", "SE")}
