@@ -1,6 +1,7 @@
 """Shows that each rule of the lint can fail: bad trees, and a good one that passes."""
 
 import os
+import shlex
 import subprocess
 import tempfile
 
@@ -92,7 +93,7 @@ def write(root, files):
 def compile_object(root, build, source):
     target = os.path.join(build, "obj", source[:-2] + ".o")
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    subprocess.run([os.environ.get("CC") or "cc", "-O0", "-ffreestanding", "-c", "-o", target,
+    subprocess.run(shlex.split(os.environ.get("CC") or "cc") + ["-O0", "-ffreestanding", "-c", "-o", target,
                     os.path.join(root, source)], check=True)
 
 
