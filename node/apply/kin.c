@@ -1,7 +1,7 @@
 /* Rows of one subject in several units: what a handover ties together. docs/PROTOCOL.md §8 "Kin", §10 "Handover".
  * A row looks at its kin when it is folded (entity_kin) and takes arrivals from them. A change of one row is followed by its kin, and by
  * theirs, until nothing changes. That ends: whether an event is valid rests on its past, which does not change, and what a completion does
- * rests only on completions of earlier days (member_moving.c). */
+ * rests only on completions that are less by (day, log id, seq) (fold_sort_trips). */
 #include <stdlib.h>
 
 #include "node/apply/apply_private.h"

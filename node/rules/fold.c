@@ -90,16 +90,21 @@ fold_refs_take(const struct fold_rules *rules, const struct event_header *h, str
     return n;
 }
 
+/* A key from the top: day (30 bits, §2), its part (2), slot's first event (16), filler (16). */
+enum { KEY_DAY_SHIFT = 34, KEY_PART_SHIFT = 32, KEY_DAY_ZERO = 1 << 29 };
+static const uint64_t KEY_PARTS = (uint64_t)3 << KEY_PART_SHIFT;
+static const uint64_t KEY_LATE = (uint64_t)2 << KEY_PART_SHIFT;
+
 uint64_t
 fold_key_early(int32_t day, uint32_t root, uint32_t filler)
 {
-    return (uint64_t)((int64_t)day + 0x40000000) << 33 | (uint64_t)root << 16 | filler;
+    return (uint64_t)((int64_t)day + KEY_DAY_ZERO) << KEY_DAY_SHIFT | (uint64_t)root << 16 | filler;
 }
 
 uint64_t
 fold_key(int32_t day, uint32_t root, uint32_t filler)
 {
-    return fold_key_early(day, root, filler) | (uint64_t)1 << 32;
+    return fold_key_early(day, root, filler) | (uint64_t)1 << KEY_PART_SHIFT;
 }
 
 static int
@@ -124,6 +129,35 @@ fold_sort(uint64_t *keys, size_t n)
             keys[k] = keys[k - 1];
         }
         keys[k] = key;
+    }
+}
+
+static bool
+less(const struct position *a, const struct position *b)
+{
+    int by_id = memcmp(a->log.b, b->log.b, sizeof(a->log.b));
+    return by_id != 0 ? by_id < 0 : a->seq < b->seq;
+}
+
+void
+fold_sort_trips(uint64_t *keys, size_t n, const void *ctx, struct fold_trip (*trip)(const void *ctx, uint32_t filler))
+{
+    bool moved = false;
+    for (size_t from = 0, to = 0; from < n; from = to) {
+        const struct position *least = NULL;
+        for (; to < n && keys[to] >> KEY_DAY_SHIFT == keys[from] >> KEY_DAY_SHIFT; to++) {
+            struct fold_trip t = trip(ctx, (uint32_t)(keys[to] & 0xffff));
+            least = t.departure && (least == NULL || less(t.at, least)) ? t.at : least;
+        }
+        for (size_t i = from; i < to && least != NULL && (keys[i] & KEY_PARTS) == 0; i++) {
+            if (less(least, trip(ctx, (uint32_t)(keys[i] & 0xffff)).at)) {
+                keys[i] |= KEY_LATE;
+                moved = true;
+            }
+        }
+    }
+    if (moved) {
+        fold_sort(keys, n);
     }
 }
 
@@ -231,10 +265,18 @@ cancels(const struct fold *f, const struct fold_item *item)
     return f->rules->cancels != 0 && item->kind == f->rules->cancels;
 }
 
+static struct fold_trip
+trip_of(const void *ctx, uint32_t filler)
+{
+    const struct fold *f = ctx;
+    return (struct fold_trip){.at = f->items[filler].at, .departure = f->items[filler].departure};
+}
+
 void
 fold_run(struct fold *f, bool final, uint8_t *ret)
 {
     size_t slots = 0;
+    bool arrivals = false;
     memset(f->filler, 0xff, f->n * sizeof(*f->filler));
     memset(ret, SKIPPED_NOT_FILLER, f->n);
     for (uint32_t i = 0; i < f->n; i++) {
@@ -245,11 +287,15 @@ fold_run(struct fold *f, bool final, uint8_t *ret)
     for (uint32_t root = 0; root < f->n; root++) {
         if (f->filler[root] != FOLD_NONE) {
             const struct fold_item *filler = &f->items[f->filler[root]];
+            arrivals = arrivals || filler->arrival;
             f->keys[slots++] = filler->arrival ? fold_key_early(filler->day, root, f->filler[root])
                                                : fold_key(filler->day, root, f->filler[root]);
         }
     }
     fold_sort(f->keys, slots);
+    if (arrivals) {
+        fold_sort_trips(f->keys, slots, f, trip_of);
+    }
     f->rules->start(f->state);
     for (size_t s = 0; s < slots; s++) {
         uint32_t i = (uint32_t)(f->keys[s] & 0xffff);

@@ -15,9 +15,10 @@ struct fold_item {
     int32_t day;
     uint8_t n_refs;
     const struct event_ref *refs;
-    /* An event of another row that has its effect in this one too (§10 "Handover"): valid here because it is there, before all else of its
-     * day, and skipped for arrival_reason if that is not VOID_NONE. */
+    /* An event of another row that has its effect in this one too (§10 "Handover"): valid here because it is there, and skipped for
+     * arrival_reason if that is not VOID_NONE. */
     bool arrival;
+    bool departure; /* one that is an arrival elsewhere */
     enum void_reason arrival_reason;
 
     uint32_t target[FOLD_REFS_MAX]; /* index in the row by position, FOLD_NONE */
@@ -43,7 +44,7 @@ struct fold_rules {
     bool (*known)(uint16_t kind, uint16_t version);
     /* Role beside 2 that a kind takes (0 = none), whether it must be there, and the kind of its target. All other kinds take role 2. */
     uint8_t (*role)(uint16_t kind, bool *ret_required, uint16_t *ret_target);
-    /* The five that follow may be NULL. Kinds that nobody corrects or cancels. */
+    /* The six that follow may be NULL. Kinds that nobody corrects or cancels. */
     bool (*fixed)(uint16_t kind);
     /* The roles of a kind that has not just one target in its own row; 0: as `role` says. */
     size_t (*roles)(uint16_t kind, struct fold_role ret[FOLD_ROLES_MAX]);
@@ -53,6 +54,8 @@ struct fold_rules {
                enum outcome *ret);
     /* Whether an entry is an arrival, and the reason why it has no effect in its own row (VOID_NONE: it has). */
     bool (*arrival)(const void *entry, enum void_reason *ret);
+    /* Whether an entry is an arrival in another row. */
+    bool (*departure)(const void *entry);
     /* What item i may not do for what is in its past (f->in). NULL = everything. */
     enum void_reason (*past)(const struct fold *f, uint32_t i);
     /* Whether what the event names outside the row was there in its past; VOID_NONE if so. */
@@ -94,6 +97,14 @@ uint8_t fold_refs_take(const struct fold_rules *rules, const struct event_header
 uint64_t fold_key(int32_t day, uint32_t root, uint32_t filler);
 uint64_t fold_key_early(int32_t day, uint32_t root, uint32_t filler);
 void fold_sort(uint64_t *keys, size_t n);
+/* Puts arrivals of which a departure of the same day is the lesser by (log id, seq) at the end of that day, so that what moves a member
+ * rests only on what is less by (day, log id, seq), in whatever rows, and circles end. keys: sorted; departures are among them. */
+struct fold_trip {
+    const struct position *at;
+    bool departure;
+};
+void fold_sort_trips(uint64_t *keys, size_t n, const void *ctx,
+                     struct fold_trip (*trip)(const void *ctx, uint32_t filler));
 
 int fold_init(struct fold *f, const struct fold_rules *rules, const struct member_world *w, const void *ctx,
               void *state, size_t n, struct err *err) NODISCARD;

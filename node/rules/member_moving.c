@@ -6,7 +6,7 @@
  *
  * A completion is an entry of the row in which it is written and, as an arrival, of the new home's row. Rows that share one are kin: each looks
  * at entries of the other (member_moving_kin), which node/apply folds again until nothing changes. That ends, because what a completion does
- * rests only on completions of earlier days. */
+ * rests only on completions that are less by (day, log id, seq): see fold_sort_trips. */
 #include <stdlib.h>
 
 #include "node/rules/member_step.h"

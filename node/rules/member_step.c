@@ -86,6 +86,13 @@ arrival(const void *entry, enum void_reason *ret)
     return e->arrival;
 }
 
+static bool
+departure(const void *entry)
+{
+    const struct member_entry *e = entry;
+    return e->kind == KIND_HANDOVER_COMPLETED && !e->arrival;
+}
+
 const struct fold_rules member_rules = {
     .cancels = KIND_ENTRY_CANCELLED,
     .known = known,
@@ -94,6 +101,7 @@ const struct fold_rules member_rules = {
     .roles = member_moving_roles,
     .kin = member_moving_kin,
     .arrival = arrival,
+    .departure = departure,
     .past = member_moving_past,
     .outside = outside,
     .start = start,
@@ -538,19 +546,53 @@ member_entry_find(const struct member_row *r, const struct position *at)
     return i == FOLD_NONE ? SIZE_MAX : i;
 }
 
+static struct fold_trip
+trip_of(const void *ctx, uint32_t filler)
+{
+    const struct member_row *r = ctx;
+    return (struct fold_trip){.at = &r->entries[filler].at, .departure = departure(&r->entries[filler])};
+}
+
+/* Among arrivals, departures count that have no effect too, as they do in the fold. */
+static void
+order_trips(const struct member_row *r, struct member_order *ret)
+{
+    for (uint32_t i = 0; i < r->n; i++) {
+        const struct member_entry *e = &r->entries[i];
+        if (e->outcome == OUTCOME_CONFLICT && departure(e)) {
+            ret->keys[ret->n++] = fold_key(e->effective.days, i, i);
+        }
+    }
+    fold_sort(ret->keys, ret->n);
+    fold_sort_trips(ret->keys, ret->n, r, trip_of);
+    size_t n = 0;
+    for (size_t i = 0; i < ret->n; i++) {
+        if (r->entries[ret->keys[i] & 0xffff].outcome == OUTCOME_APPLIED) {
+            ret->keys[n++] = ret->keys[i];
+        }
+    }
+    ret->n = n;
+}
+
 void
 member_order_of(const struct member_row *r, struct member_order *ret)
 {
+    bool arrivals = false;
     ret->n = 0;
     for (uint32_t i = 0; i < r->n; i++) {
         if (r->entries[i].outcome == OUTCOME_APPLIED) {
             const struct member_entry *e = &r->entries[i];
             uint32_t slot = member_slot_of(r, i);
+            arrivals = arrivals || e->arrival;
             ret->keys[ret->n++] =
                 e->arrival ? fold_key_early(e->effective.days, slot, i) : fold_key(e->effective.days, slot, i);
         }
     }
-    fold_sort(ret->keys, ret->n);
+    if (arrivals) {
+        order_trips(r, ret);
+    } else {
+        fold_sort(ret->keys, ret->n);
+    }
 }
 
 const struct member_entry *

@@ -389,7 +389,9 @@ member_last_adds(const struct member_row *r, const struct position *at, const en
     }
     for (size_t i = 0; i < n; i++) {
         const struct member_entry *e = &r->entries[i];
-        if (e->outcome != before[i] || (e->outcome == OUTCOME_APPLIED && e->effective.days > last->effective.days)) {
+        /* An arrival may come after all else of its day. */
+        int32_t end = last->effective.days - e->arrival;
+        if (e->outcome != before[i] || (e->outcome == OUTCOME_APPLIED && e->effective.days > end)) {
             return false;
         }
     }

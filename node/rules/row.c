@@ -136,6 +136,7 @@ fill(const struct row_type *t, struct fold_item *item, const struct row_entry *e
     item->refs = e->refs;
     item->outcome = e->outcome;
     item->reason = e->reason;
+    item->departure = t->rules->departure != NULL && t->rules->departure(e);
     item->arrival = t->rules->arrival != NULL && t->rules->arrival(e, &item->arrival_reason);
 }
 

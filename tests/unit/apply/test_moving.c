@@ -570,6 +570,66 @@ what_is_erased_or_restricted_shows_until_it_is_lifted(void **arg)
     federation_end(&f);
 }
 
+/* Each of n units has the member and lets go of him to the next one on the same day: none of the completions is in another's past. */
+static void
+ring(struct federation *f, size_t n, uint32_t subject, struct civil_date on, struct position *ret)
+{
+    struct event_ref offered[UNITS], accepted[UNITS];
+    for (size_t i = 0; i < n; i++) {
+        test_admission(&f->logs[i], test_subject(subject), day(0), office_of(i), CATEGORY_A, 3);
+        offer(&f->logs[i], &f->units[(i + 1) % n], subject, on);
+        offered[i] = test_ref(&f->logs[i], REF_OFFER);
+    }
+    seal_all(f);
+    for (size_t i = 0; i < n; i++) {
+        size_t to = (i + 1) % n;
+        accept_offer(&f->logs[to], &f->units[i], to, subject, on, offered[i]);
+        accepted[i] = test_ref(&f->logs[to], REF_ACCEPTANCE);
+    }
+    seal_all(f);
+    for (size_t i = 0; i < n; i++) {
+        size_t to = (i + 1) % n;
+        ret[i] = complete(&f->logs[i], &f->units[to], terms_of(to), subject, on, offered[i], accepted[i]);
+    }
+    seal_all(f);
+}
+
+static void
+units_that_move_a_member_in_a_circle_on_one_day_have_one_outcome(void **arg)
+{
+    (void)arg;
+    for (size_t n = 2; n <= UNITS; n++) {
+        struct federation f;
+        struct test_register r;
+        struct position completed[UNITS];
+        federation_start(&f);
+        ring(&f, n, 1, day(10), completed);
+        /* The last in its row, and still before an arrival of its day. */
+        for (size_t i = 0; i < n; i++) {
+            struct event_payload p = test_payload(KIND_RESTRICTION_LIFTED, test_subject(1), day(10));
+            p.erasure = (struct erasure){.n_classes = 1, .classes = {CLASS_IDENTITY}, .until = DATE_NONE};
+            test_log_event(&f.logs[i], &p, NULL, 0);
+        }
+        seal_all(&f);
+        deliver_in_orders(&r, &f, 24);
+        size_t first = 0, moved = 0, homes = homes_on(&r, &f, 1, day(10));
+        for (size_t i = 0; i < n; i++) {
+            enum outcome o;
+            (void)reason_at(&r, &f.units[i], 1, completed[i], &o);
+            moved += o == OUTCOME_APPLIED;
+            first = memcmp(completed[i].log.b, completed[first].log.b, HASH_BYTES) < 0 ? i : first;
+        }
+        /* The least of them moves the member whatever the others say, and who takes him in lets go of nobody that day. */
+        expect(&r, &f.units[first], 1, completed[first], OUTCOME_APPLIED, VOID_NONE);
+        size_t next = (first + 1) % n;
+        expect(&r, &f.units[next], 1, completed[next], OUTCOME_CONFLICT, VOID_FIRST_DAY);
+        assert_int_equal(moved, n - 1);
+        assert_int_equal(homes, n - 1);
+        test_register_close(&r);
+        federation_end(&f);
+    }
+}
+
 int
 main(void)
 {
@@ -579,6 +639,7 @@ main(void)
         cmocka_unit_test(forged_completions_and_acceptances_are_void),
         cmocka_unit_test(two_completions_on_two_branches_have_one_outcome),
         cmocka_unit_test(who_lost_a_member_to_a_branch_can_have_him_later),
+        cmocka_unit_test(units_that_move_a_member_in_a_circle_on_one_day_have_one_outcome),
         cmocka_unit_test(the_old_home_changes_amounts_and_never_membership),
         cmocka_unit_test(what_a_closed_unit_writes_has_no_effect_but_what_is_due),
         cmocka_unit_test(doubles_are_listed_settled_and_undone),
