@@ -389,7 +389,9 @@ observe(struct netloop *l)
     l->observed_ms = now.ms;
     l->unobserved = false;
     netloop_check_quotas(l);
-    peers_observe(&l->peers, l->sync, now, wall_now());
+    struct writer_stats writer;
+    writer_stats(l->writer, &writer);
+    peers_observe(&l->peers, l->sync, writer.owes, now, wall_now());
     static struct sync_session_info sessions[SYNC_SESSIONS_MAX]; /* one net thread */
     size_t n = sync_sessions(l->sync, sessions, SYNC_SESSIONS_MAX);
     for (size_t i = 0; i < n; i++)

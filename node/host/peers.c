@@ -153,7 +153,7 @@ is_current(const struct peer *p)
 }
 
 void
-peers_observe(struct peers *p, const struct sync *sync, struct mono_ms mono, struct wall_ms wall)
+peers_observe(struct peers *p, const struct sync *sync, bool owes, struct mono_ms mono, struct wall_ms wall)
 {
     static struct sync_session_info sessions[SESSIONS_SHOWN]; /* one net thread */
     static struct sync_session_lag lags[SESSIONS_SHOWN];
@@ -178,9 +178,11 @@ peers_observe(struct peers *p, const struct sync *sync, struct mono_ms mono, str
         struct peer *peer = &p->list[i];
         if (!is_current(peer))
             continue;
+        peer->complete = mono;
+        if (owes)
+            continue;
         peer->known = true;
         peer->known_at = peer->last_heard;
-        peer->complete = mono;
     }
     pthread_mutex_unlock(&p->lock);
 }
@@ -206,6 +208,10 @@ peers_list(struct peers *p, struct mono_ms now, struct api_peer *ret, size_t max
         struct api_peer *to = &ret[i];
         *to = (struct api_peer){
             .unit = card->unit, .name = card->unit_name, .heard = from->heard, .last_heard = from->last_heard};
+        if (!from->heard && from->known) { /* before the last start: at the latest when all of it was known */
+            to->heard = true;
+            to->last_heard = from->known_at;
+        }
         memcpy(to->code, card->unit_code, sizeof(to->code));
         memcpy(to->reason, from->reason, sizeof(to->reason));
         card_fingerprint(card, to->fingerprint);

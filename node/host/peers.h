@@ -40,8 +40,9 @@ void peers_release(struct peers *p);
 int peers_load(struct peers *p, struct db *db, struct mono_ms now, struct err *err) NODISCARD;
 struct peer *peers_find(struct peers *p, const struct unit_id *unit);
 struct peer *peers_find_key(struct peers *p, const struct box_public *key);
-/* Brings what the sessions show. */
-void peers_observe(struct peers *p, const struct sync *sync, struct mono_ms mono, struct wall_ms wall);
+/* Brings what the sessions show. owes: something of what is stored is not applied yet, or an erasure not carried out and confirmed
+ * (struct writer_stats): until then nothing counts as known, however much was fetched. */
+void peers_observe(struct peers *p, const struct sync *sync, bool owes, struct mono_ms mono, struct wall_ms wall);
 size_t peers_list(struct peers *p, struct mono_ms now, struct api_peer *ret, size_t max);
 /* Addresses to dial: the operator's own, else the card's. */
 uint8_t peer_endpoints(const struct peer *p, const char *ret[CARD_ENDPOINTS_MAX]);

@@ -160,6 +160,16 @@ probe(struct writer *w)
         writer_count(w, 1, 0, 0, 0, false);
 }
 
+/* What was owed may be done without a group. */
+static void
+settle(struct writer *w)
+{
+    bool owes = engine_apply_pending(w->config.engine) || engine_erasures_due(w->config.engine);
+    pthread_mutex_lock(&w->lock);
+    w->stats.owes = owes;
+    pthread_mutex_unlock(&w->lock);
+}
+
 static void *
 writer_main(void *arg)
 {
@@ -184,6 +194,7 @@ writer_main(void *arg)
         follow_vault(w, idle);
         if (!w->again && !engine_rebuild_wanted(w->config.engine))
             erase(w);
+        settle(w);
     }
     follow_vault(w, true);
     return NULL;
@@ -196,6 +207,7 @@ writer_start(const struct writer_config *config, struct writer **ret, struct err
     if (!w)
         return err_set(err, ERR_NOMEM, "writer: out of memory");
     w->config = *config;
+    w->stats.owes = engine_apply_pending(config->engine) || engine_erasures_due(config->engine);
     w->jobs_end = &w->jobs;
     w->appends_end = &w->appends;
     w->capsules_end = &w->capsules;

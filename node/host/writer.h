@@ -88,6 +88,7 @@ struct writer_stats {
     struct wall_ms last_commit;                         /* 0 before the first */
     uint32_t queue;
     bool is_full;
+    bool owes; /* of what is stored something is not applied yet, or an erasure is not carried out and confirmed */
 };
 void writer_stats(struct writer *w, struct writer_stats *ret);
 

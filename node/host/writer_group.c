@@ -38,7 +38,9 @@ void
 writer_count(struct writer *w, uint64_t commits, uint64_t jobs, uint64_t runs, uint64_t events, bool full)
 {
     struct wall_ms now = wall_now();
+    bool owes = engine_apply_pending(w->config.engine) || engine_erasures_due(w->config.engine);
     pthread_mutex_lock(&w->lock);
+    w->stats.owes = owes;
     w->stats.commits += commits;
     w->stats.failed += commits == 0;
     if (commits > 0)

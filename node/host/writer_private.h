@@ -59,7 +59,7 @@ void writer_drop_waiting(struct writer *w, const struct log_id *log);
 void writer_group(struct writer *w);
 /* Everything that was taken gets the same error. */
 void writer_fail_taken(struct writer *w, const struct err *err);
-/* For the figures of writer_stats. No commits: one failed. */
+/* For the figures of writer_stats, before anybody is told of a commit. No commits: one failed. */
 void writer_count(struct writer *w, uint64_t commits, uint64_t jobs, uint64_t runs, uint64_t events, bool full);
 
 /* ---- notices: see struct writer_config ---- */

@@ -178,6 +178,7 @@ class Node:
         self.endpoint = "tcp://127.0.0.1:%d" % self.sync_port
         self.advertise = advertise if advertise is not None else [self.endpoint] if listens else []
         self.process, self.tokens = None, {}
+        self.environment = {}  # beside the test's own
 
     # ---- making ----
 
@@ -197,7 +198,8 @@ class Node:
 
     def token(self, role="desk"):
         if role not in self.tokens:
-            self.tokens[role] = run("token", "create", "--data", self.data, "--role", role, "--name", role).stdout.strip()
+            self.tokens[role] = run("token", "create", "--data", self.data, "--role", role, "--name", role,
+                                    env=self.environment).stdout.strip()
         return self.tokens[role]
 
     def card(self):
@@ -216,7 +218,7 @@ class Node:
     def spawn(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([PROGRAM, "run", "--data", self.data], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            cwd=self.folder, preexec_fn=die_with_parent)
+                                            cwd=self.folder, env=dict(os.environ, **self.environment), preexec_fn=die_with_parent)
         return self
 
     def wait_ready(self):
