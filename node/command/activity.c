@@ -1,6 +1,8 @@
 /* Requests about one activity → drafts. See command.h. */
 #include "node/command/guest.h"
 #include "node/command/person.h"
+#include "node/command/retention.h"
+#include "node/command/rows.h"
 #include "node/command/work.h"
 
 /* What one request gathers on its way to a draft. Holds personal data: released by request_release, which wipes. */
@@ -122,6 +124,21 @@ take_visitor(struct request *q, struct err *err)
     return rc;
 }
 
+/* A month that was over before the member's activities were erased is not entered again. */
+static int
+take_new_member(struct request *q, struct err *err)
+{
+    struct member_row row;
+    int rc = work_member(q->ctx, &q->req->member, q->month, q->req->as_recorded, "member", &q->member, &q->state, err);
+    if (rc == 0)
+        rc = rows_member(q->ctx, &q->member, &row, err);
+    if (rc != 0)
+        return rc;
+    rc = retention_check_erased(&row, CLASS_ACTIVITY, month_last(q->month), "member", err);
+    member_row_release(&row);
+    return rc;
+}
+
 /* Of a new one: as asked for. Of one that is there: as linked, and nobody else's if the request names somebody. */
 static int
 take_member(struct request *q, struct err *err)
@@ -134,8 +151,7 @@ take_member(struct request *q, struct err *err)
             return err_field(err, ERR_INVALID, "member", "whose activity it is is missing");
         if (q->req->has_unit && !TYPE_EQ(&q->req->unit, &q->ctx->unit))
             return take_visitor(q, err);
-        return work_member(q->ctx, &q->req->member, q->month, q->req->as_recorded, "member", &q->member, &q->state,
-                           err);
+        return take_new_member(q, err);
     }
     if (!opens && !named && !wants_capsule(q))
         return 0;

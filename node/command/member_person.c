@@ -1,6 +1,7 @@
 /* The capsules of a member's event: whose they are, and whether keys are new. See member_work.h. */
 #include "node/command/member_work.h"
 #include "node/command/person.h"
+#include "node/command/retention.h"
 #include "node/command/text.h"
 #include "storage/keyslots.h"
 
@@ -111,6 +112,25 @@ add_note(struct work *w, struct err *err)
     return rc != 0 ? rc : add_capsule(&w->d, CLASS_NOTE, encode_note, &w->note, err);
 }
 
+/* A representative's keys are not the member's. */
+static int
+check_erased(const struct work *w, struct err *err)
+{
+    const struct person_input *in = &w->req->person;
+    int rc = 0;
+    if (!w->found || w->req->action == ACTION_NAME_REPRESENTATIVE)
+        return 0;
+    if (in->has_identity)
+        rc = retention_check_erased(&w->row, CLASS_IDENTITY, w->effective, "family_name", err);
+    if (rc == 0 && in->has_contact)
+        rc = retention_check_erased(&w->row, CLASS_CONTACT, w->effective, "email", err);
+    if (rc == 0 && in->has_bank)
+        rc = retention_check_erased(&w->row, CLASS_BANK, w->effective, "iban", err);
+    if (rc == 0 && w->req->has_note)
+        rc = retention_check_erased(&w->row, CLASS_NOTE, w->effective, "note", err);
+    return rc;
+}
+
 /* Someone new without an address gets no capsule for it; for a known person an empty class is the wish to have nothing there any
  * more. */
 int
@@ -126,6 +146,8 @@ work_person(struct work *w, struct err *err)
         rc = check_representative(w, &known, err);
     else if (given && !work_creates(action) && action != ACTION_CHANGE_DATA)
         rc = err_field(err, ERR_INVALID, "person", "personal data goes with a change of data (member.data)");
+    if (rc == 0)
+        rc = check_erased(w, err);
     if (rc == 0 && given)
         rc = person_check(in, names ? PERSON_NATURAL : type, w->ctx->today, &w->person, err);
     if (rc == 0 && given)

@@ -142,6 +142,33 @@ retention_holds(const struct member_row *row, uint8_t class)
     return member_capsule_position(row, class, &at);
 }
 
+struct civil_date
+retention_erased_on(const struct member_row *row, uint8_t class)
+{
+    struct civil_date last = DATE_NONE;
+    for (size_t i = 0; i < row->n; i++) {
+        const struct member_entry *e = &row->entries[i];
+        if (e->kind == KIND_ERASURE_ORDERED && e->outcome == OUTCOME_APPLIED && e->classes >> (class - 1) & 1)
+            last = date_is_none(last) ? e->effective : later_of(last, e->effective);
+    }
+    return last;
+}
+
+int
+retention_check_erased(const struct member_row *row, uint8_t class, struct civil_date on, const char *field,
+                       struct err *err)
+{
+    static const char *const words[] = {"identity", "contact", "bank", "activity", "note"};
+    struct civil_date erased = retention_erased_on(row, class);
+    char day[DATE_TEXT_MAX];
+    MUST(class >= CLASS_IDENTITY && class <= CLASS_NOTE);
+    if (date_is_none(erased) || on.days >= erased.days)
+        return 0;
+    return err_field(err, ERR_CONFLICT, field,
+                     "%s: %s was erased on %s; what is dated before that day is not entered again", field,
+                     words[class - 1], date_format(erased, day));
+}
+
 int
 retention_last_invoice(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date *ret,
                        struct err *err)

@@ -44,6 +44,11 @@ struct retention_date retention_due(const struct retention_rules *rules, const s
                                     struct civil_date last_invoice);
 /* Whether something of the class is there to erase: entered and not erased since. Class 4 always is. */
 bool retention_holds(const struct member_row *row, uint8_t class);
+/* Day of the last erasure that took the class, whatever was entered since; DATE_NONE = none did. */
+struct civil_date retention_erased_on(const struct member_row *row, uint8_t class);
+/* What is dated before the class was erased is not entered again, lest an old file bring it back: ERR_CONFLICT with that field. */
+int retention_check_erased(const struct member_row *row, uint8_t class, struct civil_date on, const char *field,
+                           struct err *err) NODISCARD;
 /* Month of the member's last invoice, of whatever was recorded; DATE_NONE = none. Walks the member's invoices. */
 int retention_last_invoice(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date *ret,
                            struct err *err) NODISCARD;

@@ -1,6 +1,8 @@
 /* smartnode erase, erasures, retention: orders erasures and restrictions on the running node, shows who has confirmed them and who is silent,
  * what is due by the legal dates, and orders that. By the node's HTTP interface. */
+#include "node/host/datadir.h"
 #include "node/host/desk.h"
+#include "storage/erasures.h"
 
 enum {
     OPT_CLASS = OPT_OWN,
@@ -14,13 +16,14 @@ enum {
     OPT_CARRY,
     OPT_KEY,
     OPT_PROVE,
+    OPT_BACKUP,
     NAMED_MAX = 5,
     BULK = 100
 };
 
 struct erase_args {
     struct cli_common common;
-    const char *member, *ground, *note, *until, *key;
+    const char *member, *ground, *note, *until, *key, *backup;
     const char *classes[NAMED_MAX];
     size_t n_classes;
     bool restrict_, lift, representatives, open, carry_out;
@@ -41,6 +44,7 @@ on_option(int key, char *arg, struct argp_state *state)
     case OPT_GROUND: a->ground = arg; return 0;
     case OPT_NOTE: a->note = arg; return 0;
     case OPT_UNTIL: a->until = arg; return 0;
+    case OPT_BACKUP: a->backup = arg; return 0;
     case OPT_RESTRICT: a->restrict_ = true; return 0;
     case OPT_LIFT: a->lift = true; return 0;
     case OPT_REPRESENTATIVES: a->representatives = true; return 0;
@@ -70,6 +74,10 @@ static const struct argp_option erase_options[] = {
     {"until", OPT_UNTIL, "DAY", 0, "--restrict: until this day (else until it is lifted)", 2},
     {"lift", OPT_LIFT, NULL, 0, "Lift a restriction", 2},
     {"prove", OPT_PROVE, NULL, 0, "Search this node's own files for what was erased: smartnode erase --prove --help",
+     3},
+    {"backup-taken", OPT_BACKUP, "DATE", 0,
+     "Without MEMBER, at the data directory, by whatever copies the vault: the newest copy is of this day. "
+     "Confirmations say until when a copy may hold a key; without this they assume one made on their own day",
      3},
     {"idempotency-key", OPT_KEY, "KEY", 0, "The same command with the same key is done once", 3},
     CLI_OPTION_DATA,
@@ -122,6 +130,41 @@ print_order(const json_t *doc, const struct erase_args *a)
     printf("smartnode erasures shows which units have confirmed\n");
 }
 
+/* Noted beside a running node: one row. A day before the one that is noted is of an older copy, and leaves it. */
+static int
+note_backup(const struct erase_args *a, struct err *err)
+{
+    struct civil_date day, noted = DATE_NONE;
+    struct datadir d;
+    struct db_txn *txn = NULL;
+    struct slice row, name = slice_of(META_VAULT_BACKUP, strlen(META_VAULT_BACKUP));
+    uint8_t raw[4];
+    int rc = date_parse(a->backup, "backup-taken", &day, err);
+    if (rc == 0)
+        rc = cli_open(a->common.data, DATADIR_ADMIN, &d, err);
+    if (rc != 0)
+        return rc;
+    if (day.days > datadir_today(&d).days)
+        rc = err_field(err, ERR_INVALID, "backup-taken", "backup-taken: lies in the future");
+    if (rc == 0)
+        rc = db_begin_write(d.db, &txn, err);
+    if (rc == 0) {
+        rc = db_get(txn, TABLE_META, name, &row, err);
+        if (rc == 0 && row.len == sizeof(raw))
+            noted.days = (int32_t)be32_get(row.data);
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+    }
+    if (rc == 0 && day.days > noted.days) {
+        be32_put(raw, (uint32_t)day.days);
+        rc = db_put(txn, TABLE_META, name, slice_of(raw, sizeof(raw)), err);
+    }
+    if (rc == 0)
+        rc = db_commit(&txn, err);
+    db_abort(&txn);
+    datadir_close(&d);
+    return rc;
+}
+
 int
 cmd_erase(int argc, char **argv)
 {
@@ -134,6 +177,10 @@ cmd_erase(int argc, char **argv)
         if (strcmp(argv[i], "--prove") == 0)
             return cmd_prove(argc, argv);
     cli_parse(&erase_argp, "erase", argc, argv, &a);
+    if (a.backup && (a.member || a.n_classes > 0))
+        return cli_usage("erase --backup-taken DATE: of a copy of the vault, not of a member");
+    if (a.backup)
+        return note_backup(&a, &err) == 0 ? EXIT_OK : cli_fail(&err);
     if (!a.member || a.n_classes == 0)
         return cli_usage("erase MEMBER --class CLASS: which member, and what of it?");
     if (a.restrict_ && a.lift)

@@ -3,6 +3,7 @@
 
 #include "node/command/names.h"
 #include "node/command/person.h"
+#include "node/command/retention.h"
 
 static const struct {
     const char *name;
@@ -252,6 +253,31 @@ check_steps(const struct import_match *m, const struct import_job *job, struct e
     return 0;
 }
 
+/* A row of the members' file has no date of its own: what was erased and not entered since is not its to bring back. */
+static int
+check_erased(const struct import_row *row, const struct member_row *have, struct err *err)
+{
+    const struct person_input *p = &row->person;
+    const struct {
+        uint8_t class;
+        bool given;
+        enum import_column column;
+    } classes[] = {
+        {CLASS_IDENTITY, true, p->identity.legal_name.s[0] != '\0' ? COLUMN_LEGAL_NAME : COLUMN_FAMILY_NAME},
+        {CLASS_CONTACT, !person_contact_empty(&p->contact),
+         p->contact.email.s[0] != '\0'    ? COLUMN_EMAIL
+         : p->contact.phone.s[0] != '\0'  ? COLUMN_PHONE
+         : p->contact.street.s[0] != '\0' ? COLUMN_STREET
+                                          : COLUMN_CITY},
+        {CLASS_BANK, !person_bank_empty(&p->bank), COLUMN_IBAN},
+    };
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(classes); i++)
+        if (classes[i].given && !retention_holds(have, classes[i].class))
+            rc = retention_check_erased(have, classes[i].class, DATE_NONE, import_column_names[classes[i].column], err);
+    return rc;
+}
+
 static int
 match_member(struct import_match *m, struct import_job *job, struct err *err)
 {
@@ -271,6 +297,8 @@ match_member(struct import_match *m, struct import_job *job, struct err *err)
         job->has_subject = true;
         job->subject = have.subject;
         rc = import_compare(&job->row, &job->office->id, &have, &job->next, err);
+        if (rc == 0)
+            rc = check_erased(&job->row, &have, err);
         member_row_release(&have);
     }
     return rc != 0 ? rc : check_steps(m, job, err);

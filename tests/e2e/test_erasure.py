@@ -2,6 +2,7 @@
 neither from an old copy of the data nor by an import. Restriction until the legal date, what is due, and what a person may have."""
 
 import base64
+import csv
 import hashlib
 import html.parser
 import json
@@ -138,6 +139,63 @@ class NoWayBackTest(ErasureTest):
                    [e["here"] for e in self.erasures(node, member)] == ["done"])
         self.assertEqual(self.found(node, EMAIL), [])
         self.assertEqual(self.found(node, "Oosterzele"), [member])
+
+
+class ImportTest(ErasureTest):
+    HEAD = ["member_no", "type", "category", "given_name", "family_name", "email", "iban", "office", "admitted_on", "shares"]
+
+    def write(self, made, row):
+        path = os.path.join(made.folder, "members.csv")
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([self.HEAD, row])
+        return path
+
+    def imported(self, node, path, code=0):
+        return run("import", path, "--data", node.data, "--rejected", path + ".rejected", "--json", status=code)
+
+    def test_a_row_that_holds_what_was_erased_is_rejected_and_enters_nothing(self):
+        made = self.cluster_of("BE")
+        node = made["BE"]
+        row = ["I1", "natural", "A", "Wilhelmina", "Oosterzele", EMAIL, IBAN, node.city, "2020-03-01", "1"]
+        full = self.write(made, row)
+        node.stop()
+        self.imported(node, full)
+        node.start()
+        member, = self.found(node, "Oosterzele")
+        self.order(node, member, ["contact", "bank"])
+        self.wait_confirmed(node, member, ["BE"])
+        day = self.erasures(node, member)[0]["effective_on"]
+        # by HTTP, an entry of a day before it
+        etag = node.call("GET", "/v1/members/" + member).headers["ETag"]
+        answer = node.call("PATCH", "/v1/members/" + member, {"effective_on": "2021-01-01", "person": {"contact": {"email": EMAIL}}},
+                           headers={"If-Match": etag})
+        self.assertEqual(answer.status, 409, answer)
+        self.assertIn("contact was erased on " + day, str(answer.json))
+        node.stop()
+        self.imported(node, full, code=None)
+        with open(full + ".rejected", encoding="utf-8") as file:
+            rejected = file.read()
+        self.assertIn("email: contact was erased on " + day, rejected)
+        self.imported(node, self.write(made, row[:5] + ["", ""] + row[7:]))
+        node.start()
+        shown = self.shown(node, member)
+        self.assertEqual(sorted(shown["person"]), ["identity"])
+        self.assertEqual(sorted(shown["erased"]), ["bank", "contact"])
+        self.assertEqual(self.found(node, EMAIL), [])
+
+
+class BackupTest(ErasureTest):
+    def test_a_confirmation_names_the_newest_copy_that_was_reported(self):
+        made = self.cluster_of("BE")
+        node = made["BE"]
+        for day in ("2024-02-01", "2024-01-01"):  # the newest stands
+            run("erase", "--backup-taken", day, "--data", node.data)
+        self.assertNotEqual(run("erase", "--backup-taken", "2999-01-01", "--data", node.data, status=None).returncode, 0)
+        self.assertNotEqual(run("erase", "--backup-taken", "yesterday", "--data", node.data, status=None).returncode, 0)
+        member = self.member(node)
+        self.order(node, member, ["contact"])
+        self.wait_confirmed(node, member, ["BE"])
+        self.assertEqual(self.erasures(node, member)[0]["backups_until"], "2024-03-07")  # 35 days later
 
 
 class LegalDateTest(ErasureTest):
