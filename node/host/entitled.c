@@ -1,6 +1,9 @@
 /* See entitled.h. */
 #include "node/host/entitled.h"
 
+#include "node/command/command.h"
+#include "node/command/person.h"
+
 /* ---- rows ---- */
 
 int
@@ -245,6 +248,49 @@ of_member(const struct question *q, uint8_t class, bool *ret, struct err *err)
     return 0;
 }
 
+/* Whether no unit but this one has a row of the subject. */
+static int
+only_row(struct db_txn *txn, const struct subject_id *member, const struct unit_id *unit, bool *ret, struct err *err)
+{
+    struct db_cursor *c = NULL;
+    struct slice key, value;
+    bool here = false, elsewhere = false;
+    int rc = db_cursor_open(txn, TABLE_MEMBERS, &c, err);
+    if (rc == 0)
+        rc = db_cursor_seek(c, slice_of(member->b, sizeof(member->b)), &key, &value, err);
+    while (rc == 0 && key.len == KEY_MEMBER && memcmp(key.data, member->b, sizeof(member->b)) == 0) {
+        bool is = memcmp(key.data + sizeof(member->b), unit->b, sizeof(unit->b)) == 0;
+        here |= is;
+        elsewhere |= !is;
+        rc = db_cursor_next(c, &key, &value, err);
+    }
+    db_cursor_close(&c);
+    *ret = here && !elsewhere;
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+/* Whether the visitor whose work the event is about is of the asking unit: as the capsule says. A row of the member alone proves nothing:
+ * any unit can write one under any id, and would learn by the answers whose the invoices are. Where the capsule opens no more, a row
+ * counts that is the only one. */
+static int
+of_visitor(const struct question *q, const struct subject_id *member, bool *ret, struct err *err)
+{
+    const struct command_ctx ctx = {
+        .txn = q->by->txn, .vault = q->by->vault, .unit = q->by->own, .today = q->by->today};
+    const struct position at = {.log = q->what->log->id, .seq = q->what->header->seq};
+    struct activity_links links;
+    int rc = work_links_read(&ctx, &q->payload.common.subject, &at, &links, err);
+    if (rc == 0) {
+        *ret = links.has_unit && TYPE_EQ(&links.unit, q->asker);
+        person_wipe(&links, sizeof(links));
+        return 0;
+    }
+    if (rc != ERR_NOTFOUND && rc != ERR_DENIED && rc != ERR_FORGED && rc != ERR_INVALID)
+        return rc;
+    err_clear(err);
+    return only_row(q->by->txn, member, q->asker, ret, err);
+}
+
 /* Whose an activity or invoice is, only the unit that wrote it knows: a visitor's goes home, that of a member who moves goes along. */
 static int
 of_work(const struct question *q, bool *ret, struct err *err)
@@ -256,14 +302,12 @@ of_work(const struct question *q, bool *ret, struct err *err)
     int rc = vault_link_get(q->by->vault, &q->payload.common.subject, &link, err);
     if (rc != 0 || (link.flags & LINK_ABROAD) != 0)
         return rc == ERR_NOTFOUND ? 0 : rc;
-    bool visitor = (link.flags & LINK_OTHER_UNIT) != 0;
-    rc = entitled_member(q->by->txn, &link.member, visitor ? q->asker : &q->by->own, &row, err);
+    if ((link.flags & LINK_OTHER_UNIT) != 0)
+        return of_visitor(q, &link.member, ret, err);
+    rc = entitled_member(q->by->txn, &link.member, &q->by->own, &row, err);
     if (rc != 0)
         return rc == ERR_NOTFOUND ? 0 : rc;
-    if (visitor)
-        *ret = true;
-    else
-        rc = entitled_by_handover(q->by->txn, &row, q->asker, ret, err);
+    rc = entitled_by_handover(q->by->txn, &row, q->asker, ret, err);
     member_row_release(&row);
     return rc;
 }

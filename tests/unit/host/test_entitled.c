@@ -10,6 +10,7 @@
 #include "node/host/entitled.h"
 #include "proto/pass.h"
 #include "tests/support/node.h"
+#include "tests/support/register.h"
 
 enum { IDENTITY = 1, CONTACT = 2 };
 
@@ -320,6 +321,56 @@ what_a_host_recorded_goes_to_the_home_it_names(void **state)
     buf_free(&payload);
 }
 
+/* A row under the id of another unit's member does not open whose the work of that member is. */
+static void
+a_unit_that_writes_a_row_under_a_visitors_id_gets_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct test_log third;
+    struct run run;
+    struct chain_value chain;
+    struct err err = {0};
+    bool stored = false;
+    struct api_op *op = calloc(1, sizeof(*op));
+    assert_non_null(op);
+    op->kind = OP_ACTIVITY;
+    op->status_on_success = 201;
+    op->activity.request = (struct activity_request){.action = WORK_OPEN_ACTIVITY,
+                                                     .member = f->member,
+                                                     .effective = {f->today},
+                                                     .has_sector = true,
+                                                     .sector = 1,
+                                                     .has_culture = true};
+    if (test_node_exec(&f->n, op, &err) != 0 || op->result.err.code != 0)
+        fail_msg("%s%s", err.text, op->result.err.text);
+    struct position opened = op->result.position;
+    /* As if it were a visitor's, whose keys are gone. */
+    struct subject_id visitor = {{0x77}};
+    struct vault_link link = {
+        .entity = op->result.subject, .member = visitor, .flags = LINK_ACTIVITY | LINK_OTHER_UNIT};
+    assert_int_equal(vault_links_put(f->n.vault, &link, 1, NULL, 0, &err), 0);
+    free(op);
+    const struct unit_id *own = &f->n.identity.unit;
+    assert_false(asked_of(f, own, &f->host.id, false, &opened, CLASS_ACTIVITY));
+
+    test_admission(&f->log, visitor, (struct civil_date){f->today}, visitor, CATEGORY_A, 1);
+    test_log_seal(&f->log, &run, &chain);
+    assert_int_equal(engine_begin(f->n.engine, &err), 0);
+    assert_int_equal(engine_append(f->n.engine, &run, &chain, NULL, NULL, &stored, &err), 0);
+    assert_int_equal(engine_commit(f->n.engine, &err), 0);
+    assert_true(asked_of(f, own, &f->host.id, false, &opened, CLASS_ACTIVITY));
+    assert_false(asked_of(f, own, &f->third.id, false, &opened, CLASS_ACTIVITY));
+
+    test_log_start(&third, &f->third, 1, NULL, 0);
+    test_admission(&third, visitor, (struct civil_date){f->today}, visitor, CATEGORY_A, 1);
+    test_log_seal(&third, &run, &chain);
+    assert_int_equal(engine_begin(f->n.engine, &err), 0);
+    assert_int_equal(engine_append(f->n.engine, &run, &chain, &third.opened, &third.first, &stored, &err), 0);
+    assert_int_equal(engine_commit(f->n.engine, &err), 0);
+    assert_false(asked_of(f, own, &f->third.id, false, &opened, CLASS_ACTIVITY));
+    test_log_release(&third);
+}
+
 int
 main(void)
 {
@@ -335,6 +386,7 @@ main(void)
         cmocka_unit_test_setup_teardown(the_federation_has_what_names_persons_and_no_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(an_offer_entitles_the_new_home_until_it_is_withdrawn, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_host_recorded_goes_to_the_home_it_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_unit_that_writes_a_row_under_a_visitors_id_gets_nothing, setup, teardown),
     };
     return cmocka_run_group_tests_name("entitled", tests, NULL, NULL);
 }
