@@ -448,7 +448,7 @@ post_contact_proposal(struct request *r, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    rc = request_op(r, OP_PROPOSE, MHD_HTTP_CREATED, &op, err);
+    rc = request_op(r, OP_PROPOSE, MHD_HTTP_OK, &op, err);
     if (rc == 0) {
         rc = param_hex(r, 0, "member", op->propose.member.b, ID_BYTES, err);
     }
@@ -472,8 +472,16 @@ post_contact_proposal(struct request *r, struct err *err)
 }
 
 int
-post_guest_records(struct request *r, struct err *err UNUSED)
+post_guest_records(struct request *r, struct err *err)
 {
+    struct json_in in;
+    int rc = body_open(r, &in, err);
+    if (rc == 0) {
+        rc = json_in_end(&in, 0);
+    }
+    if (rc != 0) {
+        return rc;
+    }
     struct json_out j = reply_json(r, MHD_HTTP_ACCEPTED);
     r->api->deps.record_guests(r->api->deps.arg);
     json_open(&j, '{');

@@ -71,7 +71,7 @@ class Guests(unittest.TestCase):
         shown = self.host.get("/v1/invoices/" + invoice, "desk")
         self.assertEqual((shown["member"], shown["member_unit"], shown["client"]), (member, "BE", "Theater"))
         self.host.post("/v1/members/%s/contact-proposal?unit=BE" % member, {
-            "contact": {"email": "new@example.org", "city": "Berlin", "country": "DE"}, "text": "has moved"})
+            "contact": {"email": "new@example.org", "city": "Berlin", "country": "DE"}, "text": "has moved"}, 200)
         self.host.post("/v1/guest-records", status=202)
         self.home.start()
 
@@ -121,7 +121,7 @@ class Guests(unittest.TestCase):
         member = self.member()
         self.grant(member)
         self.wait_here(member)
-        self.host.post("/v1/members/%s/contact-proposal?unit=BE" % member, {"contact": {"city": "Wien", "country": "AT"}})
+        self.host.post("/v1/members/%s/contact-proposal?unit=BE" % member, {"contact": {"city": "Wien", "country": "AT"}}, 200)
         path = "/v1/members/%s" % member
         proposal = wait_until("the proposal is there", lambda: self.home.get(path + "/proposals", "desk")["proposals"])[0]
         self.home.post("%s/proposals/%s/decline" % (path, proposal["id"]), None, 200)

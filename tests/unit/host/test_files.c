@@ -216,6 +216,8 @@ test_config_round_trip_of_every_key(void **state)
     snprintf(c.tls_key, sizeof(c.tls_key), "/etc/key.pem");
     c.map_gib = 3;
     c.vault_map_gib = 2;
+    c.vault_backup_days = 0;
+    c.silent_days = 21;
     c.log_format = LOG_FORMAT_JSON;
     c.allow_clock_back = true;
     assert_int_equal(config_write(p->file, &c, &err), 0);
@@ -239,6 +241,8 @@ test_config_round_trip_of_every_key(void **state)
     assert_string_equal(back.tls_key, c.tls_key);
     assert_int_equal(back.map_gib, 3);
     assert_int_equal(back.vault_map_gib, 2);
+    assert_int_equal(back.vault_backup_days, 0);
+    assert_int_equal(back.silent_days, 21);
     assert_int_equal(back.log_format, LOG_FORMAT_JSON);
     assert_true(back.allow_clock_back);
     assert_int_equal(config_write(p->file, &c, &err), ERR_EXISTS);
