@@ -1,6 +1,6 @@
-/* smartnode erase --prove: searches the files of a data directory for what an erasure has destroyed. docs/OPERATIONS.md "Proving an
- * erasure". What to look for is read first and the environments closed before the search: reading the files of an open one in its own
- * process is asking for trouble with its locks. */
+/* smartnode erase --prove: searches the files of a data directory for what an erasure has destroyed. docs/OPERATIONS.md
+ * "Proving an erasure". What to look for is read first and the environments closed before the search: reading the files of an
+ * open one in its own process is asking for trouble with its locks. */
 #include <errno.h>
 #include <jansson.h>
 #include <sodium.h>

@@ -318,13 +318,15 @@ class OperationsTest(unittest.TestCase):
                 self.assertTrue(row[0].strip("`") in sources, row[0])
 
     def test_every_chapter_that_is_referred_to_is_there(self):
-        headings = {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.*)$", self.text, re.M)}
+        def anchor_of(heading):
+            return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+        headings = {anchor_of(h) for h in re.findall(r"^#+ (.*)$", self.text, re.M)}
         for anchor in re.findall(r"\]\(#([a-z0-9-]+)\)", self.text):
             self.assertIn(anchor, headings)
         for top, _, names in os.walk(os.path.join(cluster.ROOT, "node")):
             for name in names:
                 for chapter in re.findall(r'OPERATIONS\.md \\?"([^"\\]+)', read(os.path.join(top, name))):
-                    self.assertIn(chapter.lower().replace(" ", "-"), headings, name)
+                    self.assertIn(anchor_of(chapter), headings, name)
 
 
 if __name__ == "__main__":
