@@ -17,6 +17,10 @@ enum {
     AAD_RECEIVED = 1 + ID_BYTES,
     AAD_MAX = 32, /* padded */
     DISTINCT_MIN = 9,
+    LOOKED_AT_MAX = 256,
+    ZEROS_IN_A_ROW = 6,
+    ZEROS_BASE =
+        10, /* and one more for each 32 bytes: the Poisson distribution with one in 256 expected exceeds it once in 10^12 */
 };
 
 struct probe_row {
@@ -29,6 +33,7 @@ struct probe_row {
 struct vault_probe {
     struct vault *locked; /* its secrets alone: what vault_unwrap needs */
     size_t n, n_slots;
+    size_t shortest; /* of the rows */
     struct probe_row rows[];
 };
 
@@ -74,6 +79,7 @@ vault_probe_new(const struct vault *v, const struct vault_erase_slot *slots, siz
     locked->secrets = secrets;
     p->locked = locked;
     add_rows(p, slots, n_slots, received, n_received);
+    p->shortest = n_received > 0 ? KEY_WRAPPED : SLOT_PLAIN_EARLIER + WRAP_OVERHEAD;
     *ret = p;
     return 0;
 }
@@ -110,6 +116,37 @@ could_be_nonce(const uint8_t *b)
         seen[b[i] >> 6] |= bit;
     }
     return distinct == DISTINCT_MIN;
+}
+
+/* Bit i is set if byte i is zero (of a little-endian word). */
+static unsigned
+zero_bytes(const uint8_t *b)
+{
+    const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f), gather = UINT64_C(0x0102040810204080);
+    uint64_t w = 0;
+    for (int i = 0; i < 8; i++)
+        w |= (uint64_t)b[i] << (8 * i);
+    w = ~(((w & low) + low) | w | low); /* 0x80 for each of them */
+    return (unsigned)((w >> 7) * gather >> 56);
+}
+
+bool
+vault_probe_random(struct slice bytes)
+{
+    size_t len = (bytes.len < LOOKED_AT_MAX ? bytes.len : LOOKED_AT_MAX) & ~(size_t)7;
+    unsigned left = ZEROS_BASE + (unsigned)len / 32, zeros = 0;
+    for (size_t i = 0; i < len; i += 8) {
+        zeros = zeros >> 8 | zero_bytes(bytes.data + i) << 8; /* of the last 16 bytes */
+        if (zeros == 0)
+            continue;
+        unsigned four = zeros & zeros >> 1;
+        four &= four >> 2;
+        unsigned n = (unsigned)__builtin_popcount(zeros >> 8);
+        if (n > left || (four & four >> (ZEROS_IN_A_ROW - 4)))
+            return false;
+        left -= n;
+    }
+    return true;
 }
 
 static void
@@ -177,8 +214,10 @@ vault_probe_at(const struct vault_probe *p, struct slice bytes, struct vault_pro
 {
     static const size_t SLOT_LENGTHS[] = {SLOT_PLAIN, SLOT_PLAIN_EARLIER}, RECEIVED_LENGTHS[] = {KEY_BYTES};
     uint8_t mac_key[KEY_BYTES];
-    if (p->n == 0 || bytes.len < KEY_WRAPPED || !could_be_nonce(bytes.data))
+    if (p->n == 0 || bytes.len < p->shortest || !could_be_nonce(bytes.data) ||
+        !vault_probe_random(slice_of(bytes.data, p->shortest)))
         return false;
+    bool could_be_long = bytes.len >= SLOT_WRAPPED && vault_probe_random(slice_of(bytes.data, SLOT_WRAPPED));
     mac_key_of(p, bytes.data, mac_key);
     for (size_t i = 0; i < p->n; i++) {
         const struct probe_row *r = &p->rows[i];
@@ -186,8 +225,8 @@ vault_probe_at(const struct vault_probe *p, struct slice bytes, struct vault_pro
         const size_t *lengths = slot ? SLOT_LENGTHS : RECEIVED_LENGTHS;
         size_t n = slot ? ARRAY_LEN(SLOT_LENGTHS) : ARRAY_LEN(RECEIVED_LENGTHS);
         for (size_t k = 0; k < n; k++)
-            if (bytes.len >= lengths[k] + WRAP_OVERHEAD && tag_fits(r, mac_key, bytes.data, lengths[k]) &&
-                opens(p, r, bytes.data, lengths[k], ret))
+            if (bytes.len >= lengths[k] + WRAP_OVERHEAD && (lengths[k] < SLOT_PLAIN || could_be_long) &&
+                tag_fits(r, mac_key, bytes.data, lengths[k]) && opens(p, r, bytes.data, lengths[k], ret))
                 return true;
     }
     return false;

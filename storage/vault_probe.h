@@ -27,6 +27,9 @@ struct vault_probe_hit {
     unsigned
         classes; /* of the classes asked for: those of which there is a key that is not zero; 0 = none is left in it */
 };
+/* Whether these could be random bytes, as ciphertext is: of 10^12 sequences of random bytes one is refused. What has many zero bytes, or six in
+ * a row, comes from a structure. Of a long sequence the first 256 are looked at. */
+bool vault_probe_random(struct slice bytes);
 /* Whether a row that is looked for begins exactly at bytes. */
 bool vault_probe_at(const struct vault_probe *p, struct slice bytes, struct vault_probe_hit *ret);
 

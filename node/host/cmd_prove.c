@@ -9,6 +9,7 @@
 #include "node/command/names.h"
 #include "node/host/cli_common.h"
 #include "node/host/prove.h"
+#include "storage/erasures.h"
 #include "storage/evlog.h"
 #include "storage/keyslots.h"
 
@@ -161,8 +162,22 @@ add_received(const struct args *a, struct vault *v, const struct subject_id *mem
     return rc;
 }
 
+/* An order of erasure carries key capsules of its own: they seal what stays, and are to be gone once a later order names them. */
 static int
-add_commitments(const struct args *a, const struct stored_event *e, struct proof *p, struct err *err)
+seals_what_stays(struct db_txn *txn, const struct log_id *log, const struct event_header *h, uint8_t index, bool *ret,
+                 struct err *err)
+{
+    struct position at = {.log = *log, .seq = h->seq};
+    bool gone = false;
+    int rc = tombstone_find(txn, &at, index, &gone, NULL, err);
+    if (rc == 0)
+        *ret = h->kind == KIND_ERASURE_ORDERED && !gone;
+    return rc;
+}
+
+static int
+add_commitments(const struct args *a, struct db_txn *txn, const struct log_id *log, const struct stored_event *e,
+                struct proof *p, struct err *err)
 {
     struct event_header h;
     struct event_common common;
@@ -182,10 +197,15 @@ add_commitments(const struct args *a, const struct stored_event *e, struct proof
         p->commitments = more;
         p->cap_commitments = cap;
     }
-    for (unsigned i = 0; i < h.n_capsules; i++)
-        if (h.capsules[i].class == CLASS_KEY || erased(a, h.capsules[i].class))
+    int rc = 0;
+    for (uint8_t i = 0; i < h.n_capsules && rc == 0; i++) {
+        bool stays = false;
+        if (h.capsules[i].class == CLASS_KEY)
+            rc = seals_what_stays(txn, log, &h, i, &stays, err);
+        if (rc == 0 && !stays && (h.capsules[i].class == CLASS_KEY || erased(a, h.capsules[i].class)))
             p->commitments[p->n_commitments++] = h.capsules[i];
-    return 0;
+    }
+    return rc;
 }
 
 static int
@@ -196,10 +216,13 @@ add_events(const struct args *a, struct db_txn *txn, struct proof *p, struct err
     for (uint32_t no = 1; no <= logs && rc == 0; no++) {
         struct evlog_iter it;
         struct stored_event e;
-        rc = evlog_iter_init(&it, txn, no, 1, err);
+        struct log_row row;
+        rc = evlog_get(txn, no, &row, err);
+        if (rc == 0)
+            rc = evlog_iter_init(&it, txn, no, 1, err);
         if (rc != 0)
             break;
-        while ((rc = evlog_iter_next(&it, &e, err)) == 0 && (rc = add_commitments(a, &e, p, err)) == 0)
+        while ((rc = evlog_iter_next(&it, &e, err)) == 0 && (rc = add_commitments(a, txn, &row.id, &e, p, err)) == 0)
             ;
         evlog_iter_release(&it);
         rc = rc == ERR_NOTFOUND ? 0 : rc;

@@ -83,6 +83,7 @@ class ConfirmationTest(ErasureTest):
         for node in made:
             node.stop()
             run("verify", "--data", node.data)
+            run("erase", "--prove", "--class", "contact", "--class", "bank", member, "--data", node.data)
 
     def test_what_was_erased_can_be_entered_anew_and_is_then_found(self):
         made = self.cluster_of("BE")

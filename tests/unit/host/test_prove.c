@@ -178,6 +178,28 @@ capsules_are_found_by_what_their_event_commits_to(void **state)
 }
 
 static void
+what_is_full_of_zeros_is_not_taken_for_ciphertext_and_ciphertext_is(void **state UNUSED)
+{
+    enum { ROW = 232, SEEDS = 20000 };
+    uint8_t bytes[ROW + 7], seed[randombytes_SEEDBYTES] = {0};
+    for (uint32_t i = 0; i < SEEDS; i++) {
+        memcpy(seed, &i, sizeof(i));
+        randombytes_buf_deterministic(bytes, sizeof(bytes), seed);
+        assert_true(vault_probe_random(slice_of(bytes + i % 8, ROW)));
+    }
+    assert_true(vault_probe_random(slice_of(bytes, 0)));
+    for (size_t at = 0; at + 6 <= ROW; at++) {
+        randombytes_buf_deterministic(bytes, sizeof(bytes), seed);
+        memset(bytes + at, 0, 6);
+        assert_false(vault_probe_random(slice_of(bytes, ROW)));
+    }
+    randombytes_buf_deterministic(bytes, sizeof(bytes), seed);
+    for (size_t at = 0; at < ROW; at += 8)
+        bytes[at] = 0; /* none beside another, but 29 of them */
+    assert_false(vault_probe_random(slice_of(bytes, ROW)));
+}
+
+static void
 needles_are_found_in_any_case_form_and_encoding(void **state)
 {
     static const struct {
@@ -232,6 +254,7 @@ main(void)
         T(a_destroyed_slot_is_found_until_the_vault_is_rewritten),
         T(a_row_is_found_at_any_offset_across_chunks_too),
         T(capsules_are_found_by_what_their_event_commits_to),
+        cmocka_unit_test(what_is_full_of_zeros_is_not_taken_for_ciphertext_and_ciphertext_is),
         T(needles_are_found_in_any_case_form_and_encoding),
         T(needles_that_chance_would_find_are_refused),
 #undef T
