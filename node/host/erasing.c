@@ -144,6 +144,20 @@ add_places(struct gathered *g, const struct erasure_order *o, bool own, struct e
     return rc;
 }
 
+/* Whether this unit has a row of the subject: then the links and the journal are of its own member, and another unit's order, which any unit
+ * can write under any id, is none of theirs. */
+static int
+is_own_member(struct gathered *g, const struct subject_id *subject, bool *ret, struct err *err)
+{
+    const struct command_ctx ctx = {.txn = g->txn, .vault = g->e->config.vault, .unit = g->e->config.identity->unit};
+    struct member_row row;
+    int rc = rows_member(&ctx, subject, &row, err);
+    *ret = rc == 0;
+    if (rc == 0)
+        member_row_release(&row);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
 /* An order of the own unit: all of it. Of another one: what it sealed to this one, and its key capsules if this node keeps them. */
 static int
 gather(struct gathered *g, const struct erasure_order *o, struct err *err)
@@ -154,14 +168,18 @@ gather(struct gathered *g, const struct erasure_order *o, struct err *err)
     int rc = own ? 0 : add(&g->received, &received, sizeof(received), err);
     if (rc != 0 || !erasure)
         return rc;
-    rc = add_places(g, o, own, err);
+    bool theirs = false;
+    if (!own)
+        rc = is_own_member(g, &o->subject, &theirs, err);
+    if (rc == 0)
+        rc = add_places(g, o, own, err);
     if (rc == 0 && own)
         rc = add_slots(g, o, &o->subject, err);
     if (rc == 0 && own && (has_class(o, CLASS_IDENTITY) || has_class(o, CLASS_CONTACT)))
         rc = add(&g->indexed, &o->subject, sizeof(o->subject), err);
-    if (rc == 0 && has_class(o, CLASS_ACTIVITY))
+    if (rc == 0 && !theirs && has_class(o, CLASS_ACTIVITY))
         rc = add(&g->linked, &o->subject, sizeof(o->subject), err);
-    if (rc == 0 && has_class(o, CLASS_IDENTITY))
+    if (rc == 0 && !theirs && has_class(o, CLASS_IDENTITY))
         rc = add(&g->openings, &o->subject, sizeof(o->subject), err);
     return rc;
 }

@@ -22,6 +22,7 @@
 #include "storage/received.h"
 #include "storage/vault_erase.h"
 #include "tests/support/node.h"
+#include "tests/support/register.h"
 
 enum {
     EXIT_KILLED = 20,
@@ -677,6 +678,40 @@ a_restriction_destroys_what_a_host_holds_of_the_class(void **state)
     test_node_remove(&host);
 }
 
+/* Any unit can write a row, and an order, under the id of another one's member. */
+static void
+another_units_order_takes_no_links_of_own_members(void **state)
+{
+    struct world *w = *state;
+    struct test_node *n = &w->n;
+    struct test_unit stranger;
+    struct test_log log;
+    struct run run;
+    struct chain_value chain;
+    struct err err = {0};
+    bool stored = false;
+    struct civil_date on = {n->today};
+    struct subject_id office = {{0x0F}};
+    struct vault_link link = {.entity = {{0x55}}, .member = w->member, .flags = LINK_ACTIVITY};
+    assert_int_equal(vault_links_put(n->vault, &link, 1, NULL, 0, &err), 0);
+    test_unit_make(&stranger, "SE", 4);
+    test_log_start(&log, &stranger, 1, NULL, 0);
+    test_event(&log, KIND_OFFICE_OPENED, office, on, NULL, 0);
+    test_admission(&log, w->member, on, office, CATEGORY_A, 1);
+    struct event_payload p = test_payload(KIND_ERASURE_ORDERED, w->member, on);
+    p.erasure = (struct erasure){.n_classes = 2, .classes = {CLASS_IDENTITY, CLASS_ACTIVITY}, .ground = 1};
+    struct position at = test_log_event(&log, &p, NULL, 0);
+    test_log_seal(&log, &run, &chain);
+    assert_int_equal(engine_begin(n->engine, &err), 0);
+    assert_int_equal(engine_append(n->engine, &run, &chain, &log.opened, &log.first, &stored, &err), 0);
+    assert_int_equal(engine_commit(n->engine, &err), 0);
+    assert_true(engine_erasures_due(n->engine));
+    finish(n);
+    assert_int_not_equal(state_of(n, &at), ERASURE_NOTED);
+    assert_int_equal(vault_link_get(n->vault, &link.entity, &link, &err), 0);
+    test_log_release(&log);
+}
+
 int
 main(void)
 {
@@ -689,6 +724,7 @@ main(void)
         cmocka_unit_test_setup_teardown(after_an_older_register_is_put_back_it_is_erased_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_capsule_that_comes_after_its_erasure_is_not_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restriction_destroys_what_a_host_holds_of_the_class, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_units_order_takes_no_links_of_own_members, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
