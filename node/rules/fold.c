@@ -452,15 +452,17 @@ fold_judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting,
         return 0;
     }
     enum void_reason outside = cancels(f, item) ? VOID_NONE : f->rules->outside(f->ctx, item, f->world);
-    if (outside == VOID_NONE && f->rules->past != NULL) {
-        outside = f->rules->past(f, i);
-    }
     if (outside != VOID_NONE) {
         fold_set(item, OUTCOME_VOID, outside);
         return 0;
     }
     if (!has_before) {
         fold_run(f, false, f->before);
+    }
+    outside = f->rules->past != NULL ? f->rules->past(f, i) : VOID_NONE;
+    if (outside != VOID_NONE) {
+        fold_set(item, OUTCOME_VOID, outside);
+        return 0;
     }
     uint32_t target = slot_target(item);
     item->root = target == FOLD_NONE ? i : f->items[target].root;

@@ -56,7 +56,7 @@ struct fold_rules {
     bool (*arrival)(const void *entry, enum void_reason *ret);
     /* Whether an entry is an arrival in another row. */
     bool (*departure)(const void *entry);
-    /* What item i may not do for what is in its past (f->in). NULL = everything. */
+    /* What item i may not do for what is in its past (f->in) and effective there (f->before is 0). NULL = everything. */
     enum void_reason (*past)(const struct fold *f, uint32_t i);
     /* Whether what the event names outside the row was there in its past; VOID_NONE if so. */
     enum void_reason (*outside)(const void *ctx, const struct fold_item *item, const struct member_world *w);

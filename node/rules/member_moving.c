@@ -167,6 +167,9 @@ member_moving_past(const struct fold *f, uint32_t i)
             continue;
         }
         completions += !p->arrival;
+        if (f->before[k] != 0) {
+            continue; /* another branch had it otherwise */
+        }
         int32_t *last = p->arrival ? &back : &moved;
         *last = p->effective.days > *last ? p->effective.days : *last;
     }

@@ -433,6 +433,43 @@ who_lost_a_member_to_a_branch_can_have_him_later(void **arg)
     federation_end(&f);
 }
 
+/* One branch completed what the other had withdrawn. Once both are known the completion has no effect, and nothing is shut. */
+static void
+a_completion_without_effect_shuts_nothing(void **arg)
+{
+    struct federation f;
+    struct test_register r;
+    struct test_log branch, after;
+    (void)arg;
+    federation_start(&f);
+    test_admission(&f.logs[0], test_subject(1), day(0), office_of(0), CATEGORY_A, 3);
+    offer(&f.logs[0], &f.units[1], 1, day(5));
+    struct event_ref offered = test_ref(&f.logs[0], REF_OFFER);
+    struct log_predecessor both[2] = {test_log_at(&f.logs[0])};
+    seal_all(&f);
+    accept_offer(&f.logs[1], &f.units[0], 1, 1, day(6), offered);
+    struct event_ref accepted = test_ref(&f.logs[1], REF_ACCEPTANCE);
+    seal_all(&f);
+    test_log_start(&branch, &f.units[0], 40, both, 1);
+    struct position completed = complete(&branch, &f.units[1], terms_of(1), 1, day(9), offered, accepted);
+    both[1] = test_log_at(&branch);
+    test_runs_take(&f.runs, &branch);
+    test_event(&f.logs[0], KIND_HANDOVER_WITHDRAWN, test_subject(1), day(5), &offered, 1);
+    both[0] = test_log_at(&f.logs[0]);
+    seal_all(&f);
+    test_log_start(&after, &f.units[0], 50, both, 2);
+    struct position category = test_category(&after, test_subject(1), day(7), CATEGORY_C);
+    test_runs_take(&f.runs, &after);
+    deliver_in_orders(&r, &f, 16);
+    expect(&r, &f.units[0], 1, completed, OUTCOME_CONFLICT, VOID_NO_OFFER);
+    expect(&r, &f.units[0], 1, category, OUTCOME_APPLIED, VOID_NONE);
+    assert_int_equal(homes_on(&r, &f, 1, day(20)), 1);
+    test_log_release(&branch);
+    test_log_release(&after);
+    test_register_close(&r);
+    federation_end(&f);
+}
+
 static void
 the_old_home_changes_amounts_and_never_membership(void **arg)
 {
@@ -640,6 +677,7 @@ main(void)
         cmocka_unit_test(two_completions_on_two_branches_have_one_outcome),
         cmocka_unit_test(who_lost_a_member_to_a_branch_can_have_him_later),
         cmocka_unit_test(units_that_move_a_member_in_a_circle_on_one_day_have_one_outcome),
+        cmocka_unit_test(a_completion_without_effect_shuts_nothing),
         cmocka_unit_test(the_old_home_changes_amounts_and_never_membership),
         cmocka_unit_test(what_a_closed_unit_writes_has_no_effect_but_what_is_due),
         cmocka_unit_test(doubles_are_listed_settled_and_undone),
