@@ -224,6 +224,27 @@ put_work_of(struct exporting *x, bool invoices, struct err *err)
     return rc;
 }
 
+static int
+put_postings(struct exporting *x, struct err *err)
+{
+    struct subject_id found[WORK_STEP], after;
+    size_t n = WORK_STEP;
+    int rc = 0;
+    json_key(x->j, "postings");
+    json_open(x->j, '[');
+    for (bool first = true; rc == 0 && n == WORK_STEP && !hides(x, CLASS_ACTIVITY); first = false) {
+        rc = postings_of_member(&x->ctx, &x->subject, first ? NULL : &after, WORK_STEP, found, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            rc = posting_write(x->r, x->j, &found[i], err);
+            rc = rc == ERR_NOTFOUND ? 0 : rc; /* erased meanwhile, or not recorded yet */
+        }
+        if (n > 0)
+            after = found[n - 1];
+    }
+    json_close(x->j, ']');
+    return rc;
+}
+
 /* ---- who may see it, who did ---- */
 
 static void
@@ -360,6 +381,8 @@ put_own(struct exporting *x, struct err *err)
         rc = put_work_of(x, false, err);
     if (rc == 0)
         rc = put_work_of(x, true, err);
+    if (rc == 0)
+        rc = put_postings(x, err);
     if (rc == 0)
         rc = put_openings(x, err);
     return rc;

@@ -52,14 +52,7 @@ put_consents(struct json_out *j, const struct member_state *s)
 uint16_t
 api_restricted(const struct member_state *s, struct civil_date today)
 {
-    uint16_t classes = 0;
-    for (uint8_t c = 0; c < ARRAY_LEN(s->restricted_until); c++) {
-        if (s->restricted >> c & 1 &&
-            (date_is_none(s->restricted_until[c]) || today.days < s->restricted_until[c].days)) {
-            classes |= (uint16_t)(1U << c);
-        }
-    }
-    return classes;
+    return retention_restricted(s, today);
 }
 
 static void

@@ -32,9 +32,14 @@ put_personal(struct request *r, struct json_out *j, const struct posting_row *ro
     }
     bool has = posting_links_position(row, &at);
     int rc = has ? work_links_read(&ctx, &row->posting, &at, &links, &none) : ERR_NOTFOUND;
+    bool hidden = false;
     r->personal = true;
-    json_put_text(j, "personal", rc == 0 ? "here" : "erased");
-    if (rc == ERR_NOTFOUND) {
+    if (rc == 0) {
+        rc = work_is_restricted(r, &links.member, &hidden, &none);
+    }
+    json_put_text(j, "personal", hidden ? "restricted" : rc == 0 ? "here" : "erased");
+    if (rc == ERR_NOTFOUND || hidden) {
+        person_wipe(&links, sizeof(links));
         return 0;
     }
     if (rc != 0) {
@@ -98,6 +103,18 @@ put_posting(struct request *r, struct json_out *j, const struct posting_row *row
         put_posting_events(j, row);
     }
     json_close(j, '}');
+    return rc;
+}
+
+int
+posting_write(struct request *r, struct json_out *j, const struct subject_id *id, struct err *err)
+{
+    struct posting_row row;
+    int rc = view_posting(r->txn, &r->api->deps.unit, id, &row, err);
+    if (rc == 0) {
+        rc = put_posting(r, j, &row, true, err);
+        posting_row_release(&row);
+    }
     return rc;
 }
 

@@ -294,6 +294,11 @@ uint16_t api_restricted(const struct member_state *s, struct civil_date today);
 /* ---- work.c: an activity or invoice of the own unit as its resource shows it. ERR_NOTFOUND */
 int work_write(struct request *r, struct json_out *j, bool invoice, const struct subject_id *id,
                struct err *err) NODISCARD;
+/* Whether the member's activity links are kept for their legal date only. The member sees them. *ret is set to true only. */
+int work_is_restricted(struct request *r, const struct subject_id *member, bool *ret, struct err *err) NODISCARD;
+
+/* ---- postings.c: a posting of the own unit as its resource shows it, with its events. ERR_NOTFOUND */
+int posting_write(struct request *r, struct json_out *j, const struct subject_id *id, struct err *err) NODISCARD;
 
 /* ---- page.c */
 enum { PAGE_POLICY_MAX = 256 };

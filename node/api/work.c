@@ -45,9 +45,8 @@ is_abroad(const struct command_ctx *ctx, const struct subject_id *entity)
     return vault_link_get(ctx->vault, entity, &link, NULL) == 0 && (link.flags & LINK_ABROAD) != 0;
 }
 
-/* Whether the member's activity links are kept for their legal date only. The member sees them. */
-static int
-is_restricted(struct request *r, const struct subject_id *member, bool *ret, struct err *err)
+int
+work_is_restricted(struct request *r, const struct subject_id *member, bool *ret, struct err *err)
 {
     struct civil_date today = r->api->deps.today(r->api->deps.arg);
     struct member_row row;
@@ -81,7 +80,7 @@ put_links(struct request *r, struct json_out *j, const struct unit_id *unit, con
     int rc = has ? work_links_read(&ctx, entity, at, &links, &none) : ERR_NOTFOUND;
     r->personal = true;
     if (rc == 0) {
-        rc = is_restricted(r, &links.member, &hidden, &none);
+        rc = work_is_restricted(r, &links.member, &hidden, &none);
     }
     json_put_text(j, "personal", hidden ? "restricted" : rc == 0 ? "here" : "erased");
     if (rc == ERR_NOTFOUND || hidden) {

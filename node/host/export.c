@@ -8,6 +8,7 @@
 
 #include "node/command/names.h"
 #include "node/command/person_open.h"
+#include "node/command/retention.h"
 #include "node/command/rows.h"
 #include "node/host/export_private.h"
 #include "node/view/view.h"
@@ -47,6 +48,32 @@ export_person(struct exporter *x, const struct person_input *p)
     }
     if (p->has_bank)
         sheet_text(s, COLUMN_IBAN, p->bank.iban.s);
+}
+
+uint16_t
+export_hide(const struct exporter *x, const struct member_row *row, struct person_input *p)
+{
+    struct member_state now;
+    member_state_at(row, x->ctx.today, &now);
+    uint16_t hidden = retention_restricted(&now, x->ctx.today);
+    p->has_identity = p->has_identity && (hidden & 1U << (CLASS_IDENTITY - 1)) == 0;
+    p->has_contact = p->has_contact && (hidden & 1U << (CLASS_CONTACT - 1)) == 0;
+    p->has_bank = p->has_bank && (hidden & 1U << (CLASS_BANK - 1)) == 0;
+    return hidden;
+}
+
+int
+export_hides(struct exporter *x, const struct subject_id *member, uint8_t class, bool *ret, struct err *err)
+{
+    struct member_row row;
+    struct person_input none = {0};
+    int rc = view_member(x->txn, member, &x->ctx.unit, &row, err);
+    *ret = false;
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc; /* a guest's */
+    *ret = export_hide(x, &row, &none) >> (class - 1) & 1;
+    member_row_release(&row);
+    return 0;
 }
 
 /* The last applied entry of a kind up to a day. */
@@ -143,6 +170,7 @@ write_member(struct exporter *x, const struct member_row *row, struct err *err)
     int rc = person_open(x->txn, x->d->vault, row, ALL_CLASSES, &p, err);
     if (rc != 0)
         return rc;
+    (void)export_hide(x, row, &p);
     x->nameless += !p.has_identity;
     sheet_id(&x->sheet, COLUMN_ID, row->subject.b);
     export_person(x, &p);

@@ -27,6 +27,11 @@ extern const struct export_file export_members_file, export_operations_file, exp
 
 /* sheet_row, and the progress. */
 int export_row(struct exporter *x, struct err *err) NODISCARD;
+/* Whether a class of a member of the unit is restricted: it is left out of every file. */
+int export_hides(struct exporter *x, const struct subject_id *member, uint8_t class, bool *ret,
+                 struct err *err) NODISCARD;
+/* Takes out of p what is restricted; which classes that is, bit class − 1. */
+uint16_t export_hide(const struct exporter *x, const struct member_row *row, struct person_input *p);
 void export_person(struct exporter *x, const struct person_input *p);
 
 #endif

@@ -31,9 +31,13 @@ read_links(struct exporter *x, const struct subject_id *entity, bool has, const 
     ret->day = DATE_NONE;
     if (!has)
         return 0;
+    bool hidden = false;
     int rc = work_links_read(&x->ctx, entity, at, ret, err);
     if (rc == 0)
+        rc = export_hides(x, &ret->member, CLASS_ACTIVITY, &hidden, err);
+    if (rc == 0 && !hidden)
         return 0;
+    person_wipe(ret, sizeof(*ret));
     memset(ret, 0, sizeof(*ret));
     ret->day = DATE_NONE;
     return rc == ERR_NOTFOUND || rc == ERR_CORRUPT ? 0 : rc;

@@ -218,6 +218,10 @@ class LegalDateTest(ErasureTest):
         self.assertEqual(answer["restricted"], [{"class": "identity", "until": "2029-07-01"}])
         shown = self.shown(node, recent)
         self.assertNotIn("identity", shown.get("person", {}))
+        exported = run("export", "--data", node.data, "--ndjson", "--out", "-").stdout
+        self.assertIn(recent, exported)
+        self.assertNotIn("L1", exported)
+        self.assertIn('"L2"', exported)
         self.assertEqual(self.order(node, past, ["identity"])["erased"], ["identity"])
         self.wait_confirmed(node, past, ["BE"])
         self.assertEqual(self.shown(node, past)["personal"], "here")  # contact and bank were not asked for
@@ -268,6 +272,7 @@ class ExportTest(ErasureTest):
         self.assertEqual(known["identity"][0]["person"]["identity"]["given_name"], attack)
         self.assertEqual(known["contact"][0]["person"]["contact"]["email"], EMAIL)
         self.assertEqual(known["records"][0]["status"], "member")
+        self.assertEqual(known["postings"], [])
         self.assertEqual(known["records"][0]["events"][0]["kind"], "member.admitted")
         page = node.call("GET", "/v1/members/%s/export" % member, headers={"Accept": "text/html"})
         self.assertEqual(page.type, "text/html")
