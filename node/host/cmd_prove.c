@@ -13,7 +13,15 @@
 #include "storage/evlog.h"
 #include "storage/keyslots.h"
 
-enum { OPT_PROVE = OPT_OWN, OPT_CLASS, OPT_NEEDLES, MEMBERS_MAX = 64, LINE_MAX_BYTES = 2048, HITS_SHOWN = 1000 };
+enum {
+    OPT_QUICK = OPT_OWN + 100,
+    OPT_PROVE = OPT_OWN,
+    OPT_CLASS,
+    OPT_NEEDLES,
+    MEMBERS_MAX = 64,
+    LINE_MAX_BYTES = 2048,
+    HITS_SHOWN = 1000
+};
 
 static const struct {
     const char *name;
@@ -23,7 +31,7 @@ static const struct {
 
 struct args {
     struct cli_common common;
-    bool prove;
+    bool prove, quick;
     unsigned classes;
     const char *needles;
     struct subject_id members[MEMBERS_MAX];
@@ -66,6 +74,7 @@ on_option(int key, char *arg, struct argp_state *state)
         return 0;
     switch (key) {
     case OPT_PROVE: a->prove = true; return 0;
+    case OPT_QUICK: a->quick = true; return 0;
     case OPT_CLASS:
         if (!add_class(a, arg))
             argp_error(state, "not a class: %s (identity, contact, bank, note, activity, counting)", arg);
@@ -94,6 +103,8 @@ static const struct argp_option options[] = {
      "A class that was erased: identity, contact, bank, note, activity, counting; may be repeated (else all)", 2},
     {"needles", OPT_NEEDLES, "FILE", 0,
      "Words that must not be found, one a line (hex: before raw bytes); - is standard input", 3},
+    {"quick", OPT_QUICK, NULL, 0,
+     "Rows of keys in the files of the vault alone, where they are written; words and capsules everywhere", 4},
     CLI_OPTION_DATA,
     CLI_OPTION_JSON,
     CLI_OPTION_END,
@@ -371,6 +382,7 @@ prove(const struct args *a, struct proof *p, struct prove_result *ret, struct er
     memcpy(path, d.path, sizeof(path));
     datadir_close(&d);
     struct prove_what what = {.probe = p->probe,
+                              .rows_in_vault_only = a->quick,
                               .commitments = p->commitments,
                               .n_commitments = p->n_commitments,
                               .needles = prove_needles_count(p->needles) > 0 ? p->needles : NULL};

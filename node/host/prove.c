@@ -39,6 +39,7 @@ struct search {
     uint64_t total; /* bytes of all files, as far as it is known before */
 
     /* of the file that is searched */
+    const struct vault_probe *probe;
     int fd;
     uint64_t size;
     pthread_mutex_t lock;
@@ -157,7 +158,7 @@ look(struct search *s, struct slice bytes, size_t starts, uint64_t offset)
         struct slice at = slice_of(bytes.data + i, bytes.len - i);
         struct vault_probe_hit hit;
         size_t needle;
-        if (w->probe && vault_probe_at(w->probe, at, &hit))
+        if (s->probe && vault_probe_at(s->probe, at, &hit))
             add_found(s, offset + i, hit.classes ? PROVE_KEY : PROVE_ROW, hit.row);
         if (s->n_lengths > 0 && at.data[0] >= 1 && at.data[0] <= CAPSULE_VERSIONS)
             look_for_capsule(s, at, offset + i);
@@ -292,6 +293,7 @@ search_file(struct search *s, const char *path, const char *name, struct err *er
     s->done = s->next = s->size = 0;
     s->n_found = 0;
     s->failed = 0;
+    s->probe = s->what->rows_in_vault_only && strncmp(name, "vault/", 6) != 0 ? NULL : s->what->probe;
     s->fd = file.skipped ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (!file.skipped && s->fd < 0)
         return errno == ENOENT ? 0 : err_errno(err, "%s", path);

@@ -33,7 +33,8 @@ int prove_needles_raw(struct prove_needles *n, struct slice bytes, struct err *e
 size_t prove_needles_count(const struct prove_needles *n);
 
 struct prove_what {
-    const struct vault_probe *probe;              /* NULL = none */
+    const struct vault_probe *probe; /* NULL = none */
+    bool rows_in_vault_only;         /* the probe in files below vault/ alone, where the program writes rows */
     const struct capsule_commitment *commitments; /* borrowed */
     size_t n_commitments;
     const struct prove_needles *needles; /* NULL = none */

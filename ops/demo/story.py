@@ -9,7 +9,7 @@ import os
 import shlex
 import textwrap
 
-from nodes import Failure, agreed, number, show, table, wait_until
+from nodes import SMARTNODE, Failure, agreed, number, run_chains, show, table, wait_until
 
 HOME, HOST, NEW_HOME = "BE", "DE", "SE"
 HOST_OFFICE, NEW_OFFICE, SECTOR = "Berlin", "Stockholm", "music"
@@ -61,7 +61,7 @@ class Story:
         self.month_end = self.today.replace(day=1) - DAY  # of the last month that is over: people are counted in those
         self.month_begin = self.month_end.replace(day=1)
         self.joined = (self.month_begin - DAY).replace(day=1)
-        self.member = None
+        self.member = self.past = None
 
     # ---- asking ----
 
@@ -400,12 +400,38 @@ class Story:
             self.wait_receipts(*ordered)
         self.check_member()
         self.check_past(node, past)
+        self.past = node, past
         self.wait_agreed()
         show.done("erased; the states of all nine nodes are the same")
 
 
 def tell(nodes):
+    """With running nodes; they agree at the end. What prove() needs to know."""
     story = Story(nodes)
     issued = story.served_abroad()
     story.move(issued)
     story.erase()
+    return story
+
+
+def prove(story, directory):
+    """With stopped nodes: nothing that was erased is left in a file of theirs, and every log verifies."""
+    show.phase("nine data directories are searched for what was erased, and every log is verified")
+    unit, past = story.past
+    needles = os.path.join(directory, "needles")
+    with open(needles, "w", encoding="utf-8") as f:
+        f.write("".join(word + "\n" for word in (PERSON["contact"]["email"], PERSON["contact"]["street"])))
+    command("erase", "--prove", "--quick", "--class", "contact", "--needles", "FILE", story.member, past)
+    command("verify")
+    proof = [SMARTNODE, "erase", "--prove", "--quick", "--json", "--class", "contact", "--needles", needles, story.member, past, "--data"]
+    chains = [(node, [proof + [node.data], [SMARTNODE, "verify", "--json", "--data", node.data]]) for node in story.nodes]
+    chains.append((unit, [[SMARTNODE, "erase", "--prove", "--quick", "--json", "--class", "identity", past, "--data", unit.data]]))
+    outputs = run_chains(chains, lambda running, done: show.progress("%d done, now %s" % (sum(done), ", ".join(running))))
+    os.remove(needles)
+    proofs = [json.loads(out[0]) for out in outputs]
+    for (node, _), found in zip(chains, proofs):
+        claim(found["clean"], "nothing that was erased is left", node)
+    for (node, _), out in zip(chains, outputs[:len(story.nodes)]):
+        claim(json.loads(out[1])["ok"], "every log verifies", node)
+    show.done("%s bytes searched in nine directories, nothing is left; nine times all is well" %
+              number(sum(found["bytes"] for found in proofs)))
