@@ -212,7 +212,7 @@ class PrivacyTest(FederationTest):
         self.assertEqual([m["id"] for m in found], [member])
 
         seen = made["SE"].get("/v1/members/%s?unit=BE" % member, role="desk")
-        self.assertEqual((seen["status"], seen["personal"]), ("member", "not available here"))
+        self.assertEqual((seen["status"], seen["personal"]), ("member", "closed"))
         self.assertNotIn("person", seen)
         for path in ("/v1/members/%s?unit=BE" % member, "/v1/members?unit=BE", "/v1/members/%s/history?unit=BE" % member, "/v1/events",
                      "/v1/reports/members?unit=BE", "/v1/status"):
