@@ -122,8 +122,9 @@ put_arrivals(struct buf *b, const struct arrivals_found *a, struct civil_date to
              a->waiting);
     prom_one(b, "smartnode_arrivals_for_desk", "gauge", "Members who moved here and whom only the desk can receive.",
              a->by_hand);
-    prom_one(b, "smartnode_arrivals_oldest_days", "gauge",
-             "Days since the move of whoever is not received yet, the longest; 0 if nobody is.", (uint64_t)days);
+    prom_one(b, "smartnode_arrivals_oldest_seconds", "gauge",
+             "Time since the move of whoever is not received yet, in whole days, the longest; 0 if nobody is.",
+             (uint64_t)days * 86400);
 }
 
 static void
