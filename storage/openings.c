@@ -270,42 +270,55 @@ delete_where(struct db_txn *txn, enum table t, bool (*wanted)(const void *arg, s
 }
 
 struct subjects {
-    struct subject_id *sorted;
+    const struct subject_id *v;
+    size_t n;
+};
+
+struct visitors {
+    const struct vault_erase_visitor *v;
     size_t n;
 };
 
 static bool
-is_one_of(const struct subjects *s, const uint8_t *id)
-{
-    return bsearch(id, s->sorted, s->n, sizeof(*s->sorted), vault_compare_ids) != NULL;
-}
-
-static bool
 opening_of(const void *arg, struct slice key)
 {
-    return key.len == KEY_OPENING && is_one_of(arg, key.data + HASH_BYTES);
+    const struct visitors *s = arg;
+    bool found = false;
+    for (size_t i = 0; i < s->n && key.len == KEY_OPENING && !found; i++)
+        found = memcmp(key.data, s->v[i].home.b, HASH_BYTES) == 0 &&
+                memcmp(key.data + HASH_BYTES, s->v[i].subject.b, ID_BYTES) == 0;
+    return found;
 }
 
 static bool
 look_of(const void *arg, struct slice key)
 {
-    return key.len == KEY_LOOK && is_one_of(arg, key.data);
+    const struct subjects *s = arg;
+    return key.len == KEY_LOOK && bsearch(key.data, s->v, s->n, sizeof(*s->v), vault_compare_ids) != NULL;
+}
+
+/* Pending ones are few: they wait for the next turn of the upkeep. */
+int
+openings_erase(struct db_txn *txn, const struct vault_erase_visitor *visitors, size_t n, uint64_t *count,
+               struct err *err)
+{
+    const struct visitors s = {visitors, n};
+    return n == 0 ? 0 : delete_where(txn, TABLE_OPENINGS, opening_of, &s, count, err);
 }
 
 int
-openings_erase(struct db_txn *txn, const struct subject_id *subjects, size_t n, uint64_t *count, struct err *err)
+looks_erase(struct db_txn *txn, const struct subject_id *subjects, size_t n, uint64_t *count, struct err *err)
 {
     if (n == 0)
         return 0;
-    struct subjects s = {reallocarray(NULL, n, sizeof(*subjects)), n};
-    if (!s.sorted)
+    struct subject_id *sorted = reallocarray(NULL, n, sizeof(*sorted));
+    if (!sorted)
         return err_set(err, ERR_NOMEM, "vault: out of memory");
-    memcpy(s.sorted, subjects, n * sizeof(*subjects));
-    qsort(s.sorted, n, sizeof(*s.sorted), vault_compare_ids);
-    int rc = delete_where(txn, TABLE_OPENINGS, opening_of, &s, count, err);
-    if (rc == 0)
-        rc = delete_where(txn, TABLE_LOOKS, look_of, &s, count, err);
-    free(s.sorted);
+    memcpy(sorted, subjects, n * sizeof(*sorted));
+    qsort(sorted, n, sizeof(*sorted), vault_compare_ids);
+    const struct subjects s = {sorted, n};
+    int rc = delete_where(txn, TABLE_LOOKS, look_of, &s, count, err);
+    free(sorted);
     return rc;
 }
 

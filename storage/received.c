@@ -328,8 +328,8 @@ names_of_event(struct db_txn *txn, const struct position *from, struct names *l,
 
 /* classes: bits of vault_class_index; all ones = whatever class there is. */
 static int
-names_of_subject(struct db_txn *txn, const struct subject_id *subject, unsigned classes, struct names *l,
-                 struct err *err)
+names_of_subject(struct db_txn *txn, const struct subject_id *subject, const struct unit_id *unit, unsigned classes,
+                 struct names *l, struct err *err)
 {
     struct db_cursor *c = NULL;
     struct slice k, value;
@@ -338,7 +338,8 @@ names_of_subject(struct db_txn *txn, const struct subject_id *subject, unsigned 
          rc == 0 && k.len == KEY_RECEIVED && memcmp(k.data, subject->b, ID_BYTES) == 0;
          rc = db_cursor_next(c, &k, &value, err)) {
         int index = vault_class_index(k.data[ID_BYTES + HASH_BYTES]);
-        bool wanted = classes == UINT32_MAX || (index >= 0 && (classes & 1U << index));
+        bool of_unit = unit == NULL || memcmp(k.data + ID_BYTES, unit->b, HASH_BYTES) == 0;
+        bool wanted = of_unit && (classes == UINT32_MAX || (index >= 0 && (classes & 1U << index)));
         if (wanted && (rc = names_add(l, k.data, err)) != 0)
             break;
     }
@@ -366,7 +367,7 @@ received_erase(struct db_txn *txn, const struct vault_erase_received *what, size
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
         struct names l = {0};
-        rc = names_of_subject(txn, &what[i].subject, what[i].classes, &l, err);
+        rc = names_of_subject(txn, &what[i].subject, &what[i].unit, what[i].classes, &l, err);
         if (rc == 0)
             rc = delete_names(txn, &l, err);
         *count += l.n;
@@ -494,7 +495,7 @@ received_del_subject(struct vault *v, const struct subject_id *subject, size_t *
     int rc = db_begin_write(v->db, &txn, err);
     if (rc != 0)
         return rc;
-    rc = names_of_subject(txn, subject, UINT32_MAX, &l, err);
+    rc = names_of_subject(txn, subject, NULL, UINT32_MAX, &l, err);
     return finish(txn, rc, &l, ret_n, err);
 }
 

@@ -173,6 +173,8 @@ erase_all(struct vault *v, struct db_txn *txn, const struct vault_erase *what, s
         rc = received_erase(txn, what->received, what->n_received, &done->received, err);
     if (rc == 0)
         rc = openings_erase(txn, what->openings, what->n_openings, &done->openings, err);
+    if (rc == 0)
+        rc = looks_erase(txn, what->looks, what->n_looks, &done->openings, err);
     free(doomed.v);
     return rc;
 }

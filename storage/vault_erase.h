@@ -14,8 +14,13 @@ struct vault_erase_slot {
     unsigned classes;
 };
 struct vault_erase_received {
-    struct subject_id subject; /* of whichever unit */
+    struct unit_id unit; /* that sealed them: another unit's order, under whatever id, is none about these */
+    struct subject_id subject;
     unsigned classes;
+};
+struct vault_erase_visitor {
+    struct unit_id home;
+    struct subject_id subject;
 };
 struct vault_erase_capsule {
     struct position at;
@@ -38,8 +43,10 @@ struct vault_erase {
     size_t n_linked;
     const struct vault_erase_received *received; /* keys that other units sealed to this one (storage/received.h) */
     size_t n_received;
-    const struct subject_id *openings; /* who looked at these subjects, own and foreign (storage/openings.h) */
+    const struct vault_erase_visitor *openings; /* who looked at these members of other units (storage/openings.h) */
     size_t n_openings;
+    const struct subject_id *looks; /* who looked at these members of the own unit */
+    size_t n_looks;
 };
 
 /* How much was still there; all zero where it had all been done before. */

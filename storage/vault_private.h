@@ -105,8 +105,10 @@ int vault_entries_of(struct db_txn *txn, const struct subject_id *sorted, size_t
 /* Deletions in the caller's transaction, *count goes up by each row that was there. */
 int received_erase(struct db_txn *txn, const struct vault_erase_received *what, size_t n, uint64_t *count,
                    struct err *err) NODISCARD;
-int openings_erase(struct db_txn *txn, const struct subject_id *subjects, size_t n, uint64_t *count,
+int openings_erase(struct db_txn *txn, const struct vault_erase_visitor *visitors, size_t n, uint64_t *count,
                    struct err *err) NODISCARD;
+int looks_erase(struct db_txn *txn, const struct subject_id *subjects, size_t n, uint64_t *count,
+                struct err *err) NODISCARD;
 
 int links_write(struct vault *v, struct db_txn *txn, const struct vault_link *links, size_t n,
                 struct err *err) NODISCARD;

@@ -27,7 +27,7 @@ struct items {
 struct gathered {
     struct engine *e;
     struct db_txn *txn;
-    struct items slots, capsules, indexed, linked, received, openings;
+    struct items slots, capsules, indexed, linked, received, openings, looks;
 };
 
 static int
@@ -54,6 +54,7 @@ gathered_free(struct gathered *g)
     free(g->linked.v);
     free(g->received.v);
     free(g->openings.v);
+    free(g->looks.v);
 }
 
 static bool
@@ -164,7 +165,8 @@ gather(struct gathered *g, const struct erasure_order *o, struct err *err)
 {
     bool own = TYPE_EQ(&o->unit, &g->e->config.identity->unit);
     bool erasure = o->kind == KIND_ERASURE_ORDERED;
-    struct vault_erase_received received = {.subject = o->subject, .classes = vault_classes(o)};
+    struct vault_erase_received received = {.unit = o->unit, .subject = o->subject, .classes = vault_classes(o)};
+    struct vault_erase_visitor visitor = {.home = o->unit, .subject = o->subject};
     int rc = own ? 0 : add(&g->received, &received, sizeof(received), err);
     if (rc != 0 || !erasure)
         return rc;
@@ -179,8 +181,9 @@ gather(struct gathered *g, const struct erasure_order *o, struct err *err)
         rc = add(&g->indexed, &o->subject, sizeof(o->subject), err);
     if (rc == 0 && !theirs && has_class(o, CLASS_ACTIVITY))
         rc = add(&g->linked, &o->subject, sizeof(o->subject), err);
-    if (rc == 0 && !theirs && has_class(o, CLASS_IDENTITY))
-        rc = add(&g->openings, &o->subject, sizeof(o->subject), err);
+    if (rc == 0 && has_class(o, CLASS_IDENTITY))
+        rc = own ? add(&g->looks, &o->subject, sizeof(o->subject), err)
+                 : add(&g->openings, &visitor, sizeof(visitor), err);
     return rc;
 }
 
@@ -262,7 +265,9 @@ destroy(struct gathered *g, struct err *err)
                                .received = g->received.v,
                                .n_received = g->received.n,
                                .openings = g->openings.v,
-                               .n_openings = g->openings.n};
+                               .n_openings = g->openings.n,
+                               .looks = g->looks.v,
+                               .n_looks = g->looks.n};
     struct vault_erased erased = {0};
     int rc = vault_erase(e->config.vault, &what, &erased, err);
     if (rc != 0)
@@ -270,13 +275,13 @@ destroy(struct gathered *g, struct err *err)
     e->erasing.rewrite_owed |= erased.keys + erased.slots + erased.capsules + erased.entries + erased.links +
                                    erased.received + erased.openings + erased.lookups >
                                0;
-    for (size_t i = 0; rc == 0 && i < g->openings.n; i++) {
-        size_t visits = 0;
-        rc = visits_del(e->config.vault, &((const struct subject_id *)g->openings.v)[i], &visits, err);
-        e->erasing.rewrite_owed |= visits > 0;
+    for (size_t i = 0; rc == 0 && i < g->looks.n; i++) {
+        const struct subject_id *member = (const struct subject_id *)g->looks.v + i;
+        size_t visits = 0, asks = 0;
+        rc = visits_del(e->config.vault, member, &visits, err);
         if (rc == 0)
-            rc = asks_del(e->config.vault, &((const struct subject_id *)g->openings.v)[i], NULL, &visits, err);
-        e->erasing.rewrite_owed |= rc == 0 && visits > 0;
+            rc = asks_del(e->config.vault, member, NULL, &asks, err);
+        e->erasing.rewrite_owed |= visits + asks > 0;
     }
     for (size_t i = 0; rc == 0 && i < g->indexed.n; i++)
         rc = reindex(g, (const struct subject_id *)g->indexed.v + i, err);

@@ -680,7 +680,7 @@ a_restriction_destroys_what_a_host_holds_of_the_class(void **state)
 
 /* Any unit can write a row, and an order, under the id of another one's member. */
 static void
-another_units_order_takes_no_links_of_own_members(void **state)
+another_units_order_takes_no_links_and_no_keys_of_a_third(void **state)
 {
     struct world *w = *state;
     struct test_node *n = &w->n;
@@ -694,6 +694,16 @@ another_units_order_takes_no_links_of_own_members(void **state)
     struct subject_id office = {{0x0F}};
     struct vault_link link = {.entity = {{0x55}}, .member = w->member, .flags = LINK_ACTIVITY};
     assert_int_equal(vault_links_put(n->vault, &link, 1, NULL, 0, &err), 0);
+    struct received_key given = {.subject = w->member,
+                                 .unit = {{7}},
+                                 .class = CLASS_ACTIVITY,
+                                 .generation = 1,
+                                 .from = {.log = {{8}}, .seq = 3},
+                                 .kind = KIND_ACCESS_GRANTED,
+                                 .until = DATE_NONE,
+                                 .key = {{9}}};
+    struct received_filter of_home = {.unit = &given.unit, .class = CLASS_ACTIVITY, .on = DATE_NONE};
+    assert_int_equal(received_put(n->vault, &given, 1, &err), 0);
     test_unit_make(&stranger, "SE", 4);
     test_log_start(&log, &stranger, 1, NULL, 0);
     test_event(&log, KIND_OFFICE_OPENED, office, on, NULL, 0);
@@ -709,6 +719,7 @@ another_units_order_takes_no_links_of_own_members(void **state)
     finish(n);
     assert_int_not_equal(state_of(n, &at), ERASURE_NOTED);
     assert_int_equal(vault_link_get(n->vault, &link.entity, &link, &err), 0);
+    assert_int_equal(received_newest(n->vault, &given.subject, &of_home, &given, &err), 0);
     test_log_release(&log);
 }
 
@@ -724,7 +735,7 @@ main(void)
         cmocka_unit_test_setup_teardown(after_an_older_register_is_put_back_it_is_erased_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_capsule_that_comes_after_its_erasure_is_not_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restriction_destroys_what_a_host_holds_of_the_class, setup, teardown),
-        cmocka_unit_test_setup_teardown(another_units_order_takes_no_links_of_own_members, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_units_order_takes_no_links_and_no_keys_of_a_third, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

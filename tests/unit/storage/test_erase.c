@@ -411,7 +411,10 @@ received_keys_end_with_their_event_their_day_or_their_subject(void **state)
     assert_int_equal(n, 0);
     assert_int_equal(received_del_subject(p->vault, &s, &n, &err), 0);
     assert_int_equal(n, 1);
-    struct vault_erase_received gone[] = {{subject(3), ACTIVITY}, {subject(3), CONTACT}};
+    const struct unit_id giver = {{1}}, stranger = {{2}};
+    struct vault_erase_received gone[] = {{giver, subject(3), ACTIVITY}, {giver, subject(3), CONTACT}};
+    struct vault_erase_received of_stranger = {stranger, subject(3), VAULT_ALL_CLASSES};
+    assert_int_equal(erase(p->vault, &(struct vault_erase){.received = &of_stranger, .n_received = 1}).received, 0);
     assert_int_equal(erase(p->vault, &(struct vault_erase){.received = gone, .n_received = 1}).received, 0);
     assert_int_equal(erase(p->vault, &(struct vault_erase){.received = gone, .n_received = 2}).received, 1);
     assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_RECEIVED), 0);
@@ -505,7 +508,10 @@ a_journal_says_who_looked_and_ends(void **state)
     assert_int_equal(looks_expire(p->vault, (struct civil_date){100}, &n, &err), 0);
     assert_int_equal(n, 1);
     assert_int_equal(openings_note(p->vault, &o, 1, &err), 0);
-    assert_int_equal(erase(p->vault, &(struct vault_erase){.openings = &one, .n_openings = 1}).openings, 4);
+    struct vault_erase_visitor elsewhere = {{{2}}, one}, here = {{{1}}, one};
+    assert_int_equal(erase(p->vault, &(struct vault_erase){.openings = &elsewhere, .n_openings = 1}).openings, 0);
+    assert_int_equal(erase(p->vault, &(struct vault_erase){.openings = &here, .n_openings = 1}).openings, 1);
+    assert_int_equal(erase(p->vault, &(struct vault_erase){.looks = &one, .n_looks = 1}).openings, 3);
     assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_LOOKS), 0);
     assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_OPENINGS), 0);
 }
@@ -525,7 +531,7 @@ an_erasure_that_fails_at_any_step_has_changed_nothing_and_can_be_done_again(void
     struct look look = {subject(1), {100}, {{5}}, 1, 1};
     struct subject_id gone = subject(1);
     struct vault_erase_capsule where = {at(1), 0};
-    struct vault_erase_received received_gone = {gone, VAULT_ALL_CLASSES};
+    struct vault_erase_received received_gone = {rk.unit, gone, VAULT_ALL_CLASSES};
     assert_int_equal(vault_take(p->vault, &keys, &err), 0);
     assert_int_equal(vault_links_put(p->vault, &link, 1, entries, 3, &err), 0);
     assert_int_equal(received_put(p->vault, &rk, 1, &err), 0);
@@ -542,8 +548,8 @@ an_erasure_that_fails_at_any_step_has_changed_nothing_and_can_be_done_again(void
                                .n_linked = 1,
                                .received = &received_gone,
                                .n_received = 1,
-                               .openings = &gone,
-                               .n_openings = 1};
+                               .looks = &gone,
+                               .n_looks = 1};
     struct hash before = test_db_digest(vault_db(p->vault));
     struct vault_erased done;
     unsigned n = 0;
