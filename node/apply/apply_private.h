@@ -6,6 +6,7 @@
 #include "node/apply/apply.h"
 #include "node/rules/access.h"
 #include "node/rules/counting.h"
+#include "node/rules/entry.h"
 #include "node/rules/invoice.h"
 #include "node/rules/posting.h"
 #include "proto/base/map.h"
@@ -195,8 +196,11 @@ int views_of_invoice(const struct invoice_row *row, struct list *ret, struct err
 int views_of_active(const struct active_row *row, uint16_t month, struct list *ret, struct err *err) NODISCARD;
 /* The rows of the view follow from before to after. e: what the row is about; NULL for people. */
 int views_apply(struct apply *a, enum view view, const struct entity *e, struct err *err) NODISCARD;
-int marks_add(struct apply *a, struct marks *m, const struct entity *e, const struct position *at, enum outcome outcome,
-              enum void_reason reason, const struct event_ref *refs, size_t n_refs, struct err *err) NODISCARD;
+/* Those of all entries of a row, which m has afterwards and nothing else. */
+int marks_of(struct apply *a, struct marks *m, const struct entity *e, struct row_entries entries,
+             struct err *err) NODISCARD;
+/* What became of the entry at a position: *ret and *ret_reason are as they were if the row has none. */
+void outcome_of(struct row_entries entries, const struct position *at, enum outcome *ret, enum void_reason *ret_reason);
 int marks_push(struct marks *m, const struct mark *mark, struct err *err) NODISCARD;
 int marks_apply(struct apply *a, const struct entity *e, struct err *err) NODISCARD;
 

@@ -139,20 +139,14 @@ member_doubles(struct marks *m, const struct entity *e, const struct member_row 
 static int
 member_marks(struct apply *a, struct marks *m, const struct entity *e, const struct member_row *row, struct err *err)
 {
-    m->n = 0;
-    for (size_t i = 0; i < row->n; i++) {
-        const struct member_entry *x = &row->entries[i];
-        if (x->outcome != OUTCOME_CONFLICT && x->outcome != OUTCOME_WAITING)
-            continue;
-        int rc = marks_add(a, m, e, &x->at, x->outcome, x->reason, x->refs, x->n_refs, err);
-        if (rc != 0)
-            return rc;
-    }
+    int rc = marks_of(a, m, e, ROW_ENTRIES(row), err);
+    if (rc != 0)
+        return rc;
     enum handover_step step = member_handover_step(row);
     if (step != HANDOVER_NONE) {
         struct mark mark = {.table = TABLE_HANDOVERS, .reason = (uint8_t)step, .len = KEY_HANDOVER};
         key_handover(mark.key, &e->unit, &e->subject);
-        int rc = marks_push(m, &mark, err);
+        rc = marks_push(m, &mark, err);
         if (rc != 0)
             return rc;
     }
@@ -292,14 +286,8 @@ entity_member(struct apply *a, const struct entity *e, const struct member_entry
     }
     if (rc == 0)
         rc = erasures_note(a, &row, err);
-    /* Most events are their row's last. */
-    for (size_t i = row.n; rc == 0 && add != NULL && i-- > 0;) {
-        if (TYPE_EQ(&row.entries[i].at.log, &add->at.log) && row.entries[i].at.seq == add->at.seq) {
-            *ret = row.entries[i].outcome;
-            *ret_reason = row.entries[i].reason;
-            break;
-        }
-    }
+    if (rc == 0 && add != NULL)
+        outcome_of(ROW_ENTRIES(&row), &add->at, ret, ret_reason);
     member_row_release(&row);
     return rc;
 }
@@ -347,34 +335,19 @@ place_store(struct apply *a, const struct entity *e, struct slice key, const str
 }
 
 static int
-place_marks(struct apply *a, struct marks *m, const struct entity *e, const struct place_row *row, struct err *err)
-{
-    m->n = 0;
-    for (size_t i = 0; i < row->n; i++) {
-        const struct place_entry *x = &row->entries[i];
-        if (x->outcome != OUTCOME_CONFLICT && x->outcome != OUTCOME_WAITING)
-            continue;
-        int rc = marks_add(a, m, e, &x->at, x->outcome, x->reason, x->refs, x->n_refs, err);
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
-}
-
-static int
 place_change(struct apply *a, const struct entity *e, struct slice key, const struct place_entry *add,
              struct place_row *row, struct err *err)
 {
     struct missing missing;
     struct member_world world = entity_world(a);
-    int rc = place_marks(a, &a->marks_before, e, row, err);
+    int rc = marks_of(a, &a->marks_before, e, ROW_ENTRIES(row), err);
     if (rc == 0)
         rc =
             add != NULL ? place_row_add(row, add, &world, &missing, err) : place_row_refold(row, &world, &missing, err);
     if (rc == 0)
         rc = entity_world_failed(a, err);
     if (rc == 0)
-        rc = place_marks(a, &a->marks_after, e, row, err);
+        rc = marks_of(a, &a->marks_after, e, ROW_ENTRIES(row), err);
     if (rc == 0)
         rc = place_store(a, e, key, row, err);
     if (rc == 0)
@@ -392,13 +365,8 @@ entity_place(struct apply *a, const struct entity *e, const struct place_entry *
     int rc = place_load(a, e, key, &row, err);
     if (rc == 0)
         rc = place_change(a, e, key, add, &row, err);
-    for (size_t i = row.n; rc == 0 && add != NULL && i-- > 0;) {
-        if (TYPE_EQ(&row.entries[i].at.log, &add->at.log) && row.entries[i].at.seq == add->at.seq) {
-            *ret = row.entries[i].outcome;
-            *ret_reason = row.entries[i].reason;
-            break;
-        }
-    }
+    if (rc == 0 && add != NULL)
+        outcome_of(ROW_ENTRIES(&row), &add->at, ret, ret_reason);
     place_row_release(&row);
     if (rc == 0 && add != NULL && add->kind == KIND_UNIT_CLOSED && event_kind_known(add->kind, add->kind_version))
         rc = closings_add(a, &e->unit, &add->at, err);

@@ -2,21 +2,6 @@
  * the row, so it is put and never taken away but with the state. */
 #include "node/apply/apply_private.h"
 
-static int
-access_marks(struct apply *a, struct marks *m, const struct entity *e, const struct access_row *row, struct err *err)
-{
-    m->n = 0;
-    for (size_t i = 0; i < row->n; i++) {
-        const struct access_entry *x = &row->entries[i];
-        if (x->outcome != OUTCOME_CONFLICT && x->outcome != OUTCOME_WAITING)
-            continue;
-        int rc = marks_add(a, m, e, &x->at, x->outcome, x->reason, x->refs, x->n_refs, err);
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
-}
-
 struct indexing {
     struct db_txn *txn;
     const struct access_row *row;
@@ -49,14 +34,14 @@ access_change(struct apply *a, const struct entity *e, struct slice key, const s
 {
     struct missing missing;
     struct member_world world = entity_world(a);
-    int rc = access_marks(a, &a->marks_before, e, row, err);
+    int rc = marks_of(a, &a->marks_before, e, ROW_ENTRIES(row), err);
     if (rc == 0)
         rc = add != NULL ? access_row_add(row, add, &world, &missing, err)
                          : access_row_refold(row, &world, &missing, err);
     if (rc == 0)
         rc = entity_world_failed(a, err);
     if (rc == 0)
-        rc = access_marks(a, &a->marks_after, e, row, err);
+        rc = marks_of(a, &a->marks_after, e, ROW_ENTRIES(row), err);
     if (rc == 0)
         rc = access_store(a, key, row, err);
     return rc == 0 ? marks_apply(a, e, err) : rc;
@@ -77,13 +62,8 @@ entity_access(struct apply *a, const struct entity *e, const struct access_entry
         rc = access_row_decode(bytes, &e->unit, &e->subject, &row, err);
     if (rc == 0)
         rc = access_change(a, e, key, add, &row, err);
-    for (size_t i = row.n; rc == 0 && add != NULL && i-- > 0;) {
-        if (TYPE_EQ(&row.entries[i].at.log, &add->at.log) && row.entries[i].at.seq == add->at.seq) {
-            *ret = row.entries[i].outcome;
-            *ret_reason = row.entries[i].reason;
-            break;
-        }
-    }
+    if (rc == 0 && add != NULL)
+        outcome_of(ROW_ENTRIES(&row), &add->at, ret, ret_reason);
     access_row_release(&row);
     return rc;
 }

@@ -21,34 +21,19 @@ posting_store(struct apply *a, struct slice key, const struct posting_row *row, 
 }
 
 static int
-posting_marks(struct apply *a, struct marks *m, const struct entity *e, const struct posting_row *row, struct err *err)
-{
-    m->n = 0;
-    for (size_t i = 0; i < row->n; i++) {
-        const struct posting_entry *x = &row->entries[i];
-        if (x->outcome != OUTCOME_CONFLICT && x->outcome != OUTCOME_WAITING)
-            continue;
-        int rc = marks_add(a, m, e, &x->at, x->outcome, x->reason, x->refs, x->n_refs, err);
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
-}
-
-static int
 posting_change(struct apply *a, const struct entity *e, struct slice key, const struct posting_entry *add,
                struct posting_row *row, struct err *err)
 {
     struct missing missing;
     struct member_world world = entity_world(a);
-    int rc = posting_marks(a, &a->marks_before, e, row, err);
+    int rc = marks_of(a, &a->marks_before, e, ROW_ENTRIES(row), err);
     if (rc == 0)
         rc = add != NULL ? posting_row_add(row, add, &world, &missing, err)
                          : posting_row_refold(row, &world, &missing, err);
     if (rc == 0)
         rc = entity_world_failed(a, err);
     if (rc == 0)
-        rc = posting_marks(a, &a->marks_after, e, row, err);
+        rc = marks_of(a, &a->marks_after, e, ROW_ENTRIES(row), err);
     if (rc == 0)
         rc = posting_store(a, key, row, err);
     return rc == 0 ? marks_apply(a, e, err) : rc;
@@ -65,13 +50,8 @@ entity_posting(struct apply *a, const struct entity *e, const struct posting_ent
     int rc = posting_load(a, e, key, &row, err);
     if (rc == 0)
         rc = posting_change(a, e, key, add, &row, err);
-    for (size_t i = row.n; rc == 0 && add != NULL && i-- > 0;) {
-        if (TYPE_EQ(&row.entries[i].at.log, &add->at.log) && row.entries[i].at.seq == add->at.seq) {
-            *ret = row.entries[i].outcome;
-            *ret_reason = row.entries[i].reason;
-            break;
-        }
-    }
+    if (rc == 0 && add != NULL)
+        outcome_of(ROW_ENTRIES(&row), &add->at, ret, ret_reason);
     posting_row_release(&row);
     return rc;
 }

@@ -12,30 +12,10 @@ struct work {
     };
 };
 
-/* What of an entry conflicts and waiting are about. */
-struct entry_view {
-    struct position at;
-    enum outcome outcome;
-    enum void_reason reason;
-    size_t n_refs;
-    const struct event_ref *refs;
-};
-
-static bool
-entry_of(const struct work *w, size_t i, struct entry_view *ret)
+static struct row_entries
+entries_of(const struct work *w)
 {
-    if (w->type == ENTITY_ACTIVITY) {
-        if (i >= w->activity.n)
-            return false;
-        const struct activity_entry *e = &w->activity.entries[i];
-        *ret = (struct entry_view){e->at, e->outcome, e->reason, e->n_refs, e->refs};
-    } else {
-        if (i >= w->invoice.n)
-            return false;
-        const struct invoice_entry *e = &w->invoice.entries[i];
-        *ret = (struct entry_view){e->at, e->outcome, e->reason, e->n_refs, e->refs};
-    }
-    return true;
+    return w->type == ENTITY_ACTIVITY ? ROW_ENTRIES(&w->activity) : ROW_ENTRIES(&w->invoice);
 }
 
 static enum table
@@ -95,21 +75,6 @@ work_views(const struct work *w, struct list *ret, struct err *err)
 }
 
 static int
-work_marks(struct apply *a, struct marks *m, const struct entity *e, const struct work *w, struct err *err)
-{
-    struct entry_view x;
-    m->n = 0;
-    for (size_t i = 0; entry_of(w, i, &x); i++) {
-        if (x.outcome != OUTCOME_CONFLICT && x.outcome != OUTCOME_WAITING)
-            continue;
-        int rc = marks_add(a, m, e, &x.at, x.outcome, x.reason, x.refs, x.n_refs, err);
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
-}
-
-static int
 work_store(struct apply *a, struct slice key, const struct work *w, struct err *err)
 {
     buf_clear(&a->bytes);
@@ -123,13 +88,13 @@ work_change(struct apply *a, const struct entity *e, struct slice key, const voi
 {
     int rc = work_views(w, a->before, err);
     if (rc == 0)
-        rc = work_marks(a, &a->marks_before, e, w, err);
+        rc = marks_of(a, &a->marks_before, e, entries_of(w), err);
     if (rc == 0)
         rc = work_fold(a, w, add, err);
     if (rc == 0)
         rc = work_views(w, a->after, err);
     if (rc == 0)
-        rc = work_marks(a, &a->marks_after, e, w, err);
+        rc = marks_of(a, &a->marks_after, e, entries_of(w), err);
     if (rc == 0)
         rc = work_store(a, key, w, err);
     if (rc == 0)
@@ -198,10 +163,7 @@ entity_work(struct apply *a, const struct entity *e, const void *add, enum outco
 {
     uint8_t raw[KEY_INVOICE];
     struct work w = {.type = e->type};
-    struct entry_view x;
     struct slice key = slice_of(raw, sizeof(raw));
-    const struct activity_entry *activity = add;
-    const struct invoice_entry *invoice = add;
     if (e->type == ENTITY_ACTIVITY)
         key_activity(raw, &e->unit, &e->subject);
     else
@@ -211,14 +173,8 @@ entity_work(struct apply *a, const struct entity *e, const void *add, enum outco
         rc = work_change(a, e, key, add, &w, err);
     if (rc == 0)
         rc = uncounted_of(a, e, add, err);
-    for (size_t i = 0; rc == 0 && add != NULL && entry_of(&w, i, &x); i++) {
-        const struct position *at = e->type == ENTITY_ACTIVITY ? &activity->at : &invoice->at;
-        if (x.at.seq == at->seq && TYPE_EQ(&x.at.log, &at->log)) {
-            *ret = x.outcome;
-            *ret_reason = x.reason;
-            break;
-        }
-    }
+    if (rc == 0 && add != NULL)
+        outcome_of(entries_of(&w), &((const struct row_entry *)add)->at, ret, ret_reason);
     work_release(&w);
     return rc;
 }

@@ -280,7 +280,7 @@ log_no_of(struct apply *a, const struct log_id *log, uint32_t *ret, struct err *
     return rc == ERR_NOTFOUND ? err_set(err, ERR_CORRUPT, "an event of a log that is not held stands in a row") : rc;
 }
 
-int
+static int
 marks_add(struct apply *a, struct marks *m, const struct entity *e, const struct position *at, enum outcome outcome,
           enum void_reason reason, const struct event_ref *refs, size_t n_refs, struct err *err)
 {
@@ -304,6 +304,41 @@ marks_add(struct apply *a, struct marks *m, const struct entity *e, const struct
         rc = marks_push(m, &mark, err);
     }
     return rc;
+}
+
+static const struct row_entry *
+entry_at(struct row_entries entries, size_t i)
+{
+    return (const struct row_entry *)(const void *)((const uint8_t *)entries.v + i * entries.size);
+}
+
+int
+marks_of(struct apply *a, struct marks *m, const struct entity *e, struct row_entries entries, struct err *err)
+{
+    m->n = 0;
+    for (size_t i = 0; i < entries.n; i++) {
+        const struct row_entry *x = entry_at(entries, i);
+        if (x->outcome != OUTCOME_CONFLICT && x->outcome != OUTCOME_WAITING)
+            continue;
+        int rc = marks_add(a, m, e, &x->at, x->outcome, x->reason, x->refs, x->n_refs, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+void
+outcome_of(struct row_entries entries, const struct position *at, enum outcome *ret, enum void_reason *ret_reason)
+{
+    /* Most events are their row's last. */
+    for (size_t i = entries.n; i-- > 0;) {
+        const struct row_entry *x = entry_at(entries, i);
+        if (x->at.seq == at->seq && TYPE_EQ(&x->at.log, &at->log)) {
+            *ret = x->outcome;
+            *ret_reason = x->reason;
+            return;
+        }
+    }
 }
 
 static int

@@ -135,13 +135,8 @@ add_dossier(struct handing *h, struct draft *d, const struct unit_id *to, struct
             dossier->first_joined = e->effective;
     }
     int rc = each_open_activity(h, h->effective, into_dossier, &c, err);
-    struct draft_capsule *capsule = &d->capsules[d->n_capsules];
-    if (rc == 0) {
-        capsule->class = CLASS_DOSSIER;
-        buf_init(&capsule->plain, CAPSULE_BYTES_MAX);
-        d->n_capsules++;
-        rc = dossier_encode(dossier, &capsule->plain, err);
-    }
+    if (rc == 0)
+        rc = dossier_encode(dossier, draft_capsule(d, CLASS_DOSSIER), err);
     person_wipe(dossier, sizeof(*dossier));
     free(dossier);
     if (rc != 0)
@@ -432,34 +427,6 @@ take_along(struct handing *h, const struct member_entry *arrival, struct err *er
 }
 
 static int
-add_class(struct draft *d, uint8_t class, int (*encode)(const void *p, struct buf *out, struct err *err), const void *p,
-          struct err *err)
-{
-    struct draft_capsule *c = &d->capsules[d->n_capsules++];
-    c->class = class;
-    buf_init(&c->plain, CAPSULE_BYTES_MAX);
-    return encode(p, &c->plain, err);
-}
-
-static int
-encode_identity(const void *p, struct buf *out, struct err *err)
-{
-    return person_identity_encode(p, out, err);
-}
-
-static int
-encode_contact(const void *p, struct buf *out, struct err *err)
-{
-    return person_contact_encode(p, out, err);
-}
-
-static int
-encode_bank(const void *p, struct buf *out, struct err *err)
-{
-    return person_bank_encode(p, out, err);
-}
-
-static int
 receive(struct handing *h, struct err *err)
 {
     const struct person_input *p = &h->req->person;
@@ -481,11 +448,11 @@ receive(struct handing *h, struct err *err)
     struct draft *d = begin(h, KIND_HANDOVER_RECEIVED);
     int rc = draft_refer(d, h->ctx, REF_COMPLETION, &arrival.at, err);
     if (rc == 0)
-        rc = add_class(d, CLASS_IDENTITY, encode_identity, &p->identity, err);
+        rc = person_capsule(d, CLASS_IDENTITY, p, err);
     if (rc == 0 && p->has_contact)
-        rc = add_class(d, CLASS_CONTACT, encode_contact, &p->contact, err);
+        rc = person_capsule(d, CLASS_CONTACT, p, err);
     if (rc == 0 && p->has_bank)
-        rc = add_class(d, CLASS_BANK, encode_bank, &p->bank, err);
+        rc = person_capsule(d, CLASS_BANK, p, err);
     /* Keys of this unit's own; of somebody who was here before, a new generation. */
     d->new_keys = true;
     struct err none;

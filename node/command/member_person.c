@@ -5,44 +5,6 @@
 #include "node/command/text.h"
 #include "storage/keyslots.h"
 
-/* Encoded persons, whatever class. */
-typedef int (*person_encode)(const void *p, struct buf *out, struct err *err);
-
-static int
-encode_identity(const void *p, struct buf *out, struct err *err)
-{
-    return person_identity_encode(p, out, err);
-}
-
-static int
-encode_contact(const void *p, struct buf *out, struct err *err)
-{
-    return person_contact_encode(p, out, err);
-}
-
-static int
-encode_bank(const void *p, struct buf *out, struct err *err)
-{
-    return person_bank_encode(p, out, err);
-}
-
-static int
-encode_note(const void *p, struct buf *out, struct err *err)
-{
-    return person_note_encode(p, out, err);
-}
-
-static int
-add_capsule(struct draft *d, uint8_t class, person_encode encode, const void *p, struct err *err)
-{
-    MUST(d->n_capsules < DRAFT_CAPSULES_MAX);
-    struct draft_capsule *c = &d->capsules[d->n_capsules++];
-    c->has_key = false;
-    c->class = class;
-    buf_init(&c->plain, CAPSULE_BYTES_MAX);
-    return encode(p, &c->plain, err);
-}
-
 static int
 has_keys(const struct work *w, const struct subject_id *who, bool *ret, struct err *err)
 {
@@ -91,11 +53,11 @@ add_person(struct work *w, bool known, struct err *err)
     const struct person_input *p = &w->person;
     int rc = 0;
     if (p->has_identity)
-        rc = add_capsule(&w->d, CLASS_IDENTITY, encode_identity, &p->identity, err);
+        rc = person_capsule(&w->d, CLASS_IDENTITY, p, err);
     if (rc == 0 && p->has_contact && (known || !person_contact_empty(&p->contact)))
-        rc = add_capsule(&w->d, CLASS_CONTACT, encode_contact, &p->contact, err);
+        rc = person_capsule(&w->d, CLASS_CONTACT, p, err);
     if (rc == 0 && p->has_bank && (known || !person_bank_empty(&p->bank)))
-        rc = add_capsule(&w->d, CLASS_BANK, encode_bank, &p->bank, err);
+        rc = person_capsule(&w->d, CLASS_BANK, p, err);
     return rc;
 }
 
@@ -109,7 +71,7 @@ add_note(struct work *w, struct err *err)
     int rc = text_clean(w->req->note.s, "note", w->note.s, sizeof(w->note.s), err);
     if (rc == 0 && w->note.s[0] == '\0')
         rc = err_field(err, ERR_INVALID, "note", "note: is empty");
-    return rc != 0 ? rc : add_capsule(&w->d, CLASS_NOTE, encode_note, &w->note, err);
+    return rc != 0 ? rc : person_note_encode(&w->note, draft_capsule(&w->d, CLASS_NOTE), err);
 }
 
 /* A representative's keys are not the member's. */

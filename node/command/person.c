@@ -1,6 +1,7 @@
 /* Checks of personal data. See person.h. Errors say which field and why, never what stood there. */
 #include "node/command/person.h"
 
+#include "node/command/rows.h"
 #include "node/command/text.h"
 
 enum { IBAN_MIN = 15, IBAN_MAX = 34, PHONE_DIGITS_MIN = 5, LANGUAGE_MIN = 2, LANGUAGE_MAX = 35 };
@@ -198,6 +199,17 @@ person_check(const struct person_input *in, uint8_t person_type, struct civil_da
         *ret = p;
     person_wipe(&p, sizeof(p));
     return rc;
+}
+
+int
+person_capsule(struct draft *d, uint8_t class, const struct person_input *p, struct err *err)
+{
+    struct buf *plain = draft_capsule(d, class);
+    switch (class) {
+    case CLASS_IDENTITY: return person_identity_encode(&p->identity, plain, err);
+    case CLASS_CONTACT: return person_contact_encode(&p->contact, plain, err);
+    default: MUST(class == CLASS_BANK); return person_bank_encode(&p->bank, plain, err);
+    }
 }
 
 bool

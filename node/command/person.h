@@ -10,6 +10,8 @@
  * family_name, legal_name, language, birth_date, email, phone, street, postcode, city, country, iban. ret may be in. */
 int person_check(const struct person_input *in, uint8_t person_type, struct civil_date today, struct person_input *ret,
                  struct err *err) NODISCARD;
+/* Adds a capsule of class identity, contact or bank with that part of p to the draft, which has room (MUST). Errors of encoding. */
+int person_capsule(struct draft *d, uint8_t class, const struct person_input *p, struct err *err) NODISCARD;
 bool person_contact_empty(const struct person_contact *c);
 bool person_bank_empty(const struct person_bank *b);
 

@@ -244,6 +244,17 @@ draft_init(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const 
     }
 }
 
+struct buf *
+draft_capsule(struct draft *d, uint8_t class)
+{
+    MUST(d->n_capsules < DRAFT_CAPSULES_MAX);
+    struct draft_capsule *c = &d->capsules[d->n_capsules++];
+    c->has_key = false;
+    c->class = class;
+    buf_init(&c->plain, CAPSULE_BYTES_MAX);
+    return &c->plain;
+}
+
 void
 draft_release(struct draft *d)
 {

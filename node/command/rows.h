@@ -46,6 +46,8 @@ int draft_try_member(const struct command_ctx *ctx, const struct draft *d, const
 /* Empty draft of a kind with actor, subject (NULL = none) and date. */
 void draft_init(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const struct subject_id *subject,
                 struct civil_date effective);
+/* A further capsule of the draft, which has room (MUST): what it is to hold is appended to the buffer. */
+struct buf *draft_capsule(struct draft *d, uint8_t class);
 /* Whether the payload will encode: the bounds of docs/PROTOCOL.md §9. ERR_INVALID names the field. */
 int draft_check_payload(const struct draft *d, struct err *err) NODISCARD;
 /* The header that the writer will make of it, as far as the rules look at it. */

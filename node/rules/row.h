@@ -5,23 +5,8 @@
 #define SMARTNODE_RULES_ROW_H
 
 #include "node/rules/activity.h"
+#include "node/rules/entry.h"
 #include "node/rules/fold.h"
-
-struct row_entry {
-    struct position at;
-    uint16_t kind, kind_version;
-    struct civil_date effective;
-    enum outcome outcome;
-    enum void_reason reason;
-    uint8_t n_refs;
-    struct event_ref refs[];
-};
-#define ROW_ENTRY_FIELD(type, field) (offsetof(type, field) == offsetof(struct row_entry, field))
-#define ROW_ENTRY_BEGINS(type)                                                                                        \
-    _Static_assert(ROW_ENTRY_FIELD(type, at) && ROW_ENTRY_FIELD(type, kind) && ROW_ENTRY_FIELD(type, kind_version) && \
-                       ROW_ENTRY_FIELD(type, effective) && ROW_ENTRY_FIELD(type, outcome) &&                          \
-                       ROW_ENTRY_FIELD(type, reason) && ROW_ENTRY_FIELD(type, n_refs) && ROW_ENTRY_FIELD(type, refs), \
-                   "an entry begins with the fields of struct row_entry")
 
 struct row;
 /* The text for a reason, an error; 0 to leave it to the common ones (references, what would become impossible, too many, office). */
