@@ -1,8 +1,6 @@
 /* What members ask of their unit by the portal, and what the desk makes of it. */
-#include <stdlib.h>
-
-#include "node/api/request.h"
 #include "storage/asks.h"
+#include "node/api/request.h"
 
 static const char *const what_words[] = {"move", "other"}; /* + 1 */
 
@@ -91,27 +89,18 @@ put_ask(struct request *r, struct json_out *j, const struct ask *a)
 static int
 list(struct request *r, const struct subject_id *member_or_null, struct err *err)
 {
-    uint8_t after[2 * ID_BYTES];
-    struct ask *page = NULL, from;
-    size_t n = 0, limit = ASKS_MAX;
-    bool has_after = false;
+    struct key_page p = {.items = NULL};
+    struct ask from = {.what = 0};
+    uint8_t last[2 * ID_BYTES] = {0};
     int rc = r->api->deps.vault != NULL ? 0 : err_set(err, ERR_UNAVAILABLE, "this node holds no personal data");
-    if (rc == 0 && member_or_null == NULL) {
-        rc = query_limit(r, &limit, err);
-    }
-    if (rc == 0 && member_or_null == NULL) {
-        rc = query_hex(r, "after", after, sizeof(after), &has_after, err);
-    }
     if (rc == 0) {
-        page = calloc(limit, sizeof(*page));
-        rc = page != NULL ? 0 : err_set(err, ERR_NOMEM, "requests");
+        rc = key_page_open(r, sizeof(last), sizeof(struct ask), &p, err);
     }
-    if (rc == 0 && has_after) {
-        memcpy(from.member.b, after, ID_BYTES);
-        memcpy(from.id.b, after + ID_BYTES, ID_BYTES);
-    }
+    struct ask *asks = p.items;
+    memcpy(from.member.b, p.after, ID_BYTES);
+    memcpy(from.id.b, p.after + ID_BYTES, ID_BYTES);
     if (rc == 0) {
-        rc = asks_list(r->api->deps.vault, member_or_null, has_after ? &from : NULL, page, limit, &n, err);
+        rc = asks_list(r->api->deps.vault, member_or_null, p.has_after ? &from : NULL, asks, p.limit, &p.n, err);
     }
     if (rc == 0) {
         struct json_out j = reply_json(r, MHD_HTTP_OK);
@@ -119,22 +108,17 @@ list(struct request *r, const struct subject_id *member_or_null, struct err *err
         json_open(&j, '{');
         json_key(&j, "requests");
         json_open(&j, '[');
-        for (size_t i = 0; i < n; i++) {
-            put_ask(r, &j, &page[i]);
+        for (size_t i = 0; i < p.n; i++) {
+            put_ask(r, &j, &asks[i]);
+            memcpy(last, asks[i].member.b, ID_BYTES);
+            memcpy(last + ID_BYTES, asks[i].id.b, ID_BYTES);
         }
         json_close(&j, ']');
-        json_key(&j, "next");
-        if (member_or_null == NULL && n == limit) {
-            memcpy(after, page[n - 1].member.b, ID_BYTES);
-            memcpy(after + ID_BYTES, page[n - 1].id.b, ID_BYTES);
-            json_hex(&j, after, sizeof(after));
-        } else {
-            json_none(&j);
-        }
+        key_page_next(&j, &p, last, sizeof(last));
         json_close(&j, '}');
-        person_wipe(page, n * sizeof(*page));
+        person_wipe(asks, p.n * sizeof(*asks));
     }
-    free(page);
+    key_page_free(&p);
     return rc;
 }
 

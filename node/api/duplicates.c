@@ -53,31 +53,27 @@ vault_check(const struct request *r, struct err *err)
 }
 
 static int
-put_hits(struct request *r, const struct lookup_result *hits, size_t n, size_t limit, struct err *err)
+put_hits(struct request *r, const struct key_page *p, struct err *err)
 {
     struct json_out j = reply_json(r, MHD_HTTP_OK);
-    uint8_t next[LOOKUP_RESULT_KEY_BYTES];
+    const struct lookup_result *hits = p->items;
+    uint8_t last[LOOKUP_RESULT_KEY_BYTES] = {0};
     int rc = 0;
 
     json_open(&j, '{');
     json_key(&j, "duplicates");
     json_open(&j, '[');
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    for (size_t i = 0; rc == 0 && i < p->n; i++) {
         bool there;
         rc = still_there(r, &hits[i].subject, &there, err);
         if (rc == 0 && there) {
             rc = put_duplicate(r, &j, &hits[i], err);
         }
+        memcpy(last, hits[i].subject.b, ID_BYTES);
+        memcpy(last + ID_BYTES, hits[i].unit.b, HASH_BYTES);
     }
     json_close(&j, ']');
-    json_key(&j, "next");
-    if (n == limit) {
-        memcpy(next, hits[n - 1].subject.b, ID_BYTES);
-        memcpy(next + ID_BYTES, hits[n - 1].unit.b, HASH_BYTES);
-        json_hex(&j, next, sizeof(next));
-    } else {
-        json_none(&j);
-    }
+    key_page_next(&j, p, last, sizeof(last));
     json_close(&j, '}');
     return rc;
 }
@@ -85,44 +81,35 @@ put_hits(struct request *r, const struct lookup_result *hits, size_t n, size_t l
 int
 get_duplicates(struct request *r, struct err *err)
 {
-    uint8_t after[LOOKUP_RESULT_KEY_BYTES];
-    struct lookup_result *hits = NULL;
-    size_t limit = 0, n = 0;
-    bool has_after = false;
+    struct key_page p = {.items = NULL};
 
     int rc = vault_check(r, err);
     if (rc == 0) {
-        rc = query_limit(r, &limit, err);
+        rc = key_page_open(r, LOOKUP_RESULT_KEY_BYTES, sizeof(struct lookup_result), &p, err);
     }
     if (rc == 0) {
-        rc = query_hex(r, "after", after, sizeof(after), &has_after, err);
-    }
-    if (rc == 0) {
-        hits = calloc(limit, sizeof(*hits));
-        rc = hits != NULL ? 0 : err_set(err, ERR_NOMEM, "duplicates");
-    }
-    if (rc == 0) {
-        rc = lookup_hits(r->api->deps.vault, has_after ? after : NULL, hits, limit, &n, err);
+        rc = lookup_hits(r->api->deps.vault, p.has_after ? p.after : NULL, p.items, p.limit, &p.n, err);
     }
     if (rc == 0) {
         r->personal = true;
-        rc = put_hits(r, hits, n, limit, err);
+        rc = put_hits(r, &p, err);
     }
-    free(hits);
+    key_page_free(&p);
     return rc;
 }
 
 static void
-put_records(struct request *r, const struct lookup_record *records, size_t n, size_t limit)
+put_records(struct request *r, const struct key_page *p)
 {
     struct json_out j = reply_json(r, MHD_HTTP_OK);
-    uint8_t next[LOOKUP_RECORD_KEY_BYTES];
+    const struct lookup_record *records = p->items;
+    uint8_t last[LOOKUP_RECORD_KEY_BYTES] = {0};
     char code[UNIT_CODE_MAX];
 
     json_open(&j, '{');
     json_key(&j, "lookups");
     json_open(&j, '[');
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < p->n; i++) {
         unit_code_of(r, &records[i].unit, code);
         json_open(&j, '{');
         json_put_time(&j, "at", records[i].at);
@@ -131,43 +118,28 @@ put_records(struct request *r, const struct lookup_record *records, size_t n, si
         json_put_text(&j, "direction", records[i].direction == LOOKUP_OURS ? "asked" : "answered");
         json_put_text(&j, "outcome", lookup_outcome_word(records[i].outcome));
         json_close(&j, '}');
+        lookup_record_key(&records[i], last);
     }
     json_close(&j, ']');
-    json_key(&j, "next");
-    if (n == limit) {
-        lookup_record_key(&records[n - 1], next);
-        json_hex(&j, next, sizeof(next));
-    } else {
-        json_none(&j);
-    }
+    key_page_next(&j, p, last, sizeof(last));
     json_close(&j, '}');
 }
 
 int
 get_lookups(struct request *r, struct err *err)
 {
-    uint8_t after[LOOKUP_RECORD_KEY_BYTES];
-    struct lookup_record *records = NULL;
-    size_t limit = 0, n = 0;
-    bool has_after = false;
+    struct key_page p = {.items = NULL};
 
     int rc = vault_check(r, err);
     if (rc == 0) {
-        rc = query_limit(r, &limit, err);
+        rc = key_page_open(r, LOOKUP_RECORD_KEY_BYTES, sizeof(struct lookup_record), &p, err);
     }
     if (rc == 0) {
-        rc = query_hex(r, "after", after, sizeof(after), &has_after, err);
+        rc = lookup_records(r->api->deps.vault, p.has_after ? p.after : NULL, p.items, p.limit, &p.n, err);
     }
     if (rc == 0) {
-        records = calloc(limit, sizeof(*records));
-        rc = records != NULL ? 0 : err_set(err, ERR_NOMEM, "look-ups");
+        put_records(r, &p);
     }
-    if (rc == 0) {
-        rc = lookup_records(r->api->deps.vault, has_after ? after : NULL, records, limit, &n, err);
-    }
-    if (rc == 0) {
-        put_records(r, records, n, limit);
-    }
-    free(records);
+    key_page_free(&p);
     return rc;
 }

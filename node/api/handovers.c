@@ -1,6 +1,4 @@
 /* Members who move: what the two desks do, and who has to act next. docs/PROTOCOL.md §10 "Handover". */
-#include <stdlib.h>
-
 #include "node/api/request.h"
 
 static const char *const action_words[] = {"offer", "withdraw", "accept", "complete", "receive"}; /* + 1 */
@@ -130,40 +128,26 @@ int
 get_handovers(struct request *r, struct err *err)
 {
     const struct command_ctx ctx = {.txn = r->txn, .unit = r->api->deps.unit};
-    struct handover_view *page = NULL;
-    uint8_t after[KEY_HANDOVER];
-    size_t n = 0, limit = 0;
-    bool has_after = false;
+    struct key_page p;
 
-    int rc = query_limit(r, &limit, err);
+    int rc = key_page_open(r, KEY_HANDOVER, sizeof(struct handover_view), &p, err);
+    struct handover_view *views = p.items;
     if (rc == 0) {
-        rc = query_hex(r, "after", after, sizeof(after), &has_after, err);
-    }
-    if (rc == 0) {
-        page = calloc(limit, sizeof(*page));
-        rc = page != NULL ? 0 : err_set(err, ERR_NOMEM, "handovers");
-    }
-    if (rc == 0) {
-        rc = handovers_open(&ctx, has_after ? after : NULL, page, limit, &n, err);
+        rc = handovers_open(&ctx, p.has_after ? p.after : NULL, views, p.limit, &p.n, err);
     }
     if (rc == 0) {
         struct json_out j = reply_json(r, MHD_HTTP_OK);
         json_open(&j, '{');
         json_key(&j, "handovers");
         json_open(&j, '[');
-        for (size_t i = 0; i < n; i++) {
-            put_handover(r, &j, &page[i]);
+        for (size_t i = 0; i < p.n; i++) {
+            put_handover(r, &j, &views[i]);
         }
         json_close(&j, ']');
-        json_key(&j, "next");
-        if (n == limit) {
-            json_hex(&j, page[n - 1].key, KEY_HANDOVER);
-        } else {
-            json_none(&j);
-        }
+        key_page_next(&j, &p, p.n > 0 ? views[p.n - 1].key : NULL, KEY_HANDOVER);
         json_close(&j, '}');
     }
-    free(page);
+    key_page_free(&p);
     return rc;
 }
 

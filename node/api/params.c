@@ -1,4 +1,6 @@
 /* What a request says in its path, query and head, checked. */
+#include <stdlib.h>
+
 #include "node/api/request.h"
 
 const char *
@@ -118,6 +120,40 @@ query_hex(struct request *r, const char *name, uint8_t *out, size_t len, bool *r
         return err_field(err, ERR_INVALID, name, "must be %zu hexadecimal digits", 2 * len);
     }
     return 0;
+}
+
+int
+key_page_open(struct request *r, size_t key_bytes, size_t item_bytes, struct key_page *ret, struct err *err)
+{
+    *ret = (struct key_page){.items = NULL};
+    MUST(key_bytes <= sizeof(ret->after));
+    int rc = query_limit(r, &ret->limit, err);
+    if (rc == 0) {
+        rc = query_hex(r, "after", ret->after, key_bytes, &ret->has_after, err);
+    }
+    if (rc == 0) {
+        ret->items = calloc(ret->limit, item_bytes);
+        rc = ret->items != NULL ? 0 : err_set(err, ERR_NOMEM, "a page of a list: out of memory");
+    }
+    return rc;
+}
+
+void
+key_page_next(struct json_out *j, const struct key_page *p, const uint8_t *last_key, size_t key_bytes)
+{
+    json_key(j, "next");
+    if (p->n == p->limit) {
+        json_hex(j, last_key, key_bytes);
+    } else {
+        json_none(j);
+    }
+}
+
+void
+key_page_free(struct key_page *p)
+{
+    free(p->items);
+    p->items = NULL;
 }
 
 int

@@ -208,6 +208,19 @@ int query_limit(struct request *r, size_t *ret, struct err *err) NODISCARD;
 int query_date(struct request *r, const char *name, struct civil_date otherwise, struct civil_date *ret,
                struct err *err) NODISCARD;
 int query_hex(struct request *r, const char *name, uint8_t *out, size_t len, bool *ret_has, struct err *err) NODISCARD;
+/* A page of a list by ?after= and ?limit=: room for `limit` items, and the key after which it begins. Free it, also after an error. */
+enum { PAGE_KEY_MAX = 64 };
+struct key_page {
+    void *items;
+    size_t limit, n; /* n: filled by the caller */
+    bool has_after;
+    uint8_t after[PAGE_KEY_MAX];
+};
+int key_page_open(struct request *r, size_t key_bytes, size_t item_bytes, struct key_page *ret,
+                  struct err *err) NODISCARD;
+/* "next": the key of the last item if the page is full, else null. */
+void key_page_next(struct json_out *j, const struct key_page *p, const uint8_t *last_key, size_t key_bytes);
+void key_page_free(struct key_page *p);
 /* A whole number up to max; 0 if absent. */
 int query_uint(struct request *r, const char *name, uint64_t max, uint64_t *ret, struct err *err) NODISCARD;
 /* ?unit=BE: ERR_NOTFOUND; absent: *ret_has = false. */
