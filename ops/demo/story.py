@@ -268,8 +268,7 @@ class Story:
         say("Stockholm's desk sees that it must act, and accepts her: its office, one share of its own.")
         self.step(self.new, "accept", ["--office", NEW_OFFICE, "--shares", "1"], office=NEW_OFFICE, shares=1)
         self.wait_turn(self.home, "we_complete")
-        say("Brussels completes. This alone moves her: one share repaid there and one taken here, her pass ended, her open activity "
-            "closed.")
+        say("Brussels completes. This alone moves her: one share repaid there and one taken here, and her pass ended.")
         self.step(self.home, "complete", [], activities="closed")
 
         def received():
