@@ -48,6 +48,43 @@ cli_common_option(struct cli_common *c, int key, char *arg)
     }
 }
 
+static bool
+take_bound(const struct cli_taking *t, int key, char *arg, uint8_t *args)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->bindings[i].key != key)
+            continue;
+        if (t->bindings[i].flag)
+            *(bool *)(args + t->bindings[i].at) = true;
+        else
+            *(const char **)(args + t->bindings[i].at) = arg ? arg : "yes";
+        return true;
+    }
+    return false;
+}
+
+error_t
+cli_take(const struct cli_taking *t, int key, char *arg, struct argp_state *state)
+{
+    uint8_t *args = state->input;
+    size_t *n = (size_t *)(args + t->n_words);
+    const char **words = (const char **)(args + t->words);
+    if (cli_common_option((struct cli_common *)(args + t->common), key, arg) || take_bound(t, key, arg, args))
+        return 0;
+    switch (key) {
+    case ARGP_KEY_ARG:
+        if (*n == t->words_max)
+            argp_error(state, "unexpected argument: %s", arg);
+        words[(*n)++] = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (*n == 0 && t->no_words)
+            argp_error(state, "%s", t->no_words);
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
 void
 cli_parse(const struct argp *argp, const char *name, int argc, char **argv, void *input)
 {

@@ -26,6 +26,32 @@ struct cli_common {
 /* True if key was one of the above. */
 bool cli_common_option(struct cli_common *c, int key, char *arg);
 
+/* Where an option's text goes in the struct of a command's arguments, or the bool that it sets. Text of an option that may stand without is
+ * "yes". */
+struct cli_binding {
+    int key;
+    bool flag;
+    size_t at;
+};
+#define CLI_BIND(type, key, field)                                                                     \
+    {                                                                                                  \
+        key, _Generic(((type *)NULL)->field, bool : true, const char * : false), offsetof(type, field) \
+    }
+/* How a command takes its arguments: the common options, its own by their bindings, all else as words. */
+struct cli_taking {
+    const struct cli_binding *bindings;
+    size_t n, common, n_words, words, words_max;
+    const char *no_words; /* wrong usage if there are none; NULL: there may be none */
+};
+/* type has the members common, n_words and words. */
+#define CLI_TAKING(type, bindings, no_words)                                                                   \
+    {                                                                                                          \
+        bindings, ARRAY_LEN(bindings), offsetof(type, common), offsetof(type, n_words), offsetof(type, words), \
+            ARRAY_LEN(((type *)NULL)->words), no_words                                                         \
+    }
+/* For a parser of argp; state->input is the struct. */
+error_t cli_take(const struct cli_taking *t, int key, char *arg, struct argp_state *state);
+
 /* argp_parse as "smartnode NAME"; wrong usage ends the process with EXIT_USAGE, --help with EXIT_OK. */
 void cli_parse(const struct argp *argp, const char *name, int argc, char **argv, void *input);
 

@@ -31,44 +31,20 @@ struct access_args {
     bool light;
 };
 
-static const char **
-text_of_key(struct access_args *a, int key)
-{
-    switch (key) {
-    case OPT_HOST: return &a->host;
-    case OPT_CLASSES: return &a->classes;
-    case OPT_PURPOSE: return &a->purpose;
-    case OPT_FROM: return &a->from;
-    case OPT_UNTIL: return &a->until;
-    case OPT_STALE: return &a->stale;
-    case OPT_REASON: return &a->reason;
-    case OPT_PNG: return &a->png;
-    case OPT_SVG: return &a->svg;
-    case OPT_KEY: return &a->key;
-    default: return NULL;
-    }
-}
+static const struct cli_binding bindings[] = {
+    CLI_BIND(struct access_args, OPT_HOST, host),       CLI_BIND(struct access_args, OPT_CLASSES, classes),
+    CLI_BIND(struct access_args, OPT_PURPOSE, purpose), CLI_BIND(struct access_args, OPT_FROM, from),
+    CLI_BIND(struct access_args, OPT_UNTIL, until),     CLI_BIND(struct access_args, OPT_STALE, stale),
+    CLI_BIND(struct access_args, OPT_REASON, reason),   CLI_BIND(struct access_args, OPT_PNG, png),
+    CLI_BIND(struct access_args, OPT_SVG, svg),         CLI_BIND(struct access_args, OPT_KEY, key),
+    CLI_BIND(struct access_args, OPT_LIGHT, light),
+};
+static const struct cli_taking taking = CLI_TAKING(struct access_args, bindings, NULL);
 
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
-    struct access_args *a = state->input;
-    const char **text = text_of_key(a, key);
-    if (cli_common_option(&a->common, key, arg))
-        return 0;
-    if (text) {
-        *text = arg;
-        return 0;
-    }
-    switch (key) {
-    case OPT_LIGHT: a->light = true; return 0;
-    case ARGP_KEY_ARG:
-        if (a->n_words == WORDS_MAX)
-            argp_error(state, "unexpected argument: %s", arg);
-        a->words[a->n_words++] = arg;
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
+    return cli_take(&taking, key, arg, state);
 }
 
 static const struct argp_option options[] = {

@@ -12,27 +12,18 @@ struct double_args {
     const char *unit, *other, *outcome, *reason, *on, *note, *key;
 };
 
+static const struct cli_binding bindings[] = {
+    CLI_BIND(struct double_args, OPT_UNIT, unit),       CLI_BIND(struct double_args, OPT_OTHER, other),
+    CLI_BIND(struct double_args, OPT_OUTCOME, outcome), CLI_BIND(struct double_args, OPT_REASON, reason),
+    CLI_BIND(struct double_args, OPT_ON, on),           CLI_BIND(struct double_args, OPT_NOTE, note),
+    CLI_BIND(struct double_args, OPT_KEY, key),
+};
+static const struct cli_taking taking = CLI_TAKING(struct double_args, bindings, NULL);
+
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
-    struct double_args *a = state->input;
-    if (cli_common_option(&a->common, key, arg))
-        return 0;
-    switch (key) {
-    case OPT_UNIT: a->unit = arg; return 0;
-    case OPT_OTHER: a->other = arg; return 0;
-    case OPT_OUTCOME: a->outcome = arg; return 0;
-    case OPT_REASON: a->reason = arg; return 0;
-    case OPT_ON: a->on = arg; return 0;
-    case OPT_NOTE: a->note = arg; return 0;
-    case OPT_KEY: a->key = arg; return 0;
-    case ARGP_KEY_ARG:
-        if (a->n_words == WORDS_MAX)
-            argp_error(state, "unexpected argument: %s", arg);
-        a->words[a->n_words++] = arg;
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
+    return cli_take(&taking, key, arg, state);
 }
 
 static const struct argp_option options[] = {

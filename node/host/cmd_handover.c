@@ -30,48 +30,22 @@ struct handover_args {
     bool voted, take, owed;
 };
 
-static const char **
-text_of_key(struct handover_args *a, int key)
-{
-    switch (key) {
-    case OPT_TO: return &a->to;
-    case OPT_FROM: return &a->from;
-    case OPT_DAY: return &a->day;
-    case OPT_ON: return &a->on;
-    case OPT_OFFICE: return &a->office;
-    case OPT_SHARES: return &a->shares;
-    case OPT_PRICE: return &a->price;
-    case OPT_CATEGORY: return &a->category;
-    case OPT_GIVEN: return &a->given;
-    case OPT_FAMILY: return &a->family;
-    case OPT_LEGAL: return &a->legal;
-    case OPT_KEY: return &a->key;
-    default: return NULL;
-    }
-}
+static const struct cli_binding bindings[] = {
+    CLI_BIND(struct handover_args, OPT_TO, to),         CLI_BIND(struct handover_args, OPT_FROM, from),
+    CLI_BIND(struct handover_args, OPT_DAY, day),       CLI_BIND(struct handover_args, OPT_ON, on),
+    CLI_BIND(struct handover_args, OPT_OFFICE, office), CLI_BIND(struct handover_args, OPT_SHARES, shares),
+    CLI_BIND(struct handover_args, OPT_PRICE, price),   CLI_BIND(struct handover_args, OPT_CATEGORY, category),
+    CLI_BIND(struct handover_args, OPT_GIVEN, given),   CLI_BIND(struct handover_args, OPT_FAMILY, family),
+    CLI_BIND(struct handover_args, OPT_LEGAL, legal),   CLI_BIND(struct handover_args, OPT_KEY, key),
+    CLI_BIND(struct handover_args, OPT_VOTED, voted),   CLI_BIND(struct handover_args, OPT_TAKE, take),
+    CLI_BIND(struct handover_args, OPT_OWED, owed),
+};
+static const struct cli_taking taking = CLI_TAKING(struct handover_args, bindings, NULL);
 
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
-    struct handover_args *a = state->input;
-    const char **text = text_of_key(a, key);
-    if (cli_common_option(&a->common, key, arg))
-        return 0;
-    if (text) {
-        *text = arg;
-        return 0;
-    }
-    switch (key) {
-    case OPT_VOTED: a->voted = true; return 0;
-    case OPT_TAKE: a->take = true; return 0;
-    case OPT_OWED: a->owed = true; return 0;
-    case ARGP_KEY_ARG:
-        if (a->n_words == WORDS_MAX)
-            argp_error(state, "unexpected argument: %s", arg);
-        a->words[a->n_words++] = arg;
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
+    return cli_take(&taking, key, arg, state);
 }
 
 static const struct argp_option options[] = {

@@ -85,47 +85,38 @@ struct args {
     const char *person[ARRAY_LEN(PERSON)];
 };
 
+static const struct cli_binding bindings[] = {
+    CLI_BIND(struct args, OPT_ON, on),
+    CLI_BIND(struct args, OPT_CATEGORY, category),
+    CLI_BIND(struct args, OPT_TYPE, type),
+    CLI_BIND(struct args, OPT_OFFICE, office),
+    CLI_BIND(struct args, OPT_SHARES, shares),
+    CLI_BIND(struct args, OPT_PRICE, price),
+    CLI_BIND(struct args, OPT_AMOUNT, amount),
+    CLI_BIND(struct args, OPT_CURRENCY, currency),
+    CLI_BIND(struct args, OPT_PURPOSE, purpose),
+    CLI_BIND(struct args, OPT_TEXT_VERSION, text_version),
+    CLI_BIND(struct args, OPT_REPRESENTATIVE, representative),
+    CLI_BIND(struct args, OPT_INTO, into),
+    CLI_BIND(struct args, OPT_EVENT, event),
+    CLI_BIND(struct args, OPT_NOTE, note),
+    CLI_BIND(struct args, OPT_ADJUSTS, adjusts),
+    CLI_BIND(struct args, OPT_LIMIT, limit),
+    CLI_BIND(struct args, OPT_HTML, html),
+    CLI_BIND(struct args, OPT_KEY, key),
+    CLI_BIND(struct args, OPT_HISTORY, history),
+};
+static const struct cli_taking taking = CLI_TAKING(struct args, bindings, "what: search, show, or a change");
+
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
     struct args *a = state->input;
-    if (cli_common_option(&a->common, key, arg))
-        return 0;
     if (key >= OPT_PERSON && key < OPT_PERSON + (int)ARRAY_LEN(PERSON)) {
         a->person[key - OPT_PERSON] = arg;
         return 0;
     }
-    switch (key) {
-    case OPT_ON: a->on = arg; return 0;
-    case OPT_CATEGORY: a->category = arg; return 0;
-    case OPT_TYPE: a->type = arg; return 0;
-    case OPT_OFFICE: a->office = arg; return 0;
-    case OPT_SHARES: a->shares = arg; return 0;
-    case OPT_PRICE: a->price = arg; return 0;
-    case OPT_AMOUNT: a->amount = arg; return 0;
-    case OPT_CURRENCY: a->currency = arg; return 0;
-    case OPT_PURPOSE: a->purpose = arg; return 0;
-    case OPT_TEXT_VERSION: a->text_version = arg; return 0;
-    case OPT_REPRESENTATIVE: a->representative = arg; return 0;
-    case OPT_INTO: a->into = arg; return 0;
-    case OPT_EVENT: a->event = arg; return 0;
-    case OPT_NOTE: a->note = arg; return 0;
-    case OPT_ADJUSTS: a->adjusts = true; return 0;
-    case OPT_LIMIT: a->limit = arg; return 0;
-    case OPT_HTML: a->html = arg; return 0;
-    case OPT_KEY: a->key = arg; return 0;
-    case OPT_HISTORY: a->history = true; return 0;
-    case ARGP_KEY_ARG:
-        if (a->n_words == WORDS_MAX)
-            argp_error(state, "unexpected argument: %s", arg);
-        a->words[a->n_words++] = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (a->n_words == 0)
-            argp_error(state, "what: search, show, or a change");
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
+    return cli_take(&taking, key, arg, state);
 }
 
 #define OTHER_OPTIONS 23

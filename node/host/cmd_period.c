@@ -18,27 +18,17 @@ struct period_args {
     uint16_t year;
 };
 
+static const struct cli_binding bindings[] = {
+    CLI_BIND(struct period_args, 'u', unit),
+    CLI_BIND(struct period_args, OPT_KEY, key),
+    CLI_BIND(struct period_args, OPT_AGAIN, again),
+};
+static const struct cli_taking taking = CLI_TAKING(struct period_args, bindings, "what: list, show YEAR or close YEAR");
+
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
-    struct period_args *a = state->input;
-    if (cli_common_option(&a->common, key, arg))
-        return 0;
-    switch (key) {
-    case 'u': a->unit = arg; return 0;
-    case OPT_KEY: a->key = arg; return 0;
-    case OPT_AGAIN: a->again = true; return 0;
-    case ARGP_KEY_ARG:
-        if (a->n_words == WORDS_MAX)
-            argp_error(state, "unexpected argument: %s", arg);
-        a->words[a->n_words++] = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (a->n_words == 0)
-            argp_error(state, "what: list, show YEAR or close YEAR");
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
+    return cli_take(&taking, key, arg, state);
 }
 
 static const struct argp_option options[] = {

@@ -26,50 +26,27 @@ struct posting_args {
     const char *member, *member_no, *country, *from, *to, *reference, *text, *on, *event, *limit, *after, *key;
 };
 
-static const char **
-text_of_key(struct posting_args *a, int key)
-{
-    switch (key) {
-    case OPT_MEMBER: return &a->member;
-    case OPT_MEMBER_NO: return &a->member_no;
-    case OPT_COUNTRY: return &a->country;
-    case OPT_FROM: return &a->from;
-    case OPT_TO: return &a->to;
-    case OPT_REFERENCE: return &a->reference;
-    case OPT_TEXT: return &a->text;
-    case OPT_ON: return &a->on;
-    case OPT_EVENT: return &a->event;
-    case OPT_LIMIT: return &a->limit;
-    case OPT_AFTER: return &a->after;
-    case OPT_KEY: return &a->key;
-    default: return NULL;
-    }
-}
+static const struct cli_binding bindings[] = {
+    CLI_BIND(struct posting_args, OPT_MEMBER, member),
+    CLI_BIND(struct posting_args, OPT_MEMBER_NO, member_no),
+    CLI_BIND(struct posting_args, OPT_COUNTRY, country),
+    CLI_BIND(struct posting_args, OPT_FROM, from),
+    CLI_BIND(struct posting_args, OPT_TO, to),
+    CLI_BIND(struct posting_args, OPT_REFERENCE, reference),
+    CLI_BIND(struct posting_args, OPT_TEXT, text),
+    CLI_BIND(struct posting_args, OPT_ON, on),
+    CLI_BIND(struct posting_args, OPT_EVENT, event),
+    CLI_BIND(struct posting_args, OPT_LIMIT, limit),
+    CLI_BIND(struct posting_args, OPT_AFTER, after),
+    CLI_BIND(struct posting_args, OPT_KEY, key),
+    CLI_BIND(struct posting_args, OPT_OVERLAPPING, overlapping),
+};
+static const struct cli_taking taking = CLI_TAKING(struct posting_args, bindings, "what: list, show, or a change");
 
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
-    struct posting_args *a = state->input;
-    const char **text = text_of_key(a, key);
-    if (cli_common_option(&a->common, key, arg))
-        return 0;
-    if (text) {
-        *text = arg;
-        return 0;
-    }
-    switch (key) {
-    case OPT_OVERLAPPING: a->overlapping = true; return 0;
-    case ARGP_KEY_ARG:
-        if (a->n_words == WORDS_MAX)
-            argp_error(state, "unexpected argument: %s", arg);
-        a->words[a->n_words++] = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (a->n_words == 0)
-            argp_error(state, "what: list, show, or a change");
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
+    return cli_take(&taking, key, arg, state);
 }
 
 /* clang-format off */

@@ -15,57 +15,37 @@ enum {
     OPT_YES,
     PAGE = 200,
     FAILURES_SHOWN = 20,
+    WORDS_MAX = 2,
 };
 
 struct unit_args {
     struct cli_common common;
-    const char *word, *code;
+    size_t n_words;
+    const char *words[WORDS_MAX]; /* what, and of which unit */
     const char *to, *from, *office, *at, *on, *shares, *custodian, *activities;
     char office_id[2 * ID_BYTES + 1]; /* of --office */
     bool repay_later, yes;
 };
 
-static const char **
-text_of_key(struct unit_args *a, int key)
-{
-    switch (key) {
-    case OPT_TO: return &a->to;
-    case OPT_FROM: return &a->from;
-    case OPT_OFFICE: return &a->office;
-    case OPT_AT: return &a->at;
-    case OPT_ON: return &a->on;
-    case OPT_SHARES: return &a->shares;
-    case OPT_CUSTODIAN: return &a->custodian;
-    case OPT_ACTIVITIES: return &a->activities;
-    default: return NULL;
-    }
-}
+static const struct cli_binding bindings[] = {
+    CLI_BIND(struct unit_args, OPT_TO, to),
+    CLI_BIND(struct unit_args, OPT_FROM, from),
+    CLI_BIND(struct unit_args, OPT_OFFICE, office),
+    CLI_BIND(struct unit_args, OPT_AT, at),
+    CLI_BIND(struct unit_args, OPT_ON, on),
+    CLI_BIND(struct unit_args, OPT_SHARES, shares),
+    CLI_BIND(struct unit_args, OPT_CUSTODIAN, custodian),
+    CLI_BIND(struct unit_args, OPT_ACTIVITIES, activities),
+    CLI_BIND(struct unit_args, OPT_REPAY_LATER, repay_later),
+    CLI_BIND(struct unit_args, OPT_YES, yes),
+};
+static const struct cli_taking taking = CLI_TAKING(
+    struct unit_args, bindings, "what? show, custodian, offer-all, accept-all, complete-all, leave-all or close");
 
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
-    struct unit_args *a = state->input;
-    const char **text = text_of_key(a, key);
-    if (cli_common_option(&a->common, key, arg))
-        return 0;
-    if (text) {
-        *text = arg;
-        return 0;
-    }
-    switch (key) {
-    case OPT_REPAY_LATER: a->repay_later = true; return 0;
-    case OPT_YES: a->yes = true; return 0;
-    case ARGP_KEY_ARG:
-        if (a->word && a->code)
-            argp_error(state, "one word too many: %s", arg);
-        *(a->word ? &a->code : &a->word) = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!a->word)
-            argp_error(state, "what? show, custodian, offer-all, accept-all, complete-all, leave-all or close");
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
+    return cli_take(&taking, key, arg, state);
 }
 
 static const struct argp_option options[] = {
@@ -405,9 +385,9 @@ show(struct http *h, const struct unit_args *a, struct err *err)
 {
     char path[DESK_PATH_BYTES], code[UNIT_CODE_MAX];
     json_t *doc = NULL;
-    int rc = a->code ? 0 : own_code(h, code, err);
+    int rc = a->words[1] ? 0 : own_code(h, code, err);
     if (rc == 0) {
-        snprintf(path, sizeof(path), "/v1/units/%.16s", a->code ? a->code : code);
+        snprintf(path, sizeof(path), "/v1/units/%.16s", a->words[1] ? a->words[1] : code);
         rc = desk_get(h, path, &doc, err);
     }
     if (rc == 0 && a->common.json)
@@ -423,12 +403,12 @@ custody(struct http *h, const struct unit_args *a, struct err *err)
 {
     char path[DESK_PATH_BYTES], code[UNIT_CODE_MAX];
     json_t *doc = NULL;
-    bool close = strcmp(a->word, "close") == 0;
+    bool close = strcmp(a->words[0], "close") == 0;
     int rc = own_code(h, code, err);
     if (rc != 0)
         return rc;
     json_t *o = json_object();
-    const char *custodian = close ? a->custodian : strcmp(a->code, "none") == 0 ? NULL : a->code;
+    const char *custodian = close ? a->custodian : strcmp(a->words[1], "none") == 0 ? NULL : a->words[1];
     desk_put(o, "custodian", custodian);
     desk_put(o, "effective_on", a->on);
     snprintf(path, sizeof(path), "/v1/units/%.16s/%s", code, close ? "close" : "custodian");
@@ -442,7 +422,7 @@ custody(struct http *h, const struct unit_args *a, struct err *err)
 static bool
 is(const struct unit_args *a, const char *word)
 {
-    return strcmp(a->word, word) == 0;
+    return strcmp(a->words[0], word) == 0;
 }
 
 static int
@@ -455,11 +435,11 @@ check(const struct unit_args *a)
         known = known || is(a, words[i]);
     if (!known)
         return cli_usage("unit %.40s: show, custodian, offer-all, accept-all, complete-all, leave-all or close",
-                         a->word);
-    if (is(a, "custodian") && !a->code)
+                         a->words[0]);
+    if (is(a, "custodian") && !a->words[1])
         return cli_usage("unit custodian CODE: which unit? none for nobody");
-    if (a->code && !is(a, "custodian") && !is(a, "show"))
-        return cli_usage("one word too many: %.40s", a->code);
+    if (a->words[1] && !is(a, "custodian") && !is(a, "show"))
+        return cli_usage("one word too many: %.40s", a->words[1]);
     if (is(a, "offer-all") && !a->to)
         return cli_usage("unit offer-all needs --to: the new home");
     if (is(a, "accept-all") && (!a->from || !a->at))
@@ -467,7 +447,7 @@ check(const struct unit_args *a)
     if (is(a, "close") && !a->custodian)
         return cli_usage("unit close needs --custodian: who answers for it afterwards");
     if ((is(a, "close") || is(a, "leave-all")) && !a->yes)
-        return cli_usage("unit %s cannot be taken back as a whole; say --yes if it is meant", a->word);
+        return cli_usage("unit %s cannot be taken back as a whole; say --yes if it is meant", a->words[0]);
     if (a->shares && (a->shares[0] == '\0' || strspn(a->shares, "0123456789") != strlen(a->shares)))
         return cli_usage("--shares: a whole number");
     return EXIT_OK;

@@ -47,59 +47,36 @@ static const struct work_change {
     {"correct", "", true}, {"credit", "/credit-notes", true}, {"cancel", "/cancellations", true},
 };
 
-static const char **
-text_of_key(struct work_args *a, int key)
-{
-    switch (key) {
-    case OPT_ON: return &a->on;
-    case OPT_MEMBER: return &a->member;
-    case OPT_MEMBER_NO: return &a->member_no;
-    case OPT_ACTIVITY: return &a->activity;
-    case OPT_ACTIVITY_NO: return &a->activity_no;
-    case OPT_SECTOR: return &a->sector;
-    case OPT_CULTURE: return &a->culture;
-    case OPT_OFFICE: return &a->office;
-    case OPT_NUMBER: return &a->number;
-    case OPT_TEXT: return &a->text;
-    case OPT_AMOUNT: return &a->amount;
-    case OPT_CURRENCY: return &a->currency;
-    case OPT_RATE: return &a->rate;
-    case OPT_CONTRIBUTION: return &a->contribution;
-    case OPT_CLIENT: return &a->client;
-    case OPT_CLIENT_NUMBER: return &a->client_number;
-    case OPT_MONTH: return &a->month;
-    case OPT_EVENT: return &a->event;
-    case OPT_LIMIT: return &a->limit;
-    case OPT_AFTER: return &a->after;
-    case OPT_KEY: return &a->key;
-    default: return NULL;
-    }
-}
+static const struct cli_binding bindings[] = {
+    CLI_BIND(struct work_args, OPT_ON, on),
+    CLI_BIND(struct work_args, OPT_MEMBER, member),
+    CLI_BIND(struct work_args, OPT_MEMBER_NO, member_no),
+    CLI_BIND(struct work_args, OPT_ACTIVITY, activity),
+    CLI_BIND(struct work_args, OPT_ACTIVITY_NO, activity_no),
+    CLI_BIND(struct work_args, OPT_SECTOR, sector),
+    CLI_BIND(struct work_args, OPT_CULTURE, culture),
+    CLI_BIND(struct work_args, OPT_OFFICE, office),
+    CLI_BIND(struct work_args, OPT_NUMBER, number),
+    CLI_BIND(struct work_args, OPT_TEXT, text),
+    CLI_BIND(struct work_args, OPT_AMOUNT, amount),
+    CLI_BIND(struct work_args, OPT_CURRENCY, currency),
+    CLI_BIND(struct work_args, OPT_RATE, rate),
+    CLI_BIND(struct work_args, OPT_CONTRIBUTION, contribution),
+    CLI_BIND(struct work_args, OPT_CLIENT, client),
+    CLI_BIND(struct work_args, OPT_CLIENT_NUMBER, client_number),
+    CLI_BIND(struct work_args, OPT_MONTH, month),
+    CLI_BIND(struct work_args, OPT_EVENT, event),
+    CLI_BIND(struct work_args, OPT_LIMIT, limit),
+    CLI_BIND(struct work_args, OPT_AFTER, after),
+    CLI_BIND(struct work_args, OPT_KEY, key),
+    CLI_BIND(struct work_args, OPT_ADJUSTS, adjusts),
+};
+static const struct cli_taking taking = CLI_TAKING(struct work_args, bindings, "what: list, show, or a change");
 
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
 {
-    struct work_args *a = state->input;
-    const char **text = text_of_key(a, key);
-    if (cli_common_option(&a->common, key, arg))
-        return 0;
-    if (text) {
-        *text = arg ? arg : "yes";
-        return 0;
-    }
-    switch (key) {
-    case OPT_ADJUSTS: a->adjusts = true; return 0;
-    case ARGP_KEY_ARG:
-        if (a->n_words == WORDS_MAX)
-            argp_error(state, "unexpected argument: %s", arg);
-        a->words[a->n_words++] = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (a->n_words == 0)
-            argp_error(state, "what: list, show, or a change");
-        return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
+    return cli_take(&taking, key, arg, state);
 }
 
 /* clang-format off */
