@@ -9,6 +9,7 @@
 #include "node/api/api.h"
 #include "node/command/command.h"
 #include "node/host/table.h"
+#include "node/rules/entry.h"
 #include "proto/base/map.h"
 
 /* The columns of all files; a type has some of them. Those of members come first, in the order of their file. */
@@ -312,10 +313,42 @@ enum table_type import_type_guess(struct slice head);
 /* The member that a row names by id, or else by number. *ret_found = false: nobody. with_row: ret is to be released if found. */
 int import_find_member(struct import_match *m, const struct import_row *row, bool *ret_found, struct subject_id *ret,
                        struct err *err) NODISCARD;
+/* The same of a row that names one; job->has_member stays false if it names nobody. ERR_NOTFOUND: no member has it. */
+int import_named_member(struct import_match *m, struct import_job *job, struct err *err) NODISCARD;
 int import_member_row(struct import_match *m, const struct subject_id *subject, struct member_row *ret,
                       struct err *err) NODISCARD;
 /* ERR_CONFLICT: the register has another text in that column. */
 int import_contradicts(enum import_column column, struct err *err);
+
+/* ---- finding activities, invoices and postings (import_find.c) ---- */
+
+/* What tells entities of one kind apart. of_member: as work_of_member. same: whether the entity says what the row says; ERR_NOTFOUND if it is of
+ * another kind. */
+struct import_finding {
+    enum import_column column; /* that has the number */
+    enum index_field field;
+    int (*of_member)(const struct command_ctx *ctx, const struct subject_id *member, const struct subject_id *after,
+                     size_t max, struct subject_id *ret, size_t *ret_n, struct err *err);
+    int (*same)(struct import_match *m, struct import_job *job, const struct subject_id *id, bool *ret,
+                struct err *err);
+};
+/* Into job->subject: the id that the row gives, else who has its number, else the nth of job->member that says the same. */
+int import_find_entity(struct import_match *m, struct import_job *job, const struct import_finding *f, bool *ret_found,
+                       struct err *err) NODISCARD;
+int import_find_nth(struct import_match *m, struct import_job *job, const struct subject_id *member,
+                    const struct import_finding *f, bool *ret_found, struct err *err) NODISCARD;
+/* ERR_NOTFOUND: nothing has the number. */
+int import_find_number(struct import_match *m, enum import_column column, enum index_field field, const char *number,
+                       struct subject_id *ret, struct err *err) NODISCARD;
+/* Whether two records are one person: one that was merged into another is that one. */
+int import_same_member(struct import_match *m, const struct subject_id *a, const struct subject_id *b, bool *ret,
+                       struct err *err) NODISCARD;
+/* What the capsule at a position says. *ret_known = false: it cannot be opened (erased), says nothing and differs in nothing. ret holds a name
+ * otherwise and is to be wiped. */
+int import_links(struct import_match *m, const struct subject_id *entity, const struct position *at, bool *ret_known,
+                 struct activity_links *ret, struct err *err) NODISCARD;
+/* The next entry of a kind that stands; SIZE_MAX: none. */
+size_t import_standing(struct row_entries entries, uint16_t kind, size_t from);
 /* The operation of a step about a member; the caller adds what the row says beyond. */
 void import_member_op(const struct import_job *job, struct api_op *ret);
 /* Column that a field of an operation's error comes from ("person_type" → "type"). */

@@ -3,8 +3,6 @@
 #include "node/command/work.h"
 #include "node/host/import.h"
 
-enum { OF_MEMBER_MAX = 256 };
-
 static int
 read_dates(const struct import_cells *c, struct import_row *row, struct err *err)
 {
@@ -89,30 +87,15 @@ read_activity(const struct import_cells *c, struct import_row *row, struct err *
 
 /* ---- what is there ---- */
 
-/* What the capsule of an entry says; one that cannot be opened (erased) says nothing and differs in nothing. */
 static int
 links_of(struct import_match *m, const struct activity_row *have, size_t i, bool *ret_known, struct activity_links *ret,
          struct err *err)
 {
     struct position at;
     *ret_known = false;
-    if (!activity_slot_links(have, activity_slot(have, i), &at))
-        return 0;
-    int rc = work_links_read(m->ctx, &have->activity, &at, ret, err);
-    *ret_known = rc == 0;
-    return rc == ERR_NOTFOUND || rc == ERR_CORRUPT ? 0 : rc;
-}
-
-/* A record that was merged into another is that one. */
-static int
-same_member(struct import_match *m, const struct subject_id *a, const struct subject_id *b, bool *ret, struct err *err)
-{
-    struct subject_id kept_a, kept_b;
-    int rc = work_kept(m->ctx, a, &kept_a, err);
-    if (rc == 0)
-        rc = work_kept(m->ctx, b, &kept_b, err);
-    *ret = rc == 0 && TYPE_EQ(&kept_a, &kept_b);
-    return rc == ERR_NOTFOUND ? 0 : rc;
+    return activity_slot_links(have, activity_slot(have, i), &at)
+               ? import_links(m, &have->activity, &at, ret_known, ret, err)
+               : 0;
 }
 
 /* The column in which an entry, or what the activity has become since, differs from what a row says; IMPORT_COLUMNS: none. */
@@ -141,7 +124,7 @@ differs(struct import_match *m, const struct import_job *job, const struct activ
     if (row->has_sector && e->facets.sector != row->sector && (by_entry || now.facets.sector != row->sector))
         *ret = COLUMN_SECTOR;
     if (e->kind == KIND_ACTIVITY_OPENED && known && job->has_member)
-        rc = same_member(m, &links.member, &job->member, &theirs, err);
+        rc = import_same_member(m, &links.member, &job->member, &theirs, err);
     if (!theirs)
         *ret = row->has_id ? COLUMN_ID : COLUMN_MEMBER_NO;
     if (e->effective.days != date_month_start(row->steps[0].on).days || on.days != row->steps[0].on.days)
@@ -157,15 +140,6 @@ kind_of(unsigned verb)
     return verb == VERB_ACTIVITY_OPEN     ? KIND_ACTIVITY_OPENED
            : verb == VERB_ACTIVITY_CHANGE ? KIND_ACTIVITY_CHANGED
                                           : KIND_ACTIVITY_CLOSED;
-}
-
-static size_t
-standing(const struct activity_row *have, uint16_t kind, size_t from)
-{
-    for (size_t i = from; i < have->n; i++)
-        if (have->entries[i].kind == kind && have->entries[i].outcome == OUTCOME_APPLIED)
-            return i;
-    return SIZE_MAX;
 }
 
 static int
@@ -188,14 +162,15 @@ compare(struct import_match *m, struct import_job *job, const struct activity_ro
     enum import_column column = IMPORT_COLUMNS;
     bool there = false;
     int rc = 0;
-    size_t i = standing(have, kind_of(s->verb), 0);
+    size_t i = import_standing(ROW_ENTRIES(have), kind_of(s->verb), 0);
     if (s->verb == VERB_ACTIVITY_CLOSE) {
         rc = match_closing(row, have, s, &there, err);
         job->next = there;
         return rc;
     }
     if (s->verb == VERB_ACTIVITY_CHANGE) {
-        for (uint64_t equal = 0; rc == 0 && i != SIZE_MAX; i = standing(have, kind_of(s->verb), i + 1)) {
+        for (uint64_t equal = 0; rc == 0 && i != SIZE_MAX;
+             i = import_standing(ROW_ENTRIES(have), kind_of(s->verb), i + 1)) {
             rc = differs(m, job, have, i, &column, err);
             equal += column == IMPORT_COLUMNS;
             if (equal == m->nth) {
@@ -218,55 +193,24 @@ compare(struct import_match *m, struct import_job *job, const struct activity_ro
     return rc;
 }
 
-/* Without id and number: the nth activity of the member that says the same. */
 static int
-find_equal(struct import_match *m, struct import_job *job, bool *ret_found, struct err *err)
+same(struct import_match *m, struct import_job *job, const struct subject_id *id, bool *ret, struct err *err)
 {
-    struct subject_id all[OF_MEMBER_MAX];
-    size_t n = 0;
-    uint64_t equal = 0;
-    int rc = work_of_member(m->ctx, &job->member, NULL, OF_MEMBER_MAX, all, &n, err);
-    for (size_t k = 0; rc == 0 && k < n && !*ret_found; k++) {
-        struct activity_row have;
-        enum import_column column = IMPORT_COLUMNS;
-        rc = rows_activity(m->ctx, &all[k], &have, err);
-        if (rc == ERR_NOTFOUND) { /* an invoice */
-            rc = 0;
-            continue;
-        }
-        if (rc != 0)
-            break;
-        size_t i = standing(&have, KIND_ACTIVITY_OPENED, 0);
-        if (i != SIZE_MAX)
-            rc = differs(m, job, &have, i, &column, err);
-        *ret_found = rc == 0 && i != SIZE_MAX && column == IMPORT_COLUMNS && ++equal == m->nth;
-        if (*ret_found)
-            job->subject = all[k];
-        activity_row_release(&have);
-    }
+    struct activity_row have;
+    enum import_column column = IMPORT_COLUMNS;
+    int rc = rows_activity(m->ctx, id, &have, err);
+    if (rc != 0)
+        return rc;
+    size_t i = import_standing(ROW_ENTRIES(&have), KIND_ACTIVITY_OPENED, 0);
+    if (i != SIZE_MAX)
+        rc = differs(m, job, &have, i, &column, err);
+    *ret = i != SIZE_MAX && column == IMPORT_COLUMNS;
+    activity_row_release(&have);
     return rc;
 }
 
-static int
-find(struct import_match *m, struct import_job *job, bool *ret_found, struct err *err)
-{
-    const struct import_row *row = &job->row;
-    if (row->has_entity) {
-        *ret_found = true;
-        job->subject = row->entity;
-        return 0;
-    }
-    if (row->number.s[0] == '\0')
-        return find_equal(m, job, ret_found, err);
-    struct import_seen *seen = import_memory_find(m->memory, COLUMN_ACTIVITY_NO, row->number.s, false);
-    int rc = 0;
-    if (seen && seen->made)
-        job->subject = seen->subject;
-    else
-        rc = work_find(m->ctx, INDEX_ACTIVITY_NO, row->number.s, &job->subject, err);
-    *ret_found = rc == 0;
-    return rc == ERR_NOTFOUND ? 0 : rc;
-}
+static const struct import_finding finding = {
+    .column = COLUMN_ACTIVITY_NO, .field = INDEX_ACTIVITY_NO, .of_member = work_of_member, .same = same};
 
 static int
 match_activity(struct import_match *m, struct import_job *job, struct err *err)
@@ -274,13 +218,9 @@ match_activity(struct import_match *m, struct import_job *job, struct err *err)
     const struct import_row *row = &job->row;
     struct activity_row have;
     bool found = false;
-    int rc = 0;
-    if (row->has_id || row->member_no[0] != '\0')
-        rc = import_find_member(m, row, &job->has_member, &job->member, err);
-    if (rc == 0 && (row->has_id || row->member_no[0] != '\0') && !job->has_member)
-        rc = err_field(err, ERR_NOTFOUND, row->has_id ? "id" : "member_no", "no member has it");
+    int rc = import_named_member(m, job, err);
     if (rc == 0)
-        rc = find(m, job, &found, err);
+        rc = import_find_entity(m, job, &finding, &found, err);
     if (rc == 0 && found)
         rc = rows_activity(m->ctx, &job->subject, &have, err);
     found = found && rc == 0;

@@ -3,8 +3,6 @@
 #include "node/command/rows.h"
 #include "node/host/import.h"
 
-enum { OF_MEMBER_STEP = 256 };
-
 /* ---- what a row says ---- */
 
 static int
@@ -142,11 +140,7 @@ links_of(struct import_match *m, const struct invoice_row *have, size_t i, bool 
 {
     struct position at;
     *ret_known = false;
-    if (!invoice_links_position(have, i, &at))
-        return 0;
-    int rc = work_links_read(m->ctx, &have->invoice, &at, ret, err);
-    *ret_known = rc == 0;
-    return rc == ERR_NOTFOUND || rc == ERR_CORRUPT ? 0 : rc;
+    return invoice_links_position(have, i, &at) ? import_links(m, &have->invoice, &at, ret_known, ret, err) : 0;
 }
 
 static enum import_column
@@ -310,67 +304,37 @@ find_activity(struct import_match *m, struct import_job *job, struct err *err)
 }
 
 static int
-find_number(struct import_match *m, const char *number, struct subject_id *ret, struct err *err)
+same(struct import_match *m, struct import_job *job, const struct subject_id *id, bool *ret, struct err *err)
 {
-    struct import_seen *seen = import_memory_find(m->memory, COLUMN_INVOICE_NO, number, false);
-    if (!seen || !seen->made)
-        return work_find(m->ctx, INDEX_INVOICE_NO, number, ret, err);
-    *ret = seen->subject;
-    return 0;
+    struct invoice_row have;
+    enum import_column column = IMPORT_COLUMNS;
+    if (invoice_id_month(id) != month_number(job->row.steps[0].on))
+        return 0;
+    int rc = rows_invoice(m->ctx, id, &have, err);
+    if (rc != 0)
+        return rc;
+    size_t i = issue_of(&have);
+    if (i != SIZE_MAX)
+        rc = differs(m, job, &have, i, &column, err);
+    *ret = i != SIZE_MAX && column == IMPORT_COLUMNS;
+    invoice_row_release(&have);
+    return rc;
 }
 
-/* Without id and number: the nth invoice of the activity's member that says the same. */
-static int
-find_equal(struct import_match *m, struct import_job *job, bool *ret_found, struct err *err)
-{
-    struct subject_id all[OF_MEMBER_STEP], after;
-    struct vault_link link;
-    size_t n = OF_MEMBER_STEP;
-    uint64_t equal = 0;
-    bool started = false;
-    int rc = vault_link_get(m->ctx->vault, &job->activity, &link, err);
-    while (rc == 0 && n == OF_MEMBER_STEP && !*ret_found) {
-        rc = work_of_member(m->ctx, &link.member, started ? &after : NULL, OF_MEMBER_STEP, all, &n, err);
-        for (size_t k = 0; rc == 0 && k < n && !*ret_found; k++) {
-            struct invoice_row have;
-            enum import_column column = IMPORT_COLUMNS;
-            rc = invoice_id_month(&all[k]) == month_number(job->row.steps[0].on)
-                     ? rows_invoice(m->ctx, &all[k], &have, err)
-                     : ERR_NOTFOUND;
-            if (rc != 0) {
-                rc = rc == ERR_NOTFOUND ? 0 : rc; /* of another month, or an activity */
-                continue;
-            }
-            size_t i = issue_of(&have);
-            if (i != SIZE_MAX)
-                rc = differs(m, job, &have, i, &column, err);
-            *ret_found = rc == 0 && i != SIZE_MAX && column == IMPORT_COLUMNS && ++equal == m->nth;
-            if (*ret_found)
-                job->subject = all[k];
-            invoice_row_release(&have);
-        }
-        if (n > 0)
-            after = all[n - 1];
-        started = true;
-    }
-    return rc == ERR_NOTFOUND ? 0 : rc;
-}
+static const struct import_finding finding = {
+    .column = COLUMN_INVOICE_NO, .field = INDEX_INVOICE_NO, .of_member = work_of_member, .same = same};
 
+/* Whose work the row belongs to is known by its activity. */
 static int
 find_issue(struct import_match *m, struct import_job *job, bool *ret_found, struct err *err)
 {
     const struct import_row *row = &job->row;
-    int rc = 0;
-    *ret_found = row->has_entity;
-    job->subject = row->entity;
-    if (!row->has_entity && row->number.s[0] != '\0') {
-        rc = find_number(m, row->number.s, &job->subject, err);
-        *ret_found = rc == 0;
-        rc = rc == ERR_NOTFOUND ? 0 : rc;
-    } else if (!row->has_entity) {
-        rc = find_equal(m, job, ret_found, err);
-    }
-    return rc;
+    struct vault_link link;
+    if (row->has_entity || row->number.s[0] != '\0')
+        return import_find_entity(m, job, &finding, ret_found, err);
+    *ret_found = false;
+    int rc = vault_link_get(m->ctx->vault, &job->activity, &link, err);
+    return rc == 0 ? import_find_nth(m, job, &link.member, &finding, ret_found, err) : rc == ERR_NOTFOUND ? 0 : rc;
 }
 
 static int
@@ -403,7 +367,7 @@ match_credit(struct import_match *m, struct import_job *job, struct err *err)
     if (row->has_entity)
         job->subject = row->entity;
     else
-        rc = find_number(m, row->credits_no.s, &job->subject, err);
+        rc = import_find_number(m, COLUMN_INVOICE_NO, INDEX_INVOICE_NO, row->credits_no.s, &job->subject, err);
     if (rc == 0)
         rc = rows_invoice(m->ctx, &job->subject, &have, err);
     if (rc != 0)

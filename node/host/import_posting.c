@@ -2,8 +2,6 @@
 #include "node/command/posting.h"
 #include "node/host/import.h"
 
-enum { OF_MEMBER_MAX = 256 };
-
 static int
 read_dates(const struct import_cells *c, struct import_row *row, struct err *err)
 {
@@ -58,30 +56,13 @@ read_posting(const struct import_cells *c, struct import_row *row, struct err *e
 
 /* ---- what is there ---- */
 
-/* What the capsule of an entry says; one that cannot be opened (erased) says nothing and differs in nothing. */
 static int
 links_of(struct import_match *m, const struct posting_row *have, size_t i, bool *ret_known, struct activity_links *ret,
          struct err *err)
 {
     struct position at;
     *ret_known = false;
-    if (!posting_slot_links(have, i, &at))
-        return 0;
-    int rc = work_links_read(m->ctx, &have->posting, &at, ret, err);
-    *ret_known = rc == 0;
-    return rc == ERR_NOTFOUND || rc == ERR_CORRUPT ? 0 : rc;
-}
-
-/* A record that was merged into another is that one. */
-static int
-same_member(struct import_match *m, const struct subject_id *a, const struct subject_id *b, bool *ret, struct err *err)
-{
-    struct subject_id kept_a, kept_b;
-    int rc = work_kept(m->ctx, a, &kept_a, err);
-    if (rc == 0)
-        rc = work_kept(m->ctx, b, &kept_b, err);
-    *ret = rc == 0 && TYPE_EQ(&kept_a, &kept_b);
-    return rc == ERR_NOTFOUND ? 0 : rc;
+    return posting_slot_links(have, i, &at) ? import_links(m, &have->posting, &at, ret_known, ret, err) : 0;
 }
 
 /* The column in which the row says another than the entry; IMPORT_COLUMNS: none. */
@@ -105,7 +86,7 @@ differs(struct import_match *m, const struct import_job *job, const struct posti
     if (known && !names && row->number.s[0] != '\0' && strcmp(links.number.s, row->number.s) != 0)
         *ret = COLUMN_REFERENCE;
     if (issue && known && job->has_member)
-        rc = same_member(m, &links.member, &job->member, &theirs, err);
+        rc = import_same_member(m, &links.member, &job->member, &theirs, err);
     if (!theirs)
         *ret = row->has_id ? COLUMN_ID : COLUMN_MEMBER_NO;
     if (strcmp(e->facts.country, row->country) != 0)
@@ -119,16 +100,6 @@ differs(struct import_match *m, const struct import_job *job, const struct posti
     return rc;
 }
 
-/* The next entry of the kind that stands. */
-static size_t
-standing(const struct posting_row *have, uint16_t kind, size_t from)
-{
-    for (size_t i = from; i < have->n; i++)
-        if (have->entries[i].kind == kind && have->entries[i].outcome == OUTCOME_APPLIED)
-            return i;
-    return SIZE_MAX;
-}
-
 static int
 compare(struct import_match *m, struct import_job *job, const struct posting_row *have, struct err *err)
 {
@@ -136,7 +107,7 @@ compare(struct import_match *m, struct import_job *job, const struct posting_row
     enum import_column column = IMPORT_COLUMNS;
     uint64_t equal = 0;
     int rc = 0;
-    size_t i = standing(have, issue ? KIND_POSTING_ISSUED : KIND_POSTING_CHANGED, 0);
+    size_t i = import_standing(ROW_ENTRIES(have), issue ? KIND_POSTING_ISSUED : KIND_POSTING_CHANGED, 0);
     if (issue) {
         if (i == SIZE_MAX)
             return err_field(err, ERR_CONFLICT, job->row.has_entity ? "posting" : "reference",
@@ -145,7 +116,7 @@ compare(struct import_match *m, struct import_job *job, const struct posting_row
         job->next = 1;
         return rc == 0 && column != IMPORT_COLUMNS ? import_contradicts(column, err) : rc;
     }
-    for (; rc == 0 && i != SIZE_MAX; i = standing(have, KIND_POSTING_CHANGED, i + 1)) {
+    for (; rc == 0 && i != SIZE_MAX; i = import_standing(ROW_ENTRIES(have), KIND_POSTING_CHANGED, i + 1)) {
         rc = differs(m, job, have, i, &column, err);
         equal += column == IMPORT_COLUMNS;
         if (rc == 0 && equal == m->nth) {
@@ -156,71 +127,38 @@ compare(struct import_match *m, struct import_job *job, const struct posting_row
     return rc;
 }
 
-/* Without id and reference: the nth posting of the member that says the same. */
 static int
-find_equal(struct import_match *m, struct import_job *job, bool *ret_found, struct err *err)
+same(struct import_match *m, struct import_job *job, const struct subject_id *id, bool *ret, struct err *err)
 {
-    struct subject_id all[OF_MEMBER_MAX];
-    size_t n = 0;
-    uint64_t equal = 0;
-    int rc = postings_of_member(m->ctx, &job->member, NULL, OF_MEMBER_MAX, all, &n, err);
-    for (size_t k = 0; rc == 0 && k < n && !*ret_found; k++) {
-        struct posting_row have;
-        enum import_column column = IMPORT_COLUMNS;
-        rc = rows_posting(m->ctx, &all[k], &have, err);
-        if (rc == ERR_NOTFOUND) { /* never committed */
-            rc = 0;
-            continue;
-        }
-        if (rc != 0)
-            break;
-        size_t i = standing(&have, KIND_POSTING_ISSUED, 0);
-        if (i != SIZE_MAX)
-            rc = differs(m, job, &have, i, &column, err);
-        *ret_found = rc == 0 && i != SIZE_MAX && column == IMPORT_COLUMNS && ++equal == m->nth;
-        if (*ret_found)
-            job->subject = all[k];
-        posting_row_release(&have);
-    }
+    struct posting_row have;
+    enum import_column column = IMPORT_COLUMNS;
+    int rc = rows_posting(m->ctx, id, &have, err);
+    if (rc != 0)
+        return rc;
+    size_t i = import_standing(ROW_ENTRIES(&have), KIND_POSTING_ISSUED, 0);
+    if (i != SIZE_MAX)
+        rc = differs(m, job, &have, i, &column, err);
+    *ret = i != SIZE_MAX && column == IMPORT_COLUMNS;
+    posting_row_release(&have);
     return rc;
 }
 
-static int
-find(struct import_match *m, struct import_job *job, bool *ret_found, struct err *err)
-{
-    const struct import_row *row = &job->row;
-    if (row->has_entity) {
-        *ret_found = true;
-        job->subject = row->entity;
-        return 0;
-    }
-    if (row->number.s[0] == '\0')
-        return find_equal(m, job, ret_found, err);
-    struct import_seen *seen = import_memory_find(m->memory, COLUMN_REFERENCE, row->number.s, false);
-    int rc = 0;
-    if (seen && seen->made)
-        job->subject = seen->subject;
-    else
-        rc = work_find(m->ctx, INDEX_POSTING_NO, row->number.s, &job->subject, err);
-    *ret_found = rc == 0;
-    return rc == ERR_NOTFOUND ? 0 : rc;
-}
+static const struct import_finding finding = {
+    .column = COLUMN_REFERENCE, .field = INDEX_POSTING_NO, .of_member = postings_of_member, .same = same};
 
 static int
 match_posting(struct import_match *m, struct import_job *job, struct err *err)
 {
     const struct import_row *row = &job->row;
     struct posting_row have;
-    bool found = false, named = row->has_id || row->member_no[0] != '\0';
-    int rc = named ? import_find_member(m, row, &job->has_member, &job->member, err) : 0;
-    if (rc == 0 && named && !job->has_member)
-        rc = err_field(err, ERR_NOTFOUND, row->has_id ? "id" : "member_no", "no member has it");
+    bool found = false;
+    int rc = import_named_member(m, job, err);
     if (rc == 0)
-        rc = find(m, job, &found, err);
+        rc = import_find_entity(m, job, &finding, &found, err);
     if (rc == 0 && found)
         rc = rows_posting(m->ctx, &job->subject, &have, err);
     found = found && rc == 0;
-    rc = rc == ERR_NOTFOUND && row->has_entity && (!named || job->has_member) ? 0 : rc;
+    rc = rc == ERR_NOTFOUND && row->has_entity ? 0 : rc;
     if (rc == 0 && !found && row->steps[0].verb != VERB_POSTING_ISSUE)
         return err_field(err, ERR_NOTFOUND, row->has_entity ? "posting" : "reference", "no posting has it");
     if (rc != 0 || !found)

@@ -220,6 +220,14 @@ class Dirty(unittest.TestCase):
         got = self.imported("invoices-equal.csv")
         self.assertEqual((got["imported"], got["already_there"]), (1, 3))
 
+    def test_an_activity_without_a_number_is_known_again_among_many_invoices(self):
+        self.write("activities-one.csv", [dict(ACTIVITY, activity_no="", text="Without a number")])
+        self.assertEqual(self.imported("activities-one.csv")["imported"], 1)
+        self.write("invoices-many.csv", [dict(INVOICE, invoice_no="N-%d" % i, date="2022-05-05") for i in range(300)])
+        self.assertEqual(self.imported("invoices-many.csv")["imported"], 300)
+        got = self.imported("activities-one.csv")
+        self.assertEqual((got["imported"], got["already_there"]), (0, 1))
+
     def test_all_or_nothing_writes_nothing_for_one_wrong_row(self):
         self.write("members-few.csv", [dict(MEMBER, member_no="F-1"), dict(MEMBER, member_no="F-2", category="D")])
         got = self.imported("members-few.csv", "--all-or-nothing", status=3)
