@@ -172,6 +172,52 @@ visits_settle(struct vault *v, const struct subject_id *subject, const struct po
     return finish(&txn, rc, err);
 }
 
+static int
+replace_row(struct vault *v, struct db_txn *txn, const uint8_t key[KEY_VISIT], struct slice row, struct slice content,
+            struct err *err)
+{
+    uint8_t *before = NULL, *plain;
+    size_t before_len = 0, len = HEAD + content.len;
+    int rc = row_open(v, key, row, &before, &before_len, err);
+    if (rc != 0)
+        return rc;
+    plain = malloc(len);
+    if (plain == NULL) {
+        rc = err_set(err, ERR_NOMEM, "vault: out of memory");
+    } else {
+        memcpy(plain, before, HEAD);
+        memcpy(plain + HEAD, content.data, content.len);
+        rc = row_put(v, txn, key, plain, len, err);
+    }
+    row_free(plain, len);
+    row_free(before, before_len);
+    return rc;
+}
+
+int
+visits_replace(struct vault *v, const struct visit *visit, struct slice content, struct err *err)
+{
+    struct db_txn *txn;
+    uint8_t key[KEY_VISIT];
+    struct slice row;
+    if (content.len > CAPSULE_BYTES_MAX)
+        return err_set(err, ERR_LIMIT, "vault: a visit of %zu bytes", content.len);
+    key_visit(key, &visit->subject, &visit->at, visit->index);
+    int rc = db_begin_write(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = db_get(txn, TABLE_VISITS, slice_of(key, sizeof(key)), &row, err);
+    if (rc == ERR_NOTFOUND) {
+        db_abort(&txn);
+        err_clear(err);
+        return 0;
+    }
+    if (rc == 0)
+        rc = content.len == 0 ? db_del(txn, TABLE_VISITS, slice_of(key, sizeof(key)), err)
+                              : replace_row(v, txn, key, row, content, err);
+    return finish(&txn, rc, err);
+}
+
 /* Keys first, then their deletion: a cursor does not outlive a change of its table. */
 static int
 del_some(struct db_txn *txn, const struct subject_id *subject, size_t *ret_n, struct err *err)

@@ -29,6 +29,9 @@ int visits_each(struct vault *v, const struct subject_id *subject, const struct 
 /* ERR_NOTFOUND. */
 int visits_settle(struct vault *v, const struct subject_id *subject, const struct position *at, uint8_t index,
                   enum visit_settled settled, struct err *err) NODISCARD;
+/* What a record says is this from now on; what became of it stays as it was. Empty: the record goes. One vault commit, none if it is not
+ * there. A vault_rewrite takes what it said out of the file. ERR_FULL, ERR_LIMIT, ERR_CORRUPT. */
+int visits_replace(struct vault *v, const struct visit *visit, struct slice plain, struct err *err) NODISCARD;
 /* All of a subject. One vault commit, none if nothing is there; ret_n (may be NULL). */
 int visits_del(struct vault *v, const struct subject_id *subject, size_t *ret_n, struct err *err) NODISCARD;
 

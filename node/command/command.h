@@ -15,6 +15,8 @@
 #include "storage/state.h"
 #include "storage/vault.h"
 
+struct strays;
+
 /* What a command may look at. Borrowed for the call. */
 struct command_ctx {
     struct db_txn *txn;
@@ -25,6 +27,7 @@ struct command_ctx {
     char unit_code[UNIT_CODE_MAX];
     struct actor_id actor;
     struct civil_date today; /* in the unit's own time zone: only for defaults and for "birth date in the future" */
+    struct strays *strays;   /* strays.h; NULL: none are remembered */
     void (*random)(void *arg, uint8_t *out, size_t len);
     void *random_arg;
 };
@@ -54,6 +57,14 @@ struct draft_seal {
     } older[DRAFT_SEALED_MAX];
 };
 
+/* Keys of one generation, of all but the classes that go, are escrowed anew because the key capsule that held them goes. */
+struct draft_escrow {
+    struct subject_id subject;
+    uint32_t generation;
+    uint64_t slot;
+    unsigned gone; /* 1 << vault_class_index */
+};
+
 /* One event to be. */
 struct draft {
     uint16_t kind;
@@ -65,9 +76,6 @@ struct draft {
     bool new_keys;   /* key_subject needs a key slot and a key capsule */
     bool fresh_keys; /* key_subject gets a new generation of all classes but counting, whatever it has */
     struct draft_seal seal;
-    bool
-        escrow_rest; /* kind 96: key capsules of key_subject go; the keys of all but the classes keys_gone are escrowed anew */
-    unsigned keys_gone; /* 1 << vault_class_index */
     struct subject_id subject;
     struct subject_id
         key_subject; /* whose keys the capsules are sealed with: the subject, a representative, the member of an invoice */
@@ -77,6 +85,8 @@ struct draft {
     struct activity_cell *cells;   /* kind 112: heap, what payload.active points to */
     struct period_figure *figures; /* kind 256: heap */
     struct erased_place *places;   /* kind 96: heap */
+    struct draft_escrow *escrow;   /* kind 96: heap; a key capsule for each */
+    size_t n_escrow;
 };
 void draft_release(struct draft *d);
 

@@ -3,34 +3,15 @@
 
 #include <stdlib.h>
 
+#include "node/command/erase_parts.h"
 #include "node/command/rows.h"
 #include "node/command/text.h"
 #include "storage/keyslots.h"
 
 enum {
-    BIT_IDENTITY = 1 << (CLASS_IDENTITY - 1),
-    BIT_CONTACT = 1 << (CLASS_CONTACT - 1),
-    BIT_ACTIVITY = 1 << (CLASS_ACTIVITY - 1),
-    BIT_NOTE = 1 << (CLASS_NOTE - 1),
     BITS_ASKED = 31, /* classes 1 to 5 */
-    BITS_WITH_ACTIVITY =
-        1 << (CLASS_COUNTING - 1) | 1 << (CLASS_GUEST - 1) | 1 << (CLASS_DOSSIER - 1), /* nothing without its key */
-    PLACES_MAX = ERASE_ORDERS_MAX * ERASED_PLACES_MAX,
-    ACCESS_PAGE = 32,
-};
-
-struct ordering {
-    const struct command_ctx *ctx;
-    const struct erase_request *req;
-    struct member_row row;
-    struct member_state now;
-    struct civil_date date;
-    struct draft *drafts;
-    size_t n;
-    struct erase_outcome out;
-    struct erased_place *places;
-    size_t n_places, cap_places;
-    bool ends_accesses;
+    /* Room for a note, and for the key capsule that goes with its key if that is new. */
+    ESCROW_PER_ORDER = HEADER_CAPSULES_MAX - 2,
 };
 
 /* ---- what goes, what is restricted ---- */
@@ -59,6 +40,16 @@ outranks_dates(const struct erase_request *r)
     return r->ground == GROUND_WRONGLY_HELD || r->ground == GROUND_AUTHORITY;
 }
 
+/* Whether something of the class is there: of the member or, where they are asked for, of somebody who ever acted for the member. */
+static bool
+holds(const struct ordering *o, uint8_t class)
+{
+    bool ret = retention_holds(&o->row, class);
+    for (size_t i = 0; !ret && o->req->representatives && i < o->row.n; i++)
+        ret = o->row.entries[i].kind == KIND_REPRESENTATIVE_NAMED && o->row.entries[i].capsule_mask & 1U << (class - 1);
+    return ret;
+}
+
 /* One class of those asked for: goes, is restricted, stays (nothing of it is there, or not due), or is refused. */
 static int
 decide_class(struct ordering *o, uint8_t class, struct civil_date last_invoice, struct err *err)
@@ -68,7 +59,7 @@ decide_class(struct ordering *o, uint8_t class, struct civil_date last_invoice, 
     struct retention_date d = retention_due(&r->rules, &o->row, class, last_invoice);
     bool kept_by_law = class == CLASS_IDENTITY || class == CLASS_ACTIVITY,
          come = d.has && d.due.days <= o->ctx->today.days;
-    if (!retention_holds(&o->row, class))
+    if (!holds(o, class))
         return 0;
     if (r->due_only ? come : (!kept_by_law || come || outranks_dates(r))) {
         o->out.erased |= bit;
@@ -116,126 +107,6 @@ decide(struct ordering *o, struct err *err)
     return rc;
 }
 
-/* ---- places ---- */
-
-/* Which capsules of one event go. */
-static uint16_t
-indexes_of(const struct ordering *o, const struct event_header *h)
-{
-    bool representative = h->kind == KIND_REPRESENTATIVE_NAMED;
-    uint16_t indexes = 0;
-    if (representative && !o->req->representatives)
-        return 0;
-    for (uint8_t i = 0; i < h->n_capsules; i++) {
-        uint8_t class = h->capsules[i].class;
-        bool goes = class == CLASS_KEY ||
-                    (class <= CLASS_NOTE && class != CLASS_ACTIVITY && o->out.erased >> (class - 1) & 1) ||
-                    (class == CLASS_DOSSIER && o->out.erased & BIT_ACTIVITY);
-        if (goes)
-            indexes |= (uint16_t)(1U << i);
-    }
-    return indexes;
-}
-
-static int
-add_place(struct ordering *o, const struct position *at, struct err *err)
-{
-    struct log_row log;
-    struct stored_event ev;
-    struct event_header h;
-    int rc = evlog_find(o->ctx->txn, &at->log, &log, err);
-    if (rc == 0 && !TYPE_EQ(&log.unit, &o->ctx->unit))
-        return 0; /* an arrival is in the log of the unit that let go */
-    if (rc == 0)
-        rc = evlog_event(o->ctx->txn, log.no, at->seq, &ev, err);
-    if (rc == ERR_NOTFOUND)
-        return err_field(err, ERR_CONFLICT, "member", "member: something was recorded just now; send it again");
-    if (rc == 0)
-        rc = event_header_decode(ev.header, &h, err);
-    if (rc != 0)
-        return rc;
-    struct erased_place p = {.log = at->log, .seq = at->seq, .indexes = indexes_of(o, &h)};
-    if (p.indexes == 0)
-        return 0;
-    if (o->n_places == PLACES_MAX)
-        return err_set(err, ERR_LIMIT, "more than %d events to erase from", (int)PLACES_MAX);
-    if (o->n_places == o->cap_places) {
-        size_t cap = o->cap_places ? 2 * o->cap_places : 64;
-        struct erased_place *more = reallocarray(o->places, cap, sizeof(*more));
-        if (!more)
-            return err_set(err, ERR_NOMEM, "erasure: out of memory");
-        o->places = more;
-        o->cap_places = cap;
-    }
-    for (uint16_t bits = p.indexes; bits != 0; bits &= (uint16_t)(bits - 1))
-        o->out.capsules++;
-    o->places[o->n_places++] = p;
-    return 0;
-}
-
-/* Whether an access gives a key of one of the classes: class 4 it always does. */
-static bool
-gives(const struct access_state *s, uint16_t classes)
-{
-    return (classes & (s->facts.classes | BIT_ACTIVITY)) != 0;
-}
-
-static int
-add_access(struct ordering *o, const struct access_row *row, struct err *err)
-{
-    struct access_state s;
-    int rc = 0;
-    access_state_of(row, &s);
-    o->ends_accesses |= access_is_open(&s, o->ctx->today) && gives(&s, o->out.erased | o->out.restricted);
-    for (size_t k = 0; rc == 0 && k < row->n && gives(&s, o->out.erased); k++)
-        rc = add_place(o, &row->entries[k].at, err);
-    return rc;
-}
-
-static int
-add_accesses(struct ordering *o, struct err *err)
-{
-    struct access_key keys[ACCESS_PAGE], after;
-    size_t n = ACCESS_PAGE;
-    int rc = 0;
-    for (bool first = true; rc == 0 && n == ACCESS_PAGE; first = false) {
-        rc = access_of_member(o->ctx->txn, &o->req->member, first ? NULL : &after, keys, ACCESS_PAGE, &n, err);
-        for (size_t i = 0; rc == 0 && i < n; i++) {
-            struct access_row row;
-            if (!TYPE_EQ(&keys[i].unit, &o->ctx->unit))
-                continue;
-            rc = access_load(o->ctx, &keys[i], &row, err);
-            if (rc != 0)
-                break;
-            rc = add_access(o, &row, err);
-            access_row_release(&row);
-        }
-        if (n > 0)
-            after = keys[n - 1];
-    }
-    return rc;
-}
-
-static int
-by_place(const void *a, const void *b)
-{
-    return erased_place_compare(a, b);
-}
-
-static int
-find_places(struct ordering *o, struct err *err)
-{
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < o->row.n; i++)
-        if (o->out.erased != 0 && o->row.entries[i].outcome != OUTCOME_UNKNOWN)
-            rc = add_place(o, &o->row.entries[i].at, err);
-    if (rc == 0)
-        rc = add_accesses(o, err);
-    if (rc == 0 && o->n_places > 1)
-        qsort(o->places, o->n_places, sizeof(*o->places), by_place);
-    return rc;
-}
-
 /* ---- drafts ---- */
 
 /* Classes of an event: those asked for, and what goes with activity links. */
@@ -279,31 +150,61 @@ restrictions(struct ordering *o)
     }
 }
 
+/* What is left of a list for one order of `room`. */
+static size_t
+share_of(size_t n, size_t done, size_t room)
+{
+    return done >= n ? 0 : n - done < room ? n - done : room;
+}
+
+static int
+put_places(struct ordering *o, struct draft *d, size_t from, size_t n, struct err *err)
+{
+    if (n == 0)
+        return 0;
+    d->places = reallocarray(NULL, n, sizeof(*d->places));
+    if (!d->places)
+        return err_set(err, ERR_NOMEM, "erasure: out of memory");
+    memcpy(d->places, o->places + from, n * sizeof(*d->places));
+    d->payload.erasure.places = d->places;
+    d->payload.erasure.n_places = n;
+    return 0;
+}
+
+static int
+put_escrow(struct ordering *o, struct draft *d, size_t from, size_t n, struct err *err)
+{
+    if (n == 0)
+        return 0;
+    d->escrow = reallocarray(NULL, n, sizeof(*d->escrow));
+    if (!d->escrow)
+        return err_set(err, ERR_NOMEM, "erasure: out of memory");
+    memcpy(d->escrow, o->escrow + from, n * sizeof(*d->escrow));
+    d->n_escrow = n;
+    return 0;
+}
+
+/* As many as it takes for all places to be listed and all keys that stay to be escrowed anew. */
 static int
 orders(struct ordering *o, bool has_generation, uint32_t generation, struct err *err)
 {
-    size_t done = 0;
+    size_t places = 0, escrow = 0;
+    int rc = 0;
     do {
-        size_t n = o->n_places - done < ERASED_PLACES_MAX ? o->n_places - done : ERASED_PLACES_MAX;
-        bool first = done == 0;
+        size_t n_places = share_of(o->n_places, places, ERASED_PLACES_MAX),
+               n_escrow = share_of(o->n_escrow, escrow, ESCROW_PER_ORDER);
+        if (o->n_orders++ == ERASE_ORDERS_MAX)
+            return err_set(err, ERR_LIMIT, "more than %d orders of erasure for one member", (int)ERASE_ORDERS_MAX);
         struct draft *d = begin(o, KIND_ERASURE_ORDERED, o->out.erased);
         d->payload.erasure.has_generation = has_generation;
         d->payload.erasure.generation = generation;
-        if (n > 0) {
-            d->places = reallocarray(NULL, n, sizeof(*d->places));
-            if (!d->places)
-                return err_set(err, ERR_NOMEM, "erasure: out of memory");
-            memcpy(d->places, o->places + done, n * sizeof(*d->places));
-            d->payload.erasure.places = d->places;
-            d->payload.erasure.n_places = n;
-        }
-        d->escrow_rest = first && has_generation;
-        for (uint8_t i = 0; i < d->payload.erasure.n_classes; i++)
-            if (vault_class_index(d->payload.erasure.classes[i]) >= 0)
-                d->keys_gone |= 1U << vault_class_index(d->payload.erasure.classes[i]);
-        done += n;
-    } while (done < o->n_places);
-    return 0;
+        rc = put_places(o, d, places, n_places, err);
+        if (rc == 0)
+            rc = put_escrow(o, d, escrow, n_escrow, err);
+        places += n_places;
+        escrow += n_escrow;
+    } while (rc == 0 && (places < o->n_places || escrow < o->n_escrow));
+    return rc;
 }
 
 /* What begins a new generation seals anew what is in force: not what goes. */
@@ -359,7 +260,9 @@ draw_up(struct ordering *o, struct err *err)
     bool has_keys = rc == 0;
     rc = rc == ERR_NOTFOUND ? 0 : rc;
     if (rc == 0 && o->req->action != ERASE_LIFT)
-        rc = find_places(o, err);
+        rc = erase_find_places(o, err);
+    if (rc == 0 && o->out.erased != 0)
+        rc = erase_find_escrow(o, has_keys ? generation : 0, err);
     if (rc == 0 && o->ends_accesses)
         rc = end_accesses(o, err);
     size_t first = o->n;
@@ -397,6 +300,7 @@ command_erase(const struct command_ctx *ctx, const struct erase_request *req, st
         rc = draw_up(&o, err);
     member_row_release(&o.row);
     free(o.places);
+    free(o.escrow);
     if (rc != 0) {
         for (size_t i = 0; i < o.n; i++)
             draft_release(&ret[i]);

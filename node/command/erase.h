@@ -33,8 +33,9 @@ struct erase_outcome {
     uint32_t events;
 };
 
-/* Accesses end, keys of a new generation for what stays, restrictions, orders of up to ERASED_PLACES_MAX events' capsules each. */
-enum { ERASE_ORDERS_MAX = 24, ERASE_DRAFTS_MAX = ACCESS_DRAFTS_MAX + 8 + ERASE_ORDERS_MAX };
+/* Accesses end, keys of a new generation for what stays, restrictions, orders of up to ERASED_PLACES_MAX events' capsules and 14 generations of
+ * keys that stay each. A row has at most 1,024 events in the past of one that is valid: that many are listed with room to spare. */
+enum { ERASE_ORDERS_MAX = 64, ERASE_DRAFTS_MAX = ACCESS_DRAFTS_MAX + 8 + ERASE_ORDERS_MAX };
 
 /* Drafts in the order in which they are to be written, in one commit.
  *

@@ -266,9 +266,12 @@ draft_release(struct draft *d)
     free(d->cells);
     free(d->figures);
     free(d->places);
+    free(d->escrow);
     d->cells = NULL;
     d->figures = NULL;
     d->places = NULL;
+    d->escrow = NULL;
+    d->n_escrow = 0;
 }
 
 int

@@ -76,6 +76,7 @@ engine_new(const struct engine_config *config, struct engine **ret, struct err *
     if (rc == 0)
         connect_apply(e, e->apply);
     e->more = true; /* a stop may have come between storing and applying */
+    strays_init(&e->strays);
     ownlog_init(&e->own, &e->config, e->apply);
     indexer_init(&e->indexer, config->db, config->vault, config->identity);
     if (rc != 0)
@@ -93,6 +94,7 @@ engine_free(struct engine **engine)
         return;
     if (e->txn)
         engine_abort(e);
+    strays_release(&e->strays);
     ownlog_release(&e->own);
     indexer_release(&e->indexer);
     apply_free(&e->apply);

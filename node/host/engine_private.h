@@ -2,6 +2,7 @@
 #ifndef SMARTNODE_HOST_ENGINE_PRIVATE_H
 #define SMARTNODE_HOST_ENGINE_PRIVATE_H
 
+#include "node/command/strays.h"
 #include "node/host/engine.h"
 #include "node/host/erasing.h"
 #include "node/host/indexer.h"
@@ -17,6 +18,7 @@ struct engine {
     struct indexer indexer;
     struct draft *drafts; /* room for one operation's; made with the first */
     struct erasing erasing;
+    struct strays strays;
     uint64_t group_events;
     struct quota quota;
     bool rebuild_wanted;

@@ -6,12 +6,12 @@
 #include "node/command/person_open.h"
 #include "node/command/rows.h"
 #include "node/host/engine_private.h"
+#include "node/host/erasing_visits.h"
 #include "node/host/log.h"
 #include "storage/asks.h"
 #include "storage/erasures.h"
 #include "storage/keyslots.h"
 #include "storage/vault_erase.h"
-#include "storage/visits.h"
 
 static const char MARK[] = "erasures-mark";
 enum { MARK_BYTES = 16, HISTORY_MAX = 256 };
@@ -77,14 +77,15 @@ vault_classes(const struct erasure_order *o)
 static int
 add_slots(struct gathered *g, const struct erasure_order *o, const struct subject_id *subject, struct err *err)
 {
-    struct keyslot slots[KEYSLOTS_MAX];
+    struct keyslot *slots = NULL;
     size_t n = 0;
-    int rc = keyslots_of(g->txn, subject, slots, &n, err);
+    int rc = keyslots_all(g->txn, subject, &slots, &n, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         struct vault_erase_slot s = {.slot = slots[i].slot, .classes = vault_classes(o)};
         if (slots[i].generation <= o->generation)
             rc = add(&g->slots, &s, sizeof(s), err);
     }
+    free(slots);
     return rc;
 }
 
@@ -277,11 +278,9 @@ destroy(struct gathered *g, struct err *err)
                                0;
     for (size_t i = 0; rc == 0 && i < g->looks.n; i++) {
         const struct subject_id *member = (const struct subject_id *)g->looks.v + i;
-        size_t visits = 0, asks = 0;
-        rc = visits_del(e->config.vault, member, &visits, err);
-        if (rc == 0)
-            rc = asks_del(e->config.vault, member, NULL, &asks, err);
-        e->erasing.rewrite_owed |= visits + asks > 0;
+        size_t asks = 0;
+        rc = asks_del(e->config.vault, member, NULL, &asks, err);
+        e->erasing.rewrite_owed |= asks > 0;
     }
     for (size_t i = 0; rc == 0 && i < g->indexed.n; i++)
         rc = reindex(g, (const struct subject_id *)g->indexed.v + i, err);
@@ -438,7 +437,9 @@ carry_out(struct engine *e, struct erasure_order *orders, size_t n, bool *ret_re
     uint8_t mark[MARK_BYTES];
     int rc = 0;
     if (any_in(orders, n, ERASURE_NOTED)) {
-        rc = destroy_noted(e, orders, n, err);
+        rc = erasing_visits(e, orders, n, &e->erasing.rewrite_owed, err);
+        if (rc == 0)
+            rc = destroy_noted(e, orders, n, err);
         if (rc == 0)
             rc = rewrite(e, mark, ret_rewrote, err);
         if (rc == 0)

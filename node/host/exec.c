@@ -22,6 +22,7 @@ make_context(struct engine *e, const struct actor_id *actor, const struct member
                                 .unit = e->config.identity->unit,
                                 .actor = *actor,
                                 .today = e->config.today(e->config.arg),
+                                .strays = &e->strays,
                                 .random = draws_take,
                                 .random_arg = &e->own.draws};
     memcpy(ret->unit_code, e->config.identity->unit_code, sizeof(ret->unit_code));
@@ -206,7 +207,7 @@ handover_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *r
 }
 
 /* Events of one operation, in the order in which they are written; all of them or none is committed. */
-enum { OP_DRAFTS_MAX = 72 };
+enum { OP_DRAFTS_MAX = 112 };
 _Static_assert((int)OP_DRAFTS_MAX >= (int)ERASE_DRAFTS_MAX, "an erasure fits");
 _Static_assert((int)OP_DRAFTS_MAX >= (int)MERGE_DRAFTS, "a merge fits");
 _Static_assert((int)OP_DRAFTS_MAX >= (int)ACCESS_DRAFTS_MAX + 4,

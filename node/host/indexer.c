@@ -264,13 +264,13 @@ remake_with(struct indexer *x, const struct event_at *e, uint8_t index, uint32_t
 static int
 remake_key_capsule(struct indexer *x, const struct event_at *e, uint8_t index, struct err *err)
 {
-    struct keyslot slots[KEYSLOTS_MAX];
+    struct keyslot *slots = NULL;
     struct slot_keys keys;
     struct buf capsule;
     size_t n = 0;
     bool done = false;
     buf_init(&capsule, CAPSULE_BYTES_MAX);
-    int rc = keyslots_of(e->txn, &e->keys_of, slots, &n, err);
+    int rc = keyslots_all(e->txn, &e->keys_of, &slots, &n, err);
     while (rc == 0 && !done && n > 0) {
         n--;
         rc = vault_slot(x->vault, slots[n].slot, &keys, err);
@@ -284,6 +284,7 @@ remake_key_capsule(struct indexer *x, const struct event_at *e, uint8_t index, s
         rc = is_of_event(rc) ? 0 : rc;
     }
     sodium_memzero(&keys, sizeof(keys));
+    free(slots);
     if (rc == 0 && done) {
         buf_put(&x->capsules, e->row->id.b, sizeof(e->row->id.b));
         buf_put_u64(&x->capsules, e->header->seq);

@@ -197,8 +197,8 @@ write_draft(struct ownlog *o, struct db_txn *txn, struct draft *d, struct slot_k
             .class = CLASS_KEY, .hash = capsule_hash(buf_slice(key_capsule)), .bytes = (uint32_t)key_capsule->len};
         rc = buf_check(&o->key_capsules, "key capsules of one commit", err);
     }
-    if (rc == 0 && d->escrow_rest)
-        rc = ownlog_escrow_rest(o, txn, d, seq, &h, err);
+    if (rc == 0)
+        rc = ownlog_escrow_rest(o, d, seq, &h, err);
     if (rc == 0)
         rc = ownlog_emit(o, &h, buf_slice(&payload), &header_bytes, &header, err);
     if (rc == 0)
@@ -217,7 +217,7 @@ ownlog_write(struct ownlog *o, struct db_txn *txn, struct draft *d, struct posit
     struct buf key_capsule;
     buf_init(&key_capsule, CAPSULE_BYTES_MAX);
     int rc = o->open ? 0 : ownlog_open(o, txn, NULL, NULL, err);
-    if (rc == 0 && (d->n_capsules > 0 || d->new_keys || d->escrow_rest))
+    if (rc == 0 && (d->n_capsules > 0 || d->new_keys || d->n_escrow > 0))
         rc = ownlog_escrow(o, txn, err);
     if (rc == 0 && (d->n_capsules > 0 || d->new_keys))
         rc = ownlog_find_keys(o, txn, d, &keys, &key_capsule, err);

@@ -285,32 +285,28 @@ ownlog_keys_commit(struct ownlog *o, struct err *err)
     return rc;
 }
 
+/* Put into the vault before the commit: a start could not make those of a representative again, for the order does not name them. */
 int
-ownlog_escrow_rest(struct ownlog *o, struct db_txn *txn, const struct draft *d, uint64_t seq, struct event_header *h,
-                   struct err *err)
+ownlog_escrow_rest(struct ownlog *o, const struct draft *d, uint64_t seq, struct event_header *h, struct err *err)
 {
-    struct keyslot slots[KEYSLOTS_MAX];
     struct slot_keys keys;
     struct buf capsule;
-    size_t n = 0;
+    int rc = 0;
     buf_init(&capsule, CAPSULE_BYTES_MAX);
-    int rc = keyslots_of(txn, &d->key_subject, slots, &n, err);
-    /* the newest first: of more generations than a header has room for, the oldest are the least */
-    while (rc == 0 && n > 0 && h->n_capsules < HEADER_CAPSULES_MAX) {
-        n--;
-        rc = vault_slot(o->config->vault, slots[n].slot, &keys, err);
+    for (size_t i = 0; rc == 0 && i < d->n_escrow; i++) {
+        const struct draft_escrow *e = &d->escrow[i];
+        if (h->n_capsules == HEADER_CAPSULES_MAX) {
+            rc = err_set(err, ERR_LIMIT, "more key capsules than an event can carry");
+            break;
+        }
+        rc = vault_slot(o->config->vault, e->slot, &keys, err);
         for (size_t c = 0; c < VAULT_CLASSES; c++)
-            if (d->keys_gone & 1U << c)
+            if (e->gone & 1U << c)
                 sodium_memzero(&keys.keys[c], sizeof(keys.keys[c]));
         buf_clear(&capsule);
         if (rc == 0)
-            rc = member_keys_capsule(&o->escrow, &o->config->identity->unit, &d->key_subject, slots[n].generation,
-                                     &keys, &capsule, err);
-        if (rc == ERR_NOTFOUND) { /* nothing of it stays */
-            err_clear(err);
-            rc = 0;
-            continue;
-        }
+            rc = member_keys_capsule(&o->escrow, &o->config->identity->unit, &e->subject, e->generation, &keys,
+                                     &capsule, err);
         if (rc != 0)
             break;
         ownlog_keep_key_capsule(o, seq, h->n_capsules, buf_slice(&capsule));
@@ -318,6 +314,7 @@ ownlog_escrow_rest(struct ownlog *o, struct db_txn *txn, const struct draft *d, 
             .class = CLASS_KEY, .hash = capsule_hash(buf_slice(&capsule)), .bytes = (uint32_t)capsule.len};
         rc = buf_check(&o->key_capsules, "key capsules of one commit", err);
     }
+    o->has_sealed |= d->n_escrow > 0;
     sodium_memzero(&keys, sizeof(keys));
     buf_free(&capsule);
     return rc;

@@ -27,9 +27,9 @@ int ownlog_seal_capsules(struct ownlog *o, struct db_txn *txn, const struct draf
 /* Seals the keys that the draft names to another unit or a pass: at most 4 capsules, kept for the vault, their commitments in h. */
 int ownlog_seal_keys(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, uint64_t seq,
                      struct event_header *h, struct err *err) NODISCARD;
-/* Of a draft with escrow_rest: a key capsule for each generation of which keys stay. */
-int ownlog_escrow_rest(struct ownlog *o, struct db_txn *txn, const struct draft *d, uint64_t seq,
-                       struct event_header *h, struct err *err) NODISCARD;
+/* The key capsules of what the draft escrows anew. ERR_LIMIT: more than its event has room for. */
+int ownlog_escrow_rest(struct ownlog *o, const struct draft *d, uint64_t seq, struct event_header *h,
+                       struct err *err) NODISCARD;
 void ownlog_keep_key_capsule(struct ownlog *o, uint64_t seq, uint8_t index, struct slice bytes);
 
 #endif
