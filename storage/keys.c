@@ -64,6 +64,7 @@ static const struct {
     [TABLE_LOOKS] = {"looks", DB_VAULT, 0},
     [TABLE_ASKS] = {"asks", DB_VAULT, 0},
     [TABLE_VISITS] = {"visits", DB_VAULT, 0},
+    [TABLE_TAKEN] = {"taken", DB_VAULT, 0},
 };
 
 uint32_t

@@ -72,6 +72,7 @@ enum table {
     TABLE_LOOKS,  /* subject 16 ‖ day i32 (biased) ‖ actor 16 ‖ purpose u8 → count u32 */
     TABLE_ASKS,   /* member 16 ‖ id 16 → wrapped request of a member: storage/asks.h */
     TABLE_VISITS, /* member 16 ‖ log id 32 ‖ seq u64 ‖ index u8 → wrapped record of a host: storage/visits.h */
+    TABLE_TAKEN,  /* member 16 ‖ activity id 16 → wrapped activity that is yet to be opened: storage/taken.h */
     TABLE_COUNT_ALL,
 };
 

@@ -31,7 +31,8 @@ enum wrap_use {
     WRAP_LINK = 5,
     WRAP_RECEIVED = 6,
     WRAP_VISIT = 7,
-    WRAP_ASK = 8
+    WRAP_ASK = 8,
+    WRAP_TAKEN = 9
 };
 enum { WRAP_LOOKUP_OUTPUT = 16, WRAP_LOOKUP_RESULT = 17, WRAP_LOOKUP_RECORD = 18 }; /* lookups.c */
 

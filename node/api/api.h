@@ -165,6 +165,8 @@ struct api_op {
             char office_text[NAME_BYTES_MAX + 1];
             char member_no[PERSON_TEXT_MAX + 1]; /* instead of request.member */
             char unit_code[UNIT_CODE_MAX];       /* of a visitor: her home; empty = a member of this unit */
+            bool
+                taken; /* the host's own (node/host/taken_work.h): one that was taken along, by request.member and .activity; the writer fills in the rest */
         } activity;
         struct {
             struct invoice_request request;
@@ -291,6 +293,8 @@ struct api_deps {
     bool (*unit_known_at)(void *arg, const struct unit_id *unit, struct wall_ms *ret);
     /* Writes all that is pending for other units of what was done with their members here (kind 86); returns at once. */
     void (*record_guests)(void *arg);
+    /* Opens what members who moved here took along and waits (storage/taken.h); returns at once. */
+    void (*open_taken)(void *arg);
     void (*metrics)(void *arg, struct buf *out); /* appends Prometheus text of the other rooms */
     void (*log)(void *arg, const char *line);    /* NULL = silent; never personal data */
 };

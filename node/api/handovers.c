@@ -171,3 +171,24 @@ get_member_handover(struct request *r, struct err *err)
     put_handover(r, &j, &v);
     return 0;
 }
+
+/* ---- what came along ---- */
+
+int
+post_taken_activities(struct request *r, struct err *err)
+{
+    struct json_in in;
+    int rc = body_open(r, &in, err);
+    if (rc == 0) {
+        rc = json_in_end(&in, 0);
+    }
+    if (rc != 0) {
+        return rc;
+    }
+    struct json_out j = reply_json(r, MHD_HTTP_ACCEPTED);
+    r->api->deps.open_taken(r->api->deps.arg);
+    json_open(&j, '{');
+    json_put_text(&j, "status", "being opened");
+    json_close(&j, '}');
+    return 0;
+}

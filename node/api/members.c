@@ -1,6 +1,7 @@
 /* Reading members: one, a page of them, a search, a history. Personal data only of the own unit, only for who may see it. */
 #include "node/api/request.h"
 #include "node/command/names.h"
+#include "storage/taken.h"
 
 enum { SEARCH_WALK_MAX = 20000 }; /* candidates of one search: more means the text says too little */
 
@@ -160,6 +161,14 @@ put_member(struct request *r, struct json_out *j, const struct member_row *row, 
         json_put_text(j, "personal", here ? "here" : seen != classes ? "restricted" : "erased");
         person_write(j, &p);
         person_wipe(&p, sizeof(p));
+        size_t waiting = 0;
+        rc = classes == all_classes ? taken_count(r->api->deps.vault, &row->subject, &waiting, err) : 0;
+        if (rc != 0) {
+            return rc;
+        }
+        if (waiting > 0) {
+            json_put_uint(j, "activities_waiting", waiting);
+        }
     }
     json_close(j, '}');
     return 0;

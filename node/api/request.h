@@ -389,6 +389,7 @@ int get_proposals(struct request *r, struct err *err);
 int post_proposal(struct request *r, struct err *err);
 int post_contact_proposal(struct request *r, struct err *err);
 int post_guest_records(struct request *r, struct err *err);
+int post_taken_activities(struct request *r, struct err *err);
 int get_activities(struct request *r, struct err *err);
 int get_activity(struct request *r, struct err *err);
 int post_activities(struct request *r, struct err *err);

@@ -70,6 +70,7 @@ static const struct route routes[] = {
     {"POST", "/v1/members/{id}/proposals/{proposal}/decline", PEOPLE, WRITES | ROUTE_BODY_FREE, NULL, post_proposal},
     {"GET", "/v1/proposals", PEOPLE, READS, "after limit", get_proposals},
     {"POST", "/v1/members/{id}/contact-proposal", PEOPLE, WRITES, "unit", post_contact_proposal},
+    {"POST", "/v1/taken-activities", PEOPLE | ROLE_OPERATOR, WRITES | ROUTE_BODY_FREE, NULL, post_taken_activities},
     {"POST", "/v1/guest-records", PEOPLE | ROLE_OPERATOR, WRITES | ROUTE_BODY_FREE, NULL, post_guest_records},
     {"GET", "/v1/activities/{id}", PEOPLE, READS, "unit", get_activity},
     {"GET", "/v1/activities", PEOPLE | ROLE_MEMBER, READS | ROUTE_OWN_QUERY, "unit member activity_no after limit", get_activities},

@@ -1,10 +1,9 @@
-/* Handovers: what each desk writes. See handover.h. */
+/* Handovers: what each desk writes. See handover.h; what goes along is in handover_along.c, who must act next in handover_turn.c. */
 #include <stdlib.h>
 
 #include "node/command/access_parts.h"
-#include "node/command/handover.h"
+#include "node/command/handover_parts.h"
 #include "node/command/person.h"
-#include "node/command/work.h"
 #include "storage/keyslots.h"
 
 static const struct unit_id no_unit;
@@ -48,103 +47,6 @@ try_draft(const struct handing *h, const struct draft *d, struct err *err)
 {
     int rc = draft_check_payload(d, err);
     return rc == 0 ? draft_try_member(h->ctx, d, &h->row, err) : rc;
-}
-
-/* ---- what goes along ---- */
-
-static int
-each_open_activity(const struct handing *h, struct civil_date on,
-                   int (*one)(void *arg, const struct activity_row *row, const struct activity_state *s,
-                              struct err *err),
-                   void *arg, struct err *err)
-{
-    enum { PAGE = 64 };
-    struct subject_id page[PAGE], after;
-    size_t n = PAGE;
-    int rc = 0;
-    for (bool first = true; rc == 0 && n == PAGE; first = false) {
-        rc = work_of_member(h->ctx, &h->req->member, first ? NULL : &after, PAGE, page, &n, err);
-        for (size_t i = 0; rc == 0 && i < n; i++) {
-            struct activity_row row;
-            struct activity_state s;
-            rc = rows_activity(h->ctx, &page[i], &row, err);
-            if (rc == ERR_NOTFOUND) { /* an invoice */
-                rc = 0;
-                continue;
-            }
-            if (rc != 0)
-                break;
-            activity_state_at(&row, on, &s);
-            if (s.open)
-                rc = one(arg, &row, &s, err);
-            activity_row_release(&row);
-        }
-        after = n > 0 ? page[n - 1] : after;
-    }
-    if (rc == 0)
-        err_clear(err);
-    return rc;
-}
-
-struct collecting {
-    const struct handing *h;
-    struct dossier *dossier;
-};
-
-static int
-into_dossier(void *arg, const struct activity_row *row, const struct activity_state *s, struct err *err)
-{
-    struct collecting *c = arg;
-    struct activity_links links;
-    struct position at;
-    if (c->dossier->n_activities == DOSSIER_ACTIVITIES_MAX)
-        return 0;
-    struct dossier_activity *a = &c->dossier->activities[c->dossier->n_activities];
-    *a = (struct dossier_activity){
-        .activity = row->activity, .sector = s->facets.sector, .culture = s->facets.culture, .opened = s->opened};
-    if (activity_links_position(row, &at)) {
-        int rc = work_links_read(c->h->ctx, &row->activity, &at, &links, err);
-        if (rc != 0 && rc != ERR_NOTFOUND)
-            return rc;
-        if (rc == 0) {
-            a->number = links.number;
-            a->title = links.text;
-        }
-        person_wipe(&links, sizeof(links));
-        err_clear(err);
-    }
-    c->dossier->n_activities++;
-    return 0;
-}
-
-/* The capsule of class 8, and the keys that open what the new home is to read. */
-static int
-add_dossier(struct handing *h, struct draft *d, const struct unit_id *to, struct err *err)
-{
-    struct dossier *dossier = calloc(1, sizeof(*dossier));
-    if (!dossier)
-        return err_set(err, ERR_NOMEM, "handover: out of memory");
-    struct collecting c = {.h = h, .dossier = dossier};
-    struct member_state s;
-    member_state_at(&h->row, h->effective, &s);
-    dossier->first_joined = s.joined_on;
-    for (size_t i = 0; i < h->row.n; i++) {
-        const struct member_entry *e = &h->row.entries[i];
-        if (e->outcome == OUTCOME_APPLIED && (e->kind == KIND_MEMBER_ADMITTED || e->arrival) &&
-            (date_is_none(dossier->first_joined) || e->effective.days < dossier->first_joined.days))
-            dossier->first_joined = e->effective;
-    }
-    int rc = each_open_activity(h, h->effective, into_dossier, &c, err);
-    if (rc == 0)
-        rc = dossier_encode(dossier, draft_capsule(d, CLASS_DOSSIER), err);
-    person_wipe(dossier, sizeof(*dossier));
-    free(dossier);
-    if (rc != 0)
-        return rc;
-    struct access_state a = {0};
-    a.facts = (struct access){.member = h->req->member, .host = *to, .classes = ACCESS_CLASSES_ALL, .until = DATE_NONE};
-    rc = access_seal(h->ctx, &a, &h->row, d, err);
-    return rc == ERR_NOTFOUND ? err_field(err, ERR_NOTFOUND, "unit", "unit: nothing of it is held here yet") : rc;
 }
 
 /* ---- the old home ---- */
@@ -202,7 +104,7 @@ offer(struct handing *h, struct err *err)
     d->payload.handover.other = q->unit;
     d->payload.handover.proposed = proposed;
     rc = try_draft(h, d, err);
-    return rc == 0 ? add_dossier(h, d, &q->unit, err) : rc;
+    return rc == 0 ? handover_dossier(h->ctx, &h->row, &q->unit, d, err) : rc;
 }
 
 static int
@@ -298,7 +200,7 @@ complete(struct handing *h, struct err *err)
     if (rc == 0)
         rc = try_draft(h, d, err);
     if (rc == 0)
-        rc = add_dossier(h, d, &terms.other, err);
+        rc = handover_dossier(h->ctx, &h->row, &terms.other, d, err);
     if (rc == 0 && !q->owed_stays)
         rc = repay(h, err);
     if (rc == 0)
@@ -405,28 +307,6 @@ accept_member(struct handing *h, struct err *err)
 }
 
 static int
-take_along(struct handing *h, const struct member_entry *arrival, struct err *err)
-{
-    const struct dossier *from = h->req->dossier;
-    int rc = 0;
-    for (size_t i = 0; from && i < from->n_activities && i < HANDOVER_ACTIVITIES_MAX && rc == 0; i++) {
-        const struct dossier_activity *a = &from->activities[i];
-        struct activity_request open = {.action = WORK_OPEN_ACTIVITY,
-                                        .member = h->req->member,
-                                        .effective = arrival->effective,
-                                        .has_sector = true,
-                                        .sector = a->sector,
-                                        .has_culture = true,
-                                        .culture = a->culture,
-                                        .has_text = a->title.s[0] != '\0',
-                                        .text = a->title};
-        rc = command_activity(h->ctx, &open, &h->drafts[h->n], err);
-        h->n += rc == 0;
-    }
-    return rc;
-}
-
-static int
 receive(struct handing *h, struct err *err)
 {
     const struct person_input *p = &h->req->person;
@@ -462,7 +342,7 @@ receive(struct handing *h, struct err *err)
     if (rc == 0)
         rc = draft_try_member(h->ctx, d, &h->row, err);
     person_wipe(&checked, sizeof(checked));
-    return rc == 0 && arrival.activities == ACTIVITIES_TAKEN_ALONG ? take_along(h, &arrival, err) : rc;
+    return rc;
 }
 
 /* ---- the whole ---- */
@@ -509,110 +389,5 @@ command_handover(const struct command_ctx *ctx, const struct handover_request *r
     if (rc == 0)
         *ret_n = h.n;
     member_row_release(&h.row);
-    return rc;
-}
-
-/* ---- who must act next ---- */
-
-static int
-look(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member, uint8_t step,
-     struct handover_view *ret, struct err *err)
-{
-    struct member_row row, other;
-    struct member_state s;
-    struct position accepted;
-    bool ours = TYPE_EQ(unit, &ctx->unit);
-    *ret = (struct handover_view){.member = *member, .since = DATE_NONE, .proposed = DATE_NONE};
-    int rc = rows_member_of(ctx, unit, member, &row, err);
-    if (rc != 0)
-        return rc;
-    member_state_at(&row, DATE_MAX, &s);
-    if (step == HANDOVER_OFFERED && (ours || TYPE_EQ(&s.offer_to, &ctx->unit))) {
-        size_t i = member_entry_find(&row, &s.offered_at);
-        ret->from = *unit;
-        ret->to = s.offer_to;
-        ret->proposed = s.offer_day;
-        ret->offer = s.offered_at;
-        ret->since = i != SIZE_MAX ? row.entries[i].effective : DATE_NONE;
-        ret->turn = ours ? TURN_THEY_ACCEPT : TURN_WE_ACCEPT;
-        rc = rows_member_of(ctx, &s.offer_to, member, &other, err);
-        if (rc == 0) {
-            if (member_acceptance_of(&other, &s.offered_at, &accepted))
-                ret->turn = ours ? TURN_WE_COMPLETE : TURN_THEY_COMPLETE;
-            member_row_release(&other);
-        }
-        rc = rc == ERR_NOTFOUND ? 0 : rc;
-    } else if (step == HANDOVER_ARRIVED) {
-        size_t i = member_arrival_unreceived(&row);
-        ret->to = *unit;
-        ret->from = i != SIZE_MAX ? row.entries[i].home : s.came_from;
-        ret->since = s.joined_on;
-        bool part = ours || TYPE_EQ(&ret->from, &ctx->unit);
-        ret->turn = !part ? TURN_NOBODY : ours ? TURN_WE_RECEIVE : TURN_THEY_RECEIVE;
-    }
-    member_row_release(&row);
-    return rc;
-}
-
-int
-handovers_open(const struct command_ctx *ctx, const uint8_t after[KEY_HANDOVER], struct handover_view *ret, size_t max,
-               size_t *ret_n, struct err *err)
-{
-    struct db_cursor *c;
-    struct slice key, value;
-    uint8_t from[KEY_HANDOVER] = {0};
-    size_t n = 0;
-    if (after)
-        memcpy(from, after, sizeof(from));
-    int rc = ctx->state ? state_flush(ctx->state, err) : 0;
-    if (rc == 0)
-        rc = db_cursor_open(ctx->txn, TABLE_HANDOVERS, &c, err);
-    if (rc != 0)
-        return rc;
-    for (rc = db_cursor_seek(c, slice_of(from, sizeof(from)), &key, &value, err); rc == 0 && n < max;
-         rc = db_cursor_next(c, &key, &value, err)) {
-        struct unit_id unit;
-        struct subject_id member;
-        if (key.len != KEY_HANDOVER || value.len != 1 || (after && memcmp(key.data, from, sizeof(from)) == 0))
-            continue;
-        memcpy(unit.b, key.data, sizeof(unit.b));
-        memcpy(member.b, key.data + sizeof(unit.b), sizeof(member.b));
-        uint8_t at[KEY_HANDOVER];
-        memcpy(at, key.data, sizeof(at));
-        rc = look(ctx, &unit, &member, value.data[0], &ret[n], err);
-        if (rc != 0)
-            break;
-        memcpy(ret[n].key, at, sizeof(at));
-        n += ret[n].turn != TURN_NOBODY;
-    }
-    db_cursor_close(&c);
-    if (rc == 0 || rc == ERR_NOTFOUND) {
-        err_clear(err);
-        *ret_n = n;
-        rc = 0;
-    }
-    return rc;
-}
-
-int
-handover_of(const struct command_ctx *ctx, const struct subject_id *member, struct handover_view *ret, struct err *err)
-{
-    enum { PAGE = 32 };
-    struct handover_view page[PAGE];
-    uint8_t after[KEY_HANDOVER];
-    size_t n = PAGE;
-    int rc = 0;
-    *ret = (struct handover_view){.member = *member, .since = DATE_NONE, .proposed = DATE_NONE};
-    for (bool first = true; rc == 0 && n == PAGE; first = false) {
-        rc = handovers_open(ctx, first ? NULL : after, page, PAGE, &n, err);
-        for (size_t i = 0; rc == 0 && i < n; i++) {
-            if (TYPE_EQ(&page[i].member, member)) {
-                *ret = page[i];
-                return 0;
-            }
-        }
-        if (n > 0)
-            memcpy(after, page[n - 1].key, sizeof(after));
-    }
     return rc;
 }

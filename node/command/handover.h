@@ -4,6 +4,7 @@
 #define SMARTNODE_COMMAND_HANDOVER_H
 
 #include "node/command/access.h"
+#include "storage/taken.h"
 
 enum handover_action {
     HANDOVER_OFFER = 1,
@@ -13,8 +14,7 @@ enum handover_action {
     HANDOVER_RECEIVE,
 };
 enum {
-    HANDOVER_ACTIVITIES_MAX = 20, /* that one reception opens */
-    HANDOVER_DRAFTS_MAX = ACCESS_DRAFTS_MAX + 1 + CURRENCIES_OWED_MAX + HANDOVER_ACTIVITIES_MAX,
+    HANDOVER_DRAFTS_MAX = ACCESS_DRAFTS_MAX + 1 + CURRENCIES_OWED_MAX,
     HANDOVER_AHEAD_DAYS_MAX = 366,
 };
 
@@ -42,13 +42,22 @@ struct handover_request {
 };
 
 /* Drafts in the order in which they are to be written, in one commit; the first is the one that was asked for. Beside it: WITHDRAW begins a new
- * generation of keys (the other unit had the old ones); COMPLETE repays, and ends grants and passes (open activities are closed later: node/host/moved_work.h); RECEIVE opens
- * those that were taken along.
+ * generation of keys (the other unit had the old ones); COMPLETE repays, and ends grants and passes (open activities are closed later: node/host/moved_work.h). Those taken along
+ * are opened some time after RECEIVE (handover_taken).
  * Errors: ERR_INVALID (unit, proposed, effective_on, office, shares, category, activities), ERR_NOTFOUND (subject, unit, office), ERR_CONFLICT
  * (what is not offered, accepted or completed; too much is open), and those of storage. ret: HANDOVER_DRAFTS_MAX of them, the caller's to
  * release after success. */
 int command_handover(const struct command_ctx *ctx, const struct handover_request *req, struct draft *ret,
                      size_t *ret_n, struct err *err) NODISCARD;
+
+/* The activities that a reception is to note in the vault (storage/taken.h) before it is written, under new ids: ret, TAKEN_MAX of them; none if
+ * nothing was taken along. With a reception that did not come about and is made again, it takes the place of what was noted. ERR_NOTFOUND: member. */
+int handover_taken(const struct command_ctx *ctx, const struct handover_request *req, struct taken_activity *ret,
+                   size_t *ret_n, struct err *err) NODISCARD;
+/* The opening of one that is noted: with the month of the move, from which on the member is one of this unit's. Of the day the log has nothing.
+ * ERR_NOTFOUND, field "activity": it is not noted (any more). Wipe ret. */
+int handover_open_taken(const struct command_ctx *ctx, const struct taken_key *key, struct activity_request *ret,
+                        struct err *err) NODISCARD;
 
 /* What is going on with a member who moves, as one desk sees it. */
 enum handover_turn {

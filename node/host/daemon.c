@@ -323,6 +323,16 @@ deps_record_guests(void *arg)
 }
 
 static void
+deps_open_taken(void *arg)
+{
+    struct daemon *d = arg;
+    pthread_mutex_lock(&d->lock);
+    if (d->upkeep)
+        upkeep_open_taken(d->upkeep);
+    pthread_mutex_unlock(&d->lock);
+}
+
+static void
 deps_metrics(void *arg, struct buf *out)
 {
     struct daemon *d = arg;
@@ -407,6 +417,7 @@ start_api(struct daemon *d, struct err *err)
                             .unit_known_at = deps_known_at,
                             .foreign_days_max = d->dir.config.foreign_days_max,
                             .record_guests = deps_record_guests,
+                            .open_taken = deps_open_taken,
                             .metrics = deps_metrics,
                             .log = deps_log};
     struct api_config config = {

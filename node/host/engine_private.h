@@ -32,6 +32,11 @@ struct engine {
 /* exec.c: whether events can be written at all; one event with all that follows from it. */
 int engine_ready(struct engine *e, struct err *err) NODISCARD;
 int engine_write(struct engine *e, struct draft *d, struct position *ret, struct err *err) NODISCARD;
+/* exec_taken.c: before a reception is written, what it takes along is noted in the vault; before an activity of these is opened, what is noted is
+ * read. Errors are the operation's refusal. */
+int engine_note_taken(struct engine *e, const struct command_ctx *ctx, const struct handover_request *req,
+                      struct err *err) NODISCARD;
+int engine_read_taken(const struct command_ctx *ctx, struct api_op *op, struct err *err) NODISCARD;
 /* exec_guest.c: OP_GUEST. */
 int engine_exec_guest(struct engine *e, struct api_op *op, struct err *err) NODISCARD;
 

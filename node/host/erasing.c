@@ -11,6 +11,7 @@
 #include "storage/asks.h"
 #include "storage/erasures.h"
 #include "storage/keyslots.h"
+#include "storage/taken.h"
 #include "storage/vault_erase.h"
 
 static const char MARK[] = "erasures-mark";
@@ -281,6 +282,11 @@ destroy(struct gathered *g, struct err *err)
         size_t asks = 0;
         rc = asks_del(e->config.vault, member, NULL, &asks, err);
         e->erasing.rewrite_owed |= asks > 0;
+    }
+    for (size_t i = 0; rc == 0 && i < g->linked.n; i++) {
+        size_t taken = 0;
+        rc = taken_del_member(e->config.vault, (const struct subject_id *)g->linked.v + i, &taken, err);
+        e->erasing.rewrite_owed |= taken > 0;
     }
     for (size_t i = 0; rc == 0 && i < g->indexed.n; i++)
         rc = reindex(g, (const struct subject_id *)g->indexed.v + i, err);

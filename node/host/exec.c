@@ -139,7 +139,9 @@ activity_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *r
 {
     struct activity_request *r = &op->activity.request;
     bool has_member = false;
-    int rc = find_office(ctx, op->activity.office_text, &r->office, &r->has_office, err);
+    int rc = op->activity.taken ? engine_read_taken(ctx, op, err) : 0;
+    if (rc == 0)
+        rc = find_office(ctx, op->activity.office_text, &r->office, &r->has_office, err);
     if (rc == 0)
         rc = find_member(ctx, op->activity.member_no, &r->member, &has_member, err);
     if (rc == 0 && op->activity.unit_code[0] != '\0' && strcmp(op->activity.unit_code, ctx->unit_code) != 0) {
@@ -362,6 +364,8 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     if (n == 0)
         return 0;
     rc = check_open(&ctx, drafts, n, &refusal);
+    if (rc == 0 && op->kind == OP_HANDOVER && op->handover.request.action == HANDOVER_RECEIVE)
+        rc = engine_note_taken(e, &ctx, &op->handover.request, &refusal);
     if (rc != 0) {
         for (size_t i = 0; i < n; i++)
             draft_release(&drafts[i]);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "node/command/rows.h"
+#include "node/host/draws.h"
 
 enum { TURN_MAX = 4096 /* the rest in the next turn */ };
 
@@ -108,22 +109,6 @@ find(const struct moved_work *m, struct found *f, struct err *err)
     return rc;
 }
 
-/* Fisher and Yates; the little that the remainder favours is nothing here. */
-static void
-shuffle(const struct moved_work *m, struct found *f)
-{
-    for (size_t i = f->n; i > 1; i--) {
-        uint8_t raw[8];
-        uint64_t r;
-        m->random(m->random_arg, raw, sizeof(raw));
-        memcpy(&r, raw, sizeof(r));
-        size_t k = (size_t)(r % i);
-        struct closing_work t = f->v[k];
-        f->v[k] = f->v[i - 1];
-        f->v[i - 1] = t;
-    }
-}
-
 int
 moved_work_run(const struct moved_work *m, uint64_t *ret_closed, struct err *err)
 {
@@ -131,7 +116,7 @@ moved_work_run(const struct moved_work *m, uint64_t *ret_closed, struct err *err
     struct api_op *op = calloc(1, sizeof(*op));
     *ret_closed = 0;
     int rc = op ? find(m, &f, err) : err_set(err, ERR_NOMEM, "activities of members who moved: out of memory");
-    shuffle(m, &f);
+    draws_shuffle(m->random, m->random_arg, f.v, f.n, sizeof(*f.v));
     for (size_t i = 0; rc == 0 && i < f.n; i++) {
         if (m->stop && m->stop(m->arg)) {
             rc = err_set(err, ERR_UNAVAILABLE, "stopped");

@@ -10,6 +10,7 @@
 #include "node/host/guests.h"
 #include "node/host/links.h"
 #include "node/host/moved_work.h"
+#include "node/host/taken_work.h"
 
 enum { TURN_S = 3600, RETRY_S = 60, COLLECT_MS = 200 /* what comes in together is looked at together */ };
 
@@ -19,8 +20,9 @@ struct upkeep {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping;
-    bool woken, record; /* something came in; all that is pending is to be written */
-    bool finishing;     /* the last turn, after stopping */
+    bool woken, record,
+        open; /* something came in; all that is pending is to be written; all that was taken along is to be opened */
+    bool finishing; /* the last turn, after stopping */
     struct guests_seen seen;
     struct arrivals_found arrivals;
     bool done; /* the job that was submitted */
@@ -227,6 +229,31 @@ close_moved(struct upkeep *u, struct err *err)
 }
 
 static int
+open_taken(struct upkeep *u, bool all, struct err *err)
+{
+    struct datadir *d = u->config.dir;
+    struct taken_found found;
+    struct taken_work work = {.db = d->db,
+                              .vault = d->vault,
+                              .unit = d->identity.unit,
+                              .actor = counting_actor(&d->identity.unit),
+                              .today = datadir_today(d),
+                              .all = all,
+                              .random = random_fill,
+                              .run = run_by_writer,
+                              .stop = is_stopping,
+                              .arg = u};
+    int rc = taken_work_run(&work, &found, err);
+    if (found.opened > 0)
+        log_line(LOG_NOTICE, "activities that members took along to this unit: %llu opened",
+                 (unsigned long long)found.opened);
+    if (found.refused > 0)
+        log_line(LOG_WARNING, "activities that members took along to this unit and that cannot be opened: %llu",
+                 (unsigned long long)found.refused);
+    return rc;
+}
+
+static int
 turn(struct upkeep *u, struct err *err)
 {
     struct datadir *d = u->config.dir;
@@ -255,6 +282,8 @@ turn(struct upkeep *u, struct err *err)
     if (rc == 0)
         rc = counting_run(&counting, 0, &events, err);
     if (rc == 0)
+        rc = open_taken(u, false, err);
+    if (rc == 0)
         rc = close_moved(u, err);
     return rc == 0 ? keep_access(u, err) : rc;
 }
@@ -276,9 +305,9 @@ after_ms(struct timespec *t, int64_t ms)
     t->tv_nsec = ns % 1000000000;
 }
 
-/* Until the time, a stop, or (false) something that came in. */
+/* Until the time, a stop, or (false) something that came in or is asked for. */
 static bool
-wait_until(struct upkeep *u, const struct timespec *until, bool *ret_record)
+wait_until(struct upkeep *u, const struct timespec *until, bool *ret_record, bool *ret_open)
 {
     struct timespec soon;
     pthread_mutex_lock(&u->lock);
@@ -286,13 +315,14 @@ wait_until(struct upkeep *u, const struct timespec *until, bool *ret_record)
     while (!u->stopping && !u->woken && rc == 0)
         rc = pthread_cond_timedwait(&u->wake, &u->lock, until);
     bool due = !u->woken;
-    if (u->woken && !u->stopping && !u->record) {
+    if (u->woken && !u->stopping && !u->record && !u->open) {
         after_ms(&soon, COLLECT_MS);
         while (!u->stopping && pthread_cond_timedwait(&u->wake, &u->lock, &soon) == 0)
             continue;
     }
     *ret_record = u->record;
-    u->woken = u->record = false;
+    *ret_open = u->open;
+    u->woken = u->record = u->open = false;
     pthread_mutex_unlock(&u->lock);
     return due;
 }
@@ -303,17 +333,20 @@ upkeep_main(void *arg)
     struct upkeep *u = arg;
     struct timespec until;
     struct err err;
-    bool due = true, all = false;
+    bool due = true, all = false, open = false;
     while (!is_stopping(u)) {
         err = (struct err){0};
         int rc = due ? turn(u, &err) : guests(u, false, all, &err);
+        /* Before anybody is received: what she takes along would stand beside it. */
+        if (!due && rc == 0 && open)
+            rc = open_taken(u, true, &err);
         if (!due && rc == 0)
             rc = arrived(u, &err);
         if (rc != 0 && !is_stopping(u))
             complain(u, &err);
         if (due || rc != 0)
             after_ms(&until, 1000 * (rc == 0 ? TURN_S : RETRY_S));
-        due = wait_until(u, &until, &all);
+        due = wait_until(u, &until, &all, &open);
     }
     u->finishing = true;
     err = (struct err){0};
@@ -344,6 +377,15 @@ upkeep_record(struct upkeep *u)
 {
     pthread_mutex_lock(&u->lock);
     u->woken = u->record = true;
+    pthread_cond_signal(&u->wake);
+    pthread_mutex_unlock(&u->lock);
+}
+
+void
+upkeep_open_taken(struct upkeep *u)
+{
+    pthread_mutex_lock(&u->lock);
+    u->woken = u->open = true;
     pthread_cond_signal(&u->wake);
     pthread_mutex_unlock(&u->lock);
 }

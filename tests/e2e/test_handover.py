@@ -54,6 +54,13 @@ class Handover(unittest.TestCase):
         return ({name: sum(row[name] for row in report["rows"]) for name in ("joined", "moved_in", "moved_out")},
                 {name: sum(row[name] for row in report["capital"]) for name in ("minor_repaid", "shares_in", "shares_out")})
 
+    def waiting(self, member):
+        return self.seen(self.new, member, "SE").get("activities_waiting", 0)
+
+    def opened(self, member):
+        activities = self.new.get("/v1/activities?member=" + member, "desk")["activities"]
+        return [(a["unit"], a["sector"], a["text"], a["opened"]) for a in activities if a["unit"] == "SE"]
+
     def closed(self, node, member, unit):
         return self.seen(node, member, unit)["personal"] == "closed"
 
@@ -99,8 +106,19 @@ class Handover(unittest.TestCase):
         self.assertEqual((person["identity"]["family_name"], person["contact"]["email"]), ("Verhuisd", CONTACT["email"]))
         self.assertEqual([m["id"] for m in self.new.get("/v1/members?q=Verhuisd", "desk")["members"]], [member])
         self.assertIn("Verhuisd", run("export", "--data", self.new.data, "--ndjson", "--out", "-").stdout)
-        activities = self.new.get("/v1/activities?member=" + member, "desk")["activities"]
-        self.assertEqual([(a["unit"], a["sector"], a["text"]) for a in activities if a["status"] == "open"], [("SE", 2, "Koor")])
+
+        # What she took along is not opened with the reception, waits over a crash, and is opened once.
+        self.assertEqual((self.waiting(member), self.opened(member)), (1, []))
+        self.again(self.new)
+        self.assertEqual((self.waiting(member), self.opened(member)), (1, []))
+        self.new.post("/v1/taken-activities", status=202)
+        wait_until("SE opens what she took along", lambda: self.waiting(member) == 0)
+        self.again(self.new)
+        self.new.post("/v1/taken-activities", status=202)
+        self.assertEqual(self.opened(member), [("SE", 2, "Koor", self.today.isoformat()[:7])])
+        kinds = [e["kind"] for e in self.new.events() if e["unit"] == "SE"]
+        self.assertLess(kinds.index("handover.received"), kinds.index("activity.opened"))
+        self.assertEqual(kinds.count("activity.opened"), 1)
 
         # Without a unit each desk means its own record; elsewhere one has to be named.
         self.assertEqual([node.get("/v1/members/" + member, "desk")["unit"] for node in (self.old, self.new)], ["BE", "SE"])

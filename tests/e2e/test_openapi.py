@@ -316,6 +316,7 @@ class OpenApiTest(unittest.TestCase):
                                         self.etag(mine), "desk")
         found["POST", p + "/decline"] = ("%s/proposals/%s/decline" % (mine, waiting[1]["id"]), None, None, "desk")
         found["POST", m + "/contact-proposal"] = ("/v1/members/%s/contact-proposal?unit=SE" % visitor, contact, None, "desk")
+        found["POST", "/v1/taken-activities"] = ("/v1/taken-activities", None, None, "desk")
         found["POST", "/v1/guest-records"] = ("/v1/guest-records", None, None, "desk")
 
     def node_of(self, template):
