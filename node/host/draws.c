@@ -41,13 +41,13 @@ draws_take(void *arg, uint8_t *out, size_t len)
 
 /* Fisher and Yates; the little that the remainder favours is nothing here. */
 void
-draws_shuffle(void (*random)(void *arg, uint8_t *out, size_t len), void *arg, void *items, size_t n, size_t item_bytes)
+draws_shuffle(void (*draw)(void *arg, uint8_t *out, size_t len), void *arg, void *items, size_t n, size_t item_bytes)
 {
     uint8_t *v = items, swap[64];
     MUST(item_bytes <= sizeof(swap));
     for (size_t i = n; i > 1; i--) {
         uint64_t r;
-        random(arg, (uint8_t *)&r, sizeof(r));
+        draw(arg, (uint8_t *)&r, sizeof(r));
         uint8_t *a = v + r % i * item_bytes, *b = v + (i - 1) * item_bytes;
         memcpy(swap, a, item_bytes);
         memmove(a, b, item_bytes);

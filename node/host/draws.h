@@ -24,7 +24,7 @@ void draws_clear(struct draws *d);
 void draws_take(void *arg, uint8_t *out, size_t len);
 
 /* Puts n items of item_bytes each (64 at most: MUST) into an order that says nothing. Any thread. */
-void draws_shuffle(void (*random)(void *arg, uint8_t *out, size_t len), void *arg, void *items, size_t n,
+void draws_shuffle(void (*draw)(void *arg, uint8_t *out, size_t len), void *arg, void *items, size_t n,
                    size_t item_bytes);
 
 #endif
