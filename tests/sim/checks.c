@@ -189,13 +189,49 @@ fork_settled(struct world *w, const struct ledger_log *l, const int component[SI
     return true;
 }
 
+/* Which of the two histories a node has: 0 neither, 1 the writer's, 2 the other one. */
+static int
+branch_held(struct sim_node *n, const struct ledger_log *l)
+{
+    struct db_txn *txn = NULL;
+    struct log_row row;
+    struct chain_value chain;
+    struct err err;
+    int rc = db_begin_read(n->db, &txn, &err);
+    if (rc == 0)
+        rc = evlog_find(txn, &l->id, &row, &err);
+    bool beyond = rc == 0 && row.head_seq > l->fork_seq;
+    if (beyond)
+        rc = evlog_chain_at(txn, &row, l->fork_seq + 1, &chain, &err);
+    db_abort(&txn);
+    if (!beyond || rc != 0)
+        return 0;
+    return TYPE_EQ(&chain, &l->fork_chain[0]) ? 2 : 1;
+}
+
+/* A disk that was set back took one of the two histories with it before anybody else had heard of it: what is left is one history,
+ * and nothing that could prove there was another. A proof that somebody keeps is another matter: it goes to all. */
+static bool
+branch_lost(struct world *w, const struct ledger_log *l)
+{
+    bool held[3] = {false}, proof;
+    if (w->stats.restores == 0 || l->resumed)
+        return false;
+    for (int i = 0; i < w->n_nodes; i++) {
+        if (is_frozen(&w->nodes[i], &l->id, &proof))
+            return false;
+        held[branch_held(&w->nodes[i], l)] = true;
+    }
+    return !held[1] || !held[2];
+}
+
 static bool
 log_settled(struct world *w, uint32_t at, const int component[SIM_NODES_MAX], bool tell)
 {
     const struct ledger_log *l = &w->ledger[at];
     if (w->nodes[l->unit].forger)
         return true; /* its own logs come from a liar: what comes is checked, that it comes is not */
-    if (l->forked)
+    if (l->forked && !branch_lost(w, l))
         return fork_settled(w, l, component, tell);
     bool known = true; /* every node of the writer is within reach of each other: what it wrote must be everywhere */
     for (int i = 0; i < w->n_nodes; i++)
