@@ -34,7 +34,7 @@ look(const struct command_ctx *ctx, const struct unit_id *unit, const struct sub
         size_t i = member_arrival_unreceived(&row);
         ret->to = *unit;
         ret->from = i != SIZE_MAX ? row.entries[i].home : s.came_from;
-        ret->since = s.joined_on;
+        ret->since = i != SIZE_MAX ? row.entries[i].effective : s.joined_on;
         bool part = ours || TYPE_EQ(&ret->from, &ctx->unit);
         ret->turn = !part ? TURN_NOBODY : ours ? TURN_WE_RECEIVE : TURN_THEY_RECEIVE;
     }

@@ -13,7 +13,7 @@
 /* MEMBER_ENTRIES_MAX: the row looks at the first so many of an entity in its order, so that one unit's endless side branches cost
  * nobody more than this; honest members have some dozens. */
 enum {
-    RULES_VERSION = 3,
+    RULES_VERSION = 4,
     MEMBER_PAST_MAX = 1024,
     MEMBER_ENTRIES_MAX = 4096,
     MEMBER_ARRIVALS_MAX = 1024, /* beside its own entries: the first in the order of the row */

@@ -1,7 +1,7 @@
 /* Members who move, are declared doubles, or are erased: kinds 64 to 71 and 96 to 99. docs/PROTOCOL.md §10 "Handover", "Doubles", "Erasure".
  *
  *   old home: member ── offered ──▶ (offer open) ── withdrawn ──▶ member; completed ──▶ left (moved)     on_offered, on_withdrawn, on_completed
- *   new home: none, left ── accepted ──▶ unchanged ── arrival ──▶ member ── received ──▶ member         on_accepted, on_arrival, on_received
+ *   new home: none, left ── accepted ──▶ unchanged ── arrival ──▶ member; any ── received ──▶ unchanged on_accepted, on_arrival, on_received
  *   any ── declared ──▶ listed ── settled ──▶ not listed; left (double)                                 on_double, on_settled
  *
  * A completion is an entry of the row in which it is written and, as an arrival, of the new home's row. Rows that share one are kin: each looks
@@ -145,7 +145,8 @@ changes_amounts(const struct fold *f, uint32_t i)
     switch (e->kind) {
     case KIND_DATA_CHANGED: return !e->has_office;
     case KIND_SHARES_SUBSCRIBED:
-    case KIND_SHARES_REPAID: return true;
+    case KIND_SHARES_REPAID:
+    case KIND_HANDOVER_RECEIVED: return true; /* which changes nothing: it says what the unit had heard of */
     case KIND_ENTRY_CANCELLED:
         return was != NULL && (was->kind == KIND_SHARES_SUBSCRIBED || was->kind == KIND_SHARES_REPAID);
     case KIND_MEMBER_ADMITTED:
@@ -256,7 +257,7 @@ on_accepted(struct member_fold *f, const struct member_entry *e)
 }
 
 static enum void_reason
-on_arrival(struct member_fold *f, const struct member_entry *e, uint32_t slot)
+on_arrival(struct member_fold *f, const struct member_entry *e)
 {
     struct member_state *s = &f->s;
     int64_t paid = (int64_t)e->shares * e->share_price_minor;
@@ -283,20 +284,18 @@ on_arrival(struct member_fold *f, const struct member_entry *e, uint32_t slot)
     s->came_from = e->home;
     s->voted = e->voted;
     s->accepted = false;
-    f->arrival = slot;
     member_money_add(f->held, &f->n_held, e->currency, e->shares, paid);
     s->shares += e->shares;
     memcpy(s->currency, e->currency, sizeof(s->currency));
     return VOID_NONE;
 }
 
+/* Of any arrival of the row, whatever it comes to, and whatever became of the member meanwhile. Of two completions on two branches the one
+ * that has its effect may be one that the new home hears of last; while it is not received, nothing else can be written of the member. */
 static enum void_reason
-on_received(struct member_fold *f, uint32_t other)
+on_received(uint32_t other)
 {
-    if (f->s.status != STATUS_MEMBER) {
-        return member_not(&f->s);
-    }
-    return f->arrival == FOLD_NONE || f->arrival != other ? VOID_REFERENCE : VOID_NONE;
+    return other == FOLD_NONE ? VOID_REFERENCE : VOID_NONE;
 }
 
 static uint8_t
@@ -375,7 +374,10 @@ member_moving_step(struct member_fold *f, const struct member_entry *e, uint32_t
         return on_rights(&f->s, e);
     }
     if (e->kind == KIND_HANDOVER_COMPLETED && e->arrival) {
-        return on_arrival(f, e, slot);
+        return on_arrival(f, e);
+    }
+    if (e->kind == KIND_HANDOVER_RECEIVED) {
+        return on_received(other);
     }
     if (f->s.status == STATUS_MERGED) {
         return VOID_MERGED;
@@ -385,7 +387,6 @@ member_moving_step(struct member_fold *f, const struct member_entry *e, uint32_t
     case KIND_HANDOVER_ACCEPTED: return on_accepted(f, e);
     case KIND_HANDOVER_COMPLETED: return on_completed(f, e, other);
     case KIND_HANDOVER_WITHDRAWN: return on_withdrawn(f, other);
-    case KIND_HANDOVER_RECEIVED: return on_received(f, other);
     case KIND_DOUBLE_DECLARED: return f->s.status == STATUS_NONE ? VOID_NOT_MEMBER : on_double(f, e);
     default: return f->s.status == STATUS_NONE ? VOID_NOT_MEMBER : on_settled(f, e);
     }
@@ -549,10 +550,11 @@ member_handover_step(const struct member_row *r)
     if (!member_row_has_kin(r)) {
         return HANDOVER_NONE;
     }
-    member_state_at(r, DATE_MAX, &s);
-    if (s.status == STATUS_MEMBER && member_arrival_unreceived(r) != SIZE_MAX) {
+    /* Also of one who has left meanwhile: nothing can be written of him before. */
+    if (member_arrival_unreceived(r) != SIZE_MAX) {
         return HANDOVER_ARRIVED;
     }
+    member_state_at(r, DATE_MAX, &s);
     if (s.offer_open) {
         return HANDOVER_OFFERED;
     }

@@ -56,7 +56,6 @@ member_fold_start(struct member_fold *f)
     f->s.left_on = DATE_NONE;
     f->request = FOLD_NONE;
     f->offer = FOLD_NONE;
-    f->arrival = FOLD_NONE;
 }
 
 static void

@@ -8,7 +8,6 @@ struct member_fold {
     struct member_state s;
     uint32_t request; /* slot of the open request */
     uint32_t offer;   /* slot of the open offer */
-    uint32_t arrival; /* slot of the last arrival */
     uint8_t n_held;
     struct member_owed held[CURRENCIES_OWED_MAX]; /* by currency, in the order in which they came in; s.shares in all */
 };

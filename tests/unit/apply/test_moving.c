@@ -433,6 +433,81 @@ who_lost_a_member_to_a_branch_can_have_him_later(void **arg)
     federation_end(&f);
 }
 
+static enum handover_step
+step_of(struct test_register *r, const struct test_unit *u, uint32_t subject)
+{
+    struct member_row row;
+    assert_true(test_register_member(r, &u->id, test_subject(subject), &row));
+    enum handover_step step = member_handover_step(&row);
+    member_row_release(&row);
+    return step;
+}
+
+/* A restored node completes anew, with an earlier date, what the tail that it lost had completed, and the new home has received: the completion
+ * that counts is the one that it hears of last. It can be received whatever was written of the member meanwhile, or it would block him for
+ * ever. how: 0 nothing was written, 1 he resigned, 2 he died, 3 he was handed on. */
+static void
+receive_what_was_heard_of_last(unsigned how)
+{
+    struct federation f;
+    struct test_register r;
+    struct test_log branch;
+    federation_start(&f);
+    test_admission(&f.logs[0], test_subject(1), day(0), office_of(0), CATEGORY_A, 3);
+    offer(&f.logs[0], &f.units[1], 1, day(5));
+    struct event_ref offered = test_ref(&f.logs[0], REF_OFFER);
+    struct log_predecessor fork = test_log_at(&f.logs[0]);
+    seal_all(&f);
+    accept_offer(&f.logs[1], &f.units[0], 1, 1, day(6), offered);
+    struct event_ref accepted = test_ref(&f.logs[1], REF_ACCEPTANCE);
+    seal_all(&f);
+    struct position lost = complete(&f.logs[0], &f.units[1], terms_of(1), 1, day(20), offered, accepted);
+    struct event_ref completed = test_ref(&f.logs[0], REF_COMPLETION);
+    seal_all(&f);
+    struct position first = receive(&f.logs[1], 1, day(20), completed);
+    seal_all(&f);
+    if (how == 1 || how == 2) {
+        test_event(&f.logs[1], how == 1 ? KIND_MEMBER_RESIGNED : KIND_MEMBER_DECEASED, test_subject(1), day(30), NULL,
+                   0);
+        seal_all(&f);
+    } else if (how == 3) {
+        move(&f, 1, 2, 1, day(30));
+    }
+    test_log_start(&branch, &f.units[0], 40, &fork, 1);
+    struct position anew = complete(&branch, &f.units[1], terms_of(1), 1, day(10), offered, accepted);
+    struct event_ref completed_anew = test_ref(&branch, REF_COMPLETION);
+    test_runs_take(&f.runs, &branch);
+    test_register_open(&r);
+    test_register_deliver_all(&r, &f.runs, 0);
+    assert_int_equal(step_of(&r, &f.units[1], 1), HANDOVER_ARRIVED);
+    test_register_close(&r);
+    struct position second = receive(&f.logs[1], 1, day(how == 1 || how == 2 ? 35 : 10), completed_anew);
+    seal_all(&f);
+    deliver_in_orders(&r, &f, 16);
+    expect(&r, &f.units[0], 1, anew, OUTCOME_APPLIED, VOID_NONE);
+    expect(&r, &f.units[0], 1, lost, OUTCOME_CONFLICT, VOID_MOVED);
+    expect(&r, &f.units[1], 1, first, OUTCOME_APPLIED, VOID_NONE);
+    expect(&r, &f.units[1], 1, second, OUTCOME_APPLIED, VOID_NONE);
+    assert_int_equal(step_of(&r, &f.units[1], 1), HANDOVER_NONE);
+    assert_int_equal(state_of(&r, &f.units[1], 1, day(10)).status, STATUS_MEMBER);
+    assert_int_equal(state_of(&r, &f.units[1], 1, day(40)).status, how == 0 ? STATUS_MEMBER : STATUS_LEFT);
+    for (int d = 0; d < 30; d++) {
+        assert_int_equal(homes_on(&r, &f, 1, day(d)), 1);
+    }
+    test_log_release(&branch);
+    test_register_close(&r);
+    federation_end(&f);
+}
+
+static void
+a_completion_heard_of_last_can_be_received_whatever_was_written_meanwhile(void **arg)
+{
+    (void)arg;
+    for (unsigned how = 0; how < 4; how++) {
+        receive_what_was_heard_of_last(how);
+    }
+}
+
 /* One branch completed what the other had withdrawn. Once both are known the completion has no effect, and nothing is shut. */
 static void
 a_completion_without_effect_shuts_nothing(void **arg)
@@ -677,6 +752,7 @@ main(void)
         cmocka_unit_test(two_completions_on_two_branches_have_one_outcome),
         cmocka_unit_test(who_lost_a_member_to_a_branch_can_have_him_later),
         cmocka_unit_test(units_that_move_a_member_in_a_circle_on_one_day_have_one_outcome),
+        cmocka_unit_test(a_completion_heard_of_last_can_be_received_whatever_was_written_meanwhile),
         cmocka_unit_test(a_completion_without_effect_shuts_nothing),
         cmocka_unit_test(the_old_home_changes_amounts_and_never_membership),
         cmocka_unit_test(what_a_closed_unit_writes_has_no_effect_but_what_is_due),
