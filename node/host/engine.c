@@ -105,14 +105,16 @@ engine_free(struct engine **engine)
 }
 
 /* Events of our own unit that came from elsewhere (a tail that came back after a restore, a clone) are not in the past of the log
- * being written, and what is written about their entities would be void: the next write opens a successor that names them (§7).
+ * being written, and what is written about their entities would be void: the next write opens a successor that names them (§7). So it is
+ * with a log that could not name all there was.
  * The vault follows one log at a time: it catches up first, or the successor waits for the next group. */
 static void
 succeed_own_log(struct engine *e)
 {
     struct err ignored;
     bool urgent;
-    if (!e->unit_grew || (indexer_pending(&e->indexer, &urgent) && indexer_flush(&e->indexer, &ignored) != 0))
+    if ((!e->unit_grew && !e->own.partial) ||
+        (indexer_pending(&e->indexer, &urgent) && indexer_flush(&e->indexer, &ignored) != 0))
         return;
     ownlog_close(&e->own);
     e->unit_grew = false;
@@ -189,7 +191,7 @@ engine_commit(struct engine *e, struct err *err)
         return rc;
     }
     indexer_commit(&e->indexer, &e->own.key_capsules);
-    e->logs_changed |= apply_restood(e->apply);
+    e->logs_changed |= apply_restood(e->apply) || e->own.bridged;
     if (!began)
         return 0;
     struct err ignored;

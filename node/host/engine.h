@@ -72,8 +72,8 @@ int engine_apply_more(struct engine *e, struct err *err) NODISCARD;
 /* A root statement made applied events stand no more: state must be rebuilt (apply_rebuild with no group open), then engine_reload. */
 bool engine_rebuild_wanted(const struct engine *e);
 int engine_reload(struct engine *e, struct err *err) NODISCARD;
-/* True once if a committed group changed which logs stand, how far, or what is held of them, other than by an append: the exchange
- * must hear of all logs anew. */
+/* True once if a committed group changed which logs stand, how far, or what is held of them, other than by an append, or opened logs that
+ * lie between the own one and its tips: the exchange must hear of all logs anew. */
 bool engine_logs_changed(struct engine *e);
 
 /* Erasures that were applied and are to be carried out (node/host/erasing.h). turn: a batch of them, in groups of its own; no group is

@@ -27,6 +27,7 @@ void
 ownlog_begin(struct ownlog *o)
 {
     o->before.open = o->open;
+    o->before.partial = o->partial;
     o->before.has_escrow = o->has_escrow;
     o->before.row = o->row;
     o->before.last = o->last;
@@ -35,6 +36,7 @@ ownlog_begin(struct ownlog *o)
     o->chain = o->row.head_chain;
     o->seq = o->row.head_seq;
     o->n_runs = 0;
+    o->bridged = false;
     o->has_renewed = false;
     o->has_sealed = false;
     draws_clear(&o->draws);
@@ -46,6 +48,7 @@ void
 ownlog_rollback(struct ownlog *o)
 {
     o->open = o->before.open;
+    o->partial = o->before.partial;
     o->has_escrow = o->before.has_escrow;
     o->row = o->before.row;
     o->last = o->before.last;
@@ -57,7 +60,7 @@ ownlog_rollback(struct ownlog *o)
 void
 ownlog_close(struct ownlog *o)
 {
-    o->open = false;
+    o->open = o->partial = false;
     o->row = (struct log_row){0};
 }
 

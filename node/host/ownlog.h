@@ -1,4 +1,4 @@
-/* The log that this process writes: opens a successor at the first write, turns drafts into events, keeps them in runs until the
+/* The log that this process writes: opens a successor (or several, where there are more tips than one can name) at the first write, turns drafts into events, keeps them in runs until the
  * group's commit seals them. docs/PROTOCOL.md §5, §6, §7. Belongs to the engine and its thread. */
 #ifndef SMARTNODE_HOST_OWNLOG_H
 #define SMARTNODE_HOST_OWNLOG_H
@@ -15,13 +15,16 @@ struct ownlog_run {
     struct chain_value chain;
 };
 
-enum { OWNLOG_RUNS_MAX = 256 };
+/* Bridges: logs that lie between more tips than one first event names and the log that is written; the rest waits for the next one. */
+enum { OWNLOG_RUNS_MAX = 256, OWNLOG_BRIDGES_MAX = 1024 };
 
 struct ownlog {
     const struct engine_config *config;
     struct apply *apply;
     struct draws draws; /* of the group */
     bool open;
+    bool partial; /* there are applied events of the unit that are not in the past of the open log */
+    bool bridged; /* the group opened logs that lie between: the exchange does not know of them */
     struct log_row row;
     struct chain_value chain; /* after the last event of the group */
     struct hlc last;
@@ -34,7 +37,7 @@ struct ownlog {
     struct data_key escrow;
     /* as they were when the group began */
     struct {
-        bool open, has_escrow;
+        bool open, partial, has_escrow;
         struct log_row row;
         struct hlc last;
         struct civil_date escrow_day;

@@ -122,38 +122,47 @@ add_statement(const struct root_statement *st, const struct sign_secret *root, s
     return 0;
 }
 
-/* Tips in the order in which they are named: greatest depth first, then least log id; at most 8. */
+/* A tip, and how deep its log is. */
+struct ranked {
+    struct head tip;
+    uint32_t depth;
+};
+
 static int
-name_predecessors(struct db_txn *txn, struct head *tips, size_t n, struct event_header *h, struct err *err)
+deepest_first(const void *x, const void *y)
 {
-    bool used[HEADER_REFS_MAX * 64] = {false};
-    size_t seen = n < ARRAY_LEN(used) ? n : ARRAY_LEN(used);
-    for (h->n_refs = 0; h->n_refs < HEADER_REFS_MAX && h->n_refs < seen; h->n_refs++) {
-        size_t best = SIZE_MAX;
-        uint32_t best_depth = 0;
-        for (size_t i = 0; i < seen; i++) {
-            struct log_row row;
-            if (used[i])
-                continue;
-            int rc = evlog_find(txn, &tips[i].log, &row, err);
-            if (rc != 0)
-                return rc;
-            if (best == SIZE_MAX || row.depth > best_depth ||
-                (row.depth == best_depth && memcmp(&tips[i].log, &tips[best].log, sizeof(tips[i].log)) < 0)) {
-                best = i;
-                best_depth = row.depth;
-            }
-        }
-        used[best] = true;
-        h->refs[h->n_refs] = (struct event_ref){
-            .role = REF_PREDECESSOR, .log = tips[best].log, .seq = tips[best].seq, .chain = tips[best].chain};
-    }
-    return 0;
+    const struct ranked *a = x, *b = y;
+    if (a->depth != b->depth)
+        return a->depth > b->depth ? -1 : 1;
+    return memcmp(&a->tip.log, &b->tip.log, sizeof(a->tip.log));
 }
 
-int
-ownlog_open(struct ownlog *o, struct db_txn *txn, const struct root_statement *st_or_null,
-            const struct sign_secret *root, struct err *err)
+/* Tips in the order in which they are named: greatest depth first, then least log id; at most 8. */
+static int
+name_predecessors(struct db_txn *txn, const struct head *tips, size_t n, struct event_header *h, struct err *err)
+{
+    struct ranked *ranked = calloc(n + 1, sizeof(*ranked));
+    int rc = ranked ? 0 : err_set(err, ERR_NOMEM, "own log: out of memory");
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct log_row row;
+        rc = evlog_find(txn, &tips[i].log, &row, err);
+        ranked[i] = (struct ranked){.tip = tips[i], .depth = row.depth};
+    }
+    if (rc == 0) {
+        qsort(ranked, n, sizeof(*ranked), deepest_first);
+        for (h->n_refs = 0; h->n_refs < HEADER_REFS_MAX && h->n_refs < n; h->n_refs++) {
+            const struct head *tip = &ranked[h->n_refs].tip;
+            h->refs[h->n_refs] =
+                (struct event_ref){.role = REF_PREDECESSOR, .log = tip->log, .seq = tip->seq, .chain = tip->chain};
+        }
+    }
+    free(ranked);
+    return rc;
+}
+
+static int
+open_one(struct ownlog *o, struct db_txn *txn, const struct root_statement *st_or_null, const struct sign_secret *root,
+         struct err *err)
 {
     struct head *tips = NULL;
     size_t n = 0;
@@ -185,11 +194,44 @@ ownlog_open(struct ownlog *o, struct db_txn *txn, const struct root_statement *s
     }
     if (rc == 0)
         rc = ownlog_apply(o, txn, header_bytes, buf_slice(&payload), err);
-    if (rc == 0)
+    if (rc == 0) {
         o->open = true;
+        o->partial = n > h.n_refs;
+    }
     free(tips);
     buf_free(&payload);
     buf_free(&header);
     buf_free(&statement);
+    return rc;
+}
+
+/* What was opened stays as it is: sealed and applied, a tip for the one that follows. */
+static int
+leave(struct ownlog *o, struct db_txn *txn, struct err *err)
+{
+    bool more; /* what is due goes on with the next apply_log: that of the group's commit */
+    int rc = ownlog_seal(o, txn, err);
+    if (rc == 0)
+        rc = apply_log(o->apply, txn, o->row.no, APPLY_EVENTS_PER_STEP, &more, err);
+    if (rc == 0) {
+        ownlog_close(o);
+        o->bridged = true;
+    }
+    return rc;
+}
+
+/* What commands rely on are rows, with the events of all applied logs in them: all of these have to be in the past of what is written. A
+ * first event names 8. Where there are more tips, as many logs of one event as it takes lie between: each names the one before and 7 more. */
+int
+ownlog_open(struct ownlog *o, struct db_txn *txn, const struct root_statement *st_or_null,
+            const struct sign_secret *root, struct err *err)
+{
+    int rc = open_one(o, txn, st_or_null, root, err);
+    /* One with a statement is closed with its group (engine.c): others follow once the statement is in force. */
+    for (unsigned i = 0; rc == 0 && o->partial && !st_or_null && i < OWNLOG_BRIDGES_MAX; i++) {
+        rc = leave(o, txn, err);
+        if (rc == 0)
+            rc = open_one(o, txn, NULL, NULL, err);
+    }
     return rc;
 }

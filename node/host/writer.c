@@ -145,6 +145,7 @@ erase(struct writer *w)
         clock_gettime(CLOCK_MONOTONIC, &w->rewrote);
     w->erasing = false;
     writer_tell_own(w);
+    writer_tell_logs(w);
     writer_committed(w);
 }
 

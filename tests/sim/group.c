@@ -403,6 +403,8 @@ node_group(struct sim_node *n)
         if (engine_apply_more(n->engine, &err) != 0)
             world_fail(w, n, "applying more: %s", err.text);
     carry_out_erasures(n);
+    if (n->up && engine_logs_changed(n->engine))
+        node_list_logs(n);
     bool urgent;
     if (engine_vault_pending(n->engine, &urgent))
         world_post(w, rng_between(&n->rng, 10, 2000), EV_VAULT, n, 0, 0, NULL, 0);

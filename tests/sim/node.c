@@ -518,6 +518,25 @@ node_list_logs(struct sim_node *n)
         node_give_proofs(n);
 }
 
+/* Logs that the engine opened on its way to the one that it writes: they lie between that one and its tips. */
+static void
+bridges_committed(struct sim_node *n, const struct log_id *log)
+{
+    struct db_txn *txn = NULL;
+    struct log_row row = {0};
+    struct err err = {0};
+    if (db_begin_read(n->db, &txn, &err) != 0 || evlog_find(txn, log, &row, &err) != 0)
+        world_fail(n->w, n, "log %s cannot be read: %s", short_id(log), err.text);
+    db_abort(&txn);
+    for (uint8_t i = 0; i < row.n_predecessors; i++) {
+        const struct log_predecessor *p = &row.predecessors[i];
+        if (ledger_find(n->w, &p->log) < 0) {
+            say(n->w, n, "opens %s between its tips", short_id(&p->log));
+            node_committed(n, &p->log, 0, p->seq);
+        }
+    }
+}
+
 void
 node_committed(struct sim_node *n, const struct log_id *log, uint64_t before, uint64_t head)
 {
@@ -528,6 +547,8 @@ node_committed(struct sim_node *n, const struct log_id *log, uint64_t before, ui
     struct event_header h;
     struct chain_value chain;
     struct err err = {0};
+    if (before == 0)
+        bridges_committed(n, log);
     int rc = db_begin_read(n->db, &txn, &err);
     if (rc == 0)
         rc = evlog_find(txn, log, &row, &err);

@@ -328,8 +328,8 @@ finish(struct sim_node *n, const struct handover_view *v)
     struct err err = {0}, last = {0};
     bool done = false;
     switch (v->turn) {
-    case TURN_WE_ACCEPT: /* it may be refused: the other side takes it back; of nine logs side by side one has an office out of reach */
-        return !n->unit->raw && rng_chance(&n->rng, 600) && act(n, HANDOVER_ACCEPT, v, &err);
+    case TURN_WE_ACCEPT: /* it may be refused: the other side takes it back */
+        return rng_chance(&n->rng, 600) && act(n, HANDOVER_ACCEPT, v, &err);
     case TURN_WE_RECEIVE: done = act(n, HANDOVER_RECEIVE, v, &last); break;
     case TURN_WE_COMPLETE:
         done = (rng_chance(&n->rng, 800) && act(n, HANDOVER_COMPLETE, v, &err)) || act(n, HANDOVER_WITHDRAW, v, &last);

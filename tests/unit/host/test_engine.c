@@ -321,6 +321,137 @@ test_start_opens_a_successor(void **state)
     test_node_check(n);
 }
 
+enum { TAILS = 20 };
+
+/* A second machine with the same disk opened an office and admitted a member there, and was never seen again but for its log. */
+static struct subject_id
+tail(struct test_node *n, unsigned i)
+{
+    struct test_node other = {0};
+    struct err err = {0};
+    struct api_op *op = calloc(1, sizeof(*op));
+    assert_non_null(op);
+    test_node_make(&other);
+    other.random = 1000 + i; /* up to here the same bytes */
+    test_node_close(&other);
+    test_node_open(&other);
+    *op = (struct api_op){.kind = OP_OFFICE_OPEN, .status_on_success = 201};
+    op->office.facts = (struct office_facts){.city = {"Gent"}, .country = "BE"};
+    snprintf(op->office.facts.name.s, sizeof(op->office.facts.name.s), "Office %u", i);
+    op->office.effective = (struct civil_date){TEST_NODE_TODAY - 10};
+    if (test_node_exec(&other, op, &err) != 0 || op->result.err.code != ERR_NONE)
+        fail_msg("%s %s", err.text, op->result.err.text);
+    test_node_admission(op, i);
+    snprintf(op->member.office_text, sizeof(op->member.office_text), "Office %u", i);
+    assert_int_equal(test_node_exec(&other, op, &err), 0);
+    assert_int_equal(op->result.err.code, ERR_NONE);
+    struct subject_id member = op->result.subject;
+    assert_true(test_node_carry(&other, n) > 0);
+    test_node_remove(&other);
+    free(op);
+    return member;
+}
+
+static struct err
+resign(struct test_node *n, struct subject_id member)
+{
+    struct api_op *op = calloc(1, sizeof(*op));
+    struct err err = {0};
+    assert_non_null(op);
+    *op = (struct api_op){.kind = OP_MEMBER, .status_on_success = 200};
+    op->member.request.action = ACTION_RESIGN;
+    op->member.request.has_subject = true;
+    op->member.request.subject = member;
+    op->member.request.effective = (struct civil_date){TEST_NODE_TODAY};
+    if (test_node_exec(n, op, &err) == 0)
+        err = op->result.err;
+    free(op);
+    return err;
+}
+
+static size_t
+own_tips(struct test_node *n)
+{
+    struct db_txn *txn = NULL;
+    struct err err = {0};
+    struct head *heads = NULL;
+    size_t count = 0;
+    assert_int_equal(db_begin_read(n->db, &txn, &err), 0);
+    assert_int_equal(evlog_tips(txn, &n->identity.unit, &heads, &count, &err), 0);
+    db_abort(&txn);
+    free(heads);
+    return count;
+}
+
+/* A first event names 8 logs. What lies in the others is relied upon all the same, so it has to come into the past of what is written. */
+static void
+test_more_tips_than_a_log_can_name_are_all_followed(void **state)
+{
+    struct test_node *n = *state, peer = {0};
+    struct subject_id members[TAILS];
+    struct err err = {0};
+    for (unsigned i = 0; i < TAILS; i++)
+        members[i] = tail(n, i);
+    assert_int_equal(own_tips(n), TAILS);
+    assert_int_equal(engine_begin(n->engine, &err), 0);
+    for (unsigned i = 0; i < TAILS; i++) {
+        struct api_op *op = admission(100 + i);
+        snprintf(op->member.office_text, sizeof(op->member.office_text), "Office %u", i);
+        assert_int_equal(engine_exec(n->engine, &ACTOR, op, &err), 0);
+        assert_int_equal(op->result.err.code, ERR_NONE);
+        free(op);
+    }
+    assert_int_equal(engine_commit(n->engine, &err), 0);
+    assert_true(engine_logs_changed(n->engine)); /* the exchange is told of those that lie between, once */
+    for (unsigned i = 0; i < TAILS; i++) {
+        err = resign(n, members[i]);
+        assert_int_equal(err.code, ERR_NONE);
+    }
+    assert_false(engine_logs_changed(n->engine));
+    assert_int_equal(own_tips(n), 1);
+    assert_int_equal(test_table_rows(n->db, TABLE_CONFLICTS), 0);
+    assert_int_equal(test_node_log(n).n_predecessors, 6); /* 20 = 8 + 7 + 5, and the one before */
+    test_node_check(n);
+    /* Whoever gets the logs comes to the same. */
+    test_node_make_as(&peer, "NL", 2);
+    (void)test_node_carry(n, &peer);
+    test_node_check(&peer);
+    assert_int_equal(test_table_rows(peer.db, TABLE_MEMBERS), test_table_rows(n->db, TABLE_MEMBERS));
+    assert_int_equal(test_table_rows(peer.db, TABLE_CONFLICTS), 0);
+    assert_int_equal(test_table_rows(peer.db, TABLE_WAITING), 0);
+    test_node_remove(&peer);
+    /* A start follows the one log that is left. */
+    test_node_close(n);
+    test_node_open(n);
+    test_node_admit(n, 200);
+    assert_int_equal(test_node_log(n).n_predecessors, 1);
+    test_node_check(n);
+}
+
+/* Where room gives out on the way, nothing is left of the logs that lie between. */
+static void
+test_logs_between_tips_are_opened_with_their_group_or_not_at_all(void **state)
+{
+    struct test_node *n = *state;
+    struct err err = {0};
+    for (unsigned i = 0; i < 10; i++)
+        (void)tail(n, i);
+    struct hash before = test_db_digest(n->db);
+    assert_int_equal(engine_begin(n->engine, &err), 0);
+    struct api_op *op = admission(100);
+    assert_int_equal(engine_exec(n->engine, &ACTOR, op, &err), 0);
+    assert_int_equal(op->result.err.code, ERR_NONE);
+    engine_abort(n->engine);
+    free(op);
+    struct hash after = test_db_digest(n->db);
+    assert_memory_equal(&before, &after, sizeof(before));
+    assert_false(engine_logs_changed(n->engine));
+    test_node_admit(n, 101);
+    assert_int_equal(own_tips(n), 1);
+    assert_true(engine_logs_changed(n->engine));
+    test_node_check(n);
+}
+
 static int
 count_kind(struct test_node *n, uint16_t kind)
 {
@@ -555,6 +686,8 @@ main(void)
         T(test_start_completes_the_vault),
         T(test_older_vault_gives_no_slot_twice),
         T(test_start_opens_a_successor),
+        T(test_more_tips_than_a_log_can_name_are_all_followed),
+        T(test_logs_between_tips_are_opened_with_their_group_or_not_at_all),
         T(test_one_escrow_key_a_day),
         T(test_clock_back_is_refused),
         T(test_frozen_own_log_is_not_written_on),
