@@ -1,21 +1,17 @@
-/* Erasure, restriction and retention: ordering them, who has confirmed and who is silent, what is due. The checks are node/command/erase.h's;
+/* Erasure and restriction: ordering them, who has confirmed and who is silent. What is due: retention.c. The checks are node/command/erase.h's;
  * what is carried out, node/host/erasing.h's. */
 #include <stdlib.h>
 
-#include "node/api/request.h"
+#include "node/api/erase_parts.h"
 #include "storage/erasures.h"
 
 enum {
-    RETENTION_IDS_MAX = 200,   /* members of one order in bulk */
-    RETENTION_WALK_MAX = 5000, /* members looked at for one page */
     ERASURES_WALK_MAX = 5000,
     CONFIRMED_MAX = API_PEERS_MAX + 1,
-    CLASSES_ASKED = 5,
 };
 
-static const char *const erasable_words[CLASSES_ASKED] = {"identity", "contact", "bank", "activity", "note"};
+const char *const erasable_words[CLASSES_ASKED] = {"identity", "contact", "bank", "activity", "note"};
 static const char *const ground_words[GROUND_CONSENT] = {"asked", "legal_date", "wrongly_held", "authority", "consent"};
-static const char *const retain_words[RETAIN_N] = {"register", "work", "contact", "bank", "refused"};
 
 const char *
 ground_word(uint8_t ground)
@@ -62,8 +58,8 @@ own_country(struct request *r, char country[3], struct err *err)
     return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
-static int
-rules_load(struct request *r, struct retention_rules *ret, struct err *err)
+int
+erase_rules_load(struct request *r, struct retention_rules *ret, struct err *err)
 {
     char country[3];
     int rc = own_country(r, country, err);
@@ -72,8 +68,8 @@ rules_load(struct request *r, struct retention_rules *ret, struct err *err)
     return rc;
 }
 
-static void
-classes_read(struct json_in *in, bool required, uint16_t *ret)
+void
+erase_classes_read(struct json_in *in, bool required, uint16_t *ret)
 {
     char words[CLASSES_ASKED][16];
     size_t n = 0;
@@ -102,12 +98,15 @@ order_read(struct json_in *in, struct erase_request *q)
 {
     size_t ground = 0;
     struct slice note;
-    classes_read(in, true, &q->classes);
+    erase_classes_read(in, true, &q->classes);
     if (q->action != ERASE_LIFT && json_in_choice(in, "ground", false, ground_words, ARRAY_LEN(ground_words), &ground))
         q->ground = (uint8_t)(ground + 1);
     (void)json_in_date(in, "effective_on", false, &q->effective);
     if (q->action == ERASE_RESTRICT)
         (void)json_in_date(in, "until", false, &q->until);
+    bool merged = true;
+    (void)json_in_bool(in, "with_merged", &merged);
+    q->one_record = !merged;
     if (q->action == ERASE_ORDER) {
         (void)json_in_bool(in, "representatives", &q->representatives);
         (void)json_in_bool(in, "due", &q->due_only);
@@ -122,8 +121,8 @@ order_read(struct json_in *in, struct erase_request *q)
     }
 }
 
-static void
-request_init(struct erase_request *q, enum erase_action action, const struct retention_rules *rules)
+void
+erase_request_init(struct erase_request *q, enum erase_action action, const struct retention_rules *rules)
 {
     *q = (struct erase_request){.action = action, .effective = DATE_NONE, .until = DATE_NONE, .rules = *rules};
 }
@@ -138,7 +137,7 @@ post_member_erase(struct request *r, struct err *err)
     struct retention_rules rules;
     struct json_in in;
     struct api_op *op;
-    int rc = rules_load(r, &rules, err);
+    int rc = erase_rules_load(r, &rules, err);
     if (rc == 0)
         rc = body_open(r, &in, err);
     if (rc != 0)
@@ -146,7 +145,7 @@ post_member_erase(struct request *r, struct err *err)
     rc = request_op(r, OP_ERASE, MHD_HTTP_OK, &op, err);
     if (rc == 0) {
         struct erase_request *q = &op->erase.request;
-        request_init(q, action, &rules);
+        erase_request_init(q, action, &rules);
         rc = param_hex(r, 0, "member", q->member.b, ID_BYTES, err);
         if (rc == 0 && MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, "If-Match") != NULL) {
             q->has_if_match = true;
@@ -158,12 +157,9 @@ post_member_erase(struct request *r, struct err *err)
     return json_in_end(&in, rc);
 }
 
-void
-erase_result_write(struct json_out *j, const struct api_op *op)
+static void
+put_ordered(struct json_out *j, const struct erased_record *o)
 {
-    const struct erase_outcome *o = &op->erase.outcome;
-    if (op->result.replayed) /* what came of it is in the record: GET of the member */
-        return;
     put_erasable(j, "erased", o->erased);
     json_key(j, "restricted");
     json_open(j, '[');
@@ -177,86 +173,45 @@ erase_result_write(struct json_out *j, const struct api_op *op)
     }
     json_close(j, ']');
     json_put_uint(j, "capsules", o->capsules);
-    json_put_uint(j, "events", o->events);
 }
 
-/* ---- in bulk ---- */
-
-static int
-ids_read(struct json_in *in, struct subject_id *ret, size_t *ret_n, struct err *err)
+/* Of the person: what some record of theirs was subject to. */
+static struct erased_record
+in_all(const struct erase_outcome *o)
 {
-    enum { TEXT = 2 * ID_BYTES + 1 };
-    char(*texts)[TEXT] = calloc(RETENTION_IDS_MAX, sizeof(*texts));
-    if (!texts)
-        return err_set(err, ERR_NOMEM, "retention: out of memory");
-    size_t n = 0;
-    if (!json_in_texts(in, "members", texts[0], TEXT, RETENTION_IDS_MAX, &n) || n == 0)
-        json_in_fail(in, "members", "give a list of 1 to 200 ids");
-    for (size_t i = 0; i < n; i++)
-        if (!hex_decode(texts[i], ret[i].b, ID_BYTES))
-            json_in_fail(in, "members", "has an id that is not 32 hexadecimal digits");
-    free(texts);
-    *ret_n = n;
-    return 0;
-}
-
-int
-post_retention(struct request *r, struct err *err)
-{
-    struct retention_rules rules;
-    struct subject_id ids[RETENTION_IDS_MAX];
-    uint16_t classes = (1U << CLASSES_ASKED) - 1;
-    struct json_in in;
-    size_t n = 0;
-    int rc = rules_load(r, &rules, err);
-    if (rc == 0)
-        rc = body_open(r, &in, err);
-    if (rc != 0)
-        return rc;
-    rc = ids_read(&in, ids, &n, err);
-    classes_read(&in, false, &classes);
-    rc = json_in_end(&in, rc);
-    if (rc != 0)
-        return rc;
-    r->ops = calloc(n, sizeof(*r->ops));
-    if (!r->ops)
-        return err_set(err, ERR_NOMEM, "retention: out of memory");
-    r->n_ops = n;
-    for (size_t i = 0; i < n; i++) {
-        struct erase_request *q = &r->ops[i].erase.request;
-        op_init(&r->ops[i], OP_ERASE, MHD_HTTP_OK);
-        request_init(q, ERASE_ORDER, &rules);
-        q->member = ids[i];
-        q->classes = classes;
-        q->ground = GROUND_LEGAL_DATE;
-        q->due_only = true;
+    struct erased_record all = o->records[o->n - 1];
+    for (size_t i = 0; i + 1 < o->n; i++) {
+        const struct erased_record *x = &o->records[i];
+        for (uint8_t c = 0; c < CLASSES_ASKED; c++)
+            if ((x->restricted & ~all.restricted) >> c & 1)
+                all.until[c] = x->until[c];
+        all.erased |= x->erased;
+        all.restricted |= x->restricted;
+        all.capsules += x->capsules;
     }
-    return 0;
+    return all;
 }
 
 void
-erase_reply_many(struct request *r)
+erase_result_write(struct json_out *j, const struct api_op *op)
 {
-    struct json_out j = reply_json(r, MHD_HTTP_OK);
-    json_open(&j, '{');
-    json_key(&j, "results");
-    json_open(&j, '[');
-    for (size_t i = 0; i < r->n_ops; i++) {
-        struct api_op *op = &r->ops[i];
-        json_open(&j, '{');
-        json_put_hex(&j, "id", op->erase.request.member.b, ID_BYTES);
-        if (op->result.err.code != ERR_NONE) {
-            json_key(&j, "problem");
-            problem_write(&j, http_status(&op->result.err), &op->result.err);
-        } else {
-            put_position(&j, &op->result.position);
-            erase_result_write(&j, op);
-        }
-        json_close(&j, '}');
-        r->replayed |= op->result.replayed;
+    const struct erase_outcome *o = &op->erase.outcome;
+    if (op->result.replayed) /* what came of it is in the record: GET of the member */
+        return;
+    struct erased_record all = in_all(o);
+    put_ordered(j, &all);
+    json_put_uint(j, "events", o->events);
+    if (o->n < 2)
+        return;
+    json_key(j, "records");
+    json_open(j, '[');
+    for (size_t i = o->n; i-- > 0;) {
+        json_open(j, '{');
+        json_put_hex(j, "id", o->records[i].member.b, ID_BYTES);
+        put_ordered(j, &o->records[i]);
+        json_close(j, '}');
     }
-    json_close(&j, ']');
-    json_close(&j, '}');
+    json_close(j, ']');
 }
 
 /* ---- who has confirmed ---- */
@@ -449,113 +404,5 @@ get_erasures(struct request *r, struct err *err)
     }
     free(c->peers);
     free(c);
-    return rc;
-}
-
-/* ---- what is due ---- */
-
-static void
-put_rules(struct json_out *j, const struct retention_rules *rules)
-{
-    json_key(j, "rules");
-    json_open(j, '[');
-    for (size_t i = 0; i < RETAIN_N; i++) {
-        json_open(j, '{');
-        json_put_text(j, "what", retain_words[i]);
-        json_put_uint(j, i <= RETAIN_WORK ? "years" : "days", rules->v[i]);
-        json_put_text(j, "ground", rules->ground[i]);
-        json_put_bool(j, "set_by_unit", rules->set[i]);
-        json_close(j, '}');
-    }
-    json_close(j, ']');
-}
-
-/* One member: an entry if something of theirs is due. */
-static int
-put_due(struct request *r, struct json_out *j, const struct command_ctx *ctx, const struct retention_rules *rules,
-        const struct member_row *row, size_t *n, struct err *err)
-{
-    struct member_state s;
-    struct retention_date dates[CLASSES_ASKED];
-    struct civil_date last_invoice = DATE_NONE;
-    bool any = false;
-    int rc = 0;
-    member_state_at(row, DATE_MAX, &s);
-    if (s.status != STATUS_LEFT && s.status != STATUS_REFUSED)
-        return 0;
-    if (retention_holds(row, CLASS_ACTIVITY) && r->api->deps.vault != NULL)
-        rc = retention_last_invoice(ctx, &row->subject, &last_invoice, err);
-    for (uint8_t c = 0; rc == 0 && c < CLASSES_ASKED; c++) {
-        dates[c] = retention_due(rules, row, (uint8_t)(c + 1), last_invoice);
-        dates[c].has &= retention_holds(row, (uint8_t)(c + 1)) && dates[c].due.days <= ctx->today.days;
-        /* links of a record that never had work are nothing to ask about by themselves */
-        if (c + 1 != CLASS_ACTIVITY || !date_is_none(last_invoice))
-            any |= dates[c].has;
-    }
-    if (rc != 0 || !any)
-        return rc;
-    json_open(j, '{');
-    json_put_hex(j, "id", row->subject.b, ID_BYTES);
-    json_put_text(j, "status", status_word(s.status));
-    if (s.status == STATUS_LEFT)
-        json_put_date(j, "left_on", s.left_on);
-    json_key(j, "due");
-    json_open(j, '[');
-    for (uint8_t c = 0; c < CLASSES_ASKED; c++) {
-        if (!dates[c].has)
-            continue;
-        json_open(j, '{');
-        json_put_text(j, "class", erasable_words[c]);
-        json_put_date(j, "since", dates[c].due);
-        json_put_text(j, "rule", retain_words[dates[c].what]);
-        json_close(j, '}');
-    }
-    json_close(j, ']');
-    json_close(j, '}');
-    (*n)++;
-    return 0;
-}
-
-int
-get_retention(struct request *r, struct err *err)
-{
-    const struct command_ctx ctx = {.txn = r->txn,
-                                    .vault = r->api->deps.vault,
-                                    .unit = r->api->deps.unit,
-                                    .today = r->api->deps.today(r->api->deps.arg)};
-    struct retention_rules rules;
-    struct subject_id at;
-    bool has_after = false, more = false;
-    size_t limit = 0, n = 0, got = 1;
-    int rc = rules_load(r, &rules, err);
-    if (rc == 0)
-        rc = query_limit(r, &limit, err);
-    if (rc == 0)
-        rc = query_hex(r, "after", at.b, ID_BYTES, &has_after, err);
-    if (rc != 0)
-        return rc;
-    struct json_out j = reply_json(r, MHD_HTTP_OK);
-    json_open(&j, '{');
-    put_rules(&j, &rules);
-    json_key(&j, "members");
-    json_open(&j, '[');
-    for (size_t walked = 0; rc == 0 && !more; walked++) {
-        struct member_row row;
-        rc = view_members(r->txn, &r->api->deps.unit, has_after ? &at : NULL, 1, &row, &got, err);
-        if (rc != 0 || got == 0)
-            break;
-        rc = put_due(r, &j, &ctx, &rules, &row, &n, err);
-        at = row.subject;
-        has_after = true;
-        member_row_release(&row);
-        more = n == limit || walked + 1 == RETENTION_WALK_MAX;
-    }
-    json_close(&j, ']');
-    json_key(&j, "next");
-    if (more)
-        json_hex(&j, at.b, ID_BYTES);
-    else
-        json_none(&j);
-    json_close(&j, '}');
     return rc;
 }

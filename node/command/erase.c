@@ -6,6 +6,7 @@
 #include "node/command/erase_parts.h"
 #include "node/command/rows.h"
 #include "node/command/text.h"
+#include "node/command/work.h"
 #include "storage/keyslots.h"
 
 enum {
@@ -52,11 +53,11 @@ holds(const struct ordering *o, uint8_t class)
 
 /* One class of those asked for: goes, is restricted, stays (nothing of it is there, or not due), or is refused. */
 static int
-decide_class(struct ordering *o, uint8_t class, struct civil_date last_invoice, struct err *err)
+decide_class(struct ordering *o, uint8_t class, struct err *err)
 {
     const struct erase_request *r = o->req;
     const uint16_t bit = (uint16_t)(1U << (class - 1));
-    struct retention_date d = retention_due(&r->rules, &o->row, class, last_invoice);
+    struct retention_date d = retention_due(&r->rules, &o->kept, class, o->last_invoice);
     bool kept_by_law = class == CLASS_IDENTITY || class == CLASS_ACTIVITY,
          come = d.has && d.due.days <= o->ctx->today.days;
     if (!holds(o, class))
@@ -82,29 +83,24 @@ static int
 decide(struct ordering *o, struct err *err)
 {
     const struct erase_request *r = o->req;
-    struct civil_date last_invoice = DATE_NONE;
     int rc = 0;
     for (size_t i = 0; i < ARRAY_LEN(o->out.until); i++)
-        o->out.until[i] = DATE_NONE;
-    if (r->action == ERASE_RESTRICT) {
+        o->out.until[i] = r->action == ERASE_RESTRICT ? r->until : DATE_NONE;
+    if (r->action == ERASE_RESTRICT)
         o->out.restricted = r->classes;
-        for (size_t i = 0; i < ARRAY_LEN(o->out.until); i++)
-            o->out.until[i] = r->until;
-        return 0;
-    }
-    if (r->action == ERASE_LIFT)
-        return r->classes & o->now.restricted ? 0
-                                              : err_field(err, ERR_CONFLICT, "classes", "none of them is restricted");
-    if (r->classes & BIT_ACTIVITY)
-        rc = retention_last_invoice(o->ctx, &r->member, &last_invoice, err);
-    for (uint8_t class = CLASS_IDENTITY; rc == 0 && class <= CLASS_NOTE; class ++)
+    for (uint8_t class = CLASS_IDENTITY; r->action == ERASE_ORDER && rc == 0 && class <= CLASS_NOTE; class ++)
         if (r->classes & 1U << (class - 1))
-            rc = decide_class(o, class, last_invoice, err);
-    if (rc == 0 && o->out.erased == 0 && o->out.restricted == 0)
-        rc =
-            err_field(err, ERR_CONFLICT, "classes",
-                      r->due_only ? "nothing of them is due" : "nothing of them is there, or it is restricted already");
+            rc = decide_class(o, class, err);
     return rc;
+}
+
+static int
+nothing(const struct erase_request *r, struct err *err)
+{
+    return err_field(err, ERR_CONFLICT, "classes",
+                     r->action == ERASE_LIFT ? "none of them is restricted"
+                     : r->due_only           ? "nothing of them is due"
+                                             : "nothing of them is there, or it is restricted already");
 }
 
 /* ---- drafts ---- */
@@ -121,11 +117,21 @@ put_classes(struct draft *d, uint16_t bits)
             e->classes[e->n_classes++] = class;
 }
 
+/* Whether there is room for so many more. Of one record there always is. */
+static int
+check_room(const struct ordering *o, size_t more, struct err *err)
+{
+    if (o->n + more <= ERASE_DRAFTS_MAX)
+        return 0;
+    return err_set(err, ERR_LIMIT, "an erasure of more than %d events: erase the records of the person one by one",
+                   (int)ERASE_DRAFTS_MAX);
+}
+
 static struct draft *
 begin(struct ordering *o, uint16_t kind, uint16_t bits)
 {
     struct draft *d = &o->drafts[o->n++];
-    draft_init(d, o->ctx, kind, &o->req->member, o->date);
+    draft_init(d, o->ctx, kind, &o->member, o->date);
     put_classes(d, bits);
     d->payload.erasure.until = DATE_NONE;
     if (kind != KIND_RESTRICTION_LIFTED)
@@ -195,6 +201,9 @@ orders(struct ordering *o, bool has_generation, uint32_t generation, struct err 
                n_escrow = share_of(o->n_escrow, escrow, ESCROW_PER_ORDER);
         if (o->n_orders++ == ERASE_ORDERS_MAX)
             return err_set(err, ERR_LIMIT, "more than %d orders of erasure for one member", (int)ERASE_ORDERS_MAX);
+        rc = check_room(o, 1, err);
+        if (rc != 0)
+            return rc;
         struct draft *d = begin(o, KIND_ERASURE_ORDERED, o->out.erased);
         d->payload.erasure.has_generation = has_generation;
         d->payload.erasure.generation = generation;
@@ -226,7 +235,9 @@ static int
 end_accesses(struct ordering *o, struct err *err)
 {
     size_t n = 0;
-    int rc = access_end_all(o->ctx, &o->req->member, ACCESS_END_ERASED, true, o->drafts + o->n, &n, err);
+    int rc = check_room(o, ACCESS_DRAFTS_MAX, err);
+    if (rc == 0)
+        rc = access_end_all(o->ctx, &o->member, ACCESS_END_ERASED, true, o->drafts + o->n, &n, err);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < n; i++)
@@ -256,7 +267,7 @@ draw_up(struct ordering *o, struct err *err)
 {
     uint32_t generation = 0;
     uint64_t slot;
-    int rc = keyslot_find(o->ctx->txn, &o->req->member, &generation, &slot, err);
+    int rc = keyslot_find(o->ctx->txn, &o->member, &generation, &slot, err);
     bool has_keys = rc == 0;
     rc = rc == ERR_NOTFOUND ? 0 : rc;
     if (rc == 0 && o->req->action != ERASE_LIFT)
@@ -266,13 +277,15 @@ draw_up(struct ordering *o, struct err *err)
     if (rc == 0 && o->ends_accesses)
         rc = end_accesses(o, err);
     size_t first = o->n;
+    if (rc == 0)
+        rc = check_room(o, ARRAY_LEN(o->out.until), err);
     if (rc == 0 && o->req->action == ERASE_LIFT)
         begin(o, KIND_RESTRICTION_LIFTED, o->req->classes & o->now.restricted);
     if (rc == 0 && o->out.restricted != 0)
         restrictions(o);
     if (rc == 0 && o->out.erased != 0)
         rc = orders(o, has_keys, generation, err);
-    if (rc == 0 && o->req->has_note)
+    if (rc == 0 && o->req->has_note && TYPE_EQ(&o->member, &o->req->member))
         rc = add_note(o, &o->drafts[first], err);
     for (size_t i = first; rc == 0 && i < o->n; i++)
         rc = draft_check_payload(&o->drafts[i], err);
@@ -281,24 +294,140 @@ draw_up(struct ordering *o, struct err *err)
     return rc;
 }
 
+/* ---- records of one person ---- */
+
+/* Adds those that were merged into a record and still are. */
+static int
+add_merged(const struct command_ctx *ctx, const struct member_row *into, struct subject_id ret[ERASE_RECORDS_MAX],
+           size_t *n, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < into->n; i++) {
+        const struct member_entry *e = &into->entries[i];
+        struct member_row from;
+        struct member_state s;
+        bool known = false;
+        if (e->kind != KIND_MEMBER_ABSORBED || e->outcome != OUTCOME_APPLIED)
+            continue;
+        for (size_t k = 0; k < *n; k++)
+            known |= TYPE_EQ(&ret[k], &e->other);
+        rc = known ? ERR_NOTFOUND : rows_member(ctx, &e->other, &from, err);
+        if (rc == 0) {
+            member_state_at(&from, DATE_MAX, &s);
+            member_row_release(&from);
+            known = s.status != STATUS_MERGED || !TYPE_EQ(&s.merged_into, &into->subject);
+        }
+        if (rc == 0 && !known && *n == ERASE_RECORDS_MAX)
+            return err_set(err, ERR_LIMIT, "a person with more than %d records: erase them one by one",
+                           (int)ERASE_RECORDS_MAX);
+        if (rc == 0 && !known)
+            ret[(*n)++] = e->other;
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+    }
+    return rc;
+}
+
+int
+erase_records(const struct command_ctx *ctx, const struct subject_id *member, struct subject_id ret[ERASE_RECORDS_MAX],
+              size_t *ret_n, struct err *err)
+{
+    size_t n = 1;
+    int rc = work_kept(ctx, member, &ret[0], err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct member_row row;
+        rc = rows_member(ctx, &ret[i], &row, err);
+        if (rc != 0)
+            break;
+        rc = add_merged(ctx, &row, ret, &n, err);
+        member_row_release(&row);
+    }
+    if (rc == 0)
+        *ret_n = n;
+    return rc;
+}
+
+/* The one at hand; *ret_any: something is to be done of it. */
+static int
+order_record(struct ordering *o, const struct subject_id *record, bool *ret_any, struct err *err)
+{
+    o->member = *record;
+    o->out = (struct erased_record){.member = *record};
+    o->n_places = o->n_escrow = 0;
+    o->ends_accesses = false;
+    int rc = rows_member(o->ctx, record, &o->row, err);
+    if (rc != 0)
+        return rc;
+    member_state_at(&o->row, DATE_MAX, &o->now);
+    rc = decide(o, err);
+    bool any = o->out.erased != 0 || o->out.restricted != 0 ||
+               (o->req->action == ERASE_LIFT && (o->req->classes & o->now.restricted) != 0);
+    if (rc == 0 && any)
+        rc = draw_up(o, err);
+    *ret_any |= any;
+    member_row_release(&o->row);
+    return rc;
+}
+
+/* The record named, whose answer is the request's, comes last. */
+static int
+order_all(struct ordering *o, struct erase_outcome *out, struct err *err)
+{
+    struct subject_id records[ERASE_RECORDS_MAX];
+    const struct subject_id *named = &o->req->member;
+    size_t n = 0;
+    bool any = false;
+    int rc = o->req->one_record ? 0 : erase_records(o->ctx, named, records, &n, err);
+    if (rc == 0 && o->req->classes & BIT_ACTIVITY)
+        rc = retention_last_invoice(o->ctx, &o->kept.subject, &o->last_invoice, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (TYPE_EQ(&records[i], named))
+            continue;
+        rc = order_record(o, &records[i], &any, err);
+        out->records[out->n++] = o->out;
+    }
+    if (rc == 0)
+        rc = order_record(o, named, &any, err);
+    out->records[out->n++] = o->out;
+    return rc != 0 || any ? rc : nothing(o->req, err);
+}
+
+/* The row of the record named is checked against what the client saw, and the one kept is loaded. */
+static int
+load_kept(struct ordering *o, struct err *err)
+{
+    struct member_state now;
+    struct subject_id kept;
+    int rc = rows_member(o->ctx, &o->req->member, &o->kept, err);
+    if (rc != 0)
+        return rc;
+    member_state_at(&o->kept, DATE_MAX, &now);
+    if (o->req->has_if_match)
+        rc = draft_check_match(&o->req->if_match, &now.last_change, "member", err);
+    if (rc == 0 && now.status == STATUS_MERGED) {
+        rc = work_kept(o->ctx, &o->req->member, &kept, err);
+        member_row_release(&o->kept);
+        if (rc == 0)
+            rc = rows_member(o->ctx, &kept, &o->kept, err);
+        return rc;
+    }
+    if (rc != 0)
+        member_row_release(&o->kept);
+    return rc;
+}
+
 int
 command_erase(const struct command_ctx *ctx, const struct erase_request *req, struct draft *ret, size_t *ret_n,
               struct erase_outcome *ret_outcome, struct err *err)
 {
-    struct ordering o = {.ctx = ctx, .req = req, .drafts = ret};
+    struct ordering o = {.ctx = ctx, .req = req, .drafts = ret, .last_invoice = DATE_NONE};
+    struct erase_outcome out = {.n = 0};
     int rc = check_request(&o, err);
     if (rc == 0)
-        rc = rows_member(ctx, &req->member, &o.row, err);
+        rc = load_kept(&o, err);
     if (rc != 0)
         return rc;
-    member_state_at(&o.row, DATE_MAX, &o.now);
-    if (req->has_if_match)
-        rc = draft_check_match(&req->if_match, &o.now.last_change, "member", err);
-    if (rc == 0)
-        rc = decide(&o, err);
-    if (rc == 0)
-        rc = draw_up(&o, err);
-    member_row_release(&o.row);
+    rc = order_all(&o, &out, err);
+    member_row_release(&o.kept);
     free(o.places);
     free(o.escrow);
     if (rc != 0) {
@@ -306,8 +435,8 @@ command_erase(const struct command_ctx *ctx, const struct erase_request *req, st
             draft_release(&ret[i]);
         return rc;
     }
-    o.out.events = (uint32_t)o.n;
+    out.events = (uint32_t)o.n;
     *ret_n = o.n;
-    *ret_outcome = o.out;
+    *ret_outcome = out;
     return 0;
 }

@@ -16,6 +16,7 @@ struct erase_request {
     uint8_t ground;       /* enum erasure_ground; 0 = asked by the person */
     bool due_only;        /* retention: of the classes asked for, those whose date has come; of the rest nothing */
     bool representatives; /* of a legal person: identity and contact of everybody who ever acted for it, too */
+    bool one_record;      /* of a person with several records that were merged: of the one named alone */
     struct civil_date effective; /* DATE_NONE = today */
     struct civil_date until;     /* RESTRICT: DATE_NONE = until it is lifted */
     bool has_note;               /* who asked, and how: a capsule of class 5 with the first event */
@@ -26,18 +27,30 @@ struct erase_request {
 };
 
 /* What came of it. */
-struct erase_outcome {
+enum { ERASE_RECORDS_MAX = 8 };
+struct erased_record {
+    struct subject_id member;
     uint16_t erased, restricted; /* bit (class − 1) */
     struct civil_date until[8];  /* of what is restricted, by class − 1; DATE_NONE = until lifted */
     uint32_t capsules;           /* that go */
+};
+struct erase_outcome {
+    size_t n; /* records of the person; the one named is the last */
+    struct erased_record records[ERASE_RECORDS_MAX];
     uint32_t events;
 };
 
 /* Accesses end, keys of a new generation for what stays, restrictions, orders of up to ERASED_PLACES_MAX events' capsules and 14 generations of
  * keys that stay each. A row has at most 1,024 events in the past of one that is valid: that many are listed with room to spare. */
-enum { ERASE_ORDERS_MAX = 64, ERASE_DRAFTS_MAX = ACCESS_DRAFTS_MAX + 8 + ERASE_ORDERS_MAX };
+enum { ERASE_ORDERS_MAX = 64, ERASE_DRAFTS_MAX = 2 * (ACCESS_DRAFTS_MAX + 8) + ERASE_ORDERS_MAX };
 
-/* Drafts in the order in which they are to be written, in one commit.
+/* Records of the person whose record this is: the one kept first, then those that were merged into it, and into those. ERR_NOTFOUND, field
+ * "member"; ERR_LIMIT: more than ERASE_RECORDS_MAX. */
+int erase_records(const struct command_ctx *ctx, const struct subject_id *member,
+                  struct subject_id ret[ERASE_RECORDS_MAX], size_t *ret_n, struct err *err) NODISCARD;
+
+/* Drafts in the order in which they are to be written, in one commit: of every record of the person, that named last. Legal dates are those of
+ * the record kept.
  *
  * ORDER: contact, bank and notes go. Identity and activity links go once their legal date has come, and are restricted until then; while the
  * membership lasts (or an application is open) they stay: ERR_CONFLICT, field "classes". With ground 3 or 4 (wrongly held, an authority's

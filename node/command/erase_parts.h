@@ -13,19 +13,22 @@ enum {
     BITS_WITH_ACTIVITY = 1 << (CLASS_COUNTING - 1) | 1 << (CLASS_GUEST - 1) | 1 << (CLASS_DOSSIER - 1),
 };
 
+/* One request. What is above `member` is of all records of the person, the rest of the one at hand. */
 struct ordering {
     const struct command_ctx *ctx;
     const struct erase_request *req;
+    struct member_row kept; /* the record that the others were merged into: legal dates run by it */
+    struct civil_date last_invoice, date;
+    struct draft *drafts; /* ERASE_DRAFTS_MAX */
+    size_t n, n_orders;
+    struct subject_id member;
     struct member_row row;
     struct member_state now;
-    struct civil_date date;
-    struct draft *drafts;
-    size_t n;
-    struct erase_outcome out;
+    struct erased_record out;
     struct erased_place *places; /* heap, ascending, each event once */
     size_t n_places, cap_places;
     struct draft_escrow *escrow; /* heap: keys that stay and whose key capsules go */
-    size_t n_escrow, cap_escrow, n_orders;
+    size_t n_escrow, cap_escrow;
     bool ends_accesses;
 };
 

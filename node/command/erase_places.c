@@ -99,7 +99,7 @@ add_accesses(struct ordering *o, struct err *err)
     size_t n = ACCESS_PAGE;
     int rc = 0;
     for (bool first = true; rc == 0 && n == ACCESS_PAGE; first = false) {
-        rc = access_of_member(o->ctx->txn, &o->req->member, first ? NULL : &after, keys, ACCESS_PAGE, &n, err);
+        rc = access_of_member(o->ctx->txn, &o->member, first ? NULL : &after, keys, ACCESS_PAGE, &n, err);
         for (size_t i = 0; rc == 0 && i < n; i++) {
             struct access_row row;
             if (!TYPE_EQ(&keys[i].unit, &o->ctx->unit))
@@ -153,15 +153,14 @@ is_of_member(const struct finding *f, const struct stray *s)
 {
     struct event_common c;
     struct err ignored;
-    return event_common_decode(s->payload, &c, &ignored) == 0 && c.has_subject &&
-           TYPE_EQ(&c.subject, &f->o->req->member) &&
+    return event_common_decode(s->payload, &c, &ignored) == 0 && c.has_subject && TYPE_EQ(&c.subject, &f->o->member) &&
            (!c.has_subject_unit || TYPE_EQ(&c.subject_unit, &f->o->ctx->unit));
 }
 
 static int
 load_slots(struct finding *f, struct err *err)
 {
-    int rc = f->loaded ? 0 : keyslots_all(f->o->ctx->txn, &f->o->req->member, &f->slots, &f->n_slots, err);
+    int rc = f->loaded ? 0 : keyslots_all(f->o->ctx->txn, &f->o->member, &f->slots, &f->n_slots, err);
     f->loaded |= rc == 0;
     return rc;
 }
@@ -295,7 +294,7 @@ escrow_of(struct ordering *o, const struct subject_id *subject, uint32_t generat
         struct draft_escrow e = {.subject = *subject, .generation = slots[n].generation, .slot = slots[n].slot};
         if (slots[n].generation <= generation)
             e.gone = erase_vault_classes(o->out.erased);
-        else if (TYPE_EQ(subject, &o->req->member)) /* begins with this commit, in a key capsule of its own */
+        else if (TYPE_EQ(subject, &o->member)) /* begins with this commit, in a key capsule of its own */
             continue;
         rc = vault_slot(o->ctx->vault, e.slot, &keys, err);
         if (rc == 0 && any_stays(&keys, e.gone))
@@ -323,7 +322,7 @@ named_before(const struct member_row *row, size_t i)
 int
 erase_find_escrow(struct ordering *o, uint32_t generation, struct err *err)
 {
-    int rc = escrow_of(o, &o->req->member, generation, err);
+    int rc = escrow_of(o, &o->member, generation, err);
     for (size_t i = 0; rc == 0 && o->req->representatives && i < o->row.n; i++)
         if (o->row.entries[i].kind == KIND_REPRESENTATIVE_NAMED && !named_before(&o->row, i))
             rc = escrow_of(o, &o->row.entries[i].other, generation, err);

@@ -12,6 +12,7 @@ enum {
     OPT_LIFT,
     OPT_UNTIL,
     OPT_REPRESENTATIVES,
+    OPT_ONE,
     OPT_OPEN,
     OPT_CARRY,
     OPT_KEY,
@@ -26,7 +27,7 @@ struct erase_args {
     const char *member, *ground, *note, *until, *key, *backup;
     const char *classes[NAMED_MAX];
     size_t n_classes;
-    bool restrict_, lift, representatives, open, carry_out;
+    bool restrict_, lift, representatives, one, open, carry_out;
 };
 
 static error_t
@@ -48,6 +49,7 @@ on_option(int key, char *arg, struct argp_state *state)
     case OPT_RESTRICT: a->restrict_ = true; return 0;
     case OPT_LIFT: a->lift = true; return 0;
     case OPT_REPRESENTATIVES: a->representatives = true; return 0;
+    case OPT_ONE: a->one = true; return 0;
     case OPT_OPEN: a->open = true; return 0;
     case OPT_CARRY: a->carry_out = true; return 0;
     case OPT_KEY: a->key = arg; return 0;
@@ -70,6 +72,8 @@ static const struct argp_option erase_options[] = {
      "asked (by the person), legal_date, wrongly_held, authority or consent; else asked", 1},
     {"note", OPT_NOTE, "TEXT", 0, "Who asked, and how: kept with the order, readable to the desk alone", 1},
     {"representatives", OPT_REPRESENTATIVES, NULL, 0, "Of a legal person: everybody who ever acted for it, too", 1},
+    {"one-record", OPT_ONE, NULL, 0,
+     "Of a person whose records were merged: this record alone. Without it all of them, which the answer lists", 1},
     {"restrict", OPT_RESTRICT, NULL, 0, "Do not erase: restrict, so that no desk reads it", 2},
     {"until", OPT_UNTIL, "DAY", 0, "--restrict: until this day (else until it is lifted)", 2},
     {"lift", OPT_LIFT, NULL, 0, "Lift a restriction", 2},
@@ -112,7 +116,28 @@ order_of(const struct erase_args *a)
     desk_put(o, "until", a->until);
     if (a->representatives)
         json_object_set_new(o, "representatives", json_true());
+    if (a->one)
+        json_object_set_new(o, "with_merged", json_false());
     return o;
+}
+
+/* A person of several records, which were merged: what came of each. */
+static void
+print_records(const json_t *records)
+{
+    const json_t *record, *v;
+    size_t i, k;
+    if (json_array_size(records) < 2)
+        return;
+    printf("this person has %zu records, which were merged; all were ordered:\n", json_array_size(records));
+    json_array_foreach(records, i, record)
+    {
+        printf("  %s:", desk_text(record, "id"));
+        json_array_foreach(json_object_get(record, "erased"), k, v) printf(" %s", json_string_value(v));
+        json_array_foreach(json_object_get(record, "restricted"), k, v)
+            printf(" %s (restricted)", desk_text(v, "class"));
+        printf("\n");
+    }
 }
 
 static void
@@ -120,6 +145,7 @@ print_order(const json_t *doc, const struct erase_args *a)
 {
     const json_t *v;
     size_t i;
+    print_records(json_object_get(doc, "records"));
     if (a->restrict_ || a->lift) {
         printf("done: %s\n", a->lift ? "restriction lifted" : "restricted");
         return;
@@ -244,9 +270,9 @@ print_erasure(const json_t *e)
         printf("  copies of a vault may hold a key until %s\n", desk_text(e, "backups_until"));
 }
 
-/* Pages of a list, one after the other. */
+/* Pages of a list, one after the other. page (may be NULL): what else a page says. */
 static int
-each_page(struct http *h, const char *base, const char *list, bool as_json,
+each_page(struct http *h, const char *base, const char *list, bool as_json, void (*page)(const json_t *doc),
           int (*one)(struct http *h, const json_t *item, void *arg, struct err *err), void *arg, struct err *err)
 {
     char path[DESK_PATH_BYTES];
@@ -259,6 +285,8 @@ each_page(struct http *h, const char *base, const char *list, bool as_json,
         rc = desk_get(h, path, &doc, err);
         if (rc == 0 && as_json)
             desk_dump(doc);
+        else if (rc == 0 && page)
+            page(doc);
         json_array_foreach(json_object_get(doc, list), i, v) if (rc == 0 && one) rc = one(h, v, arg, err);
         const char *next = rc == 0 ? desk_text(doc, "next") : "";
         if (next[0] != '\0')
@@ -289,7 +317,7 @@ cmd_erasures(int argc, char **argv)
              a.member ? a.member : "");
     int rc = desk_open(&a.common, &h, &err);
     if (rc == 0)
-        rc = each_page(h, path, "erasures", a.common.json, a.common.json ? NULL : one_erasure, NULL, &err);
+        rc = each_page(h, path, "erasures", a.common.json, NULL, a.common.json ? NULL : one_erasure, NULL, &err);
     http_free(&h);
     return rc == 0 ? EXIT_OK : cli_fail(&err);
 }
@@ -355,6 +383,31 @@ one_due(struct http *h, const json_t *item, void *arg, struct err *err)
     return json_array_size(d->ids) >= BULK ? order_due(h, d, err) : 0;
 }
 
+/* Of who moved away: an erasure there binds nobody here, and is no reason to keep longer. */
+static void
+print_asked(const json_t *doc)
+{
+    const json_t *item, *v;
+    size_t i, k;
+    json_array_foreach(json_object_get(doc, "asked_elsewhere"), i, item)
+    {
+        printf("%s  moved; erased at %s on %s. Of this unit's own data:", desk_text(item, "id"),
+               desk_text(item, "unit"), desk_text(item, "on"));
+        json_array_foreach(json_object_get(item, "own"), k, v)
+        {
+            const char *due = desk_text(v, "due");
+            if (json_is_true(json_object_get(v, "may_go")))
+                printf(" %s (may go now)", desk_text(v, "class"));
+            else if (due[0] != '\0')
+                printf(" %s (%s, until %s)", desk_text(v, "class"), desk_text(v, "rule"), due);
+            else
+                printf(" %s (must be kept)", desk_text(v, "class"));
+        }
+        printf("\n  smartnode erase %s --class CLASS… erases what may go, and restricts the rest until its date\n",
+               desk_text(item, "id"));
+    }
+}
+
 int
 cmd_retention(int argc, char **argv)
 {
@@ -366,7 +419,7 @@ cmd_retention(int argc, char **argv)
     d.ids = json_array();
     int rc = desk_open(&a.common, &h, &err);
     if (rc == 0)
-        rc = each_page(h, "/v1/retention", "members", a.common.json, one_due, &d, &err);
+        rc = each_page(h, "/v1/retention", "members", a.common.json, print_asked, one_due, &d, &err);
     if (rc == 0)
         rc = order_due(h, &d, &err);
     if (rc == 0 && !a.common.json)

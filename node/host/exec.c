@@ -209,7 +209,7 @@ handover_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *r
 }
 
 /* Events of one operation, in the order in which they are written; all of them or none is committed. */
-enum { OP_DRAFTS_MAX = 112 };
+enum { OP_DRAFTS_MAX = 160 };
 _Static_assert((int)OP_DRAFTS_MAX >= (int)ERASE_DRAFTS_MAX, "an erasure fits");
 _Static_assert((int)OP_DRAFTS_MAX >= (int)MERGE_DRAFTS, "a merge fits");
 _Static_assert((int)OP_DRAFTS_MAX >= (int)ACCESS_DRAFTS_MAX + 4,

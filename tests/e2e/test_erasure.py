@@ -247,6 +247,64 @@ class LegalDateTest(ErasureTest):
         self.assertEqual(self.shown(node, current)["person"]["contact"]["email"], EMAIL)
 
 
+class MergedTest(ErasureTest):
+    def test_of_a_person_with_two_records_both_are_erased_and_the_answer_says_so(self):
+        made = self.cluster_of("BE")
+        node = made["BE"]
+        kept, given_up = self.member(node, "M1"), self.member(node, "M2")
+        etag = node.call("GET", "/v1/members/" + given_up).headers["ETag"]
+        node.post("/v1/members/%s/merge" % given_up, {"into": kept}, 200, headers={"If-Match": etag})
+        told = run("erase", kept, "--class", "contact", "--url", "http://127.0.0.1:%d" % node.http_port,
+                   env={"SMARTNODE_TOKEN": node.token()}).stdout
+        self.assertIn("2 records", told)
+        for one in (kept, given_up):
+            self.assertIn("%s: contact" % one, told)
+            self.assertIn("contact", self.shown(node, one)["erased"])
+        # by the one given up it is the same, and one alone only where that is asked
+        answer = self.order(node, given_up, ["bank"])
+        self.assertEqual([(r["id"], r["erased"]) for r in answer["records"]], [(given_up, ["bank"]), (kept, ["bank"])])
+        self.assertNotIn("records", self.order(node, kept, ["note"], "restrict", with_merged=False))
+        self.assertNotIn("restricted", self.shown(node, given_up))
+        wait_until("carried out", lambda: {e["here"] for e in self.erasures(node, given_up)} == {"done"})
+
+
+class MovedTest(ErasureTest):
+    def test_the_old_home_sees_that_the_new_one_was_asked_and_decides_about_its_own_data(self):
+        made = self.cluster_of("BE", "SE")
+        old, new = made["BE"], made["SE"]
+        member, other = self.member(old), self.member(old, "E2")
+        made.wait_equal()
+        turn = lambda node: next((h["turn"] for h in node.get("/v1/handovers", "desk")["handovers"] if h["member"] == member), "nobody")
+        step = lambda node, what, **body: node.post("/v1/members/%s/handover/%s" % (member, what), body, 200)
+        step(old, "offer", to="SE")
+        wait_until("offered", lambda: turn(new) == "we_accept")
+        step(new, "accept", office=new.city, shares=1)
+        wait_until("accepted", lambda: turn(old) == "we_complete")
+        step(old, "complete", activities="closed")
+        wait_until("received", lambda: (turn(old), turn(new)) == ("nobody", "nobody"))
+        asked = lambda: old.get("/v1/retention", "desk")["asked_elsewhere"]
+        self.assertEqual(asked(), [])
+        etag = new.call("GET", "/v1/members/%s?unit=SE" % member).headers["ETag"]
+        answer = new.call("POST", "/v1/members/%s/erase" % member, {"classes": ["contact", "identity"], "ground": "wrongly_held"},
+                          headers={"If-Match": etag})
+        self.assertEqual((answer.status, answer.json["erased"]), (200, ["identity", "contact"]), answer)
+        wait_until("BE is told", asked)
+        told, = asked()
+        self.assertEqual((told["id"], told["unit"], told["ground"]), (member, "SE", "wrongly_held"))
+        self.assertEqual([(o["class"], o["may_go"]) for o in told["own"]], [("identity", False), ("contact", True)])
+        self.assertGreater(told["own"][0]["due"], told["on"])
+        self.assertEqual(told["own"][0]["rule"], "register")
+        text = run("retention", "--url", "http://127.0.0.1:%d" % old.http_port, env={"SMARTNODE_TOKEN": old.token()}).stdout
+        self.assertIn("%s  moved; erased at SE on %s" % (member, told["on"]), text)
+        self.assertIn("contact (may go now)", text)
+        # Nothing was erased at the old home, until its desk says so; what must be kept is restricted.
+        self.assertEqual(self.shown(old, member)["person"]["contact"]["email"], EMAIL)
+        answer = self.order(old, member, ["contact", "identity"])
+        self.assertEqual((answer["erased"], [r["class"] for r in answer["restricted"]]), (["contact"], ["identity"]))
+        self.assertEqual(asked(), [])
+        self.assertEqual(self.shown(old, other)["person"]["contact"]["email"], EMAIL)
+
+
 class Page(html.parser.HTMLParser):
     def __init__(self):
         super().__init__()
