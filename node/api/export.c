@@ -245,6 +245,37 @@ put_postings(struct exporting *x, struct err *err)
     return rc;
 }
 
+/* What hosts did, and said that the contact should be: guest records go by the activity links, under whose key they are. */
+static int
+put_at_hosts(struct exporting *x, struct err *err)
+{
+    json_key(x->j, "at_hosts");
+    json_open(x->j, '[');
+    int rc = hides(x, CLASS_ACTIVITY) ? 0 : visits_export(x->r, x->j, &x->subject, !hides(x, CLASS_CONTACT), err);
+    json_close(x->j, ']');
+    return rc;
+}
+
+/* Other records of the same person, which were merged: each has an export of its own. */
+static int
+put_merged(struct exporting *x, struct err *err)
+{
+    struct subject_id records[ERASE_RECORDS_MAX];
+    size_t n = 0;
+    json_key(x->j, "merged_records");
+    json_open(x->j, '[');
+    int rc = erase_records(&x->ctx, &x->subject, records, &n, err);
+    if (rc == ERR_LIMIT) {
+        err_clear(err);
+        rc = 0;
+    }
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (!TYPE_EQ(&records[i], &x->subject))
+            json_hex(x->j, records[i].b, ID_BYTES);
+    json_close(x->j, ']');
+    return rc;
+}
+
 /* ---- who may see it, who did ---- */
 
 static void
@@ -384,6 +415,8 @@ put_own(struct exporting *x, struct err *err)
     if (rc == 0)
         rc = put_postings(x, err);
     if (rc == 0)
+        rc = put_at_hosts(x, err);
+    if (rc == 0)
         rc = put_openings(x, err);
     return rc;
 }
@@ -403,6 +436,8 @@ put_all(struct exporting *x, struct err *err)
         member_state_at(&x->own, x->ctx.today, &now);
         x->hidden = x->r->token.role == ROLE_MEMBER ? 0 : api_restricted(&now, x->ctx.today);
     }
+    if (rc == 0 && x->has_own)
+        rc = put_merged(x, err);
     if (rc == 0 && x->has_own && x->ctx.vault != NULL)
         rc = put_own(x, err);
     if (rc == 0)
@@ -410,10 +445,9 @@ put_all(struct exporting *x, struct err *err)
     if (rc == 0) {
         put_restrictions(x);
         put_erasure_entries(x);
-        json_put_text(
-            x->j, "not_included",
-            "Names and contact data that other units hold of guests; ask those units. Figures in which nobody can be "
-            "recognised. Copies of the vault that are kept for a limited time.");
+        json_put_text(x->j, "not_included",
+                      "What hosts have not told this unit yet; ask those units. Figures in which nobody can be "
+                      "recognised. Copies of the vault that are kept for a limited time.");
     }
     json_close(x->j, '}');
     return rc;

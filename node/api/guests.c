@@ -100,6 +100,8 @@ struct visit_walk {
     struct guest_record record;
     bool proposals; /* only those, and with what they propose */
     bool open_only;
+    bool whole;   /* all that a record says, for the member's export */
+    bool contact; /* whole: what it proposes, too */
     size_t n, max, walked;
     struct visit last;
 };
@@ -118,6 +120,13 @@ put_work(struct json_out *j, const struct guest_record *g)
         json_close(j, '}');
     }
     json_close(j, ']');
+}
+
+static const char *
+settled_word(const struct visit *v)
+{
+    static const char *const words[] = {"open", "accepted", "declined"};
+    return v->settled < ARRAY_LEN(words) ? words[v->settled] : words[0];
 }
 
 static void
@@ -139,13 +148,21 @@ put_record(struct visit_walk *w, const struct visit *v)
     json_put_bool(j, "pass_shown", g->pass_shown);
     put_work(j, g);
     put_position(j, &v->at);
+    if (w->whole && g->text[0] != '\0') {
+        json_put_text(j, "text", g->text);
+    }
+    if (w->whole && g->n_contact > 0) {
+        json_put_text(j, "proposal", settled_word(v));
+        if (w->contact) {
+            contact_write(j, "contact", &g->contact);
+        }
+    }
     json_close(j, '}');
 }
 
 static void
 put_proposal(struct visit_walk *w, const struct visit *v)
 {
-    static const char *const words[] = {"open", "accepted", "declined"};
     struct json_out *j = w->j;
     const struct guest_record *g = &w->record;
     char code[UNIT_CODE_MAX], hex[HEX32_MAX], id[PROPOSAL_TEXT_MAX];
@@ -157,7 +174,7 @@ put_proposal(struct visit_walk *w, const struct visit *v)
     json_put_hex(j, "member", v->subject.b, ID_BYTES);
     json_put_text(j, "unit", code);
     json_put_date(j, "day", g->day);
-    json_put_text(j, "status", v->settled < ARRAY_LEN(words) ? words[v->settled] : words[0]);
+    json_put_text(j, "status", settled_word(v));
     contact_write(j, "contact", &g->contact);
     if (g->text[0] != '\0') {
         json_put_text(j, "text", g->text);
@@ -169,7 +186,7 @@ static int
 one_visit(void *arg, const struct visit *v, struct slice plain)
 {
     struct visit_walk *w = arg;
-    if (w->n == w->max || w->walked++ == PROPOSALS_WALK_MAX) {
+    if (w->n == w->max || (!w->whole && w->walked++ == PROPOSALS_WALK_MAX)) {
         return 1;
     }
     w->last = *v;
@@ -195,6 +212,22 @@ visits_write(struct request *r, struct json_out *j, const struct subject_id *mem
     r->personal = true;
     int rc = visits_each(r->api->deps.vault, member, after, one_visit, w, err);
     person_wipe(&w->record, sizeof(w->record));
+    return rc;
+}
+
+int
+visits_export(struct request *r, struct json_out *j, const struct subject_id *member, bool with_contact,
+              struct err *err)
+{
+    struct visit_walk *w = calloc(1, sizeof(*w));
+    if (w == NULL) {
+        return err_set(err, ERR_NOMEM, "records of hosts");
+    }
+    w->max = SIZE_MAX;
+    w->whole = true;
+    w->contact = with_contact;
+    int rc = visits_write(r, j, member, NULL, w, err);
+    free(w);
     return rc;
 }
 

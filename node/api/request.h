@@ -264,6 +264,9 @@ extern const char *const posting_count_words[POSTING_N];
 struct command_ctx work_ctx(struct request *r); /* to look up links and capsules; vault NULL: not here */
 void put_month(struct json_out *j, const char *key, struct civil_date month);
 void put_filled(struct json_out *j, const char *key, const struct person_text *t); /* nothing if it is empty */
+/* Objects of a list: what hosts recorded about a member of this unit, all of it (guests.c). */
+int visits_export(struct request *r, struct json_out *j, const struct subject_id *member, bool with_contact,
+                  struct err *err) NODISCARD;
 void put_outcome(struct json_out *j, const struct position *at, uint16_t kind, struct civil_date month,
                  enum outcome outcome, enum void_reason reason);
 int named_unit(struct request *r, struct unit_id *ret, struct err *err) NODISCARD; /* ?unit=; else the own */

@@ -28,6 +28,7 @@ day_of(struct civil_date day, struct civil_date month, bool last)
     return last ? (struct civil_date){month_first((uint16_t)(month_number(month) + 1)).days - 1} : month;
 }
 
+/* link: NULL where whose it is is restricted; then what the log has in clear is written, and nothing else. */
 static int
 write_entry(struct exporter *x, const struct posting_row *row, size_t i, const struct vault_link *link, struct err *err)
 {
@@ -36,16 +37,19 @@ write_entry(struct exporter *x, const struct posting_row *row, size_t i, const s
     struct activity_links links;
     struct position at;
     bool issue = e->kind == KIND_POSTING_ISSUED;
-    int rc = posting_slot_links(row, i, &at) ? work_links_read(&x->ctx, &row->posting, &at, &links, err) : ERR_NOTFOUND;
+    int rc = link && posting_slot_links(row, i, &at) ? work_links_read(&x->ctx, &row->posting, &at, &links, err)
+                                                     : ERR_NOTFOUND;
     if (rc != 0 && rc != ERR_NOTFOUND && rc != ERR_CORRUPT)
         return rc;
     if (rc != 0)
         links = (struct activity_links){.day = DATE_NONE, .last_day = DATE_NONE};
+    x->nameless += !link;
     sheet_id(s, COLUMN_POSTING, row->posting.b);
     sheet_text(s, COLUMN_REFERENCE, links.number.s);
     sheet_text(s, COLUMN_OP, import_verb_name(issue ? VERB_POSTING_ISSUE : VERB_POSTING_CHANGE));
     if (issue) {
-        sheet_id(s, COLUMN_ID, link->member.b);
+        if (link)
+            sheet_id(s, COLUMN_ID, link->member.b);
         sheet_date(s, COLUMN_FROM, day_of(links.day, e->effective, false));
     } else {
         sheet_date(s, COLUMN_EFFECTIVE_ON, e->effective);
@@ -80,8 +84,11 @@ write_posting(void *arg, const struct posting_row *row, struct err *err)
         n = 0;
         rc = 0;
     }
+    bool hidden = false;
+    if (rc == 0 && n > 0)
+        rc = export_hides(x, &link.member, CLASS_ACTIVITY, &hidden, &why);
     for (size_t k = 0; rc == 0 && k < n; k++)
-        rc = write_entry(x, row, places[k].entry, &link, &why);
+        rc = write_entry(x, row, places[k].entry, hidden ? NULL : &link, &why);
     free(places);
     if (rc != 0)
         *err = why;

@@ -69,6 +69,7 @@ activity_op(uint16_t kind)
                                                             : VERB_ACTIVITY_CLOSE);
 }
 
+/* link: NULL where whose it is is restricted. */
 static int
 write_activity_entry(struct exporter *x, const struct activity_row *row, size_t i, const struct vault_link *link,
                      const struct activity_links *now, struct err *err)
@@ -86,7 +87,9 @@ write_activity_entry(struct exporter *x, const struct activity_row *row, size_t 
     sheet_date(s, COLUMN_EFFECTIVE_ON, day_of(&links, e->effective));
     if (opens) {
         sheet_text(s, COLUMN_ACTIVITY_NO, now->number.s);
-        sheet_id(s, COLUMN_ID, link->member.b);
+        if (link)
+            sheet_id(s, COLUMN_ID, link->member.b);
+        x->nameless += !link;
     }
     if (e->kind != KIND_ACTIVITY_CLOSED) {
         put_facets(s, &e->facets);
@@ -116,11 +119,13 @@ write_activity(struct exporter *x, const struct activity_row *row, struct err *e
     qsort(places, n, sizeof(*places), compare_places);
     memset(&now, 0, sizeof(now));
     int rc = n > 0 ? vault_link_get(x->d->vault, &row->activity, &link, err) : ERR_NOTFOUND;
-    bool has = rc == 0 && activity_links_position(row, &at);
+    bool has = rc == 0 && activity_links_position(row, &at), hidden = false;
+    if (rc == 0)
+        rc = export_hides(x, &link.member, CLASS_ACTIVITY, &hidden, err);
     if (rc == 0)
         rc = read_links(x, &row->activity, has, &at, &now, err);
     for (size_t k = 0; rc == 0 && k < n; k++)
-        rc = write_activity_entry(x, row, places[k].entry, &link, &now, err);
+        rc = write_activity_entry(x, row, places[k].entry, hidden ? NULL : &link, &now, err);
     x->nameless += rc == ERR_NOTFOUND && n > 0;
     free(places);
     person_wipe(&now, sizeof(now));

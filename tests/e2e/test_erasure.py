@@ -228,6 +228,34 @@ class LegalDateTest(ErasureTest):
         self.order(node, recent, ["identity"], "lift")
         self.assertEqual(self.shown(node, recent)["person"]["identity"]["family_name"], "Oosterzele")
 
+    def test_whose_work_is_is_in_no_exported_file_while_it_is_restricted(self):
+        made = self.cluster_of("BE")
+        node = made["BE"]
+        member, other = self.member(node, "W1"), self.member(node, "W2")
+        for who, name in ((member, "hidden"), (other, "shown")):
+            activity = node.post("/v1/activities", {"member": who, "sector": "music", "activity_no": name + "-activity", "text": name + " title",
+                                                    "effective_on": "2024-04-01"}).json["id"]
+            node.post("/v1/invoices", {"activity": activity, "amount_minor": 50000, "invoice_no": name + "-invoice", "client": name + " client",
+                                       "date": "2024-04-02"})
+            node.post("/v1/postings", {"member": who, "country": "SE", "from": "2024-05-06", "to": "2024-06-07",
+                                       "reference": name + "-reference", "text": name + " work"})
+        self.order(node, member, ["activity"], "restrict")
+        folder = os.path.join(made.folder, "exported")
+        run("export", "--data", node.data, "--out", folder, "--format", "ndjson")
+        texts = {}
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                texts[name] = file.read()
+        for name, text in texts.items():
+            self.assertNotIn("hidden", text, name)
+        for name in ("activity_operations.ndjson", "postings.ndjson"):
+            self.assertIn("shown", texts[name])
+            self.assertIn(other, texts[name])
+            self.assertNotIn(member, texts[name])
+        # what is in clear in the log is still there, by month
+        posting, = [row for row in map(json.loads, texts["postings.ndjson"].splitlines()) if row.get("op") == "posting.issue" and not row.get("id")]
+        self.assertEqual((posting["from"], posting["to"], posting["country"]), ("2024-05-01", "2024-06-30", "SE"))
+
     def test_what_is_due_is_proposed_and_carried_out_in_bulk(self):
         made, node = self.five_years()
         past, current = self.member(node, "D1", day="2017-03-01"), self.member(node, "D2", day="2024-03-01")

@@ -97,6 +97,15 @@ class Guests(unittest.TestCase):
         self.assertEqual(self.home.get(path, "desk")["person"]["contact"]["city"], "Berlin")
         self.assertEqual(self.home.get(path + "/proposals", "desk")["proposals"][0]["status"], "accepted")
         self.home.post("%s/proposals/%s/decline" % (path, proposal["id"]), None, 409)
+        # The member's export has all that the host did.
+        known = self.home.get(path + "/export", "desk")["at_hosts"]
+        self.assertEqual({(k["unit"], k["access"]) for k in known}, {("DE", access)})
+        self.assertEqual({w["id"] for k in known for w in k["work"]}, {activity, invoice})
+        proposed, = [k for k in known if "proposal" in k]
+        self.assertEqual((proposed["proposal"], proposed["text"], proposed["contact"]["city"]), ("accepted", "has moved", "Berlin"))
+        page = self.home.call("GET", path + "/export", role="desk", headers={"Accept": "text/html"}).body.decode()
+        self.assertIn("At hosts", page)
+        self.assertIn("new@example.org", page)
         wait_until("the host has the new address", lambda: self.seen(self.host, member)["person"].get("contact", {}).get("city") == "Berlin")
 
     def test_a_revoked_grant_leaves_nothing_to_open_at_the_host(self):
