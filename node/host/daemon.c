@@ -13,6 +13,7 @@
 
 #include "node/command/guest.h"
 #include "node/host/cli.h"
+#include "node/host/copied.h"
 #include "node/host/datadir.h"
 #include "node/host/health.h"
 #include "node/host/log.h"
@@ -466,13 +467,20 @@ rebuild_at_start(void *arg, uint64_t done, uint64_t total)
 static int
 prepare(struct daemon *d, const char *path, struct err *err)
 {
-    bool rebuild = false;
+    bool rebuild = false, copied = false;
     int rc = datadir_open(path, DATADIR_WRITER, &d->dir, err);
     if (rc != 0)
         return rc;
     log_open(d->dir.config.log_format, d->dir.identity.unit_code);
     datadir_announce(&d->dir);
     (void)datadir_today(&d->dir); /* sets the zone while there is one thread */
+    rc = copied_check(d->dir.db, d->dir.path, &copied, err);
+    if (rc != 0)
+        return rc;
+    if (copied)
+        log_write(LOG_WARNING,
+                  &(struct log_about){.code = "copied", .next = "let it catch up with its peers before a desk uses it"},
+                  "the data directory is a copy; members of other units stay closed until their units are heard");
     struct netloop_config nc = {.identity = &d->dir.identity,
                                 .db = d->dir.db,
                                 .vault = d->dir.vault,

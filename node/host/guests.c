@@ -78,8 +78,35 @@ guests_put_known(struct db_txn *txn, const struct unit_id *unit, struct wall_ms 
     return db_put(txn, TABLE_META, slice_of(key, sizeof(key)), slice_of(value, sizeof(value)), err);
 }
 
-static int
-note_known(const struct guests *g, struct err *err)
+int
+guests_drop_known(struct db_txn *txn, struct err *err)
+{
+    const struct slice prefix = slice_of(KNOWN, sizeof(KNOWN) - 1);
+    uint8_t key[KNOWN_KEY];
+    struct db_cursor *c = NULL;
+    struct slice k, v;
+    int rc = 0;
+    while (rc == 0) {
+        rc = db_cursor_open(txn, TABLE_META, &c, err);
+        if (rc == 0)
+            rc = db_cursor_seek(c, prefix, &k, &v, err);
+        if (rc == 0 && (k.len != KNOWN_KEY || memcmp(k.data, KNOWN, prefix.len) != 0))
+            rc = ERR_NOTFOUND;
+        if (rc == 0)
+            memcpy(key, k.data, KNOWN_KEY);
+        db_cursor_close(&c);
+        if (rc == 0)
+            rc = db_del(txn, TABLE_META, slice_of(key, sizeof(key)), err);
+    }
+    if (rc == ERR_NOTFOUND) {
+        err_clear(err);
+        rc = 0;
+    }
+    return rc;
+}
+
+int
+guests_note_known(const struct guests *g, int64_t older_ms, struct err *err)
 {
     struct unit_id units[GUEST_UNITS_MAX];
     struct wall_ms at[GUEST_UNITS_MAX], before;
@@ -98,7 +125,7 @@ note_known(const struct guests *g, struct err *err)
             continue;
         memcpy(units[n].b, k.data, HASH_BYTES);
         bool noted = guests_known_at(txn, &units[n], &before);
-        if (g->known_at(g->arg, &units[n], &at[n]) && (!noted || at[n].ms > before.ms))
+        if (g->known_at(g->arg, &units[n], &at[n]) && (!noted || at[n].ms - before.ms >= older_ms))
             n++;
     }
     db_cursor_close(&c);
@@ -686,7 +713,7 @@ guests_turn(const struct guests *g, struct guests_seen *seen, bool due, bool all
     if (rc == 0 && ends)
         rc = guests_confirm(g, n > 0, err);
     if (rc == 0 && g->known_at && (due || all))
-        rc = note_known(g, err);
+        rc = guests_note_known(g, 1, err);
     if (rc == 0)
         seen->day = g->today;
     else if (ends)

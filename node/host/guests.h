@@ -5,7 +5,7 @@
  *   record   what was opened and done here of other units' members is written for their homes: several members mixed, in random order
  *   sweep    where a grant or pass has ended, its keys, its key capsules, and the capsules that no other right covers are destroyed; an end
  *            by revocation is confirmed in the own log (kind 97)
- *   known    when each unit was known to be complete here last is noted, for after a restart
+ *   known    when each unit was known to be complete here last is noted, for after a restart, however the process ended
  *
  * Worked out on read transactions, in the upkeep's thread; stored by the writer (OP_GUEST, OP_KEYS_KEEP). Each step may be done again. */
 #ifndef SMARTNODE_HOST_GUESTS_H
@@ -52,6 +52,10 @@ int guests_sweep(const struct guests *g, uint64_t *ret_n, struct err *err) NODIS
  * open on the vault. */
 int guests_confirm(const struct guests *g, bool rewrite, struct err *err) NODISCARD;
 
+/* Notes when units were known to be complete here last, of those of which nothing is noted or something at least so much older. No commit if there
+ * are none. */
+int guests_note_known(const struct guests *g, int64_t older_ms, struct err *err) NODISCARD;
+
 /* The writer's side: whether a capsule that was stored is to be opened, and puts it on the list. */
 int guests_note_arrival(struct db_txn *txn, const struct unit_id *own, const struct log_row *log,
                         const struct event_header *h, struct slice payload, uint8_t index, bool asked_for,
@@ -62,6 +66,8 @@ bool guests_known_at(struct db_txn *txn, const struct unit_id *unit, struct wall
 
 /* For the files of it, and the writer's side: the first two in its transaction. */
 int guests_put_known(struct db_txn *txn, const struct unit_id *unit, struct wall_ms at, struct err *err) NODISCARD;
+/* Forgets it of all units. */
+int guests_drop_known(struct db_txn *txn, struct err *err) NODISCARD;
 /* That the end of an access is to be confirmed, or was. */
 int guests_put_owed(struct db_txn *txn, const struct position *ended, bool owed, struct err *err) NODISCARD;
 /* Up to this position an own log was read for work done for visitors. */

@@ -12,7 +12,15 @@
 #include "node/host/moved_work.h"
 #include "node/host/taken_work.h"
 
-enum { TURN_S = 3600, RETRY_S = 60, COLLECT_MS = 200 /* what comes in together is looked at together */ };
+enum {
+    TURN_S = 3600,
+    RETRY_S = 60,
+    COLLECT_MS = 200, /* what comes in together is looked at together */
+    /* A process that is killed loses no more of when other units were heard of than the second of these: it is noted within the first, but written
+     * only where it is older. */
+    NOTE_MS = 5000,
+    NOTE_OLDER_MS = 60000,
+};
 
 struct upkeep {
     struct upkeep_config config;
@@ -124,23 +132,36 @@ is_over(void *arg)
     return !u->finishing && is_stopping(u);
 }
 
+static struct guests
+guests_of(struct upkeep *u)
+{
+    struct datadir *d = u->config.dir;
+    return (struct guests){.db = d->db,
+                           .vault = d->vault,
+                           .identity = &d->identity,
+                           .config = &d->config,
+                           .today = datadir_today(d),
+                           .random = random_fill,
+                           .run = run_by_writer,
+                           .stop = is_over,
+                           .want_work = u->config.want_work ? want_work : NULL,
+                           .known_at = u->config.known_at ? known_at : NULL,
+                           .said = on_guests,
+                           .arg = u};
+}
+
 static int
 guests(struct upkeep *u, bool due, bool all, struct err *err)
 {
-    struct datadir *d = u->config.dir;
-    struct guests g = {.db = d->db,
-                       .vault = d->vault,
-                       .identity = &d->identity,
-                       .config = &d->config,
-                       .today = datadir_today(d),
-                       .random = random_fill,
-                       .run = run_by_writer,
-                       .stop = is_over,
-                       .want_work = u->config.want_work ? want_work : NULL,
-                       .known_at = u->config.known_at ? known_at : NULL,
-                       .said = on_guests,
-                       .arg = u};
+    struct guests g = guests_of(u);
     return guests_turn(&g, &u->seen, due, all, err);
+}
+
+static int
+note_known(struct upkeep *u, struct err *err)
+{
+    struct guests g = guests_of(u);
+    return g.known_at ? guests_note_known(&g, NOTE_OLDER_MS, err) : 0;
 }
 
 static void
@@ -305,6 +326,12 @@ after_ms(struct timespec *t, int64_t ms)
     t->tv_nsec = ns % 1000000000;
 }
 
+static bool
+earlier(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
 /* Until the time, a stop, or (false) something that came in or is asked for. */
 static bool
 wait_until(struct upkeep *u, const struct timespec *until, bool *ret_record, bool *ret_open)
@@ -331,12 +358,12 @@ static void *
 upkeep_main(void *arg)
 {
     struct upkeep *u = arg;
-    struct timespec until;
+    struct timespec until, note;
     struct err err;
-    bool due = true, all = false, open = false;
+    bool due = true, noting = false, all = false, open = false;
     while (!is_stopping(u)) {
         err = (struct err){0};
-        int rc = due ? turn(u, &err) : guests(u, false, all, &err);
+        int rc = noting ? note_known(u, &err) : due ? turn(u, &err) : guests(u, false, all, &err);
         /* Before anybody is received: what she takes along would stand beside it. */
         if (!due && rc == 0 && open)
             rc = open_taken(u, true, &err);
@@ -344,9 +371,12 @@ upkeep_main(void *arg)
             rc = arrived(u, &err);
         if (rc != 0 && !is_stopping(u))
             complain(u, &err);
-        if (due || rc != 0)
+        if ((due && !noting) || rc != 0)
             after_ms(&until, 1000 * (rc == 0 ? TURN_S : RETRY_S));
-        due = wait_until(u, &until, &all, &open);
+        after_ms(&note, NOTE_MS);
+        noting = earlier(&note, &until);
+        due = wait_until(u, noting ? &note : &until, &all, &open);
+        noting = noting && due;
     }
     u->finishing = true;
     err = (struct err){0};

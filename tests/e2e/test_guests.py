@@ -1,6 +1,7 @@
 """A member of one unit at the desk of another: what a grant opens there, what the host does, what the home hears of it, and what is left
 when the grant ends."""
 
+import os
 import unittest
 
 from cluster import Cluster, admission, wait_until
@@ -125,6 +126,34 @@ class Guests(unittest.TestCase):
             e for e in self.home.events() if e["kind"] == "copies.destroyed" and e["unit"] == "DE"])
         self.assertTrue(wait_until("the home was told before", lambda: self.home.get(
             "/v1/members/%s/openings" % member, "desk")["units"]))
+
+    def test_after_a_crash_the_host_still_serves_and_a_copy_of_it_does_not_until_it_has_heard_the_home(self):
+        member = self.member()
+        self.grant(member)
+        self.wait_here(member)
+        unit = bytes.fromhex(next(u["id"] for u in self.host.get("/v1/units")["units"] if u["code"] == "BE"))
+
+        def noted():
+            with open(os.path.join(self.host.data, "main", "data.mdb"), "rb") as file:
+                return b"known-" + unit in file.read()
+        wait_until("the host has noted when it heard of the home", noted)
+        for node in (self.home, self.host):
+            node.kill()
+        self.host.start()
+        self.assertIn("identity", self.seen(self.host, member)["person"])
+
+        self.host.stop()
+        copy = self.host.copy_data(os.path.join(self.cluster.folder, "copy"))
+        self.host.replace_data(copy)
+        self.host.start()
+        shown = self.seen(self.host, member)
+        self.assertEqual(shown["personal"], "closed")
+        self.assertIn("has not heard of that unit", shown["closed_because"])
+        self.host.stop()
+        self.host.start()
+        self.assertEqual(self.seen(self.host, member)["personal"], "closed", "a restart changes nothing")
+        self.home.start()
+        self.wait_here(member)
 
     def test_a_declined_proposal_changes_nothing(self):
         member = self.member()
