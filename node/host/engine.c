@@ -4,6 +4,7 @@
 #include "node/api/idem.h"
 #include "node/host/engine_private.h"
 #include "node/host/guests.h"
+#include "node/host/recover.h"
 #include "node/host/tokens.h"
 #include "storage/changes.h"
 #include "storage/erasures.h"
@@ -297,6 +298,16 @@ freeze_if_proven(struct engine *e, struct log_row *row, struct err *err)
     return evlog_put(e->txn, row, err);
 }
 
+/* What a peer gives back of our own unit comes without its capsules: they are fetched (keeper.h), also by the starts to come. */
+static int
+own_came_back(struct engine *e, struct err *err)
+{
+    bool known = false;
+    e->unit_grew |= e->own.open;
+    int rc = recover_fetch_get(e->txn, &known, err);
+    return rc != 0 || known ? rc : recover_fetch_put(e->txn, true, err);
+}
+
 int
 engine_append(struct engine *e, const struct run *run, const struct chain_value *chain_after,
               const struct log_opened *opened, const struct event_header *first_header, bool *ret_stored,
@@ -327,10 +338,11 @@ engine_append(struct engine *e, const struct run *run, const struct chain_value 
         return 0;
     if (rc == 0)
         rc = apply_log(e->apply, e->txn, row.no, APPLY_EVENTS_PER_STEP, &e->more, err);
+    if (rc == 0 && TYPE_EQ(&row.unit, &e->config.identity->unit))
+        rc = own_came_back(e, err);
     if (rc == 0) {
         *ret_stored = true;
         e->group_events += run->count;
-        e->unit_grew |= e->own.open && TYPE_EQ(&row.unit, &e->config.identity->unit);
     }
     return rc;
 }

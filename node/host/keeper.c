@@ -24,8 +24,11 @@ keeper_release(struct keeper *k)
 void
 keeper_own(struct keeper *k, const struct unit_id *unit)
 {
+    if (k->own)
+        return;
     k->own = true;
     k->unit = *unit;
+    keeper_again(k);
 }
 
 bool

@@ -1,6 +1,7 @@
 /* Keeping other units' capsules, unreadable to this node, so that the loss of their disk does not lose the names. docs/PROTOCOL.md
  * §12.7. The operator names the units (keep in smartnode.conf); each of them must name this node its keeper. A node that was recovered
- * asks for those of its own unit in the same way (recover.h), from whoever has them.
+ * asks for those of its own unit in the same way (recover.h), from whoever has them; so does one whose disk was set back, once events of its own unit
+ * have come back from a peer: their capsules do not come with them.
  * Walks the headers of their logs, asks for what is not held, a bounded number at a time. The net thread's. */
 #ifndef SMARTNODE_HOST_KEEPER_H
 #define SMARTNODE_HOST_KEEPER_H
@@ -45,7 +46,7 @@ struct keeper {
 
 void keeper_init(struct keeper *k, struct db *db, struct vault *vault, const struct config *config);
 void keeper_release(struct keeper *k);
-/* This unit's own capsules are wanted too. */
+/* This unit's own capsules are wanted too, from the start of its logs; said again, it changes nothing. */
 void keeper_own(struct keeper *k, const struct unit_id *unit);
 /* Looks for what is missing and hands it to `need` (unit, position, index, hash). *ret_more: there is more to look at now. */
 int keeper_turn(struct keeper *k, struct peers *peers, int64_t now_ms,
@@ -58,7 +59,7 @@ void keeper_lost(struct keeper *k, uint32_t n, int64_t now_ms);
 void keeper_missing(struct keeper *k, const struct log_id *log, uint64_t seq, int64_t now_ms);
 /* Whether this node keeps the unit's capsules. */
 bool keeper_keeps(const struct keeper *k, struct peers *peers, const struct unit_id *unit);
-/* Looks at everything again: the pinned units have changed. */
+/* Looks at everything again: the pinned units have changed, or a log was cut back to where it was forked. */
 void keeper_again(struct keeper *k);
 
 #endif

@@ -226,6 +226,20 @@ look_for_new_key(struct netloop *l, const struct log_id *log)
         netloop_alarm(l, &err);
 }
 
+/* Events of our own unit came back: their capsules are where they came from, or at a keeper. */
+static void
+look_for_own(struct netloop *l, const struct log_id *log)
+{
+    const struct unit_id *own = &l->config.identity->unit;
+    struct db_txn *txn = NULL;
+    struct log_row row;
+    struct err err;
+    if (!l->keeper.own && db_begin_read(l->config.db, &txn, &err) == 0 && evlog_find(txn, log, &row, &err) == 0 &&
+        TYPE_EQ(&row.unit, own))
+        keeper_own(&l->keeper, own);
+    db_abort(&txn);
+}
+
 static void
 take_notice(struct netloop *l, const struct writer_notice *n)
 {
@@ -240,6 +254,7 @@ take_notice(struct netloop *l, const struct writer_notice *n)
         ev.appended.log = n->log;
         ev.appended.seq = n->seq;
         ev.appended.chain = n->chain;
+        look_for_own(l, &n->log);
         if (n->new_log && brings_key(l, &n->log))
             netloop_reload_trust(l);
         break;
@@ -274,9 +289,11 @@ read_inbox(struct netloop *l)
     uint32_t stored = l->capsules_stored, lost = l->capsules_lost;
     for (size_t i = 0; i < l->n_work; i++)
         wanted_work(&l->wanted, &l->work[i]);
-    l->wanted_more |= l->n_work > 0 || all_logs;
+    l->wanted_more |= l->n_work > 0 || all_logs || l->wanted_lost;
     l->n_work = 0;
+    bool again = all_logs || l->wanted_lost;
     l->capsules_stored = l->capsules_lost = 0;
+    l->wanted_lost = false;
     l->notices = NULL;
     l->n_notices = l->cap_notices = 0;
     l->all_logs = l->reload_trust = false;
@@ -288,6 +305,10 @@ read_inbox(struct netloop *l)
     keeper_got(&l->keeper, stored);
     if (lost > 0)
         keeper_lost(&l->keeper, lost, mono_now().ms);
+    if (again)
+        wanted_again(&l->wanted);
+    if (all_logs) /* a log that was cut back is not held as far as it was looked at */
+        keeper_again(&l->keeper);
     if (all_logs && netloop_give_all_logs(l, &err) != 0)
         netloop_alarm(l, &err);
     if (trust && netloop_load_trust(l, &err) != 0)
@@ -636,6 +657,7 @@ netloop_notice(struct netloop *l, const struct writer_notice *n)
     else if (n->type == NOTICE_CAPSULES) {
         l->capsules_stored += n->stored;
         l->capsules_lost += n->lost;
+        l->wanted_lost |= n->wanted_lost;
     } else
         keep_notice(l, n);
     pthread_mutex_unlock(&l->lock);

@@ -54,6 +54,7 @@ struct netloop {
     size_t n_notices, cap_notices;
     bool all_logs, reload_trust, stopping;
     uint32_t capsules_stored, capsules_lost;  /* of those the keeper asked for */
+    bool wanted_lost;                         /* one of the others */
     struct netloop_given *given, **given_end; /* events of the look-up */
     struct position work[WORK_TOLD_MAX];      /* netloop_want_work; one too many is found by the next day's walk */
     size_t n_work;

@@ -46,7 +46,8 @@ struct recover_keys_found {
 int recover_keys(struct datadir *d, const struct box_secret *recovery, recover_progress *progress, void *arg,
                  struct recover_keys_found *ret, struct err *err) NODISCARD;
 
-/* The new node fetches from peers what it lacks of its unit's capsules (keeper.h). */
+/* The node fetches from peers what it lacks of its unit's capsules (keeper.h): a new one after a recovery, and every one to which a peer gave
+ * events of its own unit. */
 int recover_fetch_put(struct db_txn *txn, bool on, struct err *err) NODISCARD;
 int recover_fetch_get(struct db_txn *txn, bool *ret, struct err *err) NODISCARD;
 

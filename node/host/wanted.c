@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "node/command/handover.h"
 #include "storage/erasures.h"
 
 enum {
@@ -142,7 +143,8 @@ consider_at(struct look *l, const struct position *at, unsigned classes, struct 
 
 enum { PERSON_CLASSES = 1 << CLASS_IDENTITY | 1 << CLASS_CONTACT | 1 << CLASS_BANK };
 
-/* What is in force of a member to whom a right was given; moving: all that stands in the row. */
+/* What is in force of a member to whom a right was given; moving: all that stands in the row, too. What is in force may be the capsule of an event that
+ * a correction without one took the place of. */
 static int
 consider_member(struct look *l, const struct subject_id *member, const struct unit_id *unit, bool moving,
                 struct err *err)
@@ -152,10 +154,13 @@ consider_member(struct look *l, const struct subject_id *member, const struct un
     int rc = entitled_member(l->txn, member, unit, &row, err);
     if (rc != 0)
         return rc == ERR_NOTFOUND ? 0 : rc;
-    for (size_t i = 0; moving && i < row.n && rc == 0; i++)
-        if (row.entries[i].outcome == OUTCOME_APPLIED && row.entries[i].capsule_mask != 0)
-            rc = consider_at(l, &row.entries[i].at, PERSON_CLASSES, err);
-    for (uint8_t class = CLASS_IDENTITY; !moving && class <= CLASS_BANK && rc == 0; class ++)
+    for (size_t i = 0; moving && i < row.n && rc == 0; i++) {
+        const struct member_entry *e = &row.entries[i];
+        bool sealed = e->kind == KIND_HANDOVER_OFFERED || e->kind == KIND_HANDOVER_COMPLETED;
+        if (e->outcome == OUTCOME_APPLIED && (sealed || e->capsule_mask != 0))
+            rc = consider_at(l, &e->at, PERSON_CLASSES | 1U << CLASS_KEY | 1U << CLASS_DOSSIER, err);
+    }
+    for (uint8_t class = CLASS_IDENTITY; class <= CLASS_BANK && rc == 0; class ++)
         if (member_capsule_position(&row, class, &at))
             rc = consider_at(l, &at, 1U << class, err);
     member_row_release(&row);
@@ -260,6 +265,99 @@ find_logs(struct look *l, struct err *err)
             w->n_known = no;
     }
     return rc;
+}
+
+/* ---- rights as they stand ---- */
+
+enum { HANDOVERS_PAGE = 16 };
+
+static int
+rights_of_access(struct look *l, const struct access_row *row, struct err *err)
+{
+    struct access_keys keys[8];
+    struct access_state s;
+    access_state_of(row, &s);
+    if (!s.exists || !access_stands(&s, l->t->today) || !(s.is_pass || TYPE_EQ(&s.facts.host, &l->w->own)))
+        return 0;
+    size_t n = access_keys_of(row, keys, ARRAY_LEN(keys));
+    int rc = 0;
+    for (size_t i = 0; i < n && i < ARRAY_LEN(keys) && rc == 0; i++)
+        rc = consider_at(l, &keys[i].at, 1U << CLASS_KEY, err);
+    return rc == 0 ? consider_member(l, &s.facts.member, &row->unit, false, err) : rc;
+}
+
+static int
+look_at_accesses(struct look *l, bool *ret_done, struct err *err)
+{
+    struct wanted *w = l->w;
+    struct db_cursor *c = NULL;
+    struct slice key, value;
+    int rc = db_cursor_open(l->txn, TABLE_ACCESS, &c, err);
+    if (rc == 0)
+        rc = db_cursor_seek(c, slice_of(w->rights_after, KEY_ACCESS), &key, &value, err);
+    if (rc == 0 && w->rights_begun && memcmp(key.data, w->rights_after, KEY_ACCESS) == 0)
+        rc = db_cursor_next(c, &key, &value, err);
+    for (int left = WANTED_RIGHTS_PER_TURN; rc == 0 && left > 0 && has_room(l); left--) {
+        struct access_row row;
+        struct unit_id unit;
+        struct subject_id access;
+        memcpy(unit.b, key.data, sizeof(unit.b));
+        memcpy(access.b, key.data + sizeof(unit.b), sizeof(access.b));
+        memcpy(w->rights_after, key.data, KEY_ACCESS);
+        w->rights_begun = true;
+        if (!TYPE_EQ(&unit, &w->own) && !l->t->skip(l->t->arg, &unit)) {
+            rc = access_row_decode(value, &unit, &access, &row, err);
+            if (rc != 0)
+                break;
+            rc = rights_of_access(l, &row, err);
+            access_row_release(&row);
+        }
+        if (rc == 0)
+            rc = db_cursor_next(c, &key, &value, err);
+    }
+    db_cursor_close(&c);
+    *ret_done = rc == ERR_NOTFOUND;
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+static int
+look_at_handovers(struct look *l, bool *ret_done, struct err *err)
+{
+    struct wanted *w = l->w;
+    struct handover_view page[HANDOVERS_PAGE];
+    const struct command_ctx ctx = {.txn = l->txn, .vault = w->vault, .unit = w->own, .today = l->t->today};
+    size_t n = 0, i = 0;
+    int rc = handovers_open(&ctx, w->rights_begun ? w->rights_after : NULL, page, HANDOVERS_PAGE, &n, err);
+    for (; i < n && rc == 0 && has_room(l); i++) {
+        memcpy(w->rights_after, page[i].key, KEY_HANDOVER);
+        w->rights_begun = true;
+        if (!TYPE_EQ(&page[i].from, &w->own) && !l->t->skip(l->t->arg, &page[i].from))
+            rc = consider_member(l, &page[i].member, &page[i].from, true, err);
+    }
+    *ret_done = rc == 0 && i == n && n < HANDOVERS_PAGE;
+    return rc;
+}
+
+/* One stretch of the look that runs, or that is due. */
+static int
+look_at_rights(struct look *l, struct err *err)
+{
+    struct wanted *w = l->w;
+    bool done = false;
+    if (w->rights == RIGHTS_IDLE && l->t->now_ms >= w->rights_at_ms) {
+        w->rights = RIGHTS_ACCESSES;
+        w->rights_begun = false;
+        memset(w->rights_after, 0, sizeof(w->rights_after));
+        w->rights_at_ms = l->t->now_ms + WANTED_RIGHTS_MS;
+    }
+    if (w->rights == RIGHTS_IDLE || !has_room(l))
+        return 0;
+    int rc = w->rights == RIGHTS_ACCESSES ? look_at_accesses(l, &done, err) : look_at_handovers(l, &done, err);
+    if (rc != 0 || !done)
+        return rc;
+    w->rights = w->rights == RIGHTS_ACCESSES ? RIGHTS_HANDOVERS : RIGHTS_IDLE;
+    w->rights_begun = false;
+    return 0;
 }
 
 /* ---- asking ---- */
@@ -377,7 +475,9 @@ wanted_turn(struct wanted *w, const struct wanted_turn *t, bool *ret_more, struc
     rc = find_logs(&l, err);
     for (size_t i = 0; i < w->n_logs && rc == 0 && has_room(&l); i++)
         rc = look_at_log(&l, &w->logs[i], err);
-    *ret_more = rc == 0 && l.left <= 0;
+    if (rc == 0)
+        rc = look_at_rights(&l, err);
+    *ret_more = rc == 0 && (l.left <= 0 || (w->rights != RIGHTS_IDLE && has_room(&l)));
     if (rc == 0)
         ask(&l);
     db_abort(&l.txn);

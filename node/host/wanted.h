@@ -1,7 +1,9 @@
 /* Asking for the capsules that this node may have of other units' members, as soon as their events are applied, not first at the desk:
  * docs/PROTOCOL.md §12.7. Walks the events of other units' logs as they are applied and asks for what entitled.h allows; an event that
  * gives a right (a grant, a pass, an offer) brings in what of that member is in force already. A new day, and a start, look at everything
- * again: grants begin and end by the calendar. Units whose keeper this node is are left to keeper.h, which asks for all they have.
+ * again: grants begin and end by the calendar. And every few minutes it looks at the rights themselves, the grants, passes and handovers as they
+ * stand: some come about by an event that gives nothing, as when an offer is taken back and the other one holds, a restriction is lifted, or what
+ * an event waited for has come. Units whose keeper this node is are left to keeper.h, which asks for all they have.
  *
  * What nobody gives is asked for again, half a second later at first, an hour in the end. Bounded: at most WANTED_MAX at a time, of
  * which those that were refused before make room. The net thread's. */
@@ -14,6 +16,8 @@ enum {
     WANTED_MAX = 4096,
     WANTED_ASKED_MAX = 256, /* of them unanswered at a time */
     WANTED_EVENTS_PER_TURN = 2048,
+    WANTED_RIGHTS_PER_TURN = 64,
+    WANTED_RIGHTS_MS = 300000, /* from one look at the rights to the next: 100,000 of them cost a second */
     WANTED_RETRY_MS =
         500, /* doubles while nothing comes: a writer puts key capsules into its vault a moment after the event */
     WANTED_RETRY_MS_MAX = 3600000,
@@ -46,6 +50,11 @@ struct wanted {
     int64_t retry_at_ms;   /* 0 = nothing is missing */
     int64_t retry_ms;
     bool again;
+    /* The look at the rights: grants and passes first, then handovers. */
+    enum { RIGHTS_IDLE, RIGHTS_ACCESSES, RIGHTS_HANDOVERS } rights;
+    bool rights_begun; /* rights_after is the last that was looked at */
+    uint8_t rights_after[KEY_ACCESS > KEY_HANDOVER ? KEY_ACCESS : KEY_HANDOVER];
+    int64_t rights_at_ms; /* of the next one */
 };
 
 typedef void wanted_need(void *arg, const struct unit_id *unit, const struct position *at, uint8_t index,
@@ -69,7 +78,8 @@ void wanted_work(struct wanted *w, const struct position *at);
 /* What became of a question; false: it was not ours. */
 bool wanted_got(struct wanted *w, const struct position *at, uint8_t index);
 bool wanted_missing(struct wanted *w, const struct position *at, uint8_t index, int64_t now_ms);
-/* Looks at everything again soon: units were pinned, or one is back. */
+/* Looks at everything again soon: units were pinned, or one is back; a log was cut back to where it was forked; or what came was lost before it was
+ * stored. */
 void wanted_again(struct wanted *w);
 /* Only what is missing is asked for at once. */
 void wanted_retry(struct wanted *w);

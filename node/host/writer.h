@@ -56,6 +56,7 @@ struct writer_notice {
     struct chain_value chain;
     bool new_log; /* NOTICE_OWN_LOG, NOTICE_APPENDED: it was opened in this commit */
     uint32_t stored, lost;
+    bool wanted_lost; /* NOTICE_CAPSULES: one of those not counted was lost too */
 };
 
 struct writer_config {

@@ -141,16 +141,18 @@ finish_capsules(struct writer *w, struct group *g, bool stored)
 {
     struct writer_notice n = {.type = NOTICE_CAPSULES};
     uint32_t count = 0;
-    bool any = false;
+    bool any = false, wanted = false;
     while (g->capsules) {
         struct writer_capsule *c = g->capsules;
         g->capsules = c->next;
         count += !c->wanted;
+        wanted |= c->wanted;
         any = true;
         free(c);
     }
     n.stored = stored ? count : 0;
     n.lost = stored ? 0 : count;
+    n.wanted_lost = !stored && wanted;
     if (any)
         w->config.notice(w->config.arg, &n);
 }

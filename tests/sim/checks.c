@@ -107,8 +107,8 @@ checks_alarm(struct sim_node *n, const struct sync_effect *e)
 
 /* ---- who can have what ---- */
 
-static bool
-linked(struct world *w, const struct sim_node *a, const struct sim_node *b)
+bool
+checks_linked(const struct world *w, const struct sim_node *a, const struct sim_node *b)
 {
     int i = a->unit->index, k = b->unit->index;
     return i != k && node_trusts(a, b) && node_trusts(b, a) && (w->dials[i][k] || w->dials[k][i]);
@@ -129,7 +129,7 @@ components(struct world *w, int unit, int ret[SIM_NODES_MAX])
             more = false;
             for (int a = 0; a < w->n_nodes; a++)
                 for (int b = 0; b < w->n_nodes; b++)
-                    if (ret[a] == next && ret[b] == -2 && linked(w, &w->nodes[a], &w->nodes[b])) {
+                    if (ret[a] == next && ret[b] == -2 && checks_linked(w, &w->nodes[a], &w->nodes[b])) {
                         ret[b] = next;
                         more = true;
                     }
@@ -255,91 +255,6 @@ log_settled(struct world *w, uint32_t at, const int component[SIM_NODES_MAX], bo
     return true;
 }
 
-/* What the node of the unit that wrote it serves under the residency "federation", by its own rows and on its own day: it is asked first, and what
- * it has restricted, replaced or ended it gives to nobody, whatever a node says that lacks those events or has another date (docs/PROTOCOL.md
- * §12.7). */
-static bool
-serves(const struct sim_node *home, struct db_txn *txn, const struct sim_node *to, const struct log_id *log,
-       const struct event_header *h, struct slice payload, uint8_t index)
-{
-    struct log_row row;
-    struct slice bytes;
-    struct err err;
-    bool may = false;
-    if (h->capsules[index].class == CLASS_KEY || evlog_find(txn, log, &row, &err) != 0)
-        return false; /* in the vault */
-    const struct entitled_by by = {.txn = txn,
-                                   .own = row.unit,
-                                   .residency = RESIDENCY_FEDERATION,
-                                   .today = {(int32_t)(node_wall(home) / 86400000)}};
-    const struct entitled_to what = {.log = &row, .header = h, .payload = payload, .index = index};
-    return entitled(&by, &to->unit->identity.unit, false, &what, &may, NULL) == 0 && may &&
-           capsules_get(txn, row.no, h->seq, index, &bytes, &err) == 0;
-}
-
-/* A log as the node has it, against what its writer has of it and serves. */
-static bool
-log_capsules_settled(struct sim_node *n, struct db_txn *txn, const struct sim_node *home, struct db_txn *at_home,
-                     const struct log_id *log, bool tell)
-{
-    struct log_row row;
-    struct evlog_iter it;
-    struct stored_event ev;
-    struct event_header h;
-    struct slice bytes;
-    struct err err;
-    bool all = true;
-    if (evlog_find(txn, log, &row, &err) != 0 || evlog_iter_init(&it, txn, row.no, 1, &err) != 0)
-        return true;
-    while (all && evlog_iter_next(&it, &ev, &err) == 0 && event_header_decode(ev.header, &h, &err) == 0)
-        for (uint8_t c = 0; c < h.n_capsules && all; c++) {
-            const struct position place = {row.id, h.seq};
-            bool erased = false;
-            all = capsules_get(txn, row.no, h.seq, c, &bytes, &err) == 0 ||
-                  !serves(home, at_home, n, log, &h, ev.payload, c) ||
-                  (tombstone_find(txn, &place, c, &erased, NULL, &err) == 0 && erased);
-            if (!all && tell)
-                world_fail(n->w, n, "capsule %u of %s/%llu, class %u, never came", c, short_id(log),
-                           (unsigned long long)h.seq, h.capsules[c].class);
-        }
-    evlog_iter_release(&it);
-    return all;
-}
-
-static bool
-node_capsules_settled(struct sim_node *n, bool tell)
-{
-    struct world *w = n->w;
-    struct db_txn *txn = NULL, *at_home = NULL;
-    struct err err = {0};
-    bool all = db_begin_read(n->db, &txn, &err) == 0;
-    for (uint32_t k = 0; k < w->n_ledger && all; k++) {
-        struct sim_node *home = &w->nodes[w->ledger[k].unit];
-        if (!linked(w, n, home) || n->old || home->old)
-            continue;
-        all = db_begin_read(home->db, &at_home, &err) == 0 &&
-              log_capsules_settled(n, txn, home, at_home, &w->ledger[k].id, tell);
-        db_abort(&at_home);
-    }
-    db_abort(&txn);
-    if (!all && tell)
-        world_fail(w, n, "some capsules never came: %s", err.text);
-    return all;
-}
-
-static bool
-capsules_settled(struct world *w, bool tell)
-{
-    if (!w->capsules_travel || w->hostile)
-        return true;
-    for (int i = 0; i < w->n_nodes; i++) {
-        node_program(&w->nodes[i]);
-        if (!node_capsules_settled(&w->nodes[i], tell))
-            return false;
-    }
-    return true;
-}
-
 bool
 checks_converged(struct world *w, bool tell)
 {
@@ -354,7 +269,7 @@ checks_converged(struct world *w, bool tell)
             if (w->ledger[i].unit == u)
                 done = log_settled(w, i, component, tell);
     }
-    done = done && capsules_settled(w, tell);
+    done = done && checks_capsules(w, tell);
     if (tell && !done && !w->failed)
         world_fail(w, NULL, "not quiet: somebody is down or has work left");
     return done;

@@ -54,6 +54,7 @@ faults_plan(struct world *w)
     w->latency_ms_max = rng_chance(r, 500) ? 20 : rng_between(r, 1, 1500);
     w->chaos_ends_ms = rng_between(r, 20000, 90000);
     plan_trust(w);
+    fetch_plan(w);
     for (int i = 0; i < w->n_units; i++) {
         struct sim_unit *u = &w->units[i];
         if (rng_chance(r, 250) || (w->forks && i == 0)) {

@@ -93,8 +93,38 @@ group_capsules(struct sim_node *n, struct err *err)
 {
     int rc = 0;
     for (struct sim_capsule *c = n->capsules; c && rc == 0; c = c->next)
-        rc = engine_put_capsule(n->engine, &c->log, c->seq, c->index, slice_of(c->bytes, c->len), err);
-    return rc;
+        rc = (c->wanted ? engine_put_wanted : engine_put_capsule)(n->engine, &c->log, c->seq, c->index,
+                                                                  slice_of(c->bytes, c->len), err);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+/* Whoever asks for all of the federation asks again for what was lost on the way. */
+static void
+ask_again(struct sim_node *n, const struct sim_capsule *c)
+{
+    struct db_txn *txn = NULL;
+    struct log_row row;
+    struct err err;
+    if (n->w->capsules_travel && db_begin_read(n->db, &txn, &err) == 0 && evlog_find(txn, &c->log, &row, &err) == 0)
+        node_ask_capsules(n, txn, &row, c->seq, c->index);
+    db_abort(&txn);
+}
+
+static void
+finish_capsules(struct sim_node *n, bool stored)
+{
+    uint32_t kept = 0;
+    bool wanted = false, any = n->capsules != NULL;
+    for (void *next; n->capsules; n->capsules = next) {
+        next = n->capsules->next;
+        kept += !n->capsules->wanted;
+        wanted |= n->capsules->wanted;
+        if (!stored)
+            ask_again(n, n->capsules);
+        free(n->capsules);
+    }
+    if (any)
+        fetch_stored(n, stored ? kept : 0, stored ? 0 : kept, wanted && !stored);
 }
 
 static void
@@ -158,6 +188,7 @@ tell_appended(struct sim_node *n, struct sim_append *list)
         ev.appended.chain = a->chain_after;
         say(n->w, n, "stores %s up to %llu", short_id(&a->run.log), (unsigned long long)ev.appended.seq);
         node_step(n, &ev);
+        fetch_appended(n, &a->run.log);
     }
 }
 
@@ -224,8 +255,10 @@ rebuild_if_wanted(struct sim_node *n)
     say(n->w, n, "rebuilds its state");
     if (apply_rebuild(n->db, NULL, NULL, &err) != 0 || engine_reload(n->engine, &err) != 0)
         world_fail(n->w, n, "rebuild: %s", err.text);
-    else
+    else {
         node_list_logs(n);
+        fetch_all_logs(n);
+    }
 }
 
 /* Now and then at once, mostly after what else there is. */
@@ -289,6 +322,7 @@ group_failed(struct sim_node *n, struct group *g, const struct err *err)
         drop_appends(&g->appends, &log);
         append_failed(n, log);
     }
+    finish_capsules(n, false);
     group_release(g);
 }
 
@@ -379,10 +413,7 @@ node_group(struct sim_node *n)
         note_group(n, &g, &own);
         if (still && g.accepted == 0 && g.refused > 0 && fingerprint(n, &after) == 0 && !TYPE_EQ(&before, &after))
             world_fail(w, n, "a refusal changed the state");
-        for (void *next; n->capsules; n->capsules = next) {
-            next = n->capsules->next;
-            free(n->capsules);
-        }
+        finish_capsules(n, true);
         if (!w->healing && rng_chance(&n->rng, w->crash_permille)) {
             say(w, n, "dies after a commit, before anybody hears of it");
             crash(n, &g);
@@ -397,8 +428,10 @@ node_group(struct sim_node *n)
         return;
     freeze_logs(n);
     rebuild_if_wanted(n);
-    if (n->up && engine_logs_changed(n->engine))
+    if (n->up && engine_logs_changed(n->engine)) {
         node_list_logs(n);
+        fetch_all_logs(n);
+    }
     while (!w->failed && engine_apply_pending(n->engine))
         if (engine_apply_more(n->engine, &err) != 0)
             world_fail(w, n, "applying more: %s", err.text);

@@ -28,6 +28,7 @@ conn_up(struct sim_node *n, const struct sim_node *other, uint32_t id, bool dial
     ev.conn_up.conn = id;
     ev.conn_up.unit = other->unit->identity.unit;
     ev.conn_up.dialled = dialled;
+    fetch_connected(n);
     node_step(n, &ev);
 }
 

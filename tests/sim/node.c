@@ -75,7 +75,12 @@ make_peers(struct sim_node *n)
     MUST(n->peers.list);
     for (int i = 0; i < w->n_units; i++)
         if (i != n->unit->index && w->admits[n->unit->index][i])
-            n->peers.list[n->peers.n++].trusted.card.unit = w->units[i].identity.unit;
+            n->peers.list[n->peers.n++].trusted =
+                (struct trusted){.card.unit = w->units[i].identity.unit, .keeper = w->keeps[i][n->unit->index]};
+    for (size_t k = 0; k < n->peers.n; k++)
+        for (int i = 0; i < w->n_units; i++)
+            if (TYPE_EQ(&n->peers.list[k].trusted.card.unit, &w->units[i].identity.unit))
+                memcpy(n->peers.list[k].trusted.card.unit_code, w->units[i].identity.unit_code, UNIT_CODE_MAX);
     qsort(n->peers.list, n->peers.n, sizeof(*n->peers.list), compare_peers);
 }
 
@@ -207,6 +212,7 @@ node_start(struct sim_node *n)
     n->group_due = false;
     n->tick_at = -1;
     say(w, n, "starts");
+    fetch_start(n);
     tell_trust(n);
     node_list_logs(n);
     for (int i = 0; i < w->n_nodes; i++)
@@ -246,6 +252,7 @@ node_stop(struct sim_node *n)
     n->incarnation++;
     net_node_gone(n);
     drop_lists(n);
+    fetch_stop(n);
     engine_free(&n->engine);
     sync_free(&n->sync);
     sync_effects_release(&n->effects);
@@ -339,6 +346,7 @@ keep_capsule(struct sim_node *n, const struct sync_effect *e)
     c->log = e->capsule_got.log;
     c->seq = e->capsule_got.seq;
     c->index = (uint8_t)e->capsule_got.index;
+    c->wanted = fetch_got(n, &(struct position){c->log, c->seq}, c->index);
     c->len = bytes.len;
     memcpy(c->bytes, bytes.data, bytes.len);
     while (*end)
@@ -383,7 +391,10 @@ carry_out(struct sim_node *n, const struct sync_effect *e)
         struct db_txn *txn = NULL;
         struct log_row row;
         struct err err;
-        if (db_begin_read(n->db, &txn, &err) == 0 && evlog_find(txn, &e->capsule_missing.log, &row, &err) == 0)
+        fetch_missing(n, &(struct position){e->capsule_missing.log, e->capsule_missing.seq},
+                      (uint8_t)e->capsule_missing.index);
+        if (n->w->capsules_travel && db_begin_read(n->db, &txn, &err) == 0 &&
+            evlog_find(txn, &e->capsule_missing.log, &row, &err) == 0)
             node_ask_capsules(n, txn, &row, e->capsule_missing.seq, (uint8_t)e->capsule_missing.index);
         db_abort(&txn);
         break;

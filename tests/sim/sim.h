@@ -2,14 +2,17 @@
  * environment; network, clock, randomness and faults come from one seed, so that a failing seed replays with one command.
  *
  * main.c runs seeds; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, group.c commits; net.c moves
- * messages; workload.c writes and knows what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
- * concurrent, forked; faults.c breaks things; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, recount.c counts again
+ * messages; fetch.c asks for capsules; workload.c writes and knows what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
+ * concurrent, forked; faults.c breaks things; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, checks_capsules.c of
+ * capsules, recount.c counts again
  * slowly. One thread. */
 #ifndef SMARTNODE_TESTS_SIM_H
 #define SMARTNODE_TESTS_SIM_H
 
 #include "node/host/engine.h"
+#include "node/host/keeper.h"
 #include "node/host/netreads.h"
+#include "node/host/wanted.h"
 #include "node/sync/sync.h"
 #include "proto/base/map.h"
 #include "tests/sim/model.h"
@@ -113,6 +116,7 @@ struct sim_capsule {
     struct log_id log;
     uint64_t seq;
     uint8_t index;
+    bool wanted; /* not the keeper's */
     size_t len;
     uint8_t bytes[];
 };
@@ -136,6 +140,10 @@ struct sim_node {
     struct sync *sync;
     struct netreads reads;
     struct peers peers;
+    struct config config; /* whom it keeps capsules for */
+    struct keeper keeper;
+    struct wanted wanted;
+    int64_t fetch_at; /* −1 = not planned */
     struct buf proof;
     struct sync_effects effects;
     int64_t tick_at;
@@ -173,6 +181,7 @@ enum sim_event_type {
     EV_START,
     EV_VAULT,
     EV_CAPSULE,
+    EV_FETCH,
     EV_CUT,
     EV_COUNT
 };
@@ -211,6 +220,7 @@ struct world {
     struct sim_node nodes[SIM_NODES_MAX];
     bool admits[SIM_UNITS_MAX][SIM_UNITS_MAX]; /* row trusts column */
     bool dials[SIM_UNITS_MAX][SIM_UNITS_MAX];
+    bool keeps[SIM_UNITS_MAX][SIM_UNITS_MAX];   /* row keeps column's capsules */
     bool blocked[SIM_NODES_MAX][SIM_NODES_MAX]; /* nothing arrives at column from row */
     struct sim_conn conns[SIM_CONNS_MAX];
     uint32_t next_conn;
@@ -272,6 +282,22 @@ void node_note_held(struct sim_node *n, const struct log_id *log, uint64_t head,
 void node_list_logs(struct sim_node *n);
 void node_ask_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *row, uint64_t from, uint8_t index);
 void node_committed(struct sim_node *n, const struct log_id *log, uint64_t before, uint64_t head);
+
+/* ---- fetch.c ---- */
+/* Who keeps whose capsules. */
+void fetch_plan(struct world *w);
+void fetch_start(struct sim_node *n);
+void fetch_stop(struct sim_node *n);
+void fetch_soon(struct sim_node *n);
+void fetch_step(struct sim_node *n);
+/* What became of a question. True: it was asked for as one that this node may have. */
+bool fetch_got(struct sim_node *n, const struct position *at, uint8_t index);
+void fetch_missing(struct sim_node *n, const struct position *at, uint8_t index);
+/* Of the keeper's: stored, lost. */
+void fetch_stored(struct sim_node *n, uint32_t kept, uint32_t lost, bool wanted_lost);
+void fetch_appended(struct sim_node *n, const struct log_id *log);
+void fetch_all_logs(struct sim_node *n);
+void fetch_connected(struct sim_node *n);
 
 /* ---- net.c ---- */
 void net_dial_soon(struct sim_node *n, int other, int64_t in_ms);
@@ -345,10 +371,15 @@ bool resume_holds(struct sim_node *n, const struct ledger_log *l);
 /* ---- checks.c ---- */
 bool checks_converged(struct world *w, bool tell);
 void checks_end(struct world *w);
+/* Both trust each other, and one dials. */
+bool checks_linked(const struct world *w, const struct sim_node *a, const struct sim_node *b);
 void checks_alarm(struct sim_node *n, const struct sync_effect *e);
 int sim_copy_dir(const char *from, const char *to);
 void sim_remove_dir(const char *path);
 void sim_make_node_dirs(const char *dir);
+
+/* ---- checks_capsules.c ---- */
+bool checks_capsules(struct world *w, bool tell);
 
 /* ---- checks_moving.c: one home, figures of moves, nothing opened after a revocation ---- */
 void checks_moving(struct sim_node *n);

@@ -169,6 +169,10 @@ dispatch(struct world *w, struct sim_event *e)
         if (same)
             node_step(n, e->data);
         break;
+    case EV_FETCH:
+        if (same && n->fetch_at == e->at)
+            fetch_step(n);
+        break;
     case EV_COUNT:
         if (same)
             counting_step(n);
