@@ -314,11 +314,11 @@ run_until_converged(struct world *w)
     while (!w->failed && !done && w->now_ms < limit) {
         run_until(w, w->now_ms + CHECK_EVERY_MS);
         done = checks_converged(w, false);
-    }
-    if (!w->failed && !done)
-        checks_converged(w, true);
-    if (!w->failed)
+        if (w->failed || !done)
+            continue;
         run_until(w, w->now_ms + 2 * SYNC_FINGERPRINTS_MS); /* nodes compare their fingerprints themselves */
+        done = checks_converged(w, false); /* a look at the rights may have brought in what a third one lacks */
+    }
     if (!w->failed)
         checks_converged(w, true);
 }
