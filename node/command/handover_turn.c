@@ -82,25 +82,49 @@ handovers_open(const struct command_ctx *ctx, const uint8_t after[KEY_HANDOVER],
     return rc;
 }
 
+/* What stands open in the row of one unit; TURN_NOBODY if nothing does, or this unit has no part in it. */
+static int
+look_in(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member,
+        struct handover_view *ret, struct err *err)
+{
+    struct slice step;
+    uint8_t key[KEY_HANDOVER];
+    key_handover(key, unit, member);
+    int rc = db_get(ctx->txn, TABLE_HANDOVERS, slice_of(key, sizeof(key)), &step, err);
+    if (rc != 0 || step.len != 1)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    rc = look(ctx, unit, member, step.data[0], ret, err);
+    if (rc == 0)
+        memcpy(ret->key, key, sizeof(ret->key));
+    return rc;
+}
+
+/* The rows of a member stand side by side, one for each unit that is or was the home, or is to be. */
 int
 handover_of(const struct command_ctx *ctx, const struct subject_id *member, struct handover_view *ret, struct err *err)
 {
-    enum { PAGE = 32 };
-    struct handover_view page[PAGE];
-    uint8_t after[KEY_HANDOVER];
-    size_t n = PAGE;
-    int rc = 0;
-    *ret = (struct handover_view){.member = *member, .since = DATE_NONE, .proposed = DATE_NONE};
-    for (bool first = true; rc == 0 && n == PAGE; first = false) {
-        rc = handovers_open(ctx, first ? NULL : after, page, PAGE, &n, err);
-        for (size_t i = 0; rc == 0 && i < n; i++) {
-            if (TYPE_EQ(&page[i].member, member)) {
-                *ret = page[i];
-                return 0;
-            }
-        }
-        if (n > 0)
-            memcpy(after, page[n - 1].key, sizeof(after));
+    const struct handover_view nothing = {.member = *member, .since = DATE_NONE, .proposed = DATE_NONE};
+    struct handover_view v = nothing;
+    struct db_cursor *c;
+    struct slice key, value;
+    int rc = ctx->state ? state_flush(ctx->state, err) : 0;
+    if (rc == 0)
+        rc = db_cursor_open(ctx->txn, TABLE_MEMBERS, &c, err);
+    if (rc != 0)
+        return rc;
+    for (rc = db_cursor_seek(c, slice_of(member->b, sizeof(member->b)), &key, &value, err);
+         rc == 0 && v.turn == TURN_NOBODY && key.len == KEY_MEMBER && memcmp(key.data, member->b, ID_BYTES) == 0;
+         rc = db_cursor_next(c, &key, &value, err)) {
+        struct unit_id unit;
+        memcpy(unit.b, key.data + ID_BYTES, sizeof(unit.b));
+        rc = look_in(ctx, &unit, member, &v, err);
+        if (rc != 0)
+            break;
     }
-    return rc;
+    db_cursor_close(&c);
+    if (rc != 0 && rc != ERR_NOTFOUND)
+        return rc;
+    err_clear(err);
+    *ret = v.turn == TURN_NOBODY ? nothing : v;
+    return 0;
 }
