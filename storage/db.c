@@ -174,11 +174,17 @@ open_table(struct db_env *e, MDB_txn *txn, enum table t, unsigned flags)
     return mdb_dbi_open(txn, table_name(t), flags, &e->dbi[t]);
 }
 
+static uint32_t
+newest_format(enum db_kind kind)
+{
+    return kind == DB_MAIN ? MAIN_FORMAT : VAULT_FORMAT;
+}
+
 static int
 write_format(const struct db *db, struct db_env *e, MDB_txn *txn, struct err *err)
 {
     uint8_t raw[FORMAT_BYTES];
-    be32_put(raw, STORAGE_FORMAT);
+    be32_put(raw, newest_format(db->kind));
     raw[4] = (uint8_t)db->kind;
     enum table meta = meta_table(db->kind);
     MDB_val key = {sizeof(FORMAT_KEY) - 1, (void *)(uintptr_t)FORMAT_KEY};
@@ -201,12 +207,22 @@ read_format(const struct db *db, struct db_env *e, MDB_txn *txn, struct err *err
         return db_fault(rc, err, "read the format");
     const uint8_t *raw = value.mv_data;
     uint32_t format = be32_get(raw);
-    if (format > STORAGE_FORMAT)
-        return err_set(err, ERR_VERSION, "it has format %u, written by a newer program; this one knows up to %d",
-                       (unsigned)format, STORAGE_FORMAT);
+    if (format > newest_format(db->kind))
+        return err_set(err, ERR_VERSION, "it has format %u, written by a newer program; this one knows up to %u",
+                       (unsigned)format, (unsigned)newest_format(db->kind));
     if (format < 1 || raw[4] != db->kind)
         return err_set(err, ERR_CORRUPT, "its format row makes no sense");
     return 0;
+}
+
+int
+db_format_raise(struct db_txn *txn, struct err *err)
+{
+    uint8_t raw[FORMAT_BYTES];
+    enum db_kind kind = db_kind_of(db_of(txn));
+    be32_put(raw, newest_format(kind));
+    raw[4] = (uint8_t)kind;
+    return db_put(txn, meta_table(kind), slice_of(FORMAT_KEY, sizeof(FORMAT_KEY) - 1), slice_of(raw, sizeof(raw)), err);
 }
 
 /* The directory is one of ours and of the right kind, or empty and to be filled. */

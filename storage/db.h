@@ -33,6 +33,8 @@ struct db_opts {
  * format), ERR_CORRUPT, ERR_NOMEM, ERR_FULL. Cleans stale readers. One directory is open once in a process (LMDB's locks). */
 int db_open(const struct db_opts *opts, struct db **ret, struct err *err) NODISCARD;
 void db_close(struct db **db); /* no transaction may be open */
+/* Says in the transaction that the directory has the newest format: programs that know only older ones refuse it from the commit on. */
+int db_format_raise(struct db_txn *txn, struct err *err) NODISCARD;
 
 int db_begin_read(struct db *db, struct db_txn **ret, struct err *err) NODISCARD;
 int db_begin_write(struct db *db, struct db_txn **ret, struct err *err) NODISCARD;

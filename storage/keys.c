@@ -51,6 +51,7 @@ static const struct {
     [TABLE_VAULT_META] = {"vault-meta", DB_VAULT, 0},
     [TABLE_SLOTS] = {"slots", DB_VAULT, 0},
     [TABLE_BLIND_INDEX] = {"blind-index", DB_VAULT, 0},
+    [TABLE_INDEX_LISTS] = {"index-lists", DB_VAULT, 0},
     [TABLE_INDEX_CURSOR] = {"index-cursor", DB_VAULT, 0},
     [TABLE_ESCROW] = {"escrow", DB_VAULT, 0},
     [TABLE_KEY_CAPSULES] = {"key-capsules", DB_VAULT, 0},
@@ -62,8 +63,11 @@ static const struct {
     [TABLE_RECEIVED_BY] = {"received-by", DB_VAULT, 0},
     [TABLE_OPENINGS] = {"openings", DB_VAULT, 0},
     [TABLE_LOOKS] = {"looks", DB_VAULT, 0},
+    [TABLE_OPENED] = {"opened", DB_VAULT, 0},
+    [TABLE_LOOKED] = {"looked", DB_VAULT, 0},
     [TABLE_ASKS] = {"asks", DB_VAULT, 0},
     [TABLE_VISITS] = {"visits", DB_VAULT, 0},
+    [TABLE_VISITED] = {"visited", DB_VAULT, 0},
     [TABLE_TAKEN] = {"taken", DB_VAULT, 0},
 };
 

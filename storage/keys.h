@@ -7,8 +7,8 @@
 
 enum db_kind { DB_MAIN = 1, DB_VAULT = 2 };
 
-/* Format of the directories; a newer one is refused. */
-enum { STORAGE_FORMAT = 1 };
+/* Formats of the directories; a newer one is refused. An older vault is brought along by storage/vault_convert.c. */
+enum { MAIN_FORMAT = 1, VAULT_FORMAT = 2 };
 
 enum table {
     /* main: local */
@@ -56,7 +56,8 @@ enum table {
     /* vault */
     TABLE_VAULT_META,
     TABLE_SLOTS,        /* slot u64 → wrapped class keys */
-    TABLE_BLIND_INDEX,  /* token 16 ‖ subject 16 → nothing */
+    TABLE_BLIND_INDEX,  /* of format 1, empty since: token 16 ‖ subject 16 → nothing */
+    TABLE_INDEX_LISTS,  /* token 16, or label 16 of a further page → wrapped page: vault_lists.c */
     TABLE_INDEX_CURSOR, /* log no u32 → seq u64 up to which the blind index follows the log */
     TABLE_ESCROW,       /* day i32 (biased) ‖ n u32 → wrapped escrow key */
     TABLE_KEY_CAPSULES, /* log id 32 ‖ seq u64 ‖ index u8 → capsule bytes of class 15 */
@@ -68,11 +69,14 @@ enum table {
     /* vault, members of other units and who looked: received.h, openings.h */
     TABLE_RECEIVED, /* subject 16 ‖ unit id 32 ‖ class u8 ‖ generation u32 ‖ log id 32 ‖ seq u64 → key of another unit's member */
     TABLE_RECEIVED_BY, /* log id 32 ‖ seq u64 ‖ unit id 32 ‖ subject 16 ‖ class u8 ‖ generation u32 → nothing */
-    TABLE_OPENINGS, /* home unit id 32 ‖ subject 16 ‖ day i32 (biased) ‖ actor 16 ‖ access 16 → count u32 ‖ done u32 */
-    TABLE_LOOKS,  /* subject 16 ‖ day i32 (biased) ‖ actor 16 ‖ purpose u8 → count u32 */
+    TABLE_OPENINGS, /* of format 1, empty since: home unit id 32 ‖ subject 16 ‖ day i32 (biased) ‖ actor 16 ‖ access 16 → count u32 ‖ done u32 */
+    TABLE_LOOKS, /* of format 1, empty since: subject 16 ‖ day i32 (biased) ‖ actor 16 ‖ purpose u8 → count u32 */
+    TABLE_OPENED, /* label 16 → wrapped opening */
+    TABLE_LOOKED, /* label 16 of a subject → wrapped journal of who looked */
     TABLE_ASKS,   /* member 16 ‖ id 16 → wrapped request of a member: storage/asks.h */
-    TABLE_VISITS, /* member 16 ‖ log id 32 ‖ seq u64 ‖ index u8 → wrapped record of a host: storage/visits.h */
-    TABLE_TAKEN,  /* member 16 ‖ activity id 16 → wrapped activity that is yet to be opened: storage/taken.h */
+    TABLE_VISITS, /* of format 1, empty since: member 16 ‖ log id 32 ‖ seq u64 ‖ index u8 → wrapped record of a host */
+    TABLE_VISITED, /* label 16 → wrapped record of a host: storage/visits.h */
+    TABLE_TAKEN,   /* member 16 ‖ activity id 16 → wrapped activity that is yet to be opened: storage/taken.h */
     TABLE_COUNT_ALL,
 };
 

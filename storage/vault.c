@@ -65,6 +65,8 @@ vault_open(const struct vault_opts *opts, struct vault **ret, struct err *err)
     rc = db_open(&db, &v->db, err);
     if (rc == 0)
         rc = open_secrets(v, opts, err);
+    if (rc == 0)
+        rc = vault_convert(v, opts, err);
 done:
     if (rc != 0) {
         vault_close(&v);
@@ -153,6 +155,8 @@ create_secrets(struct vault *v, struct err *err)
         rc = db_put(txn, TABLE_VAULT_META, text_slice(META_INDEX_KEY), slice_of(index, sizeof(index)), err);
     if (rc == 0)
         rc = db_put(txn, TABLE_VAULT_META, text_slice(META_NEXT_SLOT), slice_of(next, sizeof(next)), err);
+    if (rc == 0)
+        rc = vault_form_put(txn, FORM_NOW, err);
     if (rc == 0)
         return db_commit(&txn, err);
     db_abort(&txn);
@@ -517,6 +521,15 @@ static struct slice
 text_slice(const char *text)
 {
     return slice_of(text, strlen(text));
+}
+
+void
+vault_label(const struct vault *v, enum label_use use, struct slice text, uint8_t out[LABEL_BYTES])
+{
+    static const uint8_t personal[crypto_generichash_blake2b_PERSONALBYTES] = "smart.vault.row";
+    const uint8_t salt[crypto_generichash_blake2b_SALTBYTES] = {(uint8_t)use};
+    MUST(crypto_generichash_blake2b_salt_personal(out, LABEL_BYTES, text.data, text.len, v->secrets->index,
+                                                  sizeof(v->secrets->index), salt, personal) == 0);
 }
 
 /* Associated data: what it is ‖ which one. */

@@ -36,10 +36,14 @@ struct vault_opts {
     bool create;
     bool read_only;
     bool volatile_for_simulation;
+    /* A vault of an older format is brought along: called now and then, and at the end (done = all). NULL = nobody is told. */
+    void (*progress)(void *arg, uint64_t done, uint64_t all);
+    void *progress_arg;
 };
 
-/* ERR_DENIED: the wrap key is not the one the vault was made with. ERR_NOTFOUND: no vault there and not `create`. And what
- * db_open gives. */
+/* A vault of an older format is brought along before it returns (docs/STORAGE.md "Vaults of format 1"); interrupted, the next opening goes on.
+ * ERR_DENIED: the wrap key is not the one the vault was made with. ERR_NOTFOUND: no vault there and not `create`. ERR_VERSION: read_only,
+ * and of an older format. And what db_open gives. */
 int vault_open(const struct vault_opts *opts, struct vault **ret, struct err *err) NODISCARD;
 void vault_close(struct vault **v);
 struct db *vault_db(struct vault *v);
@@ -85,11 +89,14 @@ int vault_index_put(struct vault *v, const struct index_entry *entries, size_t n
 /* The index follows every log from its start again: it has a new sort of entries. One vault commit. */
 int vault_index_restart(struct vault *v, struct err *err) NODISCARD;
 int vault_index_cursor(struct vault *v, uint32_t log_no, uint64_t *ret_seq, struct err *err) NODISCARD; /* 0 if none */
-/* Subjects of a token, in order, after `after` (NULL = from the start), at most max; staged ones (below) among them. An entry may
- * outlive what it was made from (a name or number that was changed, a commit of the main environment that failed): readers compare
+/* Subjects of a token, in order, after `after` (NULL = from the start), at most max; staged ones (below) among them. Each call reads
+ * the whole list of the token, about 1.5 µs for 40 entries. An entry may outlive what it was made from (a name or number that was changed, a commit of the main environment that failed): readers compare
  * with the row or the link. */
 int vault_index_find(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after,
                      size_t max, struct subject_id *ret, size_t *ret_n, struct err *err) NODISCARD;
+/* All subjects of a token, in order, for who needs them all: *ret is the caller's to free (NULL where there are none). ERR_NOMEM. */
+int vault_index_all(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], struct subject_id **ret, size_t *ret_n,
+                    struct err *err) NODISCARD;
 /* Whether (token, subject) is there. */
 int vault_index_has(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *subject,
                     bool *ret, struct err *err) NODISCARD;

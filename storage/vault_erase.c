@@ -63,38 +63,10 @@ erase_capsules(struct db_txn *txn, const struct vault_erase *what, struct vault_
     return rc;
 }
 
-struct ids {
-    struct subject_id *v;
-    size_t n, cap;
-};
-
-static int
-ids_add(struct ids *ids, const void *id, size_t n, struct err *err)
-{
-    if (ids->n + n > ids->cap) {
-        size_t cap = ids->cap * 2 > ids->n + n ? ids->cap * 2 : ids->n + n + 64;
-        struct subject_id *more = reallocarray(ids->v, cap, sizeof(*more));
-        if (!more)
-            return err_set(err, ERR_NOMEM, "vault: out of memory");
-        ids->v = more;
-        ids->cap = cap;
-    }
-    if (n > 0)
-        memcpy(&ids->v[ids->n], id, n * sizeof(*ids->v));
-    ids->n += n;
-    return 0;
-}
-
-static void
-ids_sort(struct ids *ids)
-{
-    if (ids->n > 1)
-        qsort(ids->v, ids->n, sizeof(*ids->v), vault_compare_ids);
-}
-
 /* Adds the entities that are linked to one of the members, which are sorted. A link that does not open is nobody's. */
 static int
-entities_of(struct vault *v, struct db_txn *txn, const struct ids *members, struct ids *entities, struct err *err)
+entities_of(struct vault *v, struct db_txn *txn, const struct id_list *members, struct id_list *entities,
+            struct err *err)
 {
     struct db_cursor *c = NULL;
     struct slice key, row;
@@ -113,10 +85,10 @@ entities_of(struct vault *v, struct db_txn *txn, const struct ids *members, stru
 }
 
 static int
-erase_links(struct vault *v, struct db_txn *txn, const struct vault_erase *what, struct ids *ret_entities,
+erase_links(struct vault *v, struct db_txn *txn, const struct vault_erase *what, struct id_list *ret_entities,
             struct vault_erased *done, struct err *err)
 {
-    struct ids members = {0};
+    struct id_list members = {0};
     if (what->n_linked == 0)
         return 0;
     int rc = ids_add(&members, what->linked, what->n_linked, err);
@@ -128,27 +100,34 @@ erase_links(struct vault *v, struct db_txn *txn, const struct vault_erase *what,
         rc = db_del(txn, TABLE_LINKS, slice_of(ret_entities->v[i].b, ID_BYTES), err);
         done->links++;
     }
-    free(members.v);
+    ids_free(&members);
     return rc;
 }
 
 /* Entries that lead to subjects or to entities whose links went: one walk. And the single ones. */
 static int
-erase_index(struct db_txn *txn, const struct vault_erase *what, struct ids *subjects, struct vault_erased *done,
-            struct err *err)
+erase_index(struct vault *v, struct db_txn *txn, const struct vault_erase *what, struct id_list *subjects,
+            struct vault_erased *done, struct err *err)
 {
     struct index_entry *entries = NULL;
     size_t n = 0;
     int rc = ids_add(subjects, what->indexed, what->n_indexed, err);
     if (rc == 0 && subjects->n > 0) {
         ids_sort(subjects);
-        rc = vault_entries_of(txn, subjects->v, subjects->n, &entries, &n, err);
+        rc = vault_entries_of(v, txn, subjects->v, subjects->n, &entries, &n, err);
     }
-    for (size_t i = 0; i < n && rc == 0; i++)
-        rc = delete (txn, TABLE_BLIND_INDEX, slice_of(&entries[i], sizeof(entries[i])), &done->entries, err);
-    for (size_t i = 0; i < what->n_entries && rc == 0; i++)
-        rc =
-            delete (txn, TABLE_BLIND_INDEX, slice_of(&what->entries[i], sizeof(what->entries[i])), &done->entries, err);
+    if (rc == 0)
+        rc = lists_remove(v, txn, entries, n, &done->entries, err);
+    if (rc == 0 && what->n_entries > 0) {
+        struct index_entry *more = reallocarray(entries, what->n_entries, sizeof(*more));
+        if (more) {
+            entries = more;
+            memcpy(entries, what->entries, what->n_entries * sizeof(*entries));
+            rc = lists_remove(v, txn, entries, what->n_entries, &done->entries, err);
+        } else {
+            rc = err_set(err, ERR_NOMEM, "vault: out of memory");
+        }
+    }
     if (rc == 0)
         rc = lookup_erase(txn, what->indexed, what->n_indexed, &done->lookups, err);
     free(entries);
@@ -159,7 +138,7 @@ static int
 erase_all(struct vault *v, struct db_txn *txn, const struct vault_erase *what, struct vault_erased *done,
           struct err *err)
 {
-    struct ids doomed = {0};
+    struct id_list doomed = {0};
     int rc = 0;
     for (size_t i = 0; i < what->n_slots && rc == 0; i++)
         rc = erase_slot(v, txn, &what->slots[i], done, err);
@@ -168,14 +147,14 @@ erase_all(struct vault *v, struct db_txn *txn, const struct vault_erase *what, s
     if (rc == 0)
         rc = erase_links(v, txn, what, &doomed, done, err);
     if (rc == 0)
-        rc = erase_index(txn, what, &doomed, done, err);
+        rc = erase_index(v, txn, what, &doomed, done, err);
     if (rc == 0)
         rc = received_erase(txn, what->received, what->n_received, &done->received, err);
     if (rc == 0)
-        rc = openings_erase(txn, what->openings, what->n_openings, &done->openings, err);
+        rc = openings_erase(v, txn, what->openings, what->n_openings, &done->openings, err);
     if (rc == 0)
-        rc = looks_erase(txn, what->looks, what->n_looks, &done->openings, err);
-    free(doomed.v);
+        rc = looks_erase(v, txn, what->looks, what->n_looks, &done->openings, err);
+    ids_free(&doomed);
     return rc;
 }
 

@@ -2,12 +2,11 @@
  * without the index key, and the index key stays in locked memory. */
 #include "storage/vault_private.h"
 
+#include <stdlib.h>
+
 enum {
-    KEY_BLIND = VAULT_TOKEN_BYTES + ID_BYTES,
     KEY_CURSOR = 4,
 };
-
-_Static_assert(sizeof(struct index_entry) == KEY_BLIND, "an index entry is its key");
 
 /* ---- blind index ---------------------------------------------------------------------------- */
 
@@ -24,14 +23,7 @@ vault_token(const struct vault *v, uint8_t field, struct slice text, uint8_t out
 }
 
 static int
-compare_entries(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct index_entry));
-}
-
-/* In the order of keys, each once. */
-static int
-put_entries(struct db_txn *txn, const struct index_entry *entries, size_t n, struct err *err)
+put_entries(struct vault *v, struct db_txn *txn, const struct index_entry *entries, size_t n, struct err *err)
 {
     if (n == 0)
         return 0;
@@ -39,11 +31,7 @@ put_entries(struct db_txn *txn, const struct index_entry *entries, size_t n, str
     if (!sorted)
         return err_set(err, ERR_NOMEM, "vault: out of memory");
     memcpy(sorted, entries, n * sizeof(*sorted));
-    qsort(sorted, n, sizeof(*sorted), compare_entries);
-    int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++)
-        if (i == 0 || compare_entries(&sorted[i], &sorted[i - 1]) != 0)
-            rc = db_put(txn, TABLE_BLIND_INDEX, slice_of(&sorted[i], KEY_BLIND), slice_of(NULL, 0), err);
+    int rc = lists_add(v, txn, sorted, n, err);
     free(sorted);
     return rc;
 }
@@ -104,40 +92,45 @@ vault_index_cursor(struct vault *v, uint32_t log_no, uint64_t *ret_seq, struct e
 }
 
 int
+vault_index_all(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], struct subject_id **ret, size_t *ret_n,
+                struct err *err)
+{
+    struct db_txn *txn;
+    struct id_list ids = {0};
+    /* What is staged first: it is there until its commit stands. */
+    int rc = staged_append(v, token, &ids, err);
+    if (rc == 0)
+        rc = db_begin_read(v->db, &txn, err);
+    if (rc == 0) {
+        rc = list_read(v, txn, token, &ids, err);
+        db_abort(&txn);
+    }
+    if (rc != 0) {
+        ids_free(&ids);
+        return rc;
+    }
+    ids_sort(&ids);
+    *ret = ids.v;
+    *ret_n = ids.n;
+    return 0;
+}
+
+int
 vault_index_find(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after, size_t max,
                  struct subject_id *ret, size_t *ret_n, struct err *err)
 {
-    struct db_txn *txn;
-    struct db_cursor *c;
-    int rc = db_begin_read(v->db, &txn, err);
+    struct subject_id *all = NULL;
+    size_t n = 0, at = 0;
+    int rc = vault_index_all(v, token, &all, &n, err);
     if (rc != 0)
         return rc;
-    rc = db_cursor_open(txn, TABLE_BLIND_INDEX, &c, err);
-    if (rc != 0)
-        goto done;
-    struct index_entry from = {0};
-    memcpy(from.token, token, sizeof(from.token));
-    if (after)
-        from.subject = *after;
-    struct slice key, value;
-    size_t n = 0;
-    rc = db_cursor_seek(c, slice_of(&from, KEY_BLIND), &key, &value, err);
-    if (rc == 0 && after && slice_eq(key, slice_of(&from, KEY_BLIND)))
-        rc = db_cursor_next(c, &key, &value, err);
-    while (rc == 0 && n < max && key.len == KEY_BLIND && memcmp(key.data, token, VAULT_TOKEN_BYTES) == 0) {
-        memcpy(ret[n++].b, key.data + VAULT_TOKEN_BYTES, ID_BYTES);
-        rc = db_cursor_next(c, &key, &value, err);
-    }
-    db_cursor_close(&c);
-    if (rc == 0 || rc == ERR_NOTFOUND) {
-        err_clear(err);
-        staged_merge(v, token, after, max, ret, &n);
-        *ret_n = n;
-        rc = 0;
-    }
-done:
-    db_abort(&txn);
-    return rc;
+    while (after && at < n && memcmp(&all[at], after, ID_BYTES) <= 0)
+        at++;
+    *ret_n = n - at < max ? n - at : max;
+    if (*ret_n > 0)
+        memcpy(ret, &all[at], *ret_n * sizeof(*ret));
+    free(all);
+    return 0;
 }
 
 int
@@ -145,18 +138,12 @@ vault_index_has(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const s
                 struct err *err)
 {
     struct db_txn *txn;
+    struct index_entry e = {.subject = *subject};
+    memcpy(e.token, token, sizeof(e.token));
     int rc = db_begin_read(v->db, &txn, err);
     if (rc != 0)
         return rc;
-    struct index_entry e = {.subject = *subject};
-    memcpy(e.token, token, sizeof(e.token));
-    struct slice value;
-    rc = db_get(txn, TABLE_BLIND_INDEX, slice_of(&e, KEY_BLIND), &value, err);
-    if (rc == 0 || rc == ERR_NOTFOUND) {
-        *ret = rc == 0;
-        err_clear(err);
-        rc = 0;
-    }
+    rc = list_has(v, txn, &e, ret, err);
     db_abort(&txn);
     return rc;
 }
@@ -210,7 +197,7 @@ vault_put(struct vault *v, const struct vault_batch *b, struct err *err)
     if (rc == 0)
         rc = links_write(v, txn, b->links, b->n_links, err);
     if (rc == 0)
-        rc = put_entries(txn, b->entries, b->n_entries, err);
+        rc = put_entries(v, txn, b->entries, b->n_entries, err);
     if (rc == 0 && b->log_no != 0)
         rc = put_cursor(txn, b->log_no, b->seq, err);
     if (rc == 0)

@@ -83,32 +83,40 @@ vault_compare_ids(const void *a, const void *b)
     return memcmp(a, b, ID_BYTES);
 }
 
-/* Keys first, then their deletion: a cursor does not outlive a change of its table. */
-int
-vault_entries_of(struct db_txn *txn, const struct subject_id *sorted, size_t n, struct index_entry **ret, size_t *ret_n,
-                 struct err *err)
+struct finding {
+    const struct subject_id *sorted;
+    size_t n_sorted;
+    struct index_entry *found;
+    size_t n, cap;
+};
+
+static int
+find_one(void *arg, const struct index_entry *e, struct err *err)
 {
-    struct db_cursor *c = NULL;
-    struct slice k, value;
-    size_t cap = 0;
-    int rc = db_cursor_open(txn, TABLE_BLIND_INDEX, &c, err);
-    for (rc = rc != 0 ? rc : db_cursor_first(c, &k, &value, err); rc == 0; rc = db_cursor_next(c, &k, &value, err)) {
-        if (k.len != sizeof(struct index_entry) ||
-            !bsearch(k.data + VAULT_TOKEN_BYTES, sorted, n, sizeof(*sorted), vault_compare_ids))
-            continue;
-        if (*ret_n == cap) {
-            cap = cap ? cap * 2 : ENTRIES_FIRST;
-            struct index_entry *more = reallocarray(*ret, cap, sizeof(*more));
-            if (!more) {
-                rc = err_set(err, ERR_NOMEM, "vault: out of memory");
-                break;
-            }
-            *ret = more;
-        }
-        memcpy(&(*ret)[(*ret_n)++], k.data, sizeof(struct index_entry));
+    struct finding *f = arg;
+    if (!bsearch(&e->subject, f->sorted, f->n_sorted, sizeof(*f->sorted), vault_compare_ids))
+        return 0;
+    if (f->n == f->cap) {
+        size_t cap = f->cap ? f->cap * 2 : ENTRIES_FIRST;
+        struct index_entry *more = reallocarray(f->found, cap, sizeof(*more));
+        if (!more)
+            return err_set(err, ERR_NOMEM, "vault: out of memory");
+        f->found = more;
+        f->cap = cap;
     }
-    db_cursor_close(&c);
-    return rc == ERR_NOTFOUND ? 0 : rc;
+    f->found[f->n++] = *e;
+    return 0;
+}
+
+int
+vault_entries_of(struct vault *v, struct db_txn *txn, const struct subject_id *sorted, size_t n,
+                 struct index_entry **ret, size_t *ret_n, struct err *err)
+{
+    struct finding f = {.sorted = sorted, .n_sorted = n};
+    int rc = lists_walk(v, txn, find_one, &f, err);
+    *ret = f.found;
+    *ret_n = f.n;
+    return rc;
 }
 
 int
@@ -117,6 +125,7 @@ vault_links_del(struct vault *v, const struct subject_id *entities, size_t n, st
     struct db_txn *txn = NULL;
     struct index_entry *entries = NULL;
     size_t n_entries = 0;
+    uint64_t count = 0;
     if (n == 0)
         return 0;
     struct subject_id *sorted = reallocarray(NULL, n, sizeof(*sorted));
@@ -126,9 +135,9 @@ vault_links_del(struct vault *v, const struct subject_id *entities, size_t n, st
     qsort(sorted, n, sizeof(*sorted), vault_compare_ids);
     int rc = db_begin_write(v->db, &txn, err);
     if (rc == 0)
-        rc = vault_entries_of(txn, sorted, n, &entries, &n_entries, err);
-    for (size_t i = 0; i < n_entries && rc == 0; i++)
-        rc = db_del(txn, TABLE_BLIND_INDEX, slice_of(&entries[i], sizeof(entries[i])), err);
+        rc = vault_entries_of(v, txn, sorted, n, &entries, &n_entries, err);
+    if (rc == 0)
+        rc = lists_remove(v, txn, entries, n_entries, &count, err);
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = db_del(txn, TABLE_LINKS, slice_of(sorted[i].b, ID_BYTES), err);
     if (rc == 0)
@@ -256,30 +265,15 @@ vault_links_commit(struct vault *v, struct err *err)
     return rc;
 }
 
-static void
-insert(const struct subject_id *id, size_t max, struct subject_id *ret, size_t *n)
-{
-    size_t at = 0;
-    while (at < *n && memcmp(&ret[at], id, ID_BYTES) < 0)
-        at++;
-    if (at == max || (at < *n && TYPE_EQ(&ret[at], id)))
-        return;
-    *n += *n < max;
-    memmove(&ret[at + 1], &ret[at], (*n - at - 1) * sizeof(*ret));
-    ret[at] = *id;
-}
-
-void
-staged_merge(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after, size_t max,
-             struct subject_id *ret, size_t *n)
+int
+staged_append(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], struct id_list *ret, struct err *err)
 {
     struct staged *s = &v->staged;
+    int rc = 0;
     pthread_mutex_lock(&s->lock);
     const uint32_t *last = s->n > 0 ? map_get(&s->tokens, token) : NULL;
-    for (uint32_t i = last ? *last : 0; i > 0; i = s->entries[i - 1].before) {
-        const struct subject_id *id = &s->entries[i - 1].entry.subject;
-        if (!after || memcmp(id, after, ID_BYTES) > 0)
-            insert(id, max, ret, n);
-    }
+    for (uint32_t i = last ? *last : 0; i > 0 && rc == 0; i = s->entries[i - 1].before)
+        rc = ids_add(ret, &s->entries[i - 1].entry.subject, 1, err);
     pthread_mutex_unlock(&s->lock);
+    return rc;
 }

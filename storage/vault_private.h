@@ -32,9 +32,20 @@ enum wrap_use {
     WRAP_RECEIVED = 6,
     WRAP_VISIT = 7,
     WRAP_ASK = 8,
-    WRAP_TAKEN = 9
+    WRAP_TAKEN = 9,
+    WRAP_INDEX_PAGE = 10,
+    WRAP_OPENED = 11,
+    WRAP_LOOKED = 12,
+    WRAP_VISITED = 13
 };
 enum { WRAP_LOOKUP_OUTPUT = 16, WRAP_LOOKUP_RESULT = 17, WRAP_LOOKUP_RECORD = 18 }; /* lookups.c */
+
+/* What a label names. Stored for ever: never renumbered. */
+enum label_use { LABEL_PAGE = 1, LABEL_OPENED = 2, LABEL_LOOKED = 3, LABEL_VISIT = 4, LABEL_VISITS_OF = 5 };
+enum { LABEL_BYTES = 16 };
+
+/* How far the conversion of a vault of format 1 is: vault-meta "vault.form". */
+enum vault_form { FORM_NONE = 0, FORM_MOVING = 1, FORM_MOVED = 2, FORM_NOW = 3 };
 
 struct secrets {
     uint8_t wrap[KEY_BYTES];
@@ -101,23 +112,61 @@ void received_which(const uint8_t key[KEY_RECEIVED], uint8_t out[ID_BYTES]);
 
 int vault_compare_ids(const void *a, const void *b);
 /* Entries of the index that lead to one of the subjects, which are sorted; *ret is the caller's to free, also after an error. */
-int vault_entries_of(struct db_txn *txn, const struct subject_id *sorted, size_t n, struct index_entry **ret,
-                     size_t *ret_n, struct err *err) NODISCARD;
+int vault_entries_of(struct vault *v, struct db_txn *txn, const struct subject_id *sorted, size_t n,
+                     struct index_entry **ret, size_t *ret_n, struct err *err) NODISCARD;
 /* Deletions in the caller's transaction, *count goes up by each row that was there. */
 int received_erase(struct db_txn *txn, const struct vault_erase_received *what, size_t n, uint64_t *count,
                    struct err *err) NODISCARD;
-int openings_erase(struct db_txn *txn, const struct vault_erase_visitor *visitors, size_t n, uint64_t *count,
-                   struct err *err) NODISCARD;
-int looks_erase(struct db_txn *txn, const struct subject_id *subjects, size_t n, uint64_t *count,
+int openings_erase(struct vault *v, struct db_txn *txn, const struct vault_erase_visitor *visitors, size_t n,
+                   uint64_t *count, struct err *err) NODISCARD;
+int looks_erase(struct vault *v, struct db_txn *txn, const struct subject_id *subjects, size_t n, uint64_t *count,
                 struct err *err) NODISCARD;
+
+/* Key of a row that does not say what it is of: a keyed hash. */
+void vault_label(const struct vault *v, enum label_use use, struct slice text, uint8_t out[LABEL_BYTES]);
+int vault_form_put(struct db_txn *txn, enum vault_form form, struct err *err) NODISCARD;
+/* Rows of openings, looks and visits as they were in format 1, in the caller's transaction. */
+int opened_put_old(struct vault *v, struct db_txn *txn, struct slice key, struct slice value,
+                   struct err *err) NODISCARD;
+int looked_put_old(struct vault *v, struct db_txn *txn, struct slice key, struct slice value,
+                   struct err *err) NODISCARD;
+int visited_put_old(struct vault *v, struct db_txn *txn, struct slice key, struct slice value,
+                    struct err *err) NODISCARD;
+
+/* Ids in memory. Zeros = empty; free after an error too. */
+struct id_list {
+    struct subject_id *v;
+    size_t n, cap;
+};
+void ids_free(struct id_list *l);
+int ids_add(struct id_list *l, const void *ids, size_t n, struct err *err) NODISCARD;
+void ids_sort(struct id_list *l); /* each once */
+
+/* The blind index on the disk (vault_lists.c). Arrays of entries are sorted by the call. ERR_CORRUPT: a page does not open. */
+int lists_add(struct vault *v, struct db_txn *txn, struct index_entry *entries, size_t n, struct err *err) NODISCARD;
+/* *count goes up by each entry that was there. */
+int lists_remove(struct vault *v, struct db_txn *txn, struct index_entry *entries, size_t n, uint64_t *count,
+                 struct err *err) NODISCARD;
+/* Appends, in no order. */
+int list_read(const struct vault *v, struct db_txn *txn, const uint8_t token[VAULT_TOKEN_BYTES], struct id_list *ret,
+              struct err *err) NODISCARD;
+int list_has(const struct vault *v, struct db_txn *txn, const struct index_entry *e, bool *ret,
+             struct err *err) NODISCARD;
+/* Every entry; one must not write. A page that does not open leads to nobody and is passed over. */
+int lists_walk(const struct vault *v, struct db_txn *txn,
+               int (*one)(void *arg, const struct index_entry *e, struct err *err), void *arg,
+               struct err *err) NODISCARD;
 
 int links_write(struct vault *v, struct db_txn *txn, const struct vault_link *links, size_t n,
                 struct err *err) NODISCARD;
 
 void staged_init(struct staged *s);
 void staged_release(struct staged *s);
-/* Merges what is staged of a token into ret, which has *n subjects in order, at most max. */
-void staged_merge(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], const struct subject_id *after, size_t max,
-                  struct subject_id *ret, size_t *n);
+/* Appends what is staged of a token, in no order. */
+int staged_append(struct vault *v, const uint8_t token[VAULT_TOKEN_BYTES], struct id_list *ret,
+                  struct err *err) NODISCARD;
+
+/* Moves what an older format has in clear, and takes the old bytes out of the file: vault_convert.c. */
+int vault_convert(struct vault *v, const struct vault_opts *opts, struct err *err) NODISCARD;
 
 #endif

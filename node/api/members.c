@@ -1,5 +1,8 @@
 /* Reading members: one, a page of them, a search, a history. Personal data only of the own unit, only for who may see it. */
 #include "node/api/request.h"
+
+#include <stdlib.h>
+
 #include "node/command/names.h"
 #include "storage/taken.h"
 
@@ -376,33 +379,32 @@ put_found(struct request *r, struct json_out *j, const struct subject_id *s, siz
     return rc;
 }
 
+/* found: in order. */
 static int
-search_walk(struct request *r, const struct index_token *tokens, size_t n_tokens, struct subject_id *cursor,
-            bool started, size_t limit, bool *ret_more, struct json_out *j, struct err *err)
+search_walk(struct request *r, const struct index_token *tokens, size_t n_tokens, const struct subject_id *found,
+            size_t n_found, struct subject_id *cursor, bool started, size_t limit, bool *ret_more, struct json_out *j,
+            struct err *err)
 {
-    struct subject_id found[256];
-    size_t n = 0, n_found = 1;
+    size_t n = 0, first = 0;
     bool hit;
     int rc = 0;
 
-    for (size_t walked = 0; rc == 0 && n_found > 0; walked += n_found) {
-        if (walked >= SEARCH_WALK_MAX) {
+    while (started && first < n_found && memcmp(&found[first], cursor, sizeof(*cursor)) <= 0) {
+        first++;
+    }
+    for (size_t i = first; rc == 0 && i < n_found; i++) {
+        if (n == limit) {
+            *ret_more = true;
+            return 0;
+        }
+        if (i - first >= SEARCH_WALK_MAX) {
             return err_field(err, ERR_INVALID, "q", "says too little: add a word");
         }
-        rc = vault_index_find(r->api->deps.vault, tokens[0].token, started ? cursor : NULL, ARRAY_LEN(found), found,
-                              &n_found, err);
-        for (size_t i = 0; rc == 0 && i < n_found; i++) {
-            if (n == limit) {
-                *ret_more = true;
-                return 0;
-            }
-            rc = has_all(r, tokens, n_tokens, &found[i], &hit, err);
-            if (rc == 0 && hit) {
-                rc = put_found(r, j, &found[i], &n, err);
-            }
-            *cursor = found[i];
-            started = true;
+        rc = has_all(r, tokens, n_tokens, &found[i], &hit, err);
+        if (rc == 0 && hit) {
+            rc = put_found(r, j, &found[i], &n, err);
         }
+        *cursor = found[i];
     }
     return rc;
 }
@@ -411,8 +413,8 @@ static int
 search_page(struct request *r, const char *q, const struct subject_id *after, size_t limit, struct err *err)
 {
     struct index_token tokens[INDEX_TOKENS_MAX];
-    struct subject_id cursor = {0};
-    size_t n_tokens = 0;
+    struct subject_id cursor = {0}, *found = NULL;
+    size_t n_tokens = 0, n_found = 0;
     bool more = false;
 
     if (r->api->deps.vault == NULL) {
@@ -428,10 +430,15 @@ search_page(struct request *r, const char *q, const struct subject_id *after, si
     if (after != NULL) {
         cursor = *after;
     }
+    rc = vault_index_all(r->api->deps.vault, tokens[0].token, &found, &n_found, err);
+    if (rc != 0) {
+        return rc;
+    }
     struct json_out j = reply_json(r, MHD_HTTP_OK);
     page_begin(&j, "members");
-    rc = search_walk(r, tokens, n_tokens, &cursor, after != NULL, limit, &more, &j, err);
+    rc = search_walk(r, tokens, n_tokens, found, n_found, &cursor, after != NULL, limit, &more, &j, err);
     page_end(&j, more ? &cursor : NULL);
+    free(found);
     return rc;
 }
 

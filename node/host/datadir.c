@@ -161,12 +161,24 @@ read_vault_key(const char *dir, bool create, uint8_t ret[32], struct err *err)
                               : rc;
 }
 
+/* Ten lines at most for a vault of any size. */
+static void
+brought_along(void *arg, uint64_t done, uint64_t all)
+{
+    uint64_t *told = arg, tenth = all > 0 ? done * 10 / all : 10;
+    if (tenth > *told)
+        log_line(LOG_NOTICE, "vault: of an older format, brought along: %llu of %llu rows", (unsigned long long)done,
+                 (unsigned long long)all);
+    *told = tenth;
+}
+
 static int
 open_environments(struct datadir *d, enum datadir_mode mode, bool create, struct err *err)
 {
     char main_dir[PATH_BYTES_MAX], vault_dir[PATH_BYTES_MAX];
     uint8_t wrap[32];
     bool read_only = mode == DATADIR_READER;
+    uint64_t told = 0;
     int rc = path_join(d->path, "main", main_dir, err);
     if (rc == 0)
         rc = path_join(d->path, "vault", vault_dir, err);
@@ -183,7 +195,9 @@ open_environments(struct datadir *d, enum datadir_mode mode, bool create, struct
                                     .map_bytes = d->config.vault_map_gib * GIB,
                                     .wrap_key = wrap,
                                     .create = create,
-                                    .read_only = read_only};
+                                    .read_only = read_only,
+                                    .progress = brought_along,
+                                    .progress_arg = &told};
     rc = db_open(&main_opts, &d->db, err);
     if (rc != 0)
         err_wrap(err, "open %s", main_dir);

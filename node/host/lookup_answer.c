@@ -134,21 +134,18 @@ static int
 collect(struct collecting *c, struct err *err)
 {
     uint8_t token[VAULT_TOKEN_BYTES];
-    struct subject_id found[PAGE], last = {{0}};
-    size_t n = PAGE;
-    bool started = false;
+    struct subject_id *found = NULL;
+    size_t n = 0;
     index_bucket(c->l->config.vault, c->bucket, token);
-    int rc = db_begin_read(c->l->config.db, &c->txn, err);
-    while (rc == 0 && n == PAGE) {
-        rc = vault_index_find(c->l->config.vault, token, started ? &last : NULL, PAGE, found, &n, err);
-        for (size_t i = 0; i < n && rc == 0; i++)
-            rc = collect_one(c, &found[i], err);
-        if (rc == 0 && n > 0)
-            last = found[n - 1];
-        started = true;
-        if (rc == 0)
+    int rc = vault_index_all(c->l->config.vault, token, &found, &n, err);
+    if (rc == 0)
+        rc = db_begin_read(c->l->config.db, &c->txn, err);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = collect_one(c, &found[i], err);
+        if (rc == 0 && (i + 1 == n || (i + 1) % PAGE == 0))
             rc = flush(c, err);
     }
+    free(found);
     db_abort(&c->txn);
     return rc == 0 ? pad(c, err) : rc;
 }

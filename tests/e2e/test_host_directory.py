@@ -12,7 +12,7 @@ import shutil
 import unittest
 
 from cluster import Cluster, admission, run, wait_until
-from thief import Directory, RECEIVED, fits, number, reader, wrap
+from thief import Directory, KINDS_OF_MEMBERS, RECEIVED, fits, number, reader, wrap
 
 PERSONS, INVOICES = 8, 6  # own members of the host, invoices of each in each month
 MONTHS = ("2024-04", "2024-05")
@@ -103,6 +103,7 @@ class HostDirectory(unittest.TestCase):
             for i in range(INVOICES):
                 cls.host.post("/v1/invoices", {"activity": activity, "amount_minor": 10000, "invoice_no": "GR-%d-%d" % (n, i), "client": "Theater"})
         cls.host.post("/v1/guest-records", status=202)
+        cls.home.get("/v1/members/%s" % granted, "desk")
         cls.cluster.wait_equal()
 
     @classmethod
@@ -238,10 +239,11 @@ class HostDirectory(unittest.TestCase):
                 found[event.fields[2]] = reader.read_person(4, plain)[1]
         return found
 
-    def things(self, directory, kinds=(OPENED, ISSUED)):
-        """What is stored in clear of each activity and invoice of the host, and of each counted person."""
+    def things(self, directory, kinds=(OPENED, ISSUED), vault=()):
+        """What is stored in clear of each activity and invoice of the host, and of each counted person; with rows of the vault as they lie
+        there, for a thief who has no vault.key."""
         whose, rows = self.work(directory), collections.defaultdict(list)
-        for table, pairs in directory.main.items():
+        for table, pairs in itertools.chain(directory.main.items(), vault and vault.items()):
             if table in ("runs", "capsules"):
                 continue
             for key, value in pairs:
@@ -272,6 +274,31 @@ class HostDirectory(unittest.TestCase):
             for near in (1, 5):
                 self.assertEqual(len(things), PERSONS * len(MONTHS) * INVOICES)
                 self.assertLess(excess(things, neighbours(things, order, near)), LINKED, (what, near))
+
+    def test_nothing_in_the_vault_links_without_its_key(self):
+        things = self.things(self.before, vault=self.before.vault)
+        self.assertIn("row of links", {name for t in things for name in t.fields})
+        self.assertLess(excess(things, shared(things, lambda t: t.grams)), LINKED)
+        # Whose they are stands nowhere with a day or the place of an event, neither of members nor of visitors.
+        home = self.elsewhere
+        for directory in (self.before, self.france, home):
+            members = {event.fields[2] for d in (directory, home) for event in d.events.values()
+                       if event.header.kind in KINDS_OF_MEMBERS and len(event.fields.get(2, b"")) == 16}
+            logs = set(directory.log_numbers)
+            for table in ("index-lists", "opened", "looked", "visited", "links"):
+                for data in (key + value for key, value in directory.vault[table]):
+                    grams = {data[at:at + 16] for at in range(len(data) - 15)}
+                    self.assertFalse(grams & members, table)
+                    self.assertFalse({data[at:at + 32] for at in range(len(data) - 31)} & logs, table)
+        self.assertTrue(self.before.vault["index-lists"] and home.vault["visited"] and home.vault["looked"])
+        for table in ("blind-index", "openings", "looks", "visits"):
+            self.assertEqual([d.vault[table] for d in (self.before, home) if d.vault[table]], [], table)
+
+    def test_an_index_in_clear_would_be_found_to_link(self):
+        token = {member: os.urandom(16) for member in self.work(self.before).values()}
+        planted = {"blind-index": [(token[member] + entity, b"") for entity, member in self.work(self.before).items()]}
+        things = self.things(self.before, vault=planted)
+        self.assertGreater(excess(things, shared(things, lambda t: t.grams)), LINKED)
 
     def test_the_searches_find_what_links(self):
         things = self.things(self.before)

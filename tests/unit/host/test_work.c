@@ -349,7 +349,7 @@ lose_links(struct test_node *n, bool index_too)
     assert_int_equal(db_begin_write(vault_db(n->vault), &txn, &err), 0);
     assert_int_equal(db_clear(txn, TABLE_LINKS, &err), 0);
     if (index_too)
-        assert_int_equal(db_clear(txn, TABLE_BLIND_INDEX, &err), 0);
+        assert_int_equal(db_clear(txn, TABLE_INDEX_LISTS, &err), 0);
     assert_int_equal(db_commit(&txn, &err), 0);
 }
 

@@ -196,7 +196,7 @@ static void
 a_newer_format_is_refused_and_says_so(void **state)
 {
     struct fixture *f = *state;
-    uint8_t format[5] = {0, 0, 0, STORAGE_FORMAT + 1, DB_MAIN};
+    uint8_t format[5] = {0, 0, 0, MAIN_FORMAT + 1, DB_MAIN};
     struct db_txn *txn;
     struct err err;
     assert_int_equal(db_begin_write(f->db, &txn, NULL), 0);

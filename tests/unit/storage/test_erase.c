@@ -224,7 +224,7 @@ many_members_are_erased_in_one_call(void **state)
     struct vault_erased done = erase(p->vault, &what);
     assert_int_equal(done.links, MEMBERS / 2);
     assert_int_equal(done.entries, MEMBERS / 2 * EACH);
-    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_BLIND_INDEX), MEMBERS / 2 * EACH);
+    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_INDEX_LISTS), MEMBERS / 2 * EACH);
     assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_LINKS), MEMBERS / 2);
     free(entries);
     free(links);
@@ -469,10 +469,10 @@ openings_add_up_and_what_was_written_is_taken_off(void **state)
     assert_int_equal(got[0].count, 1);
     assert_int_equal(openings_written(p->vault, got, 2, &err), 0);
     assert_int_equal(openings_written(p->vault, got, 2, &err), 0);
-    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_OPENINGS), 0);
+    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_OPENED), 0);
     b = (struct opening){{{1}}, subject(1), {100}, {{5}}, {{9}}, 1, 4}; /* under another grant */
     assert_int_equal(openings_note(p->vault, (struct opening[]){a, b}, 2, &err), 0);
-    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_OPENINGS), 2);
+    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_OPENED), 2);
     assert_int_equal(openings_written(p->vault, (struct opening[]){a, b}, 2, &err), 0);
     struct opening many = {{{1}}, subject(1), {100}, {{5}}, {{8}}, UINT32_MAX, 0};
     assert_int_equal(openings_note(p->vault, &many, 1, &err), 0);
@@ -512,8 +512,8 @@ a_journal_says_who_looked_and_ends(void **state)
     assert_int_equal(erase(p->vault, &(struct vault_erase){.openings = &elsewhere, .n_openings = 1}).openings, 0);
     assert_int_equal(erase(p->vault, &(struct vault_erase){.openings = &here, .n_openings = 1}).openings, 1);
     assert_int_equal(erase(p->vault, &(struct vault_erase){.looks = &one, .n_looks = 1}).openings, 3);
-    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_LOOKS), 0);
-    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_OPENINGS), 0);
+    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_LOOKED), 0);
+    assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_OPENED), 0);
 }
 
 /* ---- interrupted ---- */
