@@ -160,7 +160,9 @@ post_member_pass(struct request *r, struct err *err)
     }
     classes_read(&in, &q->classes);
     dates_read(&in, q);
-    (void)json_in_uint(&in, "stale_hours", false, STALE_HOURS_MAX, &hours);
+    if (json_in_uint(&in, "stale_hours", false, STALE_HOURS_MAX, &hours) && hours == 0) {
+        json_in_fail(&in, "stale_hours", "from 1 on");
+    }
     q->stale_hours_max = (uint16_t)hours;
     rc = json_in_end(&in, 0);
     if (rc == 0) {

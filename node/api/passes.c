@@ -107,6 +107,7 @@ reply_pass_seen(struct request *r)
     put_classes(&j, "classes", p->state.facts.classes);
     put_classes(&j, "opened", p->opened);
     put_classes(&j, "closed", p->closed);
+    put_classes(&j, "missing", p->missing);
     person_write(&j, &p->person);
     json_close(&j, '}');
 }

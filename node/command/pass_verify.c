@@ -272,6 +272,7 @@ open_class(struct opener *o, const struct member_row *row, uint8_t class, struct
     struct slice bytes;
     if (!member_capsule_position(row, class, &at))
         return 0;
+    p->missing |= (uint16_t)(1U << (class - 1));
     int rc = evlog_find(ctx->txn, &at.log, &log, err);
     rc = rc == 0 ? evlog_event(ctx->txn, log.no, at.seq, &ev, err) : rc;
     rc = rc == 0 ? event_header_decode(ev.header, &h, err) : rc;
@@ -315,6 +316,12 @@ open_all(const struct pass_check *c, const struct pass *pass, const struct membe
     for (uint8_t class = CLASS_IDENTITY; rc == 0 && o.n > 0 && class <= CLASS_BANK; class ++)
         if (p->state.facts.classes & ~p->closed & 1U << (class - 1))
             rc = open_class(&o, row, class, p, err);
+    p->missing &= (uint16_t)~p->opened;
+    if (rc == 0 && p->refusal == PASS_GOOD && p->opened == 0 && p->missing != 0)
+        (void)refuse(
+            p, PASS_NO_KEYS,
+            "the pass is good, but nothing of what it opens is here: it comes within seconds if the home unit lets it travel; else "
+            "it takes a grant");
     for (size_t i = 0; rc == 0 && i < o.n; i++)
         if (o.keys[i].class == CLASS_ACTIVITY || o.keys[i].class == CLASS_COUNTING)
             p->keys[p->n_keys++] = o.keys[i];

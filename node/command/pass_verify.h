@@ -58,8 +58,8 @@ struct pass_seen {
     /* Of a good one. */
     struct subject_id member;
     bool own; /* of this very unit: nothing is to be kept or recorded */
-    uint16_t opened,
-        closed; /* classes named: opened; closed by an erasure or a restriction. What is in neither has nothing here (yet) */
+    /* Classes named: opened; closed by an erasure or a restriction; that the member has and that did not open, since they are not here (yet). */
+    uint16_t opened, closed, missing;
     struct person_input person; /* of the classes opened */
     size_t n_keys;
     struct received_key keys[PASS_KEYS_MAX]; /* class 4 and years: what stays until the pass ends */

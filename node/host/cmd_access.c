@@ -117,24 +117,43 @@ put_classes(const char *list, json_t *o, struct err *err)
     return 0;
 }
 
+/* Before a pass is issued: its code is shown once, and would be lost with a file that cannot be made. */
 static int
-write_new(const char *path, const struct buf *b, struct err *err)
+picture_new(const struct access_args *a, int *ret_fd, struct err *err)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_errno(err, "%s", path);
-    ssize_t n = write(fd, b->data, b->len);
-    int closed = close(fd);
-    return n == (ssize_t)b->len && closed == 0 ? 0 : err_errno(err, "%s", path);
+    const char *path = a->png ? a->png : a->svg;
+    *ret_fd = path ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+    return path && *ret_fd < 0 ? err_errno(err, "%s", path) : 0;
 }
 
 static int
-show_pass(const struct access_args *a, const json_t *doc, struct err *err)
+picture_write(int *fd, const char *path, const struct buf *b, struct err *err)
 {
+    size_t done = 0;
+    int rc = 0;
+    while (rc == 0 && done < b->len) {
+        ssize_t n = write(*fd, b->data + done, b->len - done);
+        if (n > 0)
+            done += (size_t)n;
+        else if (n == 0 || errno != EINTR)
+            rc = err_errno(err, "%s", path);
+    }
+    if (close(*fd) != 0 && rc == 0)
+        rc = err_errno(err, "%s", path);
+    *fd = -1;
+    if (rc != 0)
+        unlink(path);
+    return rc;
+}
+
+static int
+show_pass(const struct access_args *a, const json_t *doc, int *picture, struct err *err)
+{
+    const char *path = a->png ? a->png : a->svg;
     const char *text = desk_text(doc, "pass");
     struct buf b;
     int rc = 0;
-    if (a->common.json) {
+    if (a->common.json && !path) {
         desk_dump(doc);
         return 0;
     }
@@ -145,14 +164,18 @@ show_pass(const struct access_args *a, const json_t *doc, struct err *err)
         rc = qr_svg(text, &b, err);
     else
         rc = qr_terminal(text, a->light ? QR_ON_LIGHT : QR_ON_DARK, &b, err);
-    if (rc == 0 && (a->png || a->svg))
-        rc = write_new(a->png ? a->png : a->svg, &b, err);
-    if (rc == 0 && !a->png && !a->svg)
+    if (rc == 0 && path)
+        rc = picture_write(picture, path, &b, err);
+    if (rc == 0 && !path)
         printf("%.*s\n%s\n\n", (int)b.len, (const char *)b.data, text);
     buf_free(&b);
-    if (rc == 0)
+    if (rc != 0)
+        return err_wrap(err, "pass %s was issued, but its code is lost: revoke it", desk_text(doc, "id"));
+    if (a->common.json)
+        desk_dump(doc);
+    else
         printf("issued: pass %s. Its code is stored nowhere.\n", desk_text(doc, "id"));
-    return rc;
+    return 0;
 }
 
 static int
@@ -161,6 +184,7 @@ give(struct http *h, const struct access_args *a, struct err *err)
     char path[DESK_PATH_BYTES];
     json_t *doc = NULL, *o = json_object();
     bool pass = is(a, "pass");
+    int picture = -1;
     snprintf(path, sizeof(path), "/v1/members/%s/%s", a->words[1], pass ? "pass" : "access");
     desk_put(o, "host", a->host);
     desk_put(o, "purpose", a->purpose);
@@ -169,14 +193,20 @@ give(struct http *h, const struct access_args *a, struct err *err)
     if (a->stale)
         json_object_set_new(o, "stale_hours", json_integer((json_int_t)strtoll(a->stale, NULL, 10)));
     int rc = put_classes(a->classes, o, err);
+    if (rc == 0 && pass)
+        rc = picture_new(a, &picture, err);
     if (rc != 0)
         json_decref(o);
     else
         rc = desk_send(h, "POST", path, o, a->key, NULL, &doc, err);
     if (rc == 0 && pass)
-        rc = show_pass(a, doc, err);
+        rc = show_pass(a, doc, &picture, err);
     else if (rc == 0)
         desk_done(doc, "access", a->common.json);
+    if (picture >= 0) { /* nothing was issued */
+        close(picture);
+        unlink(a->png ? a->png : a->svg);
+    }
     json_decref(doc);
     return rc;
 }
@@ -257,6 +287,10 @@ check(const struct access_args *a)
         return cli_usage("member grant needs --host and --purpose");
     if (!is(a, "grant") && (a->host || a->purpose))
         return cli_usage("--host, --purpose are of grant");
+    if (a->png && a->svg)
+        return cli_usage("--png or --svg: one picture of a pass, which is shown once");
+    if (!is(a, "pass") && (a->png || a->svg || a->stale || a->light))
+        return cli_usage("--png, --svg, --light, --stale-hours are of pass");
     if (a->stale && (a->stale[0] == '\0' || strspn(a->stale, "0123456789") != strlen(a->stale)))
         return cli_usage("--stale-hours: a whole number");
     return EXIT_OK;

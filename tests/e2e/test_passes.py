@@ -4,6 +4,7 @@ revoked. By HTTP and at the command line. Invented persons."""
 import base64
 import datetime
 import hashlib
+import os
 import unittest
 
 import cluster
@@ -138,6 +139,42 @@ class Passes(unittest.TestCase):
         self.assertNotEqual(0, gone.returncode)
         self.assertIn("revoked", gone.stderr)
         self.assertIn("revoked", run("member", "access", member, *data, env=env).stdout)
+
+    def test_a_pass_whose_picture_cannot_be_made_is_not_issued(self):
+        member = self.member(8)
+        env = {"SMARTNODE_TOKEN": self.home.token("desk")}
+        issue = ("member", "pass", member, "--classes", "identity", "--data", self.home.data)
+        there = os.path.join(self.cluster.folder, "there.png")
+        picture = os.path.join(self.cluster.folder, "pass.png")
+        with open(there, "wb"):
+            pass
+        self.assertIn("there.png", run(*issue, "--png", there, env=env, status=1).stderr)
+        self.assertIn("no-folder", run(*issue, "--svg", os.path.join(self.cluster.folder, "no-folder", "x.svg"), env=env, status=1).stderr)
+        self.assertIn("one picture", run(*issue, "--png", picture, "--svg", picture, env=env, status=2).stderr)
+        self.assertEqual([], self.home.get("/v1/members/%s/access" % member, role="desk")["access"])
+        run("member", "pass", member, "--classes", "identity", "--from", "2020-02-30", "--png", picture, "--data", self.home.data, env=env, status=1)
+        self.assertFalse(os.path.exists(picture), "nothing was issued")
+        run(*issue, "--png", picture, env=env)
+        with open(picture, "rb") as file:
+            self.assertEqual(b"\x89PNG", file.read(4))
+        self.assertEqual(1, len(self.home.get("/v1/members/%s/access" % member, role="desk")["access"]))
+
+    def test_a_pass_that_opens_nothing_here_is_refused(self):
+        self.assertEqual(400, self.home.call("POST", "/v1/members/%s/pass" % self.member(9), {"classes": ["identity"], "stale_hours": 0}).status)
+        self.home.stop()
+        self.home.set_config("residency", "granted")
+        self.home.start()
+        try:
+            text = self.issue(self.member(10), "identity")["pass"]
+            self.cluster.wait_equal()
+            refused = wait_until("DE has the keys, and not the data", lambda: (
+                lambda a: a.json if a.json.get("reason") == "no_keys" and "good" in a.json["detail"] else None)(self.verify(self.host, text)))
+            self.assertIn("grant", refused["detail"])
+        finally:
+            self.home.stop()
+            self.home.set_config("residency", "travelling")
+            self.home.start()
+        wait_until("it travels now", lambda: self.opened(self.host, text) == ["identity"])
 
     def test_guessing_is_slowed_down(self):
         member = self.member(6)
