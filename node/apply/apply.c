@@ -164,6 +164,14 @@ apply_own_unit(struct apply *a, const struct unit_id *unit)
     a->has_own = true;
 }
 
+bool
+apply_own_grew(struct apply *a)
+{
+    bool is = a->own_grew;
+    a->own_grew = false;
+    return is;
+}
+
 void
 apply_on_growth(struct apply *a, apply_grew *grew, void *arg)
 {
@@ -327,8 +335,10 @@ log_advance(struct apply *a, uint32_t log_no, uint64_t *left, struct err *err)
         rc = waiting_log_over(a, row.no, err);
     else if (rc == 0 && open && *left == 0)
         rc = queue_push(a, row.no, err);
-    if (rc == 0 && row.applied_seq != applied)
+    if (rc == 0 && row.applied_seq != applied) {
+        a->own_grew |= a->has_own && TYPE_EQ(&row.unit, &a->own);
         rc = waiting_wake(a, &row, err);
+    }
     return rc;
 }
 

@@ -29,6 +29,10 @@ void apply_free(struct apply **a);
  * empties as it counts their people (docs/STORAGE.md). Without it nothing goes there. A rebuild adds nothing. */
 void apply_own_unit(struct apply *a, const struct unit_id *unit);
 
+/* Whether events of that unit were applied since the last call, other than by apply_local: they are in the rows, and not in the past of
+ * the log that is being written. */
+bool apply_own_grew(struct apply *a);
+
 /* Rows of counted people take far more room than the event that makes them (each cell stands in 15 sets, of its month and of the year).
  * grew is told of each event that made some, in the transaction of the call; its error is the call's. A rebuild tells nobody. */
 typedef int apply_grew(void *arg, struct db_txn *txn, const struct unit_id *unit, uint64_t people_rows,

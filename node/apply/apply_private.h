@@ -107,8 +107,9 @@ struct apply {
     struct activity_cell cells[ACTIVITY_CELLS_MAX]; /* of the event at hand */
     struct period_figure figures[FIGURES_MAX];
 
-    bool has_own; /* see apply_own_unit */
-    bool local;   /* apply_local is at work: what it is given, this process says itself */
+    bool has_own;  /* see apply_own_unit */
+    bool own_grew; /* see apply_own_grew */
+    bool local;    /* apply_local is at work: what it is given, this process says itself */
     struct unit_id own;
     apply_grew *grew; /* see apply_on_growth; NULL = nobody is told */
     void *grew_arg;

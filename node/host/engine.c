@@ -105,15 +105,16 @@ engine_free(struct engine **engine)
     *engine = NULL;
 }
 
-/* Events of our own unit that came from elsewhere (a tail that came back after a restore, a clone) are not in the past of the log
- * being written, and what is written about their entities would be void: the next write opens a successor that names them (§7). So it is
- * with a log that could not name all there was.
+/* Events of our own unit that came from elsewhere (a tail that came back after a restore, a clone), whenever they are applied, are not in
+ * the past of the log being written, and what is written about their entities would be void: the next write opens a successor that names
+ * them (§7). So it is with a log that could not name all there was.
  * The vault follows one log at a time: it catches up first, or the successor waits for the next group. */
 static void
 succeed_own_log(struct engine *e)
 {
     struct err ignored;
     bool urgent;
+    e->unit_grew |= apply_own_grew(e->apply);
     if ((!e->unit_grew && !e->own.partial) ||
         (indexer_pending(&e->indexer, &urgent) && indexer_flush(&e->indexer, &ignored) != 0))
         return;
@@ -431,6 +432,7 @@ engine_reload(struct engine *e, struct err *err)
     e->apply = apply;
     e->own.apply = apply;
     e->more = true;
+    e->unit_grew = true; /* what counts now may be more than before */
     e->rebuild_wanted = false;
     e->erasing.due = true; /* a newer program may have found more of them */
     return 0;

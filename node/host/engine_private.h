@@ -22,7 +22,7 @@ struct engine {
     uint64_t group_events;
     struct quota quota;
     bool rebuild_wanted;
-    bool unit_grew; /* runs of our own unit came from elsewhere since the own log was opened */
+    bool unit_grew; /* events of our own unit are not in the past of the own log: apply_own_grew, or it is frozen */
     bool began_log; /* in this group: it may be cut by a statement that is held */
     bool statement; /* the own log was opened with one in this group */
     bool logs_changed;

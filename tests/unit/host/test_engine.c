@@ -576,6 +576,58 @@ test_a_run_twice_is_held_and_a_gap_is_not(void **state)
     test_node_check(n);
 }
 
+/* A clone went on from the history that a root statement cuts off: what it wrote counts with the statement, which comes in the own log. It is
+ * in the rows from then on, and has to be in the past of what is written next. */
+static void
+test_what_counts_with_a_statement_of_the_own_log_is_followed(void **state)
+{
+    struct test_node *n = *state;
+    struct err err = {0};
+    struct identity_offline offline;
+    struct identity same = n->identity;
+    struct sign_public root_key;
+    struct sign_secret root;
+    struct test_unit unit;
+    struct test_log log;
+    struct run run;
+    struct chain_value chain;
+    uint64_t seed = 1; /* of test_node_make */
+    assert_int_equal(identity_create(&same, test_draw, &seed, &offline, &err), 0);
+    assert_memory_equal(&same.root_key, &n->identity.root_key, sizeof(same.root_key));
+    crypto_keypair_sign(offline.root_seed, &root_key, &root);
+    struct log_row forked = test_node_log(n);
+    test_unit_make(&unit, "BE", 9);
+    unit.id = n->identity.unit;
+    struct log_predecessor elsewhere = {.log = forked.id, .seq = forked.head_seq + 2, .chain = {{7}}};
+    test_log_start(&log, &unit, 1, &elsewhere, 1);
+    struct event_payload p = {.kind = KIND_OFFICE_OPENED};
+    p.common.has_subject = p.common.has_effective = true;
+    p.common.subject = (struct subject_id){{0x0F}};
+    p.common.effective = (struct civil_date){TEST_NODE_TODAY - 10};
+    p.office = (struct office_facts){.name = {"Elsewhere"}, .city = {"Gent"}, .country = "BE"};
+    (void)test_log_event(&log, &p, NULL, 0);
+    test_log_seal(&log, &run, &chain);
+    assert_true(append(n, &run, &chain, &log));
+    test_node_close(n);
+    test_node_open(n);
+    struct api_op *op = admission(1);
+    snprintf(op->member.office_text, sizeof(op->member.office_text), "Elsewhere");
+    assert_int_equal(test_node_exec(n, op, &err), 0);
+    assert_int_equal(op->result.err.code, ERR_NOTFOUND); /* it waits for a history that is not held */
+    struct standing_position at = {.log = forked.id, .seq = forked.head_seq, .chain = forked.head_chain};
+    struct root_statement st = {.serial = 1, .n_standing = 1, .standing = &at};
+    assert_int_equal(engine_begin(n->engine, &err), 0);
+    assert_int_equal(engine_open_log(n->engine, &st, &root, &err), 0);
+    assert_int_equal(engine_commit(n->engine, &err), 0);
+    assert_false(engine_rebuild_wanted(n->engine));
+    if (test_node_exec(n, op, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(op->result.err.code, ERR_NONE);
+    assert_int_equal(test_node_log(n).n_predecessors, 2);
+    free(op);
+    test_log_release(&log);
+}
+
 struct kept {
     size_t n;
     struct log_id log;
@@ -692,6 +744,7 @@ main(void)
         T(test_clock_back_is_refused),
         T(test_frozen_own_log_is_not_written_on),
         T(test_a_run_twice_is_held_and_a_gap_is_not),
+        T(test_what_counts_with_a_statement_of_the_own_log_is_followed),
         T(test_start_lists_what_an_earlier_release_applied),
         T(test_a_log_whose_proof_came_first_is_frozen_from_its_start),
     };
