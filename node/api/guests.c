@@ -60,7 +60,11 @@ put_visitor(struct request *r, struct json_out *j, const struct member_row *row,
     } else {
         r->personal = true;
         json_put_text(j, "personal", opened.classes != 0 ? "here" : "not yet here");
-        json_put_hex(j, "access", opened.access.b, ID_BYTES);
+        if (opened.moving) {
+            json_put_bool(j, "by_handover", true);
+        } else {
+            json_put_hex(j, "access", opened.access.b, ID_BYTES);
+        }
         put_classes(j, "granted", opened.granted);
         person_write(j, &p);
         person_wipe(&p, sizeof(p));
@@ -140,7 +144,9 @@ put_record(struct visit_walk *w, const struct visit *v)
     json_put_text(j, "unit", code);
     json_put_date(j, "day", g->day);
     json_put_hex(j, "actor", g->actor.b, ID_BYTES);
-    if (g->has_access) {
+    if (g->has_access && TYPE_EQ(&g->access, &g->member)) {
+        json_put_bool(j, "by_handover", true);
+    } else if (g->has_access) {
         json_put_hex(j, "access", g->access.b, ID_BYTES);
     }
     json_put_uint(j, "count", g->opened);

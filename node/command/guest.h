@@ -15,7 +15,7 @@ enum { OPENED_CLASSES = 0x0f, OPENED_BY_PASS = 1 << 4 };
 struct guest_look {
     struct unit_id home;
     struct subject_id member;
-    struct subject_id access; /* the grant's or pass's id */
+    struct subject_id access; /* the grant's or pass's id; of an offer the member's */
     struct civil_date day;
     struct actor_id actor;
     unsigned classes;
@@ -32,12 +32,14 @@ int guest_key(const struct command_ctx *ctx, const struct unit_id *unit, const s
 /* Whether some unit has, or had, a member of this id. */
 bool guest_known(const struct command_ctx *ctx, const struct subject_id *member);
 
-/* What of a visitor is open here today by grants that stand: classes of `classes` (bits 1 << class) whose capsules are held and whose keys her
+/* What of another unit's member is open here today, by grants that stand, or because she is offered to this unit or moved here and is not received
+ * yet (then identity and contact, by which the desk knows who it is): classes of `classes` (bits 1 << class) whose capsules are held and whose keys her
  * home gave; a class that she may not be shown in, or that is not here yet, is absent. Nothing is put on record: guest_opening.
- * ERR_DENIED, with a text for the desk: no grant stands. Wipe ret. Errors of storage. */
+ * ERR_DENIED, with a text for the desk: nothing of that stands. Wipe ret. Errors of storage. */
 struct guest_opened {
-    struct subject_id access;  /* the grant */
-    unsigned granted, classes; /* bit (class − 1): what grants name; what was opened */
+    bool moving;               /* by a handover */
+    struct subject_id access;  /* the grant; of a handover the member's id */
+    unsigned granted, classes; /* bit (class − 1): what may be opened; what was opened */
 };
 int guest_person(const struct command_ctx *ctx, const struct member_row *row, unsigned classes,
                  struct person_input *ret, struct guest_opened *ret_opened, struct err *err) NODISCARD;

@@ -1,6 +1,8 @@
-/* A visitor's data in clear, with the keys that her home gave by a grant. See guest.h; docs/PROTOCOL.md §6. Names pass here: wiped. */
+/* Another unit's member in clear, with the keys that her home gave by a grant or an offer. See guest.h; docs/PROTOCOL.md §6. Names pass here:
+ * wiped. */
 #include "node/command/access.h"
 #include "node/command/guest.h"
+#include "node/command/rows.h"
 #include "storage/received.h"
 
 enum { ACCESSES_MAX = 64 };
@@ -9,8 +11,11 @@ enum { ACCESSES_MAX = 64 };
 struct granted {
     unsigned classes, of_best;
     struct subject_id best;
-    bool any, pass;
+    bool any, pass, moving;
 };
+
+/* What a desk needs to know who is offered. */
+enum { MOVING_CLASSES = 1U << (CLASS_IDENTITY - 1) | 1U << (CLASS_CONTACT - 1) };
 
 static int
 look_at(const struct command_ctx *ctx, const struct access_key *key, const struct subject_id *member,
@@ -52,6 +57,35 @@ grants_of(const struct command_ctx *ctx, const struct member_row *row, struct gr
             after = keys[n - 1];
     }
     return rc;
+}
+
+/* Offered to this unit by that row's, or moved here from it and not received yet: until then the desk may have to do that by hand. */
+static int
+handed_over(const struct command_ctx *ctx, const struct member_row *row, struct granted *ret, struct err *err)
+{
+    struct member_row own;
+    struct member_state s;
+    member_state_at(row, DATE_MAX, &s);
+    bool is = s.offer_open && TYPE_EQ(&s.offer_to, &ctx->unit);
+    int rc = is ? ERR_NOTFOUND : rows_member(ctx, &row->subject, &own, err);
+    if (rc == 0) {
+        size_t i = member_arrival_unreceived(&own);
+        is = i != SIZE_MAX && TYPE_EQ(&own.entries[i].home, &row->unit);
+        member_row_release(&own);
+    }
+    if (rc != 0 && rc != ERR_NOTFOUND)
+        return rc;
+    err_clear(err);
+    if (!is)
+        return 0;
+    if (!ret->any || MOVING_CLASSES > ret->of_best) {
+        ret->best = row->subject;
+        ret->of_best = MOVING_CLASSES;
+        ret->moving = true;
+    }
+    ret->classes |= MOVING_CLASSES;
+    ret->any = true;
+    return 0;
 }
 
 static int
@@ -131,6 +165,8 @@ guest_person(const struct command_ctx *ctx, const struct member_row *row, unsign
     ret->identity.birth_date = DATE_NONE;
     *ret_opened = (struct guest_opened){0};
     int rc = grants_of(ctx, row, &g, err);
+    if (rc == 0)
+        rc = handed_over(ctx, row, &g, err);
     if (rc != 0)
         return rc;
     if (!g.any)
@@ -146,6 +182,7 @@ guest_person(const struct command_ctx *ctx, const struct member_row *row, unsign
         return rc;
     }
     ret_opened->access = g.best;
+    ret_opened->moving = g.moving;
     ret_opened->granted = g.classes;
     ret_opened->classes = (ret->has_identity ? 1U : 0) | (ret->has_contact ? 2U : 0) | (ret->has_bank ? 4U : 0);
     return 0;

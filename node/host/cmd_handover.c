@@ -131,15 +131,58 @@ print_handover(const json_t *h)
     print_turn(h);
 }
 
+static void
+print_person(const json_t *doc)
+{
+    const json_t *person = json_object_get(doc, "person"), *name = json_object_get(person, "identity");
+    const json_t *contact = json_object_get(person, "contact");
+    if (strcmp(desk_text(doc, "personal"), "here") != 0) {
+        const char *why = desk_text(doc, "closed_because");
+        printf("%s%s%s\n", desk_text(doc, "personal"), why[0] ? ": " : "", why);
+        return;
+    }
+    printf("%s%s%s%s", desk_text(name, "given_name"), desk_text(name, "given_name")[0] ? " " : "",
+           desk_text(name, "family_name"), desk_text(name, "legal_name"));
+    const char *const keys[] = {"birth_date", "street", "postcode", "city", "country", "email", "phone"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const char *text = desk_text(i == 0 ? name : contact, keys[i]);
+        if (text[0])
+            printf(", %s", text);
+    }
+    printf("\n");
+}
+
+/* Who it is, where it is another unit's member who comes here: what the old home lets this desk see. */
+static int
+show_person(struct http *h, const struct handover_args *a, const json_t *handover, struct err *err)
+{
+    static const char *const turns[] = {"we_accept", "they_complete", "we_receive"};
+    char path[DESK_PATH_BYTES];
+    json_t *doc = NULL;
+    size_t i = 0;
+    while (i < ARRAY_LEN(turns) && strcmp(desk_text(handover, "turn"), turns[i]) != 0)
+        i++;
+    if (i == ARRAY_LEN(turns))
+        return 0;
+    snprintf(path, sizeof(path), "/v1/members/%s?unit=%.*s", a->words[2], UNIT_CODE_MAX, desk_text(handover, "from"));
+    int rc = desk_get(h, path, &doc, err);
+    if (rc == 0)
+        print_person(doc);
+    json_decref(doc);
+    return rc;
+}
+
 static int
 show(struct http *h, const struct handover_args *a, const char *path, struct err *err)
 {
     json_t *doc = NULL;
     int rc = desk_get(h, path, &doc, err);
-    if (rc == 0 && a->common.json)
+    if (rc == 0 && a->common.json) {
         desk_dump(doc);
-    else if (rc == 0)
+    } else if (rc == 0) {
         print_handover(doc);
+        rc = show_person(h, a, doc, err);
+    }
     json_decref(doc);
     return rc;
 }

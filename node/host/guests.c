@@ -6,13 +6,14 @@
 
 #include "node/host/counting.h"
 #include "node/host/entitled.h"
+#include "node/host/guests_keys.h"
 #include "storage/changes.h"
 #include "storage/keyslots.h"
 #include "storage/received.h"
 #include "storage/visits.h"
 
 static const char KNOWN[] = "known-";
-enum { KNOWN_KEY = sizeof(KNOWN) - 1 + HASH_BYTES, KEYS_MAX = 1 << 20 };
+enum { KNOWN_KEY = sizeof(KNOWN) - 1 + HASH_BYTES };
 
 int
 guests_run(const struct guests *g, struct api_op *op, struct err *err)
@@ -170,11 +171,6 @@ guests_note_arrival(struct db_txn *txn, const struct unit_id *own, const struct 
     return db_put(txn, TABLE_ARRIVED, slice_of(key, sizeof(key)), slice_of(&class, 1), err);
 }
 
-struct member_key {
-    struct subject_id member;
-    struct data_key key;
-};
-
 struct opening_run {
     const struct guests *g;
     struct db_txn *txn;
@@ -182,93 +178,11 @@ struct opening_run {
     size_t n_done;
     struct received_key *received; /* locked pages */
     size_t n_received, cap_received;
-    struct member_key *keys; /* class 4, of our members to whom anybody has access; locked pages */
-    size_t n_keys, cap_keys, last;
-    bool loaded;
+    struct guests_keys keys;
     struct position work[GUEST_WORK_MAX * GUESTS_STEP];
     size_t n_work;
     uint64_t opened;
 };
-
-static int
-key_add(struct opening_run *x, const struct subject_id *member, const struct data_key *key, struct err *err)
-{
-    if (x->n_keys == x->cap_keys) {
-        size_t cap = x->cap_keys ? 2 * x->cap_keys : 256;
-        struct member_key *more = cap <= KEYS_MAX ? sodium_allocarray(cap, sizeof(*more)) : NULL;
-        if (!more)
-            return err_set(err, ERR_NOMEM, "guests: no locked memory for keys");
-        if (x->n_keys > 0)
-            memcpy(more, x->keys, x->n_keys * sizeof(*more));
-        sodium_free(x->keys);
-        x->keys = more;
-        x->cap_keys = cap;
-    }
-    x->keys[x->n_keys++] = (struct member_key){*member, *key};
-    return 0;
-}
-
-static int
-keys_of(struct opening_run *x, const struct subject_id *member, struct err *err)
-{
-    struct keyslot slots[KEYSLOTS_MAX];
-    struct slot_keys keys;
-    int index = vault_class_index(CLASS_ACTIVITY);
-    size_t n = 0;
-    int rc = keyslots_of(x->txn, member, slots, &n, err);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        int there = vault_slot(x->g->vault, slots[i].slot, &keys, err);
-        if (there == 0 && vault_key_there(&keys.keys[index]))
-            rc = key_add(x, member, &keys.keys[index], err);
-        else if (there != 0 && there != ERR_NOTFOUND && there != ERR_CORRUPT)
-            rc = there;
-    }
-    sodium_memzero(&keys, sizeof(keys));
-    return rc;
-}
-
-static int
-keys_load(struct opening_run *x, struct err *err)
-{
-    struct db_cursor *c = NULL;
-    struct slice k, v;
-    struct subject_id member, last = {{0}};
-    bool any = false;
-    int rc = db_cursor_open(x->txn, TABLE_ACCESS_OF, &c, err);
-    for (rc = rc != 0 ? rc : db_cursor_first(c, &k, &v, err); rc == 0; rc = db_cursor_next(c, &k, &v, err)) {
-        if (k.len != KEY_ACCESS_OF || memcmp(k.data + ID_BYTES, x->g->identity->unit.b, HASH_BYTES) != 0)
-            continue;
-        memcpy(member.b, k.data, ID_BYTES);
-        if (any && TYPE_EQ(&member, &last))
-            continue;
-        any = true;
-        last = member;
-        rc = keys_of(x, &member, err);
-        if (rc != 0)
-            break;
-    }
-    db_cursor_close(&c);
-    x->loaded = rc == ERR_NOTFOUND;
-    return rc == ERR_NOTFOUND ? 0 : rc;
-}
-
-/* Whose record it is, nothing says in clear: every key is tried, by its hash, the one that fitted last first. */
-static int
-open_with_any(struct opening_run *x, uint8_t class, struct slice capsule, struct buf *plain, struct subject_id *ret,
-              struct err *err)
-{
-    int rc = x->loaded ? 0 : keys_load(x, err);
-    for (size_t i = 0; rc == 0 && i <= x->n_keys; i++) {
-        size_t at = i == 0 ? x->last : i - 1;
-        buf_clear(plain);
-        if (at < x->n_keys && capsule_open(&x->keys[at].key, class, capsule, plain, NULL) == 0) {
-            x->last = at;
-            *ret = x->keys[at].member;
-            return 0;
-        }
-    }
-    return rc != 0 ? rc : ERR_NOTFOUND;
-}
 
 /* Whether some event of ours is about the entity: nobody else's can take its place. */
 static bool
@@ -297,7 +211,7 @@ link_work(struct opening_run *x, const struct event_header *h, struct slice payl
     if (event_common_decode(payload, &common, NULL) != 0 || !common.has_subject)
         return 0;
     buf_init(&plain, CAPSULE_BYTES_MAX);
-    int rc = open_with_any(x, CLASS_ACTIVITY, capsule, &plain, &member, err);
+    int rc = guests_keys_open(&x->keys, x->txn, CLASS_ACTIVITY, capsule, &plain, &member, err);
     if (rc == 0 && activity_links_decode(buf_slice(&plain), &l, NULL) != 0)
         rc = ERR_NOTFOUND;
     buf_free(&plain);
@@ -367,7 +281,7 @@ open_record(struct opening_run *x, const struct log_row *log, const struct event
     buf_init(&plain, CAPSULE_BYTES_MAX);
     int rc = capsules_get(x->txn, log->no, h->seq, index, &capsule, err);
     if (rc == 0)
-        rc = open_with_any(x, CLASS_GUEST, capsule, &plain, &visit.subject, err);
+        rc = guests_keys_open(&x->keys, x->txn, CLASS_GUEST, capsule, &plain, &visit.subject, err);
     bool fits = rc == 0 && guest_record_decode(buf_slice(&plain), r, NULL) == 0 &&
                 TYPE_EQ(&r->member, &visit.subject) && TYPE_EQ(&r->unit, &x->g->identity->unit);
     if (fits)
@@ -568,7 +482,7 @@ store_opened(struct opening_run *x, struct err *err)
 static void
 run_free(struct opening_run *x)
 {
-    sodium_free(x->keys);
+    guests_keys_free(&x->keys);
     sodium_free(x->received);
     free(x);
 }
@@ -580,8 +494,10 @@ guests_arrived(const struct guests *g, uint64_t *ret_n, struct err *err)
     uint8_t from[KEY_CAPSULE + 1];
     size_t from_len = 0, n = GUESTS_STEP;
     int rc = x ? 0 : err_set(err, ERR_NOMEM, "guests: out of memory");
-    if (x)
+    if (x) {
         x->g = g;
+        x->keys = (struct guests_keys){.vault = g->vault, .unit = g->identity->unit};
+    }
     while (rc == 0 && n == GUESTS_STEP) {
         x->n_done = x->n_received = x->n_work = 0;
         rc = db_begin_read(g->db, &x->txn, err);

@@ -143,6 +143,13 @@ class Handover(unittest.TestCase):
         self.step(self.old, member, "offer", to="SE")
         self.wait_turns(member, "they_accept", "we_accept")
         wait_until("SE has what the offer gives", lambda: self.new.log().count(opened) > before)
+        self.assertTrue(self.closed(self.third, member, "BE"))
+        shown = wait_until("SE's desk sees who is offered", lambda: (lambda m: m if "contact" in m.get("person", ()) else None)(
+            self.seen(self.new, member, "BE")))
+        self.assertEqual((shown["personal"], shown["by_handover"], sorted(shown["person"])), ("here", True, ["contact", "identity"]))
+        self.assertEqual(shown["person"]["identity"]["family_name"], "Gebleven")
+        told = run("member", "handover", "show", member, "--data", self.new.data, env={"SMARTNODE_TOKEN": self.new.token()}).stdout
+        self.assertIn("Gebleven", told)
         self.step(self.new, member, "accept", office=self.new.city)
         self.wait_turns(member, "we_complete", "they_complete")
         self.step(self.old, member, "withdraw")
@@ -155,6 +162,12 @@ class Handover(unittest.TestCase):
         self.cluster.wait_equal()
         self.old.post("/v1/members/%s/handover/complete" % member, {}, 409)
         self.assertEqual(self.seen(self.old, member, "BE")["status"], "member")
+
+        # Its desk does not see her any more, and that it had looked is known at home.
+        self.assertTrue(self.closed(self.new, member, "BE"))
+        looks = wait_until("BE is told who looked", lambda: self.old.get("/v1/members/%s/openings" % member, "desk")["units"])
+        self.assertEqual({(look["unit"], look.get("by_handover")) for look in looks}, {("SE", True)})
+        self.assertEqual({c for look in looks for c in look["classes"]}, {"identity", "contact"})
 
 
     def test_who_arrives_while_the_old_home_is_down_waits_for_the_data_or_is_received_by_the_desk(self):

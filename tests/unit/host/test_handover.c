@@ -257,6 +257,32 @@ an_offer_can_be_withdrawn_until_it_is_completed(void **state)
 }
 
 static void
+of_many_who_move_each_is_found(void **state)
+{
+    struct fixture *f = *state;
+    struct subject_id each[40], first = f->member;
+    both(f);
+    f->old.today -= 30;
+    for (unsigned i = 0; i < ARRAY_LEN(each); i++)
+        each[i] = test_node_admit(&f->old, 100 + i);
+    f->old.today += 30;
+    for (unsigned i = 0; i < ARRAY_LEN(each); i += 2) {
+        f->member = each[i];
+        offer(f);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(each); i++) {
+        f->member = each[i];
+        assert_int_equal(turn_of(&f->old, f), i % 2 == 0 ? TURN_THEY_ACCEPT : TURN_NOBODY);
+        assert_int_equal(turn_of(&f->new, f), i % 2 == 0 ? TURN_WE_ACCEPT : TURN_NOBODY);
+    }
+    f->member = first;
+    offer(f);
+    accept_offer(f); /* now she has a row at both */
+    assert_int_equal(turn_of(&f->old, f), TURN_WE_COMPLETE);
+    assert_int_equal(turn_of(&f->new, f), TURN_THEY_COMPLETE);
+}
+
+static void
 what_a_desk_cannot_do_it_is_told(void **state)
 {
     struct fixture *f = *state;
@@ -604,6 +630,7 @@ main(void)
         cmocka_unit_test_setup_teardown(the_four_steps_move_a_member, setup, teardown),
         cmocka_unit_test_setup_teardown(who_received_a_member_opens_him_with_keys_of_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(an_offer_can_be_withdrawn_until_it_is_completed, setup, teardown),
+        cmocka_unit_test_setup_teardown(of_many_who_move_each_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_desk_cannot_do_it_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(activities_of_who_moved_are_closed_when_the_month_is_over, setup, teardown),
         cmocka_unit_test_setup_teardown(
