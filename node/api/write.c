@@ -61,17 +61,12 @@ idempotency_check(struct request *r, struct err *err)
 static void
 identify(struct request *r, struct api_op *op, const char *key, uint64_t line, struct slice bytes)
 {
-    const char *if_match = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, "If-Match");
-
-    if (if_match == NULL) {
-        if_match = "";
-    }
-    /* The lengths of all but the last part are fixed or ended by a NUL, so that no two requests give the same bytes. */
+    /* If-Match is no part of it: who asks again has read again, and the request itself may have changed what it is about. The lengths of all
+     * but the last part are fixed or ended by a NUL, so that no two requests give the same bytes. */
     const struct slice parts[] = {
         r->token_text,
         slice_of(r->route->method, strlen(r->route->method) + 1),
         slice_of(r->path, strlen(r->path) + 1),
-        slice_of(if_match, strlen(if_match) + 1),
         bytes,
     };
     op->idempotent = true;

@@ -27,6 +27,9 @@ int cmd_member(int argc, char **argv);
 /* What of smartnode member is about grants and passes (cmd_access.c), by its first word. */
 bool cmd_access_word(const char *word);
 int cmd_member_access(int argc, char **argv);
+/* What of it is about visits, proposals and requests (cmd_visits.c), by its first word. */
+bool cmd_visits_word(const char *word);
+int cmd_member_visits(int argc, char **argv);
 /* Of smartnode member handover and member double (cmd_handover.c, cmd_double.c). */
 int cmd_member_handover(int argc, char **argv);
 int cmd_member_double(int argc, char **argv);

@@ -21,6 +21,7 @@ enum {
     OPT_NOTE,
     OPT_ADJUSTS,
     OPT_HISTORY,
+    OPT_UNIT,
     OPT_LIMIT,
     OPT_HTML,
     OPT_KEY,
@@ -80,7 +81,7 @@ struct args {
     size_t n_words;
     const char *words[WORDS_MAX];
     const char *on, *category, *type, *office, *shares, *price, *amount, *currency, *purpose, *text_version;
-    const char *representative, *into, *event, *note, *limit, *key, *html;
+    const char *representative, *into, *event, *note, *limit, *key, *html, *unit;
     bool history, adjusts;
     const char *person[ARRAY_LEN(PERSON)];
 };
@@ -104,6 +105,7 @@ static const struct cli_binding bindings[] = {
     CLI_BIND(struct args, OPT_LIMIT, limit),
     CLI_BIND(struct args, OPT_HTML, html),
     CLI_BIND(struct args, OPT_KEY, key),
+    CLI_BIND(struct args, OPT_UNIT, unit),
     CLI_BIND(struct args, OPT_HISTORY, history),
 };
 static const struct cli_taking taking = CLI_TAKING(struct args, bindings, "what: search, show, or a change");
@@ -119,7 +121,7 @@ on_option(int key, char *arg, struct argp_state *state)
     return cli_take(&taking, key, arg, state);
 }
 
-#define OTHER_OPTIONS 23
+#define OTHER_OPTIONS 24
 static struct argp_option options[OTHER_OPTIONS + ARRAY_LEN(PERSON) + 1] = {
     CLI_OPTION_DATA,
     CLI_OPTION_URL,
@@ -127,6 +129,7 @@ static struct argp_option options[OTHER_OPTIONS + ARRAY_LEN(PERSON) + 1] = {
     CLI_OPTION_JSON,
     {"limit", OPT_LIMIT, "N", 0, "search: at most so many (50)", 1},
     {"html", OPT_HTML, "FILE", 0, "export: a page that people can read, into a new file", 4},
+    {"unit", OPT_UNIT, "CODE", 0, "show: the record of another unit (a visitor's, or one of several)", 1},
     {"history", OPT_HISTORY, NULL, 0, "show: all that happened, with the names of the events", 1},
     {"on", OPT_ON, "DATE", 0, "Date of effect (else today)", 2},
     {"category", OPT_CATEGORY, "A|B|C", 0, "Category", 2},
@@ -156,7 +159,8 @@ static const struct argp argp = {
     "search TEXT\nshow|names|representatives|export ID\nduplicates\napply|admit [ID]\n"
     "refuse|subscribe|change|request-withdrawal|grant-withdrawal|refuse-withdrawal|resign|exclude|death ID\n"
     "repay|representative|end-representative|consent|withdraw-consent ID\nmerge|unmerge|cancel|correct ID\n"
-    "grant|revoke|pass|access ID (smartnode member grant --help)",
+    "grant|revoke|pass|access ID (smartnode member grant --help)\nopenings|proposals|requests … (smartnode member openings --help)\n"
+    "handover … (smartnode member handover --help)\ndouble … (smartnode member double --help)",
     "Finds, shows and changes members on the running node."
     "\vNeeds a token of role desk or integration: --token-file FILE or $SMARTNODE_TOKEN.\n\n"
     "cancel takes an event of the history back as if it had never been. correct puts another in its place: what is not given stays as it was, "
@@ -254,11 +258,13 @@ print_lists(const json_t *doc)
 static int
 show(struct http *h, const struct args *a, struct err *err)
 {
-    char path[DESK_PATH_BYTES];
+    char path[DESK_PATH_BYTES], query[32] = "";
     json_t *doc = NULL, *history = NULL;
-    snprintf(path, sizeof(path), "/v1/members/%s", a->words[1]);
+    if (a->unit)
+        snprintf(query, sizeof(query), "?unit=%.16s", a->unit);
+    snprintf(path, sizeof(path), "/v1/members/%s%s", a->words[1], query);
     int rc = desk_get(h, path, &doc, err);
-    snprintf(path, sizeof(path), "/v1/members/%s/history", a->words[1]);
+    snprintf(path, sizeof(path), "/v1/members/%s/history%s", a->words[1], query);
     if (rc == 0 && a->history)
         rc = desk_get(h, path, &history, err);
     if (rc == 0 && a->common.json) {
@@ -517,6 +523,9 @@ check_needs(const struct args *a)
     for (size_t i = 0; i < ARRAY_LEN(needs); i++)
         if (strcmp(needs[i].word, a->words[0]) == 0 && !needs[i].given)
             return cli_usage("member %s needs %s", a->words[0], needs[i].option);
+    if (a->unit && (strcmp(a->words[0], "show") != 0 ||
+                    strspn(a->unit, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != strlen(a->unit)))
+        return cli_usage("--unit is of show: the code of a unit, such as BE");
     if (a->event && strcmp(a->words[0], "cancel") != 0 && strcmp(a->words[0], "correct") != 0)
         return cli_usage("--event is of cancel and correct");
     if ((a->into && !desk_is_id(a->into)) || (a->representative && !desk_is_id(a->representative)))
@@ -557,6 +566,8 @@ cmd_member(int argc, char **argv)
     struct err err = {0};
     if (argc > 1 && cmd_access_word(argv[1]))
         return cmd_member_access(argc, argv);
+    if (argc > 1 && cmd_visits_word(argv[1]))
+        return cmd_member_visits(argc, argv);
     if (argc > 1 && strcmp(argv[1], "handover") == 0)
         return cmd_member_handover(argc, argv);
     if (argc > 1 && strcmp(argv[1], "double") == 0)

@@ -24,6 +24,7 @@ enum {
     OPT_ADJUSTS,
     OPT_LIMIT,
     OPT_AFTER,
+    OPT_MEMBER_UNIT,
     OPT_KEY,
     WORDS_MAX = 2,
 };
@@ -35,6 +36,7 @@ struct work_args {
     const char *words[WORDS_MAX];
     const char *on, *member, *member_no, *activity, *activity_no, *sector, *culture, *office, *number, *text;
     const char *amount, *currency, *rate, *contribution, *client, *client_number, *month, *event, *limit, *after, *key;
+    const char *member_unit;
     bool adjusts;
 };
 
@@ -68,6 +70,7 @@ static const struct cli_binding bindings[] = {
     CLI_BIND(struct work_args, OPT_EVENT, event),
     CLI_BIND(struct work_args, OPT_LIMIT, limit),
     CLI_BIND(struct work_args, OPT_AFTER, after),
+    CLI_BIND(struct work_args, OPT_MEMBER_UNIT, member_unit),
     CLI_BIND(struct work_args, OPT_KEY, key),
     CLI_BIND(struct work_args, OPT_ADJUSTS, adjusts),
 };
@@ -98,6 +101,7 @@ static const struct argp_option activity_options[] = {
     WORK_OPTIONS,
     {"on", OPT_ON, "DATE", 0, "Date of effect (else today); what others see of it is its month", 2},
     {"member-no", OPT_MEMBER_NO, "NO", 0, "open: the member of that number", 2},
+    {"member-unit", OPT_MEMBER_UNIT, "CODE", 0, "open: of a visitor: the home unit (with --member and --office)", 2},
     {"text", OPT_TEXT, "TEXT", 0, "Title", 2},
     CLI_OPTION_END};
 
@@ -304,6 +308,7 @@ body_of(struct http *h, const struct work_args *a, const json_t *old, json_t *o,
     if (!old) {
         desk_put(o, "member", a->invoices ? NULL : a->member);
         desk_put(o, "member_no", a->member_no);
+        desk_put(o, "member_unit", a->member_unit);
         desk_put(o, "activity", a->activity);
         desk_put(o, "activity_no", a->activity_no);
     }
@@ -393,6 +398,8 @@ check(const struct work_args *a)
         return cli_usage("invoice issue needs --amount, and --activity or --activity-no");
     if (makes && !a->invoices && (!a->sector || !(a->member || a->member_no)))
         return cli_usage("activity open needs --sector, and --member or --member-no");
+    if (a->member_unit && (!makes || a->invoices || !a->member || !a->office))
+        return cli_usage("--member-unit is of activity open, with --member and --office: a visitor has no office here");
     if (is(a, "cancel") && !a->invoices && !a->event)
         return cli_usage("activity cancel needs --event; smartnode activity show ID names them");
     if (a->event && !is(a, "cancel"))

@@ -61,6 +61,15 @@ class DeskTest(unittest.TestCase):
         self.do("member", "repay", member, "--shares", 1, "--on", "2024-07-02")
         self.assertNotIn("owed", self.json("member", "show", member))
 
+    def test_a_command_with_the_same_key_is_done_once(self):
+        member = self.admit()
+        for words in (("member", "change", member, "--city", "Gent"), ("member", "resign", member, "--on", "2024-06-30"),
+                      ("member", "repay", member, "--shares", 1)):
+            first, again = (self.json(*words, "--idempotency-key", "once-" + words[1]) for _ in range(2))
+            self.assertEqual(first, again)
+        self.assertEqual(4, len(self.history(member)))
+        self.refused("another request", "member", "repay", member, "--shares", 2, "--idempotency-key", "once-repay")
+
     def test_an_entry_is_corrected_and_cancelled_by_its_name_in_the_history(self):
         member = self.admit()
         self.do("member", "subscribe", member, "--shares", 5, "--on", "2024-03-01")

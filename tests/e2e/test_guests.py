@@ -4,7 +4,7 @@ when the grant ends."""
 import os
 import unittest
 
-from cluster import Cluster, admission, wait_until
+from cluster import Cluster, admission, run, wait_until
 
 CONTACT = {"email": "ilse@example.org", "city": "Brussel", "country": "BE"}
 
@@ -154,6 +154,37 @@ class Guests(unittest.TestCase):
         self.assertEqual(self.seen(self.host, member)["personal"], "closed", "a restart changes nothing")
         self.home.start()
         self.wait_here(member)
+
+    def test_a_visitor_is_served_at_the_command_line(self):
+        member = self.member()
+        self.grant(member)
+        self.wait_here(member)
+        at = lambda node, *words, **more: run(*words, "--data", node.data, env={"SMARTNODE_TOKEN": node.token("desk")}, **more).stdout
+        self.assertIn("Vandermeersch", at(self.host, "member", "show", member, "--unit", "BE"))
+        office = self.host.get("/v1/units/DE/offices")["offices"][0]["id"]
+        activity = ("activity", "open", "--member", member, "--member-unit", "BE", "--sector", "music")
+        self.assertIn("--office", run(*activity, "--data", self.host.data, env={"SMARTNODE_TOKEN": "x"}, status=2).stderr)
+        at(self.host, *activity, "--office", office, "--number", "CLI-1")
+        at(self.host, "invoice", "issue", "--activity-no", "CLI-1", "--amount", "120.50", "--client", "Theater")
+        at(self.host, "member", "propose-contact", member, "--unit", "BE", "--email", "cli@example.org", "--city", "Bonn", "--country", "DE")
+        self.host.post("/v1/guest-records", status=202)
+
+        def line(words, needle):
+            return next((one for one in at(self.home, *words).splitlines() if needle in one), None)
+        proposal = wait_until("the proposal is listed", lambda: line(("member", "proposals"), member)).split()
+        self.assertEqual(proposal[2], "DE")
+        looked = wait_until("the home knows who looked", lambda: line(("member", "openings", member), "identity"))
+        self.assertIn(" DE ", looked)
+        self.assertIn("cli@example.org", at(self.home, "member", "proposals", member))
+        at(self.home, "member", "accept-proposal", member, proposal[1])
+        self.assertIn("Bonn", at(self.home, "member", "show", member))
+        self.assertIn("accepted", at(self.home, "member", "proposals", member))
+        self.assertIn("no requests", at(self.home, "member", "requests", member))
+        self.home.post("/v1/members/%s/requests" % member, {"what": "move", "to": "SE"})
+        asked = line(("member", "requests"), member).split()
+        self.assertIn("SE", asked)
+        at(self.home, "member", "close-request", member, asked[1])
+        self.assertIn("no requests", at(self.home, "member", "requests", member))
 
     def test_a_declined_proposal_changes_nothing(self):
         member = self.member()
