@@ -274,7 +274,7 @@ enum { HANDOVERS_PAGE = 16 };
 static int
 rights_of_access(struct look *l, const struct access_row *row, struct err *err)
 {
-    struct access_keys keys[8];
+    struct access_keys keys[32];
     struct access_state s;
     access_state_of(row, &s);
     if (!s.exists || !access_stands(&s, l->t->today) || !(s.is_pass || TYPE_EQ(&s.facts.host, &l->w->own)))

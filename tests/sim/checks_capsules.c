@@ -4,6 +4,8 @@
 
 #include "storage/erasures.h"
 
+enum { KEYS_MAX = 32 };
+
 /* One node's eyes. */
 struct eyes {
     const struct sim_node *n;
@@ -62,6 +64,27 @@ lets(const struct eyes *e, const struct sim_node *to, bool keeper, enum residenc
     return entitled(&by, &to->unit->identity.unit, keeper, &what, &may, &err) == 0 && may;
 }
 
+/* A renewal that has no effect renews nothing. */
+static bool
+gives_keys(const struct eyes *e, const struct eyes *home, const struct place *p)
+{
+    struct access_keys keys[KEYS_MAX];
+    struct event_common common;
+    struct access_row row;
+    struct err err;
+    bool gives = false;
+    if (p->header->kind == KIND_HANDOVER_OFFERED || p->header->kind == KIND_HANDOVER_COMPLETED)
+        return true;
+    if (event_common_decode(p->payload, &common, &err) != 0 || !common.has_subject ||
+        entitled_access(e->txn, &home->n->unit->identity.unit, &common.subject, &row, &err) != 0)
+        return false;
+    size_t n = access_keys_of(&row, keys, KEYS_MAX);
+    for (size_t i = 0; i < n && i < KEYS_MAX; i++)
+        gives |= keys[i].at.seq == p->header->seq && TYPE_EQ(&keys[i].at.log, p->log);
+    access_row_release(&row);
+    return gives;
+}
+
 /* As the one has it. What was replaced goes along with one who moves, where it stood as she did, and nobody needs it; and what waits for an event
  * that is not here is not asked for. */
 static bool
@@ -72,6 +95,8 @@ in_force(const struct eyes *e, const struct eyes *home, const struct place *p)
     struct member_row row;
     struct position at;
     struct err err;
+    if (class == CLASS_KEY)
+        return gives_keys(e, home, p);
     if (class > CLASS_BANK)
         return true;
     if (event_common_decode(p->payload, &common, &err) != 0 || !common.has_subject ||

@@ -154,8 +154,8 @@ write_at_once(struct sim_node *n)
         workload_again(n);
 }
 
-static void
-restore(struct world *w, struct sim_node *n)
+void
+faults_restore(struct world *w, struct sim_node *n)
 {
     if (!n->has_backup) {
         if (n->up)
@@ -273,7 +273,7 @@ faults_step(struct world *w)
     } else if (which < 72) {
         n->disk_full = !n->disk_full && w->full_permille > 0;
     } else if (which < 84 && w->restores) {
-        restore(w, n);
+        faults_restore(w, n);
     } else if (which < 88 && w->clones) {
         two_clones(w, n);
     } else if (which < 93 && w->forks) {

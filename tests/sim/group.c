@@ -35,6 +35,7 @@ judge(struct sim_node *n, struct group *g, const struct sim_job *job, enum model
                        job->op.kind == OP_MEMBER ? (int)job->op.member.request.action : 0);
         model_accept(n->unit->model, &job->op, known && expected == MODEL_ACCEPT);
         workload_remember(n->unit, &job->op);
+        erased_accepted(n, &job->op);
         return;
     }
     g->refused++;
@@ -60,6 +61,7 @@ group_jobs(struct sim_node *n, struct group *g, struct err *err)
         n->unit->model->today = (int32_t)(node_wall(n) / 86400000);
         model_prepare(n->unit->model, &job->op);
         enum model_verdict v = known ? model_judge(n->unit->model, &job->op) : MODEL_UNKNOWN;
+        erased_note(n, &job->op);
         rc = engine_exec(n->engine, &n->unit->actor, &job->op, err);
         if (rc == 0)
             judge(n, g, job, v, known);

@@ -182,6 +182,7 @@ enum sim_event_type {
     EV_VAULT,
     EV_CAPSULE,
     EV_FETCH,
+    EV_RESTORE,
     EV_CUT,
     EV_COUNT
 };
@@ -194,6 +195,15 @@ struct sim_event {
     uint32_t incarnation, conn;
     void *data; /* owned by the queue; heap */
     size_t len;
+};
+
+/* A data key that an order of erasure was to take, as it was before. */
+struct erased_key {
+    int unit; /* the home that ordered */
+    struct subject_id member;
+    uint8_t class;
+    uint32_t generation;
+    struct data_key key;
 };
 
 struct world {
@@ -224,6 +234,9 @@ struct world {
     bool blocked[SIM_NODES_MAX][SIM_NODES_MAX]; /* nothing arrives at column from row */
     struct sim_conn conns[SIM_CONNS_MAX];
     uint32_t next_conn;
+
+    struct erased_key *erased_keys; /* heap */
+    size_t n_erased_keys;
 
     struct map ledger_index; /* log id → uint32_t */
     struct ledger_log *ledger;
@@ -338,6 +351,14 @@ bool moving_finish(struct world *w);
 /* Nothing is left open that could be ended. */
 void moving_check_finished(struct world *w);
 
+/* ---- erased.c ---- */
+/* Before the writer takes up an operation, and after it took it. */
+void erased_note(struct sim_node *n, const struct api_op *op);
+void erased_accepted(struct sim_node *n, const struct api_op *op);
+void erased_plan_restore(struct sim_node *n);
+struct sim_job *workload_import_again(struct sim_node *n);
+void erased_check(struct sim_node *n, struct db_txn *txn);
+
 /* ---- counting.c: the months of a node's unit are counted ---- */
 void counting_soon(struct sim_node *n);
 void counting_step(struct sim_node *n);
@@ -361,6 +382,8 @@ void faults_programs(struct world *w);
 void faults_start(struct world *w);
 void faults_step(struct world *w);
 void faults_heal(struct world *w);
+/* Copies the disk of the node, or puts the copy back. */
+void faults_restore(struct world *w, struct sim_node *n);
 bool faults_forge(struct sim_node *n, struct slice bytes, struct buf *out);
 
 /* ---- resume.c ---- */

@@ -202,6 +202,8 @@ erasure_job(struct sim_node *n)
     r->ground = rng_chance(&n->rng, 500) ? GROUND_WRONGLY_HELD : 0;
     r->effective = r->until = DATE_NONE;
     retention_rules_of("BE", &settings, &r->rules);
+    if (r->action == ERASE_ORDER)
+        erased_plan_restore(n);
     return job;
 }
 
@@ -259,6 +261,8 @@ workload_moving(struct sim_node *n)
         return double_job(n);
     if (rng_chance(&n->rng, 80))
         return erasure_job(n);
+    if (rng_chance(&n->rng, 60))
+        return workload_import_again(n);
     if (rng_chance(&n->rng, 250))
         return access_job(n);
     struct sim_job *job = workload_job(OP_HANDOVER);

@@ -173,6 +173,10 @@ dispatch(struct world *w, struct sim_event *e)
         if (same && n->fetch_at == e->at)
             fetch_step(n);
         break;
+    case EV_RESTORE:
+        if (!w->healing)
+            faults_restore(w, n);
+        break;
     case EV_COUNT:
         if (same)
             counting_step(n);
@@ -393,6 +397,7 @@ world_release(struct world *w)
         free(w->ledger[i].fork_chain);
     }
     free(w->ledger);
+    free(w->erased_keys);
     map_free(&w->ledger_index);
     for (int i = 0; i < w->n_units; i++) {
         model_free(&w->units[i].model);

@@ -1,0 +1,247 @@
+/* What an erasure must have taken: the keys that a member had, as they were before the order, open nothing and are nowhere at any node, whatever was
+ * restored or entered again since; and nothing of before the order is entered again (docs/PROTOCOL.md §10 "Erasure"). See sim.h. */
+#include "tests/sim/sim.h"
+
+#include <stdlib.h>
+
+#include "storage/erasures.h"
+#include "storage/keyslots.h"
+#include "storage/received.h"
+
+enum { ERASED_KEYS_MAX = 4096, RESTORE_MS_MAX = 15000, SLOTS_MAX = 256 };
+
+static bool
+same_key(const struct data_key *a, const struct data_key *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* ---- what there was ---- */
+
+/* Before an order is carried out by the writer: keys of whoever is to be erased. */
+void
+erased_note(struct sim_node *n, const struct api_op *op)
+{
+    struct world *w = n->w;
+    struct db_txn *txn = NULL;
+    struct keyslot *slots = NULL;
+    struct slot_keys keys;
+    struct err err;
+    size_t count = 0;
+    if (op->kind != OP_ERASE || op->erase.request.action != ERASE_ORDER)
+        return;
+    if (!w->erased_keys)
+        w->erased_keys = calloc(ERASED_KEYS_MAX, sizeof(*w->erased_keys));
+    MUST(w->erased_keys);
+    if (db_begin_read(n->db, &txn, &err) == 0 &&
+        keyslots_all(txn, &op->erase.request.member, &slots, &count, &err) == 0)
+        for (size_t i = 0; i < count; i++)
+            for (uint8_t class = CLASS_IDENTITY; class <= CLASS_NOTE; class ++) {
+                int at = vault_class_index(class);
+                if (at < 0 || w->n_erased_keys == ERASED_KEYS_MAX ||
+                    vault_slot(n->vault, slots[i].slot, &keys, &err) != 0 || !vault_key_there(&keys.keys[at]))
+                    continue;
+                w->erased_keys[w->n_erased_keys++] = (struct erased_key){.unit = n->unit->index,
+                                                                         .member = op->erase.request.member,
+                                                                         .class = class,
+                                                                         .generation = slots[i].generation,
+                                                                         .key = keys.keys[at]};
+            }
+    free(slots);
+    db_abort(&txn);
+}
+
+/* ---- whether it is gone ---- */
+
+/* The day of the newest order that is in the node's row and takes keys of the class and generation; done: and that the node has carried out. */
+static struct civil_date
+order_of(const struct sim_node *n, struct db_txn *txn, const struct unit_id *unit, const struct subject_id *member,
+         uint8_t class, uint32_t generation, bool done)
+{
+    struct civil_date day = DATE_NONE;
+    struct member_row row;
+    struct err err;
+    if (entitled_member(txn, member, unit, &row, &err) != 0)
+        return day;
+    for (size_t i = 0; i < row.n; i++) {
+        struct erasure_order order;
+        const struct member_entry *e = &row.entries[i];
+        if (e->kind != KIND_ERASURE_ORDERED || e->outcome != OUTCOME_APPLIED ||
+            erasure_get(txn, &e->at, &order, &err) != 0)
+            continue;
+        bool takes = (order.classes >> class & 1) != 0 && generation <= order.generation;
+        if (takes && (!done || order.state == ERASURE_DONE) && (date_is_none(day) || e->effective.days > day.days))
+            day = e->effective;
+    }
+    member_row_release(&row);
+    (void)n;
+    return day;
+}
+
+static void
+check_slots(struct sim_node *n, struct db_txn *txn, const struct erased_key *k)
+{
+    struct keyslot *slots = NULL;
+    struct slot_keys keys;
+    struct err err;
+    size_t count = 0;
+    if (n->unit->index != k->unit || keyslots_all(txn, &k->member, &slots, &count, &err) != 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        for (int c = 0; c < VAULT_CLASSES; c++)
+            if (vault_slot(n->vault, slots[i].slot, &keys, &err) == 0 && same_key(&keys.keys[c], &k->key))
+                world_fail(n->w, n, "a key of %s, class %u, was erased and is in the vault", short_id(&k->member),
+                           k->class);
+    free(slots);
+}
+
+static void
+check_received(struct sim_node *n, const struct erased_key *k)
+{
+    static struct received_key keys[RECEIVED_MAX];
+    const struct received_filter any = RECEIVED_ANY;
+    struct err err;
+    size_t count = 0;
+    if (received_list(n->vault, &k->member, &any, keys, RECEIVED_MAX, &count, NULL, &err) != 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (same_key(&keys[i].key, &k->key))
+            world_fail(n->w, n, "a key of %s, class %u, was erased and is kept as received", short_id(&k->member),
+                       k->class);
+}
+
+static void
+try_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *log, const struct event_header *h,
+             const struct erased_key *k)
+{
+    struct slice capsule;
+    struct buf plain;
+    struct err err;
+    for (uint8_t i = 0; i < h->n_capsules && !n->w->failed; i++) {
+        if (h->capsules[i].class != k->class || capsules_get(txn, log->no, h->seq, i, &capsule, &err) != 0)
+            continue;
+        buf_init(&plain, CAPSULE_BYTES_MAX);
+        if (capsule_open(&k->key, k->class, capsule, &plain, &err) == 0)
+            world_fail(n->w, n, "capsule %u of %s/%llu, class %u, was erased and opens with the key of before", i,
+                       short_id(&log->id), (unsigned long long)h->seq, k->class);
+        buf_free(&plain);
+    }
+}
+
+/* Ciphertexts of activity links stay and lose their keys. */
+static void
+check_ciphertexts(struct sim_node *n, struct db_txn *txn, const struct erased_key *k)
+{
+    const struct unit_id *unit = &n->w->units[k->unit].identity.unit;
+    uint32_t count = 0;
+    struct err err;
+    if (k->class == CLASS_ACTIVITY || evlog_count(txn, &count, &err) != 0)
+        return;
+    for (uint32_t no = 1; no <= count && !n->w->failed; no++) {
+        struct log_row log;
+        struct evlog_iter it;
+        struct stored_event ev;
+        struct event_header h;
+        struct event_common common;
+        if (evlog_get(txn, no, &log, &err) != 0 || !TYPE_EQ(&log.unit, unit) ||
+            evlog_iter_init(&it, txn, no, 1, &err) != 0)
+            continue;
+        while (evlog_iter_next(&it, &ev, &err) == 0 && event_header_decode(ev.header, &h, &err) == 0)
+            if (h.n_capsules > 0 && event_common_decode(ev.payload, &common, &err) == 0 && common.has_subject &&
+                TYPE_EQ(&common.subject, &k->member))
+                try_capsules(n, txn, &log, &h, k);
+        evlog_iter_release(&it);
+    }
+}
+
+void
+erased_check(struct sim_node *n, struct db_txn *txn)
+{
+    struct world *w = n->w;
+    if (w->heals && !w->hostile && !w->skewed && !n->unit->forked && erasures_due(txn) > 0)
+        world_fail(w, n, "%llu erasures are not carried out", (unsigned long long)erasures_due(txn));
+    for (size_t i = 0; i < w->n_erased_keys && !w->failed; i++) {
+        const struct erased_key *k = &w->erased_keys[i];
+        const struct unit_id *unit = &w->units[k->unit].identity.unit;
+        if (date_is_none(order_of(n, txn, unit, &k->member, k->class, k->generation, true)))
+            continue;
+        w->stats.erased++;
+        check_slots(n, txn, k);
+        check_received(n, k);
+        check_ciphertexts(n, txn, k);
+    }
+}
+
+/* ---- it is entered again ---- */
+
+/* Somebody of whom something was erased is imported once more, with the data and often the date of before. */
+struct sim_job *
+workload_import_again(struct sim_node *n)
+{
+    const struct world *w = n->w;
+    const struct erased_key *k = NULL;
+    for (size_t i = 0; i < 16 && w->n_erased_keys > 0 && !k; i++) {
+        k = &w->erased_keys[rng_below(&n->rng, w->n_erased_keys)];
+        k = k->unit == n->unit->index ? k : NULL;
+    }
+    if (!k)
+        return workload_member(n);
+    struct sim_job *job = workload_job(OP_MEMBER);
+    struct member_request *r = &job->op.member.request;
+    r->action = ACTION_CHANGE_DATA;
+    r->has_subject = true;
+    r->subject = k->member;
+    r->effective = workload_day(n);
+    r->person.identity.birth_date = DATE_NONE;
+    n->unit->names++;
+    if (k->class == CLASS_IDENTITY || rng_chance(&n->rng, 200)) {
+        r->person.has_identity = true;
+        snprintf(r->person.identity.family_name.s, sizeof(r->person.identity.family_name.s), "Again%u", n->unit->names);
+    }
+    if (k->class == CLASS_CONTACT || rng_chance(&n->rng, 200)) {
+        r->person.has_contact = true;
+        snprintf(r->person.contact.email.s, sizeof(r->person.contact.email.s), "again%u@example.org", n->unit->names);
+    }
+    if (k->class == CLASS_BANK || rng_chance(&n->rng, 100)) {
+        r->person.has_bank = true;
+        snprintf(r->person.bank.iban.s, sizeof(r->person.bank.iban.s), "BE68539007547034");
+    }
+    r->has_note = k->class == CLASS_NOTE;
+    if (r->has_note)
+        snprintf(r->note.s, sizeof(r->note.s), "Invented note %u", n->unit->names);
+    return job;
+}
+
+/* The writer took it: then it is not of before an order that was committed here. */
+void
+erased_accepted(struct sim_node *n, const struct api_op *op)
+{
+    const struct member_request *r = &op->member.request;
+    const bool has[] = {r->person.has_identity, r->person.has_contact, r->person.has_bank, false, r->has_note};
+    struct db_txn *txn = NULL;
+    struct err err;
+    if (op->kind != OP_MEMBER || !r->has_subject || r->action == ACTION_NAME_REPRESENTATIVE ||
+        date_is_none(r->effective) || db_begin_read(n->db, &txn, &err) != 0)
+        return;
+    for (uint8_t class = CLASS_IDENTITY; class <= CLASS_NOTE; class ++) {
+        struct civil_date day =
+            has[class - 1] ? order_of(n, txn, &n->unit->identity.unit, &r->subject, class, 0, false) : DATE_NONE;
+        if (!date_is_none(day) && r->effective.days < day.days)
+            world_fail(n->w, n, "class %u of %s was erased, and is entered again with a date of before", class,
+                       short_id(&r->subject));
+    }
+    db_abort(&txn);
+}
+
+/* A copy of some node's disk is made before the order, and put back after it. */
+void
+erased_plan_restore(struct sim_node *n)
+{
+    struct world *w = n->w;
+    struct sim_node *of = rng_chance(&w->rng, 500) ? n : &w->nodes[rng_below(&w->rng, (uint64_t)w->n_nodes)];
+    if (!w->restores || w->healing || !rng_chance(&w->rng, 600))
+        return;
+    if (!of->has_backup)
+        world_post(w, 0, EV_RESTORE, of, 0, 0, NULL, 0);
+    world_post(w, rng_between(&w->rng, RESTORE_MS_MAX / 10, RESTORE_MS_MAX), EV_RESTORE, of, 0, 0, NULL, 0);
+}
