@@ -76,7 +76,7 @@ enum table {
     TABLE_ASKS,   /* member 16 ‖ id 16 → wrapped request of a member: storage/asks.h */
     TABLE_VISITS, /* of format 1, empty since: member 16 ‖ log id 32 ‖ seq u64 ‖ index u8 → wrapped record of a host */
     TABLE_VISITED, /* label 16 → wrapped record of a host: storage/visits.h */
-    TABLE_TAKEN,   /* member 16 ‖ activity id 16 → wrapped activity that is yet to be opened: storage/taken.h */
+    TABLE_TAKEN,   /* label 16 of a member → wrapped activities that are yet to be opened: storage/taken.h */
     TABLE_COUNT_ALL,
 };
 

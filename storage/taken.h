@@ -1,6 +1,7 @@
 /* Activities that members who moved here take along, until they are opened: a table of the vault. In the log the openings must not stand beside the
  * reception, which names the member; so what is to be opened waits here, each under the id that the activity will have (node/host/taken_work.h).
- * Whose it is and its title are personal data: rows are wrapped, and go with the vault's rewriting once they are deleted.
+ * Whose it is, which ids it will have and its title are personal data: there is one row for each member, wrapped, padded, under a label that says
+ * nothing without the vault's key. It goes with the vault's rewriting once it is deleted.
  * Threads: puts and deletes by any, LMDB lets one commit after the other; reads by any. */
 #ifndef SMARTNODE_STORAGE_TAKEN_H
 #define SMARTNODE_STORAGE_TAKEN_H
@@ -23,18 +24,21 @@ struct taken_activity {
 };
 
 /* One vault commit, none if nothing changes: these, all of the member, take the place of what was there of it. n: TAKEN_MAX at most (MUST).
- * ERR_FULL. */
+ * ERR_FULL, ERR_NOMEM. */
 int taken_put(struct vault *v, const struct subject_id *member, const struct taken_activity *list, size_t n,
               struct err *err) NODISCARD;
-/* Those of a member (NULL = of all) in the order of keys after `after` (NULL = from the start), at most max. Wipe them. ERR_CORRUPT: one does not
- * open. */
-int taken_list(struct vault *v, const struct subject_id *member, const struct taken_key *after,
-               struct taken_activity *ret, size_t max, size_t *ret_n, struct err *err) NODISCARD;
-/* ERR_NOTFOUND, ERR_CORRUPT. Wipe it. */
+/* Those of a member in the order in which they were put: ret, TAKEN_MAX of them. Wipe them. ERR_CORRUPT: the row does not open. ERR_NOMEM. */
+int taken_list(struct vault *v, const struct subject_id *member, struct taken_activity *ret, size_t *ret_n,
+               struct err *err) NODISCARD;
+/* Members of whom any wait, in an order that says nothing, after `after` (NULL = from the start), at most max. A row that does not open is nobody's,
+ * and left out. ERR_NOMEM. */
+int taken_members(struct vault *v, const struct subject_id *after, struct subject_id *ret, size_t max, size_t *ret_n,
+                  struct err *err) NODISCARD;
+/* ERR_NOTFOUND, ERR_CORRUPT, ERR_NOMEM. Wipe it. */
 int taken_get(struct vault *v, const struct taken_key *key, struct taken_activity *ret, struct err *err) NODISCARD;
-/* How many of a member wait. */
+/* How many of a member wait. ERR_CORRUPT, ERR_NOMEM. */
 int taken_count(struct vault *v, const struct subject_id *member, size_t *ret, struct err *err) NODISCARD;
-/* One vault commit each, none if nothing is there. ret_n (may be NULL): rows that went. */
+/* One vault commit each, none if nothing is there. ret_n (may be NULL): how many went. A row that does not open only goes as a whole. */
 int taken_del(struct vault *v, const struct taken_key *keys, size_t n, size_t *ret_n, struct err *err) NODISCARD;
 int taken_del_member(struct vault *v, const struct subject_id *member, size_t *ret_n, struct err *err) NODISCARD;
 

@@ -41,7 +41,14 @@ enum wrap_use {
 enum { WRAP_LOOKUP_OUTPUT = 16, WRAP_LOOKUP_RESULT = 17, WRAP_LOOKUP_RECORD = 18 }; /* lookups.c */
 
 /* What a label names. Stored for ever: never renumbered. */
-enum label_use { LABEL_PAGE = 1, LABEL_OPENED = 2, LABEL_LOOKED = 3, LABEL_VISIT = 4, LABEL_VISITS_OF = 5 };
+enum label_use {
+    LABEL_PAGE = 1,
+    LABEL_OPENED = 2,
+    LABEL_LOOKED = 3,
+    LABEL_VISIT = 4,
+    LABEL_VISITS_OF = 5,
+    LABEL_TAKEN = 6
+};
 enum { LABEL_BYTES = 16 };
 
 /* How far the conversion of a vault of format 1 is: vault-meta "vault.form". */

@@ -83,7 +83,7 @@ waiting_into_dossier(struct collecting *c, const struct subject_id *member, stru
     struct taken_activity *waiting = c->ctx->vault ? calloc(TAKEN_MAX, sizeof(*waiting)) : NULL;
     if (!waiting)
         return c->ctx->vault ? err_set(err, ERR_NOMEM, "handover: out of memory") : 0;
-    int rc = taken_list(c->ctx->vault, member, NULL, waiting, TAKEN_MAX, &n, err);
+    int rc = taken_list(c->ctx->vault, member, waiting, &n, err);
     for (size_t i = 0; rc == 0 && i < n && d->n_activities < DOSSIER_ACTIVITIES_MAX; i++) {
         struct activity_row row;
         rc = rows_activity(c->ctx, &waiting[i].key.activity, &row, err);

@@ -8,7 +8,7 @@
 
 enum { TURN_MAX = 4096 /* the rest in the next turn */, PAGE = 32 };
 
-/* Members that are to be opened, and what only leaves the list. */
+/* What is to be opened, or only leaves the list. */
 struct keys {
     struct taken_key *v; /* TURN_MAX of them */
     size_t n;
@@ -71,31 +71,46 @@ fate_of(const struct taken_work *t, const struct command_ctx *ctx, const struct 
 }
 
 static int
+look_at(const struct taken_work *t, const struct command_ctx *ctx, const struct subject_id *member,
+        struct taken_activity *list, struct keys *opens, struct keys *leaves, struct taken_found *ret, struct err *err)
+{
+    size_t n = 0;
+    int rc = taken_list(t->vault, member, list, &n, err);
+    if (rc == ERR_CORRUPT) { /* rewritten or gone meanwhile, or damaged: nobody's */
+        err_clear(err);
+        return 0;
+    }
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        enum fate fate = FATE_WAITS;
+        rc = fate_of(t, ctx, &list[i], &fate, err);
+        struct keys *to = fate == FATE_OPENS ? opens : leaves;
+        if (fate == FATE_WAITS || to->n == TURN_MAX)
+            ret->waiting++;
+        else
+            to->v[to->n++] = list[i].key;
+    }
+    person_wipe(list, TAKEN_MAX * sizeof(*list));
+    return rc;
+}
+
+static int
 look(const struct taken_work *t, struct keys *opens, struct keys *leaves, struct taken_found *ret, struct err *err)
 {
     struct db_txn *txn = NULL;
-    struct taken_key after;
+    struct subject_id page[PAGE], after;
     size_t n = PAGE;
-    struct taken_activity *page = calloc(PAGE, sizeof(*page));
-    int rc = page ? db_begin_read(t->db, &txn, err) : err_set(err, ERR_NOMEM, "activities taken along: out of memory");
+    struct taken_activity *list = calloc(TAKEN_MAX, sizeof(*list));
+    int rc = list ? db_begin_read(t->db, &txn, err) : err_set(err, ERR_NOMEM, "activities taken along: out of memory");
     const struct command_ctx ctx = {.txn = txn, .vault = t->vault, .unit = t->unit, .today = t->today};
     for (bool first = true; rc == 0 && n == PAGE; first = false) {
-        rc = taken_list(t->vault, NULL, first ? NULL : &after, page, PAGE, &n, err);
-        for (size_t i = 0; rc == 0 && i < n; i++) {
-            enum fate fate = FATE_WAITS;
-            rc = fate_of(t, &ctx, &page[i], &fate, err);
-            struct keys *to = fate == FATE_OPENS ? opens : leaves;
-            if (fate == FATE_WAITS || to->n == TURN_MAX)
-                ret->waiting++;
-            else
-                to->v[to->n++] = page[i].key;
-        }
+        rc = taken_members(t->vault, first ? NULL : &after, page, PAGE, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++)
+            rc = look_at(t, &ctx, &page[i], list, opens, leaves, ret, err);
         if (rc == 0 && n > 0)
-            after = page[n - 1].key;
-        person_wipe(page, PAGE * sizeof(*page));
+            after = page[n - 1];
     }
     db_abort(&txn);
-    free(page);
+    free(list);
     return rc;
 }
 

@@ -568,7 +568,7 @@ a_stop_between_the_opening_and_the_list_opens_nothing_twice(void **state)
     assert_non_null(list);
     arrive_with(f, 3, dossier);
     receive_with(f, dossier);
-    assert_int_equal(taken_list(f->new.vault, &f->member, NULL, list, TAKEN_MAX, &n, &err), 0);
+    assert_int_equal(taken_list(f->new.vault, &f->member, list, &n, &err), 0);
     assert_int_equal(n, 3);
     pass_days(f, 31);
     assert_int_equal(open_taken(&f->new, false).opened, 3);
