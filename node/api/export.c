@@ -470,6 +470,8 @@ get_member_export(struct request *r, struct err *err)
     x.j = &j;
     r->personal = true;
     rc = put_all(&x, err);
+    if (rc == 0 && x.has_own && x.ctx.vault != NULL)
+        rc = look_note(r, &x.subject, err);
     if (x.has_own)
         member_row_release(&x.own);
     if (rc == 0 && wants_type(r, "text/html"))

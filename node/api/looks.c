@@ -26,6 +26,9 @@ int
 look_note(struct request *r, const struct subject_id *member, struct err *err)
 {
     struct api *a = r->api;
+    if ((r->token.role & (ROLE_DESK | ROLE_INTEGRATION)) == 0) {
+        return 0; /* the member's own */
+    }
     const struct look look = {
         .subject = *member, .day = a->deps.today(a->deps.arg), .actor = r->token.actor, .count = 1};
     size_t i = 0;

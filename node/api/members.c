@@ -156,7 +156,10 @@ put_member(struct request *r, struct json_out *j, const struct member_row *row, 
         }
     } else if (classes != 0) {
         unsigned seen = readable(r, row, classes);
-        int rc = person_load(r, row, seen, &p, err);
+        int rc = look_note(r, &row->subject, err);
+        if (rc == 0) {
+            rc = person_load(r, row, seen, &p, err);
+        }
         if (rc != 0) {
             return rc;
         }
@@ -210,13 +213,6 @@ get_member(struct request *r, struct err *err)
         rc = member_load(r, &row, err);
     }
     if (rc != 0) {
-        return rc;
-    }
-    if (unit_is_own(r, &row.unit) && r->api->deps.vault != NULL && (r->token.role & (ROLE_DESK | ROLE_INTEGRATION))) {
-        rc = look_note(r, &row.subject, err);
-    }
-    if (rc != 0) {
-        member_row_release(&row);
         return rc;
     }
     struct json_out j = reply_json(r, MHD_HTTP_OK);
@@ -497,6 +493,7 @@ get_member_names(struct request *r, struct err *err)
     struct capsule_place places[NAMES_MAX];
     bool seen = readable(r, &row, 1U << CLASS_IDENTITY) != 0;
     size_t n = seen ? member_capsule_history(&row, CLASS_IDENTITY, places, NAMES_MAX) : 0;
+    rc = n > 0 ? look_note(r, &row.subject, err) : 0;
     struct json_out j = reply_json(r, MHD_HTTP_OK);
     json_open(&j, '{');
     json_key(&j, "names");

@@ -86,7 +86,7 @@ record(struct request *r, const struct pass_seen *p, struct err *err)
                                     .classes = p->opened,
                                     .by_pass = true};
 
-    return p->own ? 0 : guest_opening(r->api->deps.vault, &look, 1, err);
+    return p->own ? look_note(r, &p->member, err) : guest_opening(r->api->deps.vault, &look, 1, err);
 }
 
 void

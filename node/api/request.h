@@ -282,7 +282,8 @@ void person_write(struct json_out *j, const struct person_input *p);
 void contact_write(struct json_out *j, const char *key, const struct person_contact *c);
 
 /* ---- looks.c */
-/* Notes that the token's owner opened this member of the own unit. Errors of looks_note: then nothing may be shown. */
+/* Notes that the token's owner, if of a desk or of the unit's own systems, opened this member of the own unit; it is kept within a second. Errors of
+ * looks_note: then nothing may be shown. */
 int look_note(struct request *r, const struct subject_id *member, struct err *err) NODISCARD;
 /* Puts what was noted into the vault. */
 int looks_flush(struct api *a, struct err *err) NODISCARD;

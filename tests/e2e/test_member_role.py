@@ -43,6 +43,21 @@ class MemberRole(unittest.TestCase):
         headers = {"Authorization": "Bearer " + token} if token else {}
         return self.node.call(method, path, role="member", headers=dict(headers, **more.pop("headers", {})), **more)
 
+    def test_every_way_to_a_name_at_the_own_desk_is_on_record_for_the_member(self):
+        someone = self.someone(7)["id"]
+        path = "/v1/members/" + someone
+        count = lambda: sum(look["count"] for look in self.node.get(path + "/openings", "desk")["own_desk"])
+        text = self.node.post(path + "/pass", {"classes": ["identity"]}).json["pass"]
+        ways = (lambda: self.node.get(path, "desk"), lambda: self.node.get("/v1/members?q=Familienaam7", "desk"),
+                lambda: self.node.get(path + "/names", "desk"), lambda: self.node.get(path + "/export", "desk"),
+                lambda: self.node.post("/v1/passes/verify", {"pass": text}, 200))
+        for n, way in enumerate(ways):
+            way()
+            cluster.wait_until("look %d is on record" % n, lambda: count() == n + 1)
+        self.ask("GET", path + "/export", self.token_of(someone))
+        self.node.get("/v1/members?limit=5", "desk")
+        self.assertEqual(count(), len(ways), "the member's own look is none, nor is a list without names")
+
     def test_a_member_reads_its_own_person_work_and_history(self):
         member = "/v1/members/" + self.own["id"]
         self.assertEqual("Familienaam1", self.ask("GET", member).json["person"]["identity"]["family_name"])
