@@ -1,10 +1,13 @@
 /* Everything that this node knows of one member, for the member: as JSON, which another system can read (the fields are listed in
  * docs/OPERATIONS.md "What is known of one person"), or as a page that a person can. Restricted classes are given to the member, and to nobody else. */
+#include <stdlib.h>
+
 #include "node/api/request.h"
 #include "node/command/names.h"
 #include "storage/erasures.h"
 #include "storage/keyslots.h"
 #include "storage/openings.h"
+#include "storage/taken.h"
 
 enum { HISTORY_MAX = 256, WORK_STEP = 128, LOOKS_STEP = 256, HOMES_MAX = 64, ACCESS_STEP = 32, PLAIN_MAX = 8192 };
 
@@ -224,6 +227,39 @@ put_work_of(struct exporting *x, bool invoices, struct err *err)
     return rc;
 }
 
+/* Taken along from the old home, and not opened here yet. */
+static int
+put_waiting(struct exporting *x, struct err *err)
+{
+    char name[NUMBERED_NAME_MAX], day[DATE_TEXT_MAX];
+    size_t n = 0;
+    if (hides(x, CLASS_ACTIVITY))
+        return 0;
+    struct taken_activity *list = calloc(TAKEN_MAX, sizeof(*list));
+    if (list == NULL)
+        return err_set(err, ERR_NOMEM, "export: out of memory");
+    int rc = taken_list(x->ctx.vault, &x->subject, list, &n, err);
+    if (rc == 0 && n > 0) {
+        json_key(x->j, "activities_waiting");
+        json_open(x->j, '[');
+        for (size_t i = 0; i < n; i++) {
+            json_open(x->j, '{');
+            json_put_uint(x->j, "sector", list[i].sector);
+            json_put_text(x->j, "sector_name", sector_name(list[i].sector, name));
+            json_put_bool(x->j, "culture", list[i].culture);
+            json_put_text(x->j, "text", list[i].title.s);
+            date_format(list[i].month, day);
+            day[7] = '\0';
+            json_put_text(x->j, "from", day);
+            json_close(x->j, '}');
+        }
+        json_close(x->j, ']');
+    }
+    person_wipe(list, TAKEN_MAX * sizeof(*list));
+    free(list);
+    return rc;
+}
+
 static int
 put_postings(struct exporting *x, struct err *err)
 {
@@ -412,6 +448,8 @@ put_own(struct exporting *x, struct err *err)
         rc = put_work_of(x, false, err);
     if (rc == 0)
         rc = put_work_of(x, true, err);
+    if (rc == 0)
+        rc = put_waiting(x, err);
     if (rc == 0)
         rc = put_postings(x, err);
     if (rc == 0)

@@ -111,6 +111,8 @@ class Handover(unittest.TestCase):
         self.assertEqual((self.waiting(member), self.opened(member)), (1, []))
         self.again(self.new)
         self.assertEqual((self.waiting(member), self.opened(member)), (1, []))
+        exported = self.new.get("/v1/members/%s/export" % member, "desk")["activities_waiting"]
+        self.assertEqual([(a["sector"], a["text"], a["from"]) for a in exported], [(2, "Koor", self.today.isoformat()[:7])])
         self.new.post("/v1/taken-activities", status=202)
         wait_until("SE opens what she took along", lambda: self.waiting(member) == 0)
         self.again(self.new)
