@@ -265,6 +265,34 @@ visits_each(struct vault *v, const struct subject_id *subject, const struct visi
 }
 
 int
+visits_get(struct vault *v, const struct subject_id *subject, const struct position *at, uint8_t index,
+           struct visit *ret, struct buf *plain, struct err *err)
+{
+    struct db_txn *txn;
+    struct subject_id label;
+    uint8_t key[KEY_VISIT];
+    uint8_t *row = NULL;
+    size_t len = 0;
+    key_visit(key, subject, at, index);
+    label_of(v, key, &label);
+    int rc = db_begin_read(v->db, &txn, err);
+    if (rc != 0)
+        return rc;
+    rc = row_get(v, txn, &label, &row, &len, err);
+    if (rc == ERR_NOTFOUND)
+        rc = err_set(err, ERR_NOTFOUND, "no such record of a host");
+    if (rc == 0 && plain != NULL) {
+        buf_put(plain, row + HEAD, len - HEAD);
+        rc = buf_check(plain, "vault: a visit", err);
+    }
+    if (rc == 0)
+        visit_of(row, ret);
+    row_free(row, len);
+    db_abort(&txn);
+    return rc;
+}
+
+int
 visits_settle(struct vault *v, const struct subject_id *subject, const struct position *at, uint8_t index,
               enum visit_settled settled, struct err *err)
 {

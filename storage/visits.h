@@ -26,6 +26,9 @@ int visits_put(struct vault *v, const struct visit *visit, struct slice plain, s
 int visits_each(struct vault *v, const struct subject_id *subject, const struct visit *after,
                 int (*one)(void *arg, const struct visit *visit, struct slice plain), void *arg,
                 struct err *err) NODISCARD;
+/* One record; plain (may be NULL) gets its content, which the caller wipes. ERR_NOTFOUND, ERR_CORRUPT. */
+int visits_get(struct vault *v, const struct subject_id *subject, const struct position *at, uint8_t index,
+               struct visit *ret, struct buf *plain, struct err *err) NODISCARD;
 /* ERR_NOTFOUND. */
 int visits_settle(struct vault *v, const struct subject_id *subject, const struct position *at, uint8_t index,
                   enum visit_settled settled, struct err *err) NODISCARD;

@@ -86,6 +86,8 @@ struct guest_place {
     uint32_t log_no; /* 0 in a place of a key capsule: it is in the vault */
     struct position at;
     uint8_t index;
+    bool erased; /* OPENED: what it holds was erased before it came, by an order: it goes and does not come again */
+    struct position erased_by;
 };
 struct guest_work_order {
     enum guest_step step;

@@ -4,6 +4,7 @@
 
 #include "node/api/request.h"
 #include "node/command/names.h"
+#include "node/command/retention.h"
 #include "storage/erasures.h"
 #include "storage/keyslots.h"
 #include "storage/openings.h"
@@ -469,11 +470,8 @@ put_all(struct exporting *x, struct err *err)
     json_put_text(x->j, "made_by_unit", d->unit_code);
     json_put_hex(x->j, "id", x->subject.b, ID_BYTES);
     int rc = put_records(x, err);
-    if (rc == 0 && x->has_own) {
-        struct member_state now;
-        member_state_at(&x->own, x->ctx.today, &now);
-        x->hidden = x->r->token.role == ROLE_MEMBER ? 0 : api_restricted(&now, x->ctx.today);
-    }
+    if (rc == 0 && x->has_own)
+        x->hidden = x->r->token.role == ROLE_MEMBER ? 0 : retention_restricted(&x->own);
     if (rc == 0 && x->has_own)
         rc = put_merged(x, err);
     if (rc == 0 && x->has_own && x->ctx.vault != NULL)

@@ -397,20 +397,27 @@ get_proposals(struct request *r, struct err *err)
 
 struct wanted_proposal {
     struct visit visit;
-    bool found;
     struct guest_record record;
 };
 
 static int
-is_it(void *arg, const struct visit *v, struct slice plain)
+find_proposal(struct request *r, const struct subject_id *member, struct wanted_proposal *p, struct err *err)
 {
-    struct wanted_proposal *p = arg;
-    if (v->index != p->visit.index || v->at.seq != p->visit.at.seq || !TYPE_EQ(&v->at.log, &p->visit.at.log)) {
-        return 0;
+    const struct slice *id = &r->params[1];
+    struct buf plain;
+    int rc = proposal_parse((const char *)id->data, id->len, &p->visit);
+    buf_init(&plain, CAPSULE_BYTES_MAX);
+    if (rc == 0) {
+        rc = visits_get(r->api->deps.vault, member, &p->visit.at, p->visit.index, &p->visit, &plain, err);
     }
-    p->visit = *v;
-    p->found = guest_record_decode(plain, &p->record, NULL) == 0 && p->record.n_contact > 0;
-    return 1;
+    if (rc == 0) {
+        rc = guest_record_decode(buf_slice(&plain), &p->record, err);
+    }
+    buf_free(&plain);
+    if (rc == ERR_NOTFOUND || (rc == 0 && p->record.n_contact == 0)) {
+        rc = err_field(err, ERR_NOTFOUND, "proposal", "no such proposal for this member");
+    }
+    return rc;
 }
 
 /* Accept: the home's own event makes it so. Decline: nothing but that it was. */
@@ -451,19 +458,10 @@ post_proposal(struct request *r, struct err *err)
     }
     struct wanted_proposal *p = calloc(1, sizeof(*p));
     rc = p == NULL ? err_set(err, ERR_NOMEM, "proposal") : own_member(r, &member, err);
-    if (rc == 0 && proposal_parse((const char *)r->params[1].data, r->params[1].len, &p->visit) == 0) {
-        rc = visits_each(r->api->deps.vault, &member, NULL, is_it, p, err);
-    }
-    if (rc == 0 && !p->found) {
-        rc = err_field(err, ERR_NOTFOUND, "proposal", "no such proposal for this member");
-    }
-    if (rc == 0 && p->visit.settled == VISIT_DECLINED && accept) {
-        rc = err_field(err, ERR_CONFLICT, "proposal", "proposal: it was declined");
-    }
-    if (rc == 0 && p->visit.settled == VISIT_ACCEPTED && !accept) {
-        rc = err_field(err, ERR_CONFLICT, "proposal", "proposal: it was accepted");
-    }
     if (rc == 0) {
+        rc = find_proposal(r, &member, p, err);
+    }
+    if (rc == 0) { /* whether it may still be answered, the writer says */
         rc = settle_read(r, accept, p, &op, err);
     }
     if (rc == 0 && accept) {

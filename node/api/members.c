@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "node/command/names.h"
+#include "node/command/retention.h"
 #include "storage/taken.h"
 
 enum { SEARCH_WALK_MAX = 20000 }; /* candidates of one search: more means the text says too little */
@@ -53,12 +54,6 @@ put_consents(struct json_out *j, const struct member_state *s)
     json_close(j, ']');
 }
 
-uint16_t
-api_restricted(const struct member_state *s, struct civil_date today)
-{
-    return retention_restricted(s, today);
-}
-
 static void
 put_erased(struct json_out *j, const struct member_state *s)
 {
@@ -86,13 +81,7 @@ put_erased(struct json_out *j, const struct member_state *s)
 static unsigned
 readable(struct request *r, const struct member_row *row, unsigned classes)
 {
-    struct civil_date today = r->api->deps.today(r->api->deps.arg);
-    struct member_state s;
-    if (r->token.role == ROLE_MEMBER) {
-        return classes;
-    }
-    member_state_at(row, today, &s);
-    return classes & ~((unsigned)api_restricted(&s, today) << 1);
+    return r->token.role == ROLE_MEMBER ? classes : classes & ~((unsigned)retention_restricted(row) << 1);
 }
 
 void
@@ -137,6 +126,19 @@ member_state_write(struct request *r, struct json_out *j, const struct member_ro
     put_erased(j, s);
 }
 
+/* Nothing of the classes opens, and nothing of them is restricted: a key is missing of what nobody erased, after a recovery without the
+ * recovery key, or it is gone by right. */
+static const char *
+why_nothing(const struct member_row *row, unsigned classes)
+{
+    for (uint8_t class = CLASS_IDENTITY; class <= CLASS_BANK; class ++) {
+        if (classes & 1U << class && retention_holds(row, class)) {
+            return "lost";
+        }
+    }
+    return "erased";
+}
+
 static int
 put_member(struct request *r, struct json_out *j, const struct member_row *row, struct civil_date as_of,
            unsigned classes, struct err *err)
@@ -164,7 +166,7 @@ put_member(struct request *r, struct json_out *j, const struct member_row *row, 
             return rc;
         }
         bool here = p.has_identity || p.has_contact || p.has_bank;
-        json_put_text(j, "personal", here ? "here" : seen != classes ? "restricted" : "erased");
+        json_put_text(j, "personal", here ? "here" : seen != classes ? "restricted" : why_nothing(row, classes));
         person_write(j, &p);
         person_wipe(&p, sizeof(p));
         size_t waiting = 0;
@@ -358,30 +360,79 @@ has_all(struct request *r, const struct index_token *tokens, size_t n, const str
     return 0;
 }
 
-static int
-put_found(struct request *r, struct json_out *j, const struct subject_id *s, size_t *n, struct err *err)
-{
-    struct member_row row;
-    int rc = view_member(r->txn, s, &r->api->deps.unit, &row, err);
+/* What is looked for; the member's id as a cursor. */
+struct search {
+    struct request *r;
+    struct json_out *j;
+    struct index_token tokens[INDEX_TOKENS_MAX];
+    size_t n_tokens;
+    size_t n, limit; /* members that were found */
+    bool more;
+};
 
-    if (rc == ERR_NOTFOUND) {
-        return 0; /* the index may be ahead of this read transaction */
+static bool
+is_token(const struct index_token *tokens, size_t n, const struct index_token *t)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(tokens[i].token, t->token, sizeof(t->token)) == 0) {
+            return true;
+        }
     }
+    return false;
+}
+
+/* Who is restricted is found only by what the desk may read, as it is now: a hit by anything else would confirm a guess. An entry of the
+ * index does not say what it was made from. */
+static int
+may_be_found(const struct search *s, const struct member_row *row, bool *ret, struct err *err)
+{
+    static const unsigned indexed = 1U << CLASS_IDENTITY | 1U << CLASS_CONTACT;
+    struct index_token tokens[INDEX_TOKENS_MAX];
+    struct person_input p;
+    size_t n = 0;
+    unsigned seen = readable(s->r, row, indexed);
+    *ret = seen == indexed;
+    if (*ret || seen == 0) {
+        return 0;
+    }
+    int rc = person_load(s->r, row, seen, &p, err);
     if (rc == 0) {
-        rc = put_member(r, j, &row, r->api->deps.today(r->api->deps.arg), 1U << CLASS_IDENTITY, err);
-        member_row_release(&row);
-        (*n)++;
+        rc = index_tokens(s->r->api->deps.vault, &p, tokens, &n, err);
+        person_wipe(&p, sizeof(p));
     }
+    *ret = rc == 0;
+    for (size_t i = 0; *ret && i < s->n_tokens; i++) {
+        *ret = is_token(tokens, n, &s->tokens[i]);
+    }
+    return rc;
+}
+
+static int
+put_found(struct search *s, const struct subject_id *found, struct err *err)
+{
+    struct request *r = s->r;
+    struct member_row row;
+    bool may = false;
+    int rc = view_member(r->txn, found, &r->api->deps.unit, &row, err);
+
+    if (rc != 0) {
+        return rc == ERR_NOTFOUND ? 0 : rc; /* the index may be ahead of this read transaction */
+    }
+    rc = may_be_found(s, &row, &may, err);
+    if (rc == 0 && may) {
+        rc = put_member(r, s->j, &row, r->api->deps.today(r->api->deps.arg), 1U << CLASS_IDENTITY, err);
+        s->n++;
+    }
+    member_row_release(&row);
     return rc;
 }
 
 /* found: in order. */
 static int
-search_walk(struct request *r, const struct index_token *tokens, size_t n_tokens, const struct subject_id *found,
-            size_t n_found, struct subject_id *cursor, bool started, size_t limit, bool *ret_more, struct json_out *j,
+search_walk(struct search *s, const struct subject_id *found, size_t n_found, struct subject_id *cursor, bool started,
             struct err *err)
 {
-    size_t n = 0, first = 0;
+    size_t first = 0;
     bool hit;
     int rc = 0;
 
@@ -389,16 +440,16 @@ search_walk(struct request *r, const struct index_token *tokens, size_t n_tokens
         first++;
     }
     for (size_t i = first; rc == 0 && i < n_found; i++) {
-        if (n == limit) {
-            *ret_more = true;
+        if (s->n == s->limit) {
+            s->more = true;
             return 0;
         }
         if (i - first >= SEARCH_WALK_MAX) {
             return err_field(err, ERR_INVALID, "q", "says too little: add a word");
         }
-        rc = has_all(r, tokens, n_tokens, &found[i], &hit, err);
+        rc = has_all(s->r, s->tokens, s->n_tokens, &found[i], &hit, err);
         if (rc == 0 && hit) {
-            rc = put_found(r, j, &found[i], &n, err);
+            rc = put_found(s, &found[i], err);
         }
         *cursor = found[i];
     }
@@ -408,16 +459,15 @@ search_walk(struct request *r, const struct index_token *tokens, size_t n_tokens
 static int
 search_page(struct request *r, const char *q, const struct subject_id *after, size_t limit, struct err *err)
 {
-    struct index_token tokens[INDEX_TOKENS_MAX];
+    struct search s = {.r = r, .limit = limit};
     struct subject_id cursor = {0}, *found = NULL;
-    size_t n_tokens = 0, n_found = 0;
-    bool more = false;
+    size_t n_found = 0;
 
     if (r->api->deps.vault == NULL) {
         return err_set(err, ERR_UNAVAILABLE, "this node holds no personal data to search");
     }
-    int rc = index_query(r->api->deps.vault, q, tokens, &n_tokens, err);
-    if (rc == 0 && n_tokens == 0) {
+    int rc = index_query(r->api->deps.vault, q, s.tokens, &s.n_tokens, err);
+    if (rc == 0 && s.n_tokens == 0) {
         rc = err_field(err, ERR_INVALID, "q", "says nothing to search for");
     }
     if (rc != 0) {
@@ -426,14 +476,15 @@ search_page(struct request *r, const char *q, const struct subject_id *after, si
     if (after != NULL) {
         cursor = *after;
     }
-    rc = vault_index_all(r->api->deps.vault, tokens[0].token, &found, &n_found, err);
+    rc = vault_index_all(r->api->deps.vault, s.tokens[0].token, &found, &n_found, err);
     if (rc != 0) {
         return rc;
     }
     struct json_out j = reply_json(r, MHD_HTTP_OK);
+    s.j = &j;
     page_begin(&j, "members");
-    rc = search_walk(r, tokens, n_tokens, found, n_found, &cursor, after != NULL, limit, &more, &j, err);
-    page_end(&j, more ? &cursor : NULL);
+    rc = search_walk(&s, found, n_found, &cursor, after != NULL, err);
+    page_end(&j, s.more ? &cursor : NULL);
     free(found);
     return rc;
 }

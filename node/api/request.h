@@ -305,8 +305,6 @@ void erase_reply_many(struct request *r);
 void member_state_write(struct request *r, struct json_out *j, const struct member_row *row,
                         const struct member_state *s);
 void member_entry_write(struct json_out *j, const struct member_entry *e);
-/* Classes that are restricted on a day, bit class − 1: no desk reads them. */
-uint16_t api_restricted(const struct member_state *s, struct civil_date today);
 
 /* ---- work.c: an activity or invoice of the own unit as its resource shows it. ERR_NOTFOUND */
 int work_write(struct request *r, struct json_out *j, bool invoice, const struct subject_id *id,

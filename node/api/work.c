@@ -48,9 +48,7 @@ is_abroad(const struct command_ctx *ctx, const struct subject_id *entity)
 int
 work_is_restricted(struct request *r, const struct subject_id *member, bool *ret, struct err *err)
 {
-    struct civil_date today = r->api->deps.today(r->api->deps.arg);
     struct member_row row;
-    struct member_state s;
     if (r->token.role == ROLE_MEMBER) {
         return 0;
     }
@@ -58,9 +56,8 @@ work_is_restricted(struct request *r, const struct subject_id *member, bool *ret
     if (rc != 0) {
         return rc == ERR_NOTFOUND ? 0 : rc; /* a guest's */
     }
-    member_state_at(&row, today, &s);
+    *ret = retention_restricted(&row) >> (CLASS_ACTIVITY - 1) & 1;
     member_row_release(&row);
-    *ret = api_restricted(&s, today) >> (CLASS_ACTIVITY - 1) & 1;
     return 0;
 }
 

@@ -156,35 +156,69 @@ release_all(struct draft *d, size_t n)
         draft_release(&d[i]);
 }
 
-/* Ends the one, or all if it is NULL; a new generation; the others get its keys. */
-static int
-end_access(const struct command_ctx *ctx, const struct member_row *member, const struct open_access *one,
-           uint8_t reason, bool new_keys, struct draft *ret, size_t *ret_n, struct err *err)
+bool
+access_gives(const struct access_state *s, uint16_t classes)
 {
+    return (classes & (s->facts.classes | 1U << (CLASS_ACTIVITY - 1))) != 0;
+}
+
+/* Which accesses end, and what begins instead. */
+struct ending {
+    const struct open_access *one; /* this; NULL = all that are open and */
+    uint16_t naming;               /* give a key of one of these classes; 0 = all */
+    uint8_t reason;
+    bool new_keys;
+    uint16_t without; /* classes of which the new generation has nothing */
+};
+
+static bool
+ends(const struct ending *how, const struct open_access *o)
+{
+    return how->one != NULL ? TYPE_EQ(&how->one->access, &o->access)
+                            : how->naming == 0 || access_gives(&o->state, how->naming);
+}
+
+/* A new generation, and its keys for the accesses that stand. */
+static int
+begin_anew(const struct command_ctx *ctx, const struct member_row *member, const struct ending *how,
+           const struct open_list *open, struct draft *ret, size_t *n, struct err *err)
+{
+    bool fresh = false;
+    int rc = access_new_generation(ctx, member, how->without, &ret[*n], &fresh, err);
+    *n += fresh;
+    /* Of a record without data that could be sealed anew (cancelled, merged, which both may be undone) the keys begin with the end itself. */
+    if (rc == 0 && !fresh) {
+        ret[0].key_subject = member->subject;
+        ret[0].new_keys = ret[0].fresh_keys = true;
+        ret[0].fresh_without = how->without;
+    }
+    for (size_t i = 0; rc == 0 && i < open->n; i++) {
+        if (ends(how, &open->v[i]))
+            continue;
+        rc = draft_renew(ctx, &open->v[i].access, &open->v[i].state, NULL, &ret[*n], err);
+        *n += rc == 0;
+    }
+    return rc;
+}
+
+static int
+end_access(const struct command_ctx *ctx, const struct member_row *member, const struct ending *how, struct draft *ret,
+           size_t *ret_n, struct err *err)
+{
+    const struct open_access *one = how->one;
     struct open_list open;
     size_t n = 0;
-    bool fresh = false;
-    int rc = one != NULL ? draft_revoke(ctx, &one->access, &one->state, reason, &ret[0], err) : 0;
+    int rc = one != NULL ? draft_revoke(ctx, &one->access, &one->state, how->reason, &ret[0], err) : 0;
     n += one != NULL && rc == 0;
     rc = rc == 0 ? list_open(ctx, &member->subject, &open, err) : rc;
     for (size_t i = 0; rc == 0 && one == NULL && i < open.n; i++) {
-        rc = draft_revoke(ctx, &open.v[i].access, &open.v[i].state, reason, &ret[n], err);
-        n += rc == 0;
-    }
-    if (rc == 0 && n > 0 && new_keys)
-        rc = access_new_generation(ctx, member, &ret[n], &fresh, err);
-    n += fresh;
-    /* Of a record without data that could be sealed anew (cancelled, merged, which both may be undone) the keys begin with the end itself. */
-    if (rc == 0 && n > 0 && new_keys && !fresh) {
-        ret[0].key_subject = member->subject;
-        ret[0].new_keys = ret[0].fresh_keys = fresh = true;
-    }
-    for (size_t i = 0; rc == 0 && one != NULL && fresh && i < open.n; i++) {
-        if (TYPE_EQ(&one->access, &open.v[i].access))
+        if (!ends(how, &open.v[i]))
             continue;
-        rc = draft_renew(ctx, &open.v[i].access, &open.v[i].state, NULL, &ret[n], err);
+        rc = draft_revoke(ctx, &open.v[i].access, &open.v[i].state, how->reason, &ret[n], err);
         n += rc == 0;
     }
+    if (rc == 0 && n > 0 && how->new_keys)
+        rc = begin_anew(ctx, member, how, &open, ret, &n, err);
     if (rc != 0)
         release_all(ret, n);
     else
@@ -192,17 +226,33 @@ end_access(const struct command_ctx *ctx, const struct member_row *member, const
     return rc;
 }
 
-int
-access_end_all(const struct command_ctx *ctx, const struct subject_id *member, uint8_t reason, bool new_keys,
-               struct draft *ret, size_t *ret_n, struct err *err)
+static int
+end_some(const struct command_ctx *ctx, const struct subject_id *member, const struct ending *how, struct draft *ret,
+         size_t *ret_n, struct err *err)
 {
     struct member_row row;
     int rc = rows_member(ctx, member, &row, err);
     if (rc != 0)
         return rc;
-    rc = end_access(ctx, &row, NULL, reason, new_keys, ret, ret_n, err);
+    rc = end_access(ctx, &row, how, ret, ret_n, err);
     member_row_release(&row);
     return rc;
+}
+
+int
+access_end_all(const struct command_ctx *ctx, const struct subject_id *member, uint8_t reason, bool new_keys,
+               struct draft *ret, size_t *ret_n, struct err *err)
+{
+    const struct ending how = {.reason = reason, .new_keys = new_keys};
+    return end_some(ctx, member, &how, ret, ret_n, err);
+}
+
+int
+access_end_naming(const struct command_ctx *ctx, const struct subject_id *member, uint16_t naming, uint16_t without,
+                  struct draft *ret, size_t *ret_n, struct err *err)
+{
+    const struct ending how = {.naming = naming, .reason = ACCESS_END_ERASED, .new_keys = true, .without = without};
+    return end_some(ctx, member, &how, ret, ret_n, err);
 }
 
 int
@@ -337,7 +387,8 @@ revoke(const struct command_ctx *ctx, const struct access_request *q, struct dra
     rc = rows_member(ctx, &s->facts.member, &row, err);
     if (rc != 0)
         return rc;
-    rc = end_access(ctx, &row, &one, q->reason != 0 ? q->reason : ACCESS_END_ASKED, true, ret, ret_n, err);
+    const struct ending how = {.one = &one, .reason = q->reason != 0 ? q->reason : ACCESS_END_ASKED, .new_keys = true};
+    rc = end_access(ctx, &row, &how, ret, ret_n, err);
     member_row_release(&row);
     return rc;
 }

@@ -56,13 +56,20 @@ int command_access(const struct command_ctx *ctx, const struct access_request *r
  * the new generation. At most ACCESS_DRAFTS_MAX; *ret_n = 0 if none is open. */
 int access_end_all(const struct command_ctx *ctx, const struct subject_id *member, uint8_t reason, bool new_keys,
                    struct draft *ret, size_t *ret_n, struct err *err) NODISCARD;
+/* For an erasure or a restriction, in its commit: of those that are open, whatever gives a key of one of the classes `naming` (bit class − 1;
+ * one of activity each does) ends; the others get the keys of the new generation, which has none of the classes `without` and seals nothing
+ * of them anew: they are erased. As access_end_all. */
+int access_end_naming(const struct command_ctx *ctx, const struct subject_id *member, uint16_t naming, uint16_t without,
+                      struct draft *ret, size_t *ret_n, struct err *err) NODISCARD;
+/* Whether it gives a key of one of the classes: class 4 it always does. */
+bool access_gives(const struct access_state *s, uint16_t classes);
 /* After a new generation began otherwise: its keys for every access that is open. At most ACCESS_OPEN_MAX. */
 int access_renew_all(const struct command_ctx *ctx, const struct subject_id *member, struct draft *ret, size_t *ret_n,
                      struct err *err) NODISCARD;
-/* The draft (kind 37) that begins a new generation of the member's keys and seals anew what is in force of identity, contact, bank. Nothing
- * (*ret = false) for a record that was merged. */
-int access_new_generation(const struct command_ctx *ctx, const struct member_row *row, struct draft *ret_draft,
-                          bool *ret, struct err *err) NODISCARD;
+/* The draft (kind 37) that begins a new generation of the member's keys and seals anew what is in force of identity, contact, bank, of all
+ * classes but `without`. Nothing (*ret = false) for a record that was merged, or if every class is without. */
+int access_new_generation(const struct command_ctx *ctx, const struct member_row *row, uint16_t without,
+                          struct draft *ret_draft, bool *ret, struct err *err) NODISCARD;
 
 /* Accesses of a member, of whichever unit, in the order of (unit, id) after `after` (NULL = from the start), at most max. Ids only: rows
  * by access_load. */

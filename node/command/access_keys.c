@@ -203,9 +203,10 @@ not_before(const struct member_row *row, const struct position *capsule, struct 
 }
 
 int
-access_new_generation(const struct command_ctx *ctx, const struct member_row *row, struct draft *ret_draft, bool *ret,
-                      struct err *err)
+access_new_generation(const struct command_ctx *ctx, const struct member_row *row, uint16_t without,
+                      struct draft *ret_draft, bool *ret, struct err *err)
 {
+    enum { EVERY_CLASS = 31 };
     struct member_state s;
     struct draft d;
     struct civil_date day = ctx->today;
@@ -213,7 +214,7 @@ access_new_generation(const struct command_ctx *ctx, const struct member_row *ro
     int rc = 0;
     *ret = false;
     member_state_at(row, DATE_MAX, &s);
-    if (s.status == STATUS_NONE || s.status == STATUS_MERGED)
+    if (s.status == STATUS_NONE || s.status == STATUS_MERGED || (without & EVERY_CLASS) == EVERY_CLASS)
         return 0;
     if (!date_is_none(s.joined_on) && s.joined_on.days > day.days)
         day = s.joined_on;
@@ -222,9 +223,12 @@ access_new_generation(const struct command_ctx *ctx, const struct member_row *ro
             day = not_before(row, &at, day);
     draft_init(&d, ctx, KIND_DATA_CHANGED, &row->subject, day);
     d.new_keys = d.fresh_keys = true;
+    d.fresh_without = without;
     for (uint8_t class = CLASS_IDENTITY; rc == 0 && class <= CLASS_BANK; class ++) {
         struct draft_capsule *c = &d.capsules[d.n_capsules];
         uint32_t generation;
+        if (without >> (class - 1) & 1)
+            continue;
         buf_init(&c->plain, CAPSULE_BYTES_MAX);
         c->class = class;
         rc = open_in_force(ctx, row, class, &c->plain, &generation, err);

@@ -73,8 +73,9 @@ struct draft {
     struct event_ref refs[3]; /* chain values filled in */
     uint8_t n_capsules;
     struct draft_capsule capsules[DRAFT_CAPSULES_MAX];
-    bool new_keys;   /* key_subject needs a key slot and a key capsule */
-    bool fresh_keys; /* key_subject gets a new generation of all classes but counting, whatever it has */
+    bool new_keys;          /* key_subject needs a key slot and a key capsule */
+    bool fresh_keys;        /* key_subject gets a new generation of all classes but counting, whatever it has */
+    uint16_t fresh_without; /* bit (class − 1): and but these, which are erased in the same commit */
     struct draft_seal seal;
     struct subject_id subject;
     struct subject_id

@@ -79,6 +79,14 @@ decide_class(struct ordering *o, uint8_t class, struct err *err)
     return 0;
 }
 
+/* Whether a class is restricted that long already: of two restrictions the longer one holds (docs/PROTOCOL.md §10). */
+static bool
+outlasts(const struct member_state *s, uint8_t class, struct civil_date until)
+{
+    struct civil_date now = s->restricted_until[class - 1];
+    return s->restricted >> (class - 1) & 1 && (date_is_none(now) || (!date_is_none(until) && now.days >= until.days));
+}
+
 static int
 decide(struct ordering *o, struct err *err)
 {
@@ -86,8 +94,9 @@ decide(struct ordering *o, struct err *err)
     int rc = 0;
     for (size_t i = 0; i < ARRAY_LEN(o->out.until); i++)
         o->out.until[i] = r->action == ERASE_RESTRICT ? r->until : DATE_NONE;
-    if (r->action == ERASE_RESTRICT)
-        o->out.restricted = r->classes;
+    for (uint8_t class = CLASS_IDENTITY; r->action == ERASE_RESTRICT && class <= CLASS_NOTE; class ++)
+        if (r->classes >> (class - 1) & 1 && !outlasts(&o->now, class, r->until))
+            o->out.restricted |= (uint16_t)(1U << (class - 1));
     for (uint8_t class = CLASS_IDENTITY; r->action == ERASE_ORDER && rc == 0 && class <= CLASS_NOTE; class ++)
         if (r->classes & 1U << (class - 1))
             rc = decide_class(o, class, err);
@@ -216,35 +225,17 @@ orders(struct ordering *o, bool has_generation, uint32_t generation, struct err 
     return rc;
 }
 
-/* What begins a new generation seals anew what is in force: not what goes. */
-static void
-leave_out(struct draft *d, uint16_t erased)
-{
-    uint8_t kept = 0;
-    for (uint8_t i = 0; i < d->n_capsules; i++) {
-        uint8_t class = d->capsules[i].class;
-        if (class <= CLASS_NOTE && erased >> (class - 1) & 1)
-            buf_free(&d->capsules[i].plain);
-        else
-            d->capsules[kept++] = d->capsules[i];
-    }
-    d->n_capsules = kept;
-}
-
+/* The new generation comes before the order and has no key of what goes, so that "up to the generation before" is all of them. */
 static int
 end_accesses(struct ordering *o, struct err *err)
 {
     size_t n = 0;
     int rc = check_room(o, ACCESS_DRAFTS_MAX, err);
     if (rc == 0)
-        rc = access_end_all(o->ctx, &o->member, ACCESS_END_ERASED, true, o->drafts + o->n, &n, err);
-    if (rc != 0)
-        return rc;
-    for (size_t i = 0; i < n; i++)
-        if (o->drafts[o->n + i].kind == KIND_DATA_CHANGED)
-            leave_out(&o->drafts[o->n + i], o->out.erased);
+        rc = access_end_naming(o->ctx, &o->member, o->out.erased | o->out.restricted, o->out.erased, o->drafts + o->n,
+                               &n, err);
     o->n += n;
-    return 0;
+    return rc;
 }
 
 static int

@@ -54,8 +54,8 @@ int erase_records(const struct command_ctx *ctx, const struct subject_id *member
  *
  * ORDER: contact, bank and notes go. Identity and activity links go once their legal date has come, and are restricted until then; while the
  * membership lasts (or an application is open) they stay: ERR_CONFLICT, field "classes". With ground 3 or 4 (wrongly held, an authority's
- * order) everything goes at once. Of grants and passes that name one of the classes all of the member's end, and what stays gets keys of
- * a new generation. Nothing due with due_only, or nothing there: ERR_CONFLICT, field "classes".
+ * order) everything goes at once. Grants and passes that give a key of one of the classes end (one of activity each does), and what stays
+ * gets keys of a new generation, which the others are given. Nothing due with due_only, or nothing there: ERR_CONFLICT, field "classes".
  * Fields: member, classes, ground, until, note, effective_on, if-match. ret: ERASE_DRAFTS_MAX, the caller's to release after success. */
 int command_erase(const struct command_ctx *ctx, const struct erase_request *req, struct draft *ret, size_t *ret_n,
                   struct erase_outcome *ret_outcome, struct err *err) NODISCARD;

@@ -73,21 +73,14 @@ add_place(struct ordering *o, const struct position *at, struct err *err)
     return put_place(o, &p, err);
 }
 
-/* Whether an access gives a key of one of the classes: class 4 it always does. */
-static bool
-gives(const struct access_state *s, uint16_t classes)
-{
-    return (classes & (s->facts.classes | BIT_ACTIVITY)) != 0;
-}
-
 static int
 add_access(struct ordering *o, const struct access_row *row, struct err *err)
 {
     struct access_state s;
     int rc = 0;
     access_state_of(row, &s);
-    o->ends_accesses |= access_is_open(&s, o->ctx->today) && gives(&s, o->out.erased | o->out.restricted);
-    for (size_t k = 0; rc == 0 && k < row->n && gives(&s, o->out.erased); k++)
+    o->ends_accesses |= access_is_open(&s, o->ctx->today) && access_gives(&s, o->out.erased | o->out.restricted);
+    for (size_t k = 0; rc == 0 && k < row->n && access_gives(&s, o->out.erased); k++)
         rc = add_place(o, &row->entries[k].at, err);
     return rc;
 }

@@ -66,6 +66,18 @@ int guest_confirmation(const struct command_ctx *ctx, const struct position *end
 int guest_access(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member,
                  struct subject_id *ret, struct err *err) NODISCARD;
 
+/* Classes, bit (class − 1), that an own member's home has erased since a host wrote a record of her: written before the order, by the clocks
+ * of both events, or about a day before that of the erasure. Of an order in the open group, that it came later. row: of the member. */
+int guest_erased_since(const struct command_ctx *ctx, const struct member_row *row, const struct position *at,
+                       struct civil_date day, uint16_t *ret, struct position *ret_by, struct err *err) NODISCARD;
+/* What a record proposes, and why, goes; that somebody looked or did something stays. */
+void guest_record_forget_contact(struct guest_record *r);
+/* With any of these the whole record goes, with contact what it proposes. */
+enum {
+    GUEST_GOES_WITH = 1 << (CLASS_IDENTITY - 1) | 1 << (CLASS_GUEST - 1),
+    GUEST_CONTACT_GOES_WITH = GUEST_GOES_WITH | 1 << (CLASS_CONTACT - 1),
+};
+
 /* How old knowledge of another unit may be before its members stay closed here, unless the operator says otherwise
  * (foreign_days_max in smartnode.conf; 0 = however old). */
 enum { FOREIGN_DAYS_DEFAULT = 30 };

@@ -122,7 +122,7 @@ withdraw(struct handing *h, struct err *err)
     if (rc == 0)
         rc = try_draft(h, d, err);
     if (rc == 0)
-        rc = access_new_generation(h->ctx, &h->row, &h->drafts[h->n], &made, err);
+        rc = access_new_generation(h->ctx, &h->row, 0, &h->drafts[h->n], &made, err);
     h->n += made;
     return rc;
 }
@@ -306,6 +306,50 @@ accept_member(struct handing *h, struct err *err)
     return rc == 0 ? try_draft(h, d, err) : rc;
 }
 
+/* The ground on which a class was restricted last. */
+static uint8_t
+ground_of(const struct member_row *row, uint8_t c)
+{
+    uint8_t ground = GROUND_ASKED;
+    for (size_t i = 0; i < row->n; i++) {
+        const struct member_entry *e = &row->entries[i];
+        if (e->kind == KIND_RESTRICTION_ORDERED && e->outcome == OUTCOME_APPLIED && e->classes >> c & 1)
+            ground = e->ground;
+    }
+    return ground;
+}
+
+/* A person's right does not end with the move: what the old home has restricted is restricted here from the reception on, until the same
+ * days. One event for each day and ground. */
+static int
+restrict_again(struct handing *h, const struct unit_id *from, struct err *err)
+{
+    struct member_row theirs;
+    struct member_state s;
+    int rc = rows_member_of(h->ctx, from, &h->req->member, &theirs, err);
+    if (rc != 0)
+        return rc;
+    member_state_at(&theirs, DATE_MAX, &s);
+    uint16_t left = s.restricted;
+    for (uint8_t c = 0; rc == 0 && c < CLASSES_MAX; c++) {
+        if ((left >> c & 1) == 0)
+            continue;
+        struct draft *d = begin(h, KIND_RESTRICTION_ORDERED);
+        struct erasure *e = &d->payload.erasure;
+        *e = (struct erasure){.until = s.restricted_until[c], .ground = ground_of(&theirs, c)};
+        for (uint8_t k = c; k < CLASSES_MAX; k++) {
+            if ((left >> k & 1) == 0 || s.restricted_until[k].days != e->until.days ||
+                ground_of(&theirs, k) != e->ground)
+                continue;
+            e->classes[e->n_classes++] = (uint8_t)(k + 1);
+            left &= (uint16_t) ~(1U << k);
+        }
+        rc = draft_check_payload(d, err);
+    }
+    member_row_release(&theirs);
+    return rc;
+}
+
 static int
 receive(struct handing *h, struct err *err)
 {
@@ -342,7 +386,7 @@ receive(struct handing *h, struct err *err)
     if (rc == 0)
         rc = draft_try_member(h->ctx, d, &h->row, err);
     person_wipe(&checked, sizeof(checked));
-    return rc;
+    return rc == 0 ? restrict_again(h, &arrival.home, err) : rc;
 }
 
 /* ---- the whole ---- */

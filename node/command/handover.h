@@ -14,7 +14,7 @@ enum handover_action {
     HANDOVER_RECEIVE,
 };
 enum {
-    HANDOVER_DRAFTS_MAX = ACCESS_DRAFTS_MAX + 1 + CURRENCIES_OWED_MAX,
+    HANDOVER_DRAFTS_MAX = ACCESS_DRAFTS_MAX + 1 + CURRENCIES_OWED_MAX + CLASSES_MAX,
     HANDOVER_AHEAD_DAYS_MAX = 366,
 };
 
@@ -43,7 +43,7 @@ struct handover_request {
 
 /* Drafts in the order in which they are to be written, in one commit; the first is the one that was asked for. Beside it: WITHDRAW begins a new
  * generation of keys (the other unit had the old ones); COMPLETE repays, and ends grants and passes (open activities are closed later: node/host/moved_work.h). Those taken along
- * are opened some time after RECEIVE (handover_taken).
+ * are opened some time after RECEIVE (handover_taken), which restricts what the old home has restricted, until the same days.
  * Errors: ERR_INVALID (unit, proposed, effective_on, office, shares, category, activities), ERR_NOTFOUND (subject, unit, office), ERR_CONFLICT
  * (what is not offered, accepted or completed; too much is open), and those of storage. ret: HANDOVER_DRAFTS_MAX of them, the caller's to
  * release after success. */

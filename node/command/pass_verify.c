@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "node/command/guest.h"
+#include "node/command/retention.h"
 #include "node/command/rows.h"
 #include "proto/pass.h"
 
@@ -111,6 +112,14 @@ find_pass(const struct pass_check *c, struct pass_seen *p, bool *ret_over, struc
     return rc;
 }
 
+/* By what became of the member, not because somebody revoked it. */
+static bool
+ended_of_itself(const struct access_state *s)
+{
+    return s->revoked_why == ACCESS_END_ERASED || s->revoked_why == ACCESS_END_MOVED ||
+           s->revoked_why == ACCESS_END_LEFT;
+}
+
 static bool
 judge_pass(const struct pass_check *c, const struct box_public *key, struct pass_seen *p)
 {
@@ -118,13 +127,51 @@ judge_pass(const struct pass_check *c, const struct box_public *key, struct pass
     char day[DATE_TEXT_MAX];
     if (!TYPE_EQ(key, &s->facts.pass_key))
         return refuse(p, PASS_FORGED, "the pass is forged: its secret is not the one that was issued");
-    if (s->revoked)
+    if (s->revoked && !ended_of_itself(s))
         return refuse(p, PASS_REVOKED, "the pass was revoked on %s", date_format(s->revoked_on, day));
+    if (s->revoked) /* whatever its days were: judge_ended */
+        return false;
     if (c->ctx->today.days < s->from.days)
         return refuse(p, PASS_NOT_YET, "the pass is valid from %s on", date_format(s->from, day));
     if (c->ctx->today.days > s->facts.until.days)
         return refuse(p, PASS_EXPIRED, "the pass was valid until %s", date_format(s->facts.until, day));
     return false;
+}
+
+/* Also of what was entered anew since. */
+static bool
+any_erased(const struct member_row *row, unsigned classes)
+{
+    for (uint8_t class = CLASS_IDENTITY; class <= CLASS_NOTE; class ++)
+        if (classes >> (class - 1) & 1 && !date_is_none(retention_erased_on(row, class)))
+            return true;
+    return false;
+}
+
+/* Of a pass that ended by an erasure, a restriction, a move or a leaving, where the member's state today does not say it. */
+static bool
+judge_ended(const struct member_row *row, struct pass_seen *p)
+{
+    const struct access_state *s = &p->state;
+    const unsigned opened = s->facts.classes | 1U << (CLASS_ACTIVITY - 1); /* a key of class 4 every pass has */
+    struct member_state now;
+    char day[DATE_TEXT_MAX];
+    if (!s->revoked)
+        return false;
+    (void)date_format(s->revoked_on, day);
+    member_state_at(row, DATE_MAX, &now);
+    if (s->revoked_why == ACCESS_END_MOVED) {
+        p->moved_to = now.moved_to;
+        return refuse(p, PASS_MOVED, "the pass ended on %s: the member moves to another unit", day);
+    }
+    if (s->revoked_why == ACCESS_END_LEFT)
+        return refuse(p, PASS_LEFT, "the pass ended on %s with the membership", day);
+    if (any_erased(row, opened))
+        return refuse(p, PASS_ERASED, "the pass ended on %s: something that it opened was erased", day);
+    if (now.restricted & opened)
+        return refuse(p, PASS_RESTRICTED, "the pass ended on %s: something that it opened was restricted", day);
+    return refuse(p, PASS_REVOKED, "the pass ended on %s, when something that it opened was restricted for a time",
+                  day);
 }
 
 static bool
@@ -137,6 +184,8 @@ judge_member(const struct pass_check *c, const struct member_row *row, struct pa
         p->moved_to = now.moved_to;
         return refuse(p, PASS_MOVED, "the member has moved to another unit, which issues passes now");
     }
+    if (judge_ended(row, p))
+        return true;
     if (now.status != STATUS_MEMBER)
         return refuse(p, PASS_LEFT, "whoever the pass was issued to is no member of that unit any more");
     if ((named & ~now.erased) == 0)

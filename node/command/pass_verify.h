@@ -22,7 +22,7 @@ enum pass_refusal {
     PASS_EXPIRED,          /* "expired" */
     PASS_MOVED,            /* "moved": the member has another home now (moved_to) */
     PASS_LEFT,             /* "left": resigned, excluded, merged … */
-    PASS_ERASED,           /* "erased": all that it opened */
+    PASS_ERASED,           /* "erased": all that it opened, or something, and it ended then */
     PASS_RESTRICTED,       /* "restricted": likewise */
     PASS_STALE,            /* "stale": what this node knows of the home unit is older than the pass allows */
     PASS_SILENT,           /* "silent": … than this node allows: 30 days without hearing of that unit, or a restore */

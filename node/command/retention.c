@@ -143,16 +143,11 @@ retention_holds(const struct member_row *row, uint8_t class)
 }
 
 uint16_t
-retention_restricted(const struct member_state *s, struct civil_date today)
+retention_restricted(const struct member_row *row)
 {
-    uint16_t classes = 0;
-    for (uint8_t c = 0; c < ARRAY_LEN(s->restricted_until); c++) {
-        if (s->restricted >> c & 1 &&
-            (date_is_none(s->restricted_until[c]) || today.days < s->restricted_until[c].days)) {
-            classes |= (uint16_t)(1U << c);
-        }
-    }
-    return classes;
+    struct member_state s;
+    member_state_at(row, DATE_MAX, &s);
+    return s.restricted;
 }
 
 struct civil_date

@@ -44,8 +44,9 @@ struct retention_date retention_due(const struct retention_rules *rules, const s
                                     struct civil_date last_invoice);
 /* Whether something of the class is there to erase: entered and not erased since. Class 4 always is. */
 bool retention_holds(const struct member_row *row, uint8_t class);
-/* Classes that are restricted on a day, bit class − 1: nobody but the member reads them. */
-uint16_t retention_restricted(const struct member_state *s, struct civil_date today);
+/* Classes that are restricted, bit class − 1: nobody but the member reads them. The day until which they must be kept ends nothing by itself:
+ * what is restricted stays so until it is erased, or a person lifts it. */
+uint16_t retention_restricted(const struct member_row *row);
 /* Day of the last erasure that took the class, whatever was entered since; DATE_NONE = none did. */
 struct civil_date retention_erased_on(const struct member_row *row, uint8_t class);
 /* What is dated before the class was erased is not entered again, lest an old file bring it back: ERR_CONFLICT with that field. */

@@ -31,21 +31,27 @@ static const struct {
 
 struct args {
     struct cli_common common;
-    bool prove, quick;
+    bool prove, quick, named; /* classes were named, else all */
     unsigned classes;
     const char *needles;
     struct subject_id members[MEMBERS_MAX];
     size_t n_members;
 };
 
+struct commitments {
+    struct capsule_commitment *v;
+    size_t n, cap;
+};
+
 /* What is looked for, and what came of it. */
 struct proof {
+    struct ordered *orders;
+    size_t n_orders;
     struct vault_erase_slot *slots;
     size_t n_slots;
     struct received_key *received;
     size_t n_received;
-    struct capsule_commitment *commitments;
-    size_t n_commitments, cap_commitments;
+    struct commitments gone, stay; /* capsules; of those that stay the ones that seal keys */
     struct vault_probe *probe;
     struct prove_needles *needles;
     struct cli_progress progress;
@@ -60,6 +66,7 @@ add_class(struct args *a, const char *name)
     for (size_t i = 0; i < ARRAY_LEN(CLASSES); i++)
         if (strcmp(CLASSES[i].name, name) == 0) {
             a->classes |= 1U << vault_class_index(CLASSES[i].class);
+            a->named = true;
             return true;
         }
     return false;
@@ -100,7 +107,7 @@ on_option(int key, char *arg, struct argp_state *state)
 static const struct argp_option options[] = {
     {"prove", OPT_PROVE, NULL, 0, "Search every byte of the data directory for what the erasure destroyed", 1},
     {"class", OPT_CLASS, "CLASS", 0,
-     "A class that was erased: identity, contact, bank, note, activity, counting; may be repeated (else all)", 2},
+     "Of what was erased this class alone: identity, contact, bank, note, activity, counting; may be repeated", 2},
     {"needles", OPT_NEEDLES, "FILE", 0,
      "Words that must not be found, one a line (hex: before raw bytes); - is standard input", 3},
     {"quick", OPT_QUICK, NULL, 0,
@@ -115,8 +122,9 @@ static const struct argp argp = {
     on_option,
     "[MEMBER…]",
     "Proves that erased members' keys are in no file of this node any more: not in a table, a page that is free, or a copy left behind."
-    "\vChanges nothing, and may run beside the node. Members are named by their pseudonym, as the erasure does. It fails on a key of an erased "
-    "class, a capsule that seals such keys, and a needle; ciphertext without any key left is noted. About 100 MB a minute for each "
+    "\vChanges nothing, and may run beside the node. Members are named by their pseudonym, as the erasure does; searched for is what orders of "
+    "erasure took, not what was entered or given since. It fails on a key of an erased class, a capsule that seals such keys, and a needle; "
+    "ciphertext without any key left is noted. About 100 MB a minute for each "
     "processor.\n\n"
     "Examples:\n"
     "  smartnode erase --prove --class contact 5f0c9a…\n"
@@ -128,15 +136,105 @@ static const struct argp argp = {
 
 /* ---- what to look for ---- */
 
-static bool
-erased(const struct args *a, uint8_t class)
+/* What was erased of a member, and when. What was entered or given since is nobody's failure, and what nobody ordered neither. */
+struct ordered {
+    struct erasure_order order;
+    struct hlc clock;
+};
+
+static unsigned
+in_vault(const struct erasure_order *o)
 {
-    int index = vault_class_index(class);
-    return index >= 0 && (a->classes & 1U << index);
+    unsigned bits = 0;
+    for (uint8_t class = CLASS_IDENTITY; class <= CLASS_DOSSIER; class ++)
+        if (o->classes >> class & 1 && vault_class_index(class) >= 0)
+            bits |= 1U << vault_class_index(class);
+    return bits;
+}
+
+static bool
+is_wanted(const struct args *a, const struct subject_id *subject)
+{
+    for (size_t i = 0; i < a->n_members; i++)
+        if (TYPE_EQ(&a->members[i], subject))
+            return true;
+    return false;
+}
+
+/* The clock of an event; ERR_NOTFOUND: it is not held. */
+static int
+clock_of(struct db_txn *txn, const struct position *at, struct hlc *ret, struct err *err)
+{
+    struct log_row log;
+    struct stored_event e;
+    struct event_header h;
+    int rc = evlog_find(txn, &at->log, &log, err);
+    if (rc == 0)
+        rc = evlog_event(txn, log.no, at->seq, &e, err);
+    if (rc == 0)
+        rc = event_header_decode(e.header, &h, err);
+    if (rc == 0)
+        *ret = h.clock;
+    return rc;
+}
+
+/* An order that was cut off since counts as of the end of time. */
+static int
+add_order(struct db_txn *txn, const struct erasure_order *o, struct proof *p, struct err *err)
+{
+    struct ordered *more = reallocarray(p->orders, p->n_orders + 1, sizeof(*more));
+    if (!more)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    p->orders = more;
+    more[p->n_orders] = (struct ordered){.order = *o, .clock = {UINT64_MAX}};
+    int rc = clock_of(txn, &o->at, &more[p->n_orders].clock, err);
+    p->n_orders++;
+    return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
 static int
-add_slots(const struct args *a, struct db_txn *txn, const struct subject_id *member, struct proof *p, struct err *err)
+find_orders(const struct args *a, struct db_txn *txn, struct proof *p, struct err *err)
+{
+    struct erasure_order some[64];
+    struct position after;
+    size_t n = ARRAY_LEN(some);
+    int rc = 0;
+    for (bool first = true; rc == 0 && n == ARRAY_LEN(some); first = false) {
+        rc = erasures_list(txn, false, first ? NULL : &after, some, ARRAY_LEN(some), &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            if (some[i].kind == KIND_ERASURE_ORDERED && is_wanted(a, &some[i].subject))
+                rc = add_order(txn, &some[i], p, err);
+            after = some[i].at;
+        }
+    }
+    return rc;
+}
+
+/* Nothing can be proved of what nobody erased: that would be found, rightly. */
+static int
+check_ordered(const struct args *a, const struct proof *p, struct err *err)
+{
+    for (size_t i = 0; i < a->n_members; i++) {
+        char hex[2 * ID_BYTES + 1];
+        unsigned bits = 0;
+        for (size_t k = 0; k < p->n_orders; k++)
+            if (TYPE_EQ(&p->orders[k].order.subject, &a->members[i]))
+                bits |= in_vault(&p->orders[k].order);
+        hex_encode(a->members[i].b, ID_BYTES, hex);
+        if (bits == 0)
+            return err_set(err, ERR_NOTFOUND, "%s: this node knows of no erasure; nothing to look for", hex);
+        for (size_t c = 0; a->named && c < ARRAY_LEN(CLASSES); c++)
+            if (a->classes & ~bits & 1U << vault_class_index(CLASSES[c].class))
+                return err_set(err, ERR_NOTFOUND, "%s: %s was not erased, as far as this node knows", hex,
+                               CLASSES[c].name);
+    }
+    return 0;
+}
+
+/* Of each generation the classes that an order of this unit took. */
+static int
+add_slots(const struct args *a, const struct datadir *d, struct db_txn *txn, const struct subject_id *member,
+          struct proof *p, struct err *err)
 {
     struct keyslot *slots = NULL;
     size_t n = 0;
@@ -144,18 +242,44 @@ add_slots(const struct args *a, struct db_txn *txn, const struct subject_id *mem
     if (rc != 0)
         return rc;
     struct vault_erase_slot *more = reallocarray(p->slots, p->n_slots + n + 1, sizeof(*more));
-    if (more) {
+    if (more)
         p->slots = more;
-        for (size_t i = 0; i < n; i++)
-            p->slots[p->n_slots++] = (struct vault_erase_slot){slots[i].slot, a->classes};
+    for (size_t i = 0; more && i < n; i++) {
+        struct vault_erase_slot s = {.slot = slots[i].slot};
+        for (size_t k = 0; k < p->n_orders; k++) {
+            const struct erasure_order *o = &p->orders[k].order;
+            if (TYPE_EQ(&o->subject, member) && TYPE_EQ(&o->unit, &d->identity.unit) &&
+                slots[i].generation <= o->generation)
+                s.classes |= in_vault(o) & a->classes;
+        }
+        if (s.classes != 0)
+            p->slots[p->n_slots++] = s;
     }
     free(slots);
     return more ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
+/* Whether an order took what an event of a unit brought of a class about a member. */
+static bool
+was_erased(const struct args *a, const struct proof *p, const struct unit_id *unit, const struct subject_id *member,
+           uint8_t class, struct hlc written)
+{
+    int index = vault_class_index(class);
+    if (index < 0 || !(a->classes & 1U << index))
+        return false;
+    for (size_t k = 0; k < p->n_orders; k++) {
+        const struct ordered *o = &p->orders[k];
+        if (TYPE_EQ(&o->order.subject, member) && TYPE_EQ(&o->order.unit, unit) && o->order.classes >> class & 1 &&
+            written.v < o->clock.v)
+            return true;
+    }
+    return false;
+}
+
 /* Keys that were destroyed have no row that says what they were called; those that are still there are failures of themselves. */
 static int
-add_received(const struct args *a, struct vault *v, const struct subject_id *member, struct proof *p, struct err *err)
+add_received(const struct args *a, struct vault *v, struct db_txn *txn, const struct subject_id *member,
+             struct proof *p, struct err *err)
 {
     size_t n = 0;
     struct received_key *more = reallocarray(p->received, p->n_received + RECEIVED_MAX, sizeof(*more));
@@ -166,57 +290,78 @@ add_received(const struct args *a, struct vault *v, const struct subject_id *mem
     struct received_key *keys = p->received + p->n_received;
     int rc = received_list(v, member, &f, keys, RECEIVED_MAX, &n, NULL, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct hlc given = {0};
         sodium_memzero(&keys[i].key, sizeof(keys[i].key));
-        if (erased(a, keys[i].class))
+        rc = clock_of(txn, &keys[i].from, &given, err);
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+        if (rc == 0 && was_erased(a, p, &keys[i].unit, member, keys[i].class, given))
             p->received[p->n_received++] = keys[i];
     }
     return rc;
 }
 
-/* An order of erasure carries key capsules of its own: they seal what stays, and are to be gone once a later order names them. */
+/* A capsule that seals keys is looked for if an order listed it: others seal what stays, or what was entered since. */
 static int
-seals_what_stays(struct db_txn *txn, const struct log_id *log, const struct event_header *h, uint8_t index, bool *ret,
-                 struct err *err)
+goes(const struct args *a, struct db_txn *txn, const struct log_row *log, const struct event_header *h, uint8_t index,
+     const struct subject_id *member, const struct proof *p, bool *ret, struct err *err)
 {
-    struct position at = {.log = *log, .seq = h->seq};
-    bool gone = false;
-    int rc = tombstone_find(txn, &at, index, &gone, NULL, err);
+    struct position at = {.log = log->id, .seq = h->seq};
+    uint8_t class = h->capsules[index].class;
+    bool listed = false;
+    int rc = tombstone_find(txn, &at, index, &listed, NULL, err);
     if (rc == 0)
-        *ret = h->kind == KIND_ERASURE_ORDERED && !gone;
+        *ret = class == CLASS_KEY ? listed : was_erased(a, p, &log->unit, member, class, h->clock);
     return rc;
 }
 
 static int
-add_commitments(const struct args *a, struct db_txn *txn, const struct log_id *log, const struct stored_event *e,
+add_commitment(struct commitments *to, const struct capsule_commitment *c, struct err *err)
+{
+    if (to->n == to->cap) {
+        size_t cap = to->cap * 2 + HEADER_CAPSULES_MAX;
+        struct capsule_commitment *more = reallocarray(to->v, cap, sizeof(*more));
+        if (!more)
+            return err_set(err, ERR_NOMEM, "out of memory");
+        to->v = more;
+        to->cap = cap;
+    }
+    to->v[to->n++] = *c;
+    return 0;
+}
+
+static int
+add_commitments(const struct args *a, struct db_txn *txn, const struct log_row *log, const struct stored_event *e,
                 struct proof *p, struct err *err)
 {
     struct event_header h;
     struct event_common common;
-    bool wanted = false;
     if (e->payload.len == 0 || event_header_decode(e->header, &h, err) != 0 || h.n_capsules == 0 ||
-        event_common_decode(e->payload, &common, err) != 0 || !common.has_subject)
+        event_common_decode(e->payload, &common, err) != 0 || !common.has_subject || !is_wanted(a, &common.subject))
         return 0;
-    for (size_t i = 0; i < a->n_members; i++)
-        wanted = wanted || TYPE_EQ(&a->members[i], &common.subject);
-    if (!wanted)
-        return 0;
-    if (p->n_commitments + h.n_capsules > p->cap_commitments) {
-        size_t cap = p->cap_commitments * 2 + HEADER_CAPSULES_MAX;
-        struct capsule_commitment *more = reallocarray(p->commitments, cap, sizeof(*more));
-        if (!more)
-            return err_set(err, ERR_NOMEM, "out of memory");
-        p->commitments = more;
-        p->cap_commitments = cap;
-    }
     int rc = 0;
     for (uint8_t i = 0; i < h.n_capsules && rc == 0; i++) {
-        bool stays = false;
-        if (h.capsules[i].class == CLASS_KEY)
-            rc = seals_what_stays(txn, log, &h, i, &stays, err);
-        if (rc == 0 && !stays && (h.capsules[i].class == CLASS_KEY || erased(a, h.capsules[i].class)))
-            p->commitments[p->n_commitments++] = h.capsules[i];
+        const struct capsule_commitment *c = &h.capsules[i];
+        bool wanted = false;
+        rc = goes(a, txn, log, &h, i, &common.subject, p, &wanted, err);
+        if (rc == 0 && (wanted || c->class == CLASS_KEY))
+            rc = add_commitment(wanted ? &p->gone : &p->stay, c, err);
     }
     return rc;
+}
+
+/* What two orders of a day escrow of the same keys is the same capsule, byte for byte: gone with the one, there with the other. */
+static void
+leave_what_stays(struct commitments *gone, const struct commitments *stay)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < gone->n; i++) {
+        bool stays = false;
+        for (size_t k = 0; k < stay->n && gone->v[i].class == CLASS_KEY && !stays; k++)
+            stays = TYPE_EQ(&gone->v[i].hash, &stay->v[k].hash);
+        if (!stays)
+            gone->v[n++] = gone->v[i];
+    }
+    gone->n = n;
 }
 
 static int
@@ -233,7 +378,7 @@ add_events(const struct args *a, struct db_txn *txn, struct proof *p, struct err
             rc = evlog_iter_init(&it, txn, no, 1, err);
         if (rc != 0)
             break;
-        while ((rc = evlog_iter_next(&it, &e, err)) == 0 && (rc = add_commitments(a, txn, &row.id, &e, p, err)) == 0)
+        while ((rc = evlog_iter_next(&it, &e, err)) == 0 && (rc = add_commitments(a, txn, &row, &e, p, err)) == 0)
             ;
         evlog_iter_release(&it);
         rc = rc == ERR_NOTFOUND ? 0 : rc;
@@ -246,17 +391,19 @@ gather(const struct args *a, struct datadir *d, struct proof *p, struct err *err
 {
     struct db_txn *txn = NULL;
     int rc = db_begin_read(d->db, &txn, err);
+    if (rc == 0)
+        rc = find_orders(a, txn, p, err);
+    if (rc == 0)
+        rc = check_ordered(a, p, err);
     for (size_t i = 0; i < a->n_members && rc == 0; i++) {
-        rc = add_slots(a, txn, &a->members[i], p, err);
+        rc = add_slots(a, d, txn, &a->members[i], p, err);
         if (rc == 0)
-            rc = add_received(a, d->vault, &a->members[i], p, err);
+            rc = add_received(a, d->vault, txn, &a->members[i], p, err);
     }
     if (rc == 0 && a->n_members > 0)
         rc = add_events(a, txn, p, err);
+    leave_what_stays(&p->gone, &p->stay);
     db_abort(&txn);
-    if (rc == 0 && a->n_members > 0 && p->n_slots + p->n_received + p->n_commitments == 0)
-        rc =
-            err_set(err, ERR_NOTFOUND, "this node holds no events with capsules of these members; nothing to look for");
     if (rc == 0 && p->n_slots + p->n_received > 0)
         rc = vault_probe_new(d->vault, p->slots, p->n_slots, p->received, p->n_received, &p->probe, err);
     return rc;
@@ -356,13 +503,17 @@ tell(const struct proof *p, const struct prove_result *r)
         return;
     }
     printf("%s bytes in %s files searched for %zu key rows, %zu capsules and %zu needles.\n",
-           cli_number((int64_t)r->bytes, n), cli_number((int64_t)r->files, m), p->n_slots + p->n_received,
-           p->n_commitments, prove_needles_count(p->needles));
+           cli_number((int64_t)r->bytes, n), cli_number((int64_t)r->files, m), p->n_slots + p->n_received, p->gone.n,
+           prove_needles_count(p->needles));
     if (r->hits[PROVE_CIPHERTEXT] > 0)
         printf("%s capsules are still there as ciphertext, which nothing opens if no key was found.\n",
                cli_number((int64_t)r->hits[PROVE_CIPHERTEXT], n));
-    printf("%s\n", prove_clean(r) ? "Nothing that was erased is left."
-                                  : "Something that was erased is still there: erase it again, then search again.");
+    printf(
+        "%s\n",
+        prove_clean(r)
+            ? "Nothing that was erased is left."
+            : "Something that was erased is still there. Once `smartnode erasures` says that it was carried out here, "
+              "remove copies of files that it names, and search again.");
 }
 
 static int
@@ -383,8 +534,8 @@ prove(const struct args *a, struct proof *p, struct prove_result *ret, struct er
     datadir_close(&d);
     struct prove_what what = {.probe = p->probe,
                               .rows_in_vault_only = a->quick,
-                              .commitments = p->commitments,
-                              .n_commitments = p->n_commitments,
+                              .commitments = p->gone.v,
+                              .n_commitments = p->gone.n,
                               .needles = prove_needles_count(p->needles) > 0 ? p->needles : NULL};
     cli_progress_begin(&p->progress, "MB");
     if (rc == 0)
@@ -410,8 +561,10 @@ cmd_prove(int argc, char **argv)
     prove_needles_free(&p.needles);
     json_decref(p.hits);
     json_decref(p.files);
+    free(p.orders);
     free(p.slots);
     free(p.received);
-    free(p.commitments);
+    free(p.gone.v);
+    free(p.stay.v);
     return rc != 0 ? cli_fail(&err) : prove_clean(&result) ? EXIT_OK : EXIT_PARTLY;
 }

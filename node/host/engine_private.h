@@ -37,6 +37,8 @@ int engine_write(struct engine *e, struct draft *d, struct position *ret, struct
 int engine_note_taken(struct engine *e, const struct command_ctx *ctx, const struct handover_request *req,
                       struct err *err) NODISCARD;
 int engine_read_taken(const struct command_ctx *ctx, struct api_op *op, struct err *err) NODISCARD;
+/* exec_settle.c: whether a host's proposal may still be answered as op says; else op->result.err says why not. Other errors are the group's. */
+int engine_may_settle(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err) NODISCARD;
 /* exec_guest.c: OP_GUEST. */
 int engine_exec_guest(struct engine *e, struct api_op *op, struct err *err) NODISCARD;
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "node/command/guest.h"
 #include "node/host/engine_private.h"
 #include "storage/visits.h"
 
@@ -99,9 +100,7 @@ take_contact(struct vault *v, const struct visit *visit, struct guest_record *r,
     buf_init(&plain, CAPSULE_BYTES_MAX);
     int rc = visits_each(v, &visit->subject, NULL, read_it, &x, err);
     if (rc == 0 && x.found) {
-        person_wipe(&r->contact, sizeof(r->contact));
-        person_wipe(r->text, sizeof(r->text)); /* why it should be so */
-        r->n_contact = 0;
+        guest_record_forget_contact(r);
         rc = guest_record_encode(r, &plain, err);
     }
     if (rc == 0)

@@ -592,6 +592,10 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
     int rc = idem_look(e, op, err);
     if (rc != 0)
         return rc > 0 ? 0 : rc;
+    if (op->settles.as != VISIT_OPEN)
+        rc = engine_may_settle(e, actor, op, err);
+    if (rc != 0 || op->result.err.code != ERR_NONE)
+        return rc;
     switch (op->kind) {
     case OP_TOKEN_CREATE:
     case OP_TOKEN_REVOKE:

@@ -1,6 +1,7 @@
 /* What the upkeep worked out about visitors, stored: see guests.h, struct guest_work_order. */
 #include "node/host/engine_private.h"
 #include "node/host/guests.h"
+#include "storage/erasures.h"
 #include "storage/received.h"
 #include "storage/vault_erase.h"
 
@@ -12,6 +13,11 @@ opened(struct engine *e, const struct guest_work_order *o, struct err *err)
         uint8_t key[KEY_CAPSULE];
         key_capsule(key, o->places[i].log_no, o->places[i].at.seq, o->places[i].index);
         rc = db_del(e->txn, TABLE_ARRIVED, slice_of(key, sizeof(key)), err);
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+        if (rc == 0 && o->places[i].erased)
+            rc = tombstone_put(e->txn, &o->places[i].at, o->places[i].index, &o->places[i].erased_by, err);
+        if (rc == 0 && o->places[i].erased)
+            rc = capsules_del(e->txn, o->places[i].log_no, o->places[i].at.seq, o->places[i].index, err);
         rc = rc == ERR_NOTFOUND ? 0 : rc;
     }
     return rc;

@@ -51,11 +51,9 @@ export_person(struct exporter *x, const struct person_input *p)
 }
 
 uint16_t
-export_hide(const struct exporter *x, const struct member_row *row, struct person_input *p)
+export_hide(const struct member_row *row, struct person_input *p)
 {
-    struct member_state now;
-    member_state_at(row, x->ctx.today, &now);
-    uint16_t hidden = retention_restricted(&now, x->ctx.today);
+    uint16_t hidden = retention_restricted(row);
     p->has_identity = p->has_identity && (hidden & 1U << (CLASS_IDENTITY - 1)) == 0;
     p->has_contact = p->has_contact && (hidden & 1U << (CLASS_CONTACT - 1)) == 0;
     p->has_bank = p->has_bank && (hidden & 1U << (CLASS_BANK - 1)) == 0;
@@ -71,7 +69,7 @@ export_hides(struct exporter *x, const struct subject_id *member, uint8_t class,
     *ret = false;
     if (rc != 0)
         return rc == ERR_NOTFOUND ? 0 : rc; /* a guest's */
-    *ret = export_hide(x, &row, &none) >> (class - 1) & 1;
+    *ret = export_hide(&row, &none) >> (class - 1) & 1;
     member_row_release(&row);
     return 0;
 }
@@ -170,7 +168,7 @@ write_member(struct exporter *x, const struct member_row *row, struct err *err)
     int rc = person_open(x->txn, x->d->vault, row, ALL_CLASSES, &p, err);
     if (rc != 0)
         return rc;
-    (void)export_hide(x, row, &p);
+    (void)export_hide(row, &p);
     x->nameless += !p.has_identity;
     sheet_id(&x->sheet, COLUMN_ID, row->subject.b);
     export_person(x, &p);

@@ -183,7 +183,7 @@ write_operation(struct exporter *x, const struct place *place, struct err *err)
     if (rc == 0)
         rc = entry_note_read(x->txn, x->d->vault, &row, place->entry, &note, err);
     if (rc == 0) {
-        if (export_hide(x, &row, &p) >> (CLASS_NOTE - 1) & 1)
+        if (export_hide(&row, &p) >> (CLASS_NOTE - 1) & 1)
             person_wipe(&note, sizeof(note));
         name_nameless(x, &row, e, &p);
         export_person(x, &p);

@@ -31,7 +31,7 @@ int export_row(struct exporter *x, struct err *err) NODISCARD;
 int export_hides(struct exporter *x, const struct subject_id *member, uint8_t class, bool *ret,
                  struct err *err) NODISCARD;
 /* Takes out of p what is restricted; which classes that is, bit class − 1. */
-uint16_t export_hide(const struct exporter *x, const struct member_row *row, struct person_input *p);
+uint16_t export_hide(const struct member_row *row, struct person_input *p);
 void export_person(struct exporter *x, const struct person_input *p);
 
 #endif

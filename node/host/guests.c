@@ -4,6 +4,8 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "node/command/guest.h"
+#include "node/command/rows.h"
 #include "node/host/counting.h"
 #include "node/host/entitled.h"
 #include "node/host/guests_keys.h"
@@ -268,6 +270,32 @@ take_work(struct opening_run *x, const struct unit_id *host, const struct guest_
     return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
+/* A record that arrives after an erasure holds no more than one that it found here (node/host/erasing_visits.h): *plain is what is left of
+ * it, empty for nothing. Then the capsule goes, too. */
+static int
+take_erased(struct opening_run *x, struct guest_record *r, const struct visit *visit, struct buf *plain,
+            struct err *err)
+{
+    struct guest_place *place = &x->done[x->n_done - 1];
+    struct command_ctx ctx;
+    struct member_row row;
+    uint16_t erased = 0;
+    guests_context(x->g, x->txn, &ctx);
+    int rc = rows_member(&ctx, &visit->subject, &row, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    rc = guest_erased_since(&ctx, &row, &visit->at, r->day, &erased, &place->erased_by, err);
+    member_row_release(&row);
+    if (rc != 0 || !(erased & (r->n_contact > 0 ? GUEST_CONTACT_GOES_WITH : GUEST_GOES_WITH)))
+        return rc;
+    place->erased = true;
+    buf_clear(plain);
+    if (erased & GUEST_GOES_WITH)
+        return 0;
+    guest_record_forget_contact(r);
+    return guest_record_encode(r, plain, err);
+}
+
 static int
 open_record(struct opening_run *x, const struct log_row *log, const struct event_header *h, uint8_t index,
             struct err *err)
@@ -285,9 +313,11 @@ open_record(struct opening_run *x, const struct log_row *log, const struct event
     bool fits = rc == 0 && guest_record_decode(buf_slice(&plain), r, NULL) == 0 &&
                 TYPE_EQ(&r->member, &visit.subject) && TYPE_EQ(&r->unit, &x->g->identity->unit);
     if (fits)
+        rc = take_erased(x, r, &visit, &plain, err);
+    if (fits && rc == 0 && plain.len > 0)
         rc = visits_put(x->g->vault, &visit, buf_slice(&plain), err);
     x->opened += fits && rc == 0;
-    for (size_t i = 0; fits && rc == 0 && i < r->n_work; i++)
+    for (size_t i = 0; fits && rc == 0 && plain.len > 0 && i < r->n_work; i++)
         rc = take_work(x, &log->unit, &r->work[i], err);
     buf_free(&plain);
     person_wipe(r, sizeof(*r));

@@ -131,6 +131,17 @@ new_keys(struct ownlog *o, struct db_txn *txn, const struct subject_id *subject,
     return rc;
 }
 
+/* Of a new generation, as the vault counts classes. */
+static unsigned
+fresh_classes(const struct draft *d)
+{
+    unsigned classes = VAULT_ALL_CLASSES & ~(1U << vault_class_index(CLASS_COUNTING));
+    for (uint8_t class = CLASS_IDENTITY; class <= CLASS_NOTE; class ++)
+        if (d->fresh_without >> (class - 1) & 1)
+            classes &= ~(1U << vault_class_index(class));
+    return classes;
+}
+
 int
 ownlog_find_keys(struct ownlog *o, struct db_txn *txn, const struct draft *d, struct slot_keys *keys,
                  struct buf *ret_capsule, struct err *err)
@@ -149,7 +160,7 @@ ownlog_find_keys(struct ownlog *o, struct db_txn *txn, const struct draft *d, st
     for (uint8_t i = 0; i < d->n_capsules; i++)
         wanted |= d->capsules[i].has_key ? 0 : 1U << vault_class_index(d->capsules[i].class);
     if (d->fresh_keys)
-        wanted = lacking = VAULT_ALL_CLASSES & ~(1U << vault_class_index(CLASS_COUNTING));
+        wanted = lacking = fresh_classes(d);
     for (size_t c = 0; c < VAULT_CLASSES && rc == 0; c++)
         if (!vault_key_there(&keys->keys[c]))
             lacking |= 1U << c;

@@ -3,20 +3,7 @@
 
 #include "proto/crypto.h"
 
-void
-member_state_at(const struct member_row *r, struct civil_date as_of, struct member_state *ret)
-{
-    struct member_fold f;
-    member_fold_to(r, as_of, &f);
-    const struct member_owed *held = member_money_find(f.held, f.n_held, f.s.currency);
-    f.s.capital_minor = held != NULL ? held->amount_minor : 0;
-    if (r->n > 0) {
-        f.s.last_change = r->entries[r->n - 1].at;
-    }
-    *ret = f.s;
-}
-
-/* ---- capsules ---- */
+/* ---- which capsules an entry carries ---- */
 
 static uint8_t
 capsule_bit(uint8_t class)
@@ -39,6 +26,48 @@ carries(const struct member_entry *e, uint8_t class, const struct subject_id *re
     }
     return representative == NULL || TYPE_EQ(&e->other, representative);
 }
+
+/* Whether a later event than the last that erased a class carries such a capsule again (§10 "Erasure"). */
+static bool
+entered_again(const struct member_row *r, struct civil_date as_of, uint8_t class)
+{
+    bool again = false;
+    for (size_t i = 0; i < r->n; i++) {
+        const struct member_entry *e = &r->entries[i];
+        bool counts = e->outcome == OUTCOME_APPLIED || e->outcome == OUTCOME_REPLACED;
+        if (!counts || e->effective.days > as_of.days) {
+            continue;
+        }
+        if (e->kind == KIND_ERASURE_ORDERED && e->classes >> (class - 1) & 1) {
+            again = false;
+        } else if (carries(e, class, NULL)) {
+            again = true;
+        }
+    }
+    return again;
+}
+
+/* ---- a day ---- */
+
+void
+member_state_at(const struct member_row *r, struct civil_date as_of, struct member_state *ret)
+{
+    struct member_fold f;
+    member_fold_to(r, as_of, &f);
+    const struct member_owed *held = member_money_find(f.held, f.n_held, f.s.currency);
+    f.s.capital_minor = held != NULL ? held->amount_minor : 0;
+    if (r->n > 0) {
+        f.s.last_change = r->entries[r->n - 1].at;
+    }
+    for (uint8_t class = CLASS_IDENTITY; f.s.erased != 0 && class <= CLASS_NOTE; class ++) {
+        if (f.s.erased >> (class - 1) & 1 && entered_again(r, as_of, class)) {
+            f.s.erased &= (uint16_t) ~(1U << (class - 1));
+        }
+    }
+    *ret = f.s;
+}
+
+/* ---- capsules of a class ---- */
 
 /* The entries that carry one, as keys of (slot, entry), in the order of the row. */
 static void
