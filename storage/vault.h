@@ -131,6 +131,8 @@ enum { VAULT_STAGED_MAX = 1 << 17 };
 struct vault_link {
     struct subject_id entity, member;
     uint8_t flags;
+    struct unit_id
+        unit; /* LINK_ABROAD: whose the activity or invoice is; zeros of a link of an earlier release, and of all others */
 };
 int vault_links_stage(struct vault *v, const struct vault_link *link, const struct index_entry *entries,
                       size_t n_entries, struct err *err) NODISCARD;

@@ -70,11 +70,11 @@ entities_of(struct vault *v, struct db_txn *txn, const struct id_list *members, 
 {
     struct db_cursor *c = NULL;
     struct slice key, row;
-    uint8_t plain[LINK_PLAIN];
+    struct vault_link link;
     int rc = db_cursor_open(txn, TABLE_LINKS, &c, err);
     for (rc = rc != 0 ? rc : db_cursor_first(c, &key, &row, err); rc == 0; rc = db_cursor_next(c, &key, &row, err)) {
-        if (key.len != ID_BYTES || vault_unwrap(v, WRAP_LINK, key, row, plain, sizeof(plain)) != 0 ||
-            !bsearch(plain, members->v, members->n, sizeof(*members->v), vault_compare_ids))
+        if (link_open(v, key, row, &link) != 0 ||
+            !bsearch(&link.member, members->v, members->n, sizeof(*members->v), vault_compare_ids))
             continue;
         rc = ids_add(entities, key.data, 1, err);
         if (rc != 0)

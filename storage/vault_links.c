@@ -10,6 +10,7 @@ _Static_assert(sizeof(struct index_entry) == VAULT_TOKEN_BYTES + ID_BYTES, "an i
 struct staged_link {
     struct subject_id member;
     uint8_t flags;
+    struct unit_id unit;
 };
 
 /* ---- rows ----------------------------------------------------------------------------------- */
@@ -20,14 +21,30 @@ links_write(struct vault *v, struct db_txn *txn, const struct vault_link *links,
     struct wrap_nonces nonces = {.wanted = n};
     for (size_t i = 0; i < n; i++) {
         struct slice key = slice_of(links[i].entity.b, ID_BYTES);
-        uint8_t plain[LINK_PLAIN], *row;
+        uint8_t plain[LINK_PLAIN_ABROAD], *row;
+        size_t len = links[i].flags & LINK_ABROAD ? LINK_PLAIN_ABROAD : LINK_PLAIN;
         memcpy(plain, links[i].member.b, ID_BYTES);
         plain[ID_BYTES] = links[i].flags;
-        int rc = db_put_reserve(txn, TABLE_LINKS, key, LINK_WRAPPED, &row, err);
+        memcpy(plain + LINK_PLAIN, links[i].unit.b, HASH_BYTES);
+        int rc = db_put_reserve(txn, TABLE_LINKS, key, len + WRAP_OVERHEAD, &row, err);
         if (rc != 0)
             return rc;
-        vault_wrap_with(v, WRAP_LINK, key, slice_of(plain, sizeof(plain)), wrap_nonce(v, &nonces), row);
+        vault_wrap_with(v, WRAP_LINK, key, slice_of(plain, len), wrap_nonce(v, &nonces), row);
     }
+    return 0;
+}
+
+int
+link_open(const struct vault *v, struct slice key, struct slice row, struct vault_link *ret)
+{
+    uint8_t plain[LINK_PLAIN_ABROAD] = {0};
+    bool abroad = row.len == LINK_PLAIN_ABROAD + WRAP_OVERHEAD;
+    if (key.len != ID_BYTES || vault_unwrap(v, WRAP_LINK, key, row, plain, abroad ? sizeof(plain) : LINK_PLAIN) != 0)
+        return ERR_FORGED;
+    memcpy(ret->entity.b, key.data, ID_BYTES);
+    memcpy(ret->member.b, plain, ID_BYTES);
+    ret->flags = plain[ID_BYTES];
+    memcpy(ret->unit.b, plain + LINK_PLAIN, HASH_BYTES);
     return 0;
 }
 
@@ -45,7 +62,7 @@ staged_link_get(struct vault *v, const struct subject_id *entity, struct vault_l
     pthread_mutex_lock(&v->staged.lock);
     const struct staged_link *l = map_get(&v->staged.links, entity);
     if (l)
-        *ret = (struct vault_link){.entity = *entity, .member = l->member, .flags = l->flags};
+        *ret = (struct vault_link){.entity = *entity, .member = l->member, .flags = l->flags, .unit = l->unit};
     pthread_mutex_unlock(&v->staged.lock);
     return l != NULL;
 }
@@ -55,7 +72,6 @@ vault_link_get(struct vault *v, const struct subject_id *entity, struct vault_li
 {
     struct db_txn *txn;
     struct slice key = slice_of(entity->b, ID_BYTES), row;
-    uint8_t plain[LINK_PLAIN];
     if (staged_link_get(v, entity, ret))
         return 0;
     int rc = db_begin_read(v->db, &txn, err);
@@ -64,15 +80,10 @@ vault_link_get(struct vault *v, const struct subject_id *entity, struct vault_li
     rc = db_get(txn, TABLE_LINKS, key, &row, err);
     if (rc == ERR_NOTFOUND)
         rc = err_set(err, ERR_NOTFOUND, "not linked to a member yet");
-    else if (rc == 0 && vault_unwrap(v, WRAP_LINK, key, row, plain, sizeof(plain)) != 0)
+    else if (rc == 0 && link_open(v, key, row, ret) != 0)
         rc = err_set(err, ERR_CORRUPT, "vault: a link does not open");
     db_abort(&txn);
-    if (rc != 0)
-        return rc;
-    ret->entity = *entity;
-    memcpy(ret->member.b, plain, ID_BYTES);
-    ret->flags = plain[ID_BYTES];
-    return 0;
+    return rc;
 }
 
 /* ---- removal -------------------------------------------------------------------------------- */
@@ -192,7 +203,7 @@ stage(struct staged *s, const struct vault_link *link, const struct index_entry 
     struct staged_link *l = map_put(&s->links, &link->entity, NULL);
     if (!l)
         return false;
-    *l = (struct staged_link){link->member, link->flags};
+    *l = (struct staged_link){link->member, link->flags, link->unit};
     for (size_t i = 0; i < n; i++) {
         uint32_t *last = map_put(&s->tokens, entries[i].token, NULL);
         if (!last)
@@ -250,6 +261,7 @@ vault_links_commit(struct vault *v, struct err *err)
         const struct staged_link *l = value;
         memcpy(&links[n].entity, key, ID_BYTES);
         links[n].member = l->member;
+        links[n].unit = l->unit;
         links[n++].flags = l->flags;
     }
     for (size_t i = 0; i < s->n && rc == 0; i++)

@@ -19,7 +19,7 @@ enum {
     KEY_SLOT = 8,
     KEY_KEY_CAPSULE = KEY_POSITION + 1,
     LINK_PLAIN = ID_BYTES + 1,
-    LINK_WRAPPED = LINK_PLAIN + WRAP_OVERHEAD,
+    LINK_PLAIN_ABROAD = LINK_PLAIN + HASH_BYTES,
 };
 
 /* What a wrapped value is, in its associated data. Stored for ever: never renumbered. */
@@ -164,6 +164,8 @@ int lists_walk(const struct vault *v, struct db_txn *txn,
                int (*one)(void *arg, const struct index_entry *e, struct err *err), void *arg,
                struct err *err) NODISCARD;
 
+/* ERR_FORGED: the row does not open. */
+int link_open(const struct vault *v, struct slice key, struct slice row, struct vault_link *ret) NODISCARD;
 int links_write(struct vault *v, struct db_txn *txn, const struct vault_link *links, size_t n,
                 struct err *err) NODISCARD;
 

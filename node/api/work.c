@@ -37,12 +37,36 @@ put_filled(struct json_out *j, const char *key, const struct person_text *t)
     }
 }
 
-/* Another unit's activity or invoice, of a member of this one. */
+/* Another unit's activity or invoice, of a member of this one; *ret_unit (may be NULL): whose, zeros if the link does not say. Ids are drawn
+ * by each unit for itself: two of them may use the same, and the link is about one. */
 static bool
-is_abroad(const struct command_ctx *ctx, const struct subject_id *entity)
+is_abroad(const struct command_ctx *ctx, const struct subject_id *entity, struct unit_id *ret_unit)
 {
     struct vault_link link;
-    return vault_link_get(ctx->vault, entity, &link, NULL) == 0 && (link.flags & LINK_ABROAD) != 0;
+    if (vault_link_get(ctx->vault, entity, &link, NULL) != 0 || (link.flags & LINK_ABROAD) == 0) {
+        return false;
+    }
+    if (ret_unit != NULL) {
+        *ret_unit = link.unit;
+    }
+    return true;
+}
+
+static bool
+is_said(const struct unit_id *unit)
+{
+    static const struct unit_id none;
+    return !TYPE_EQ(unit, &none);
+}
+
+/* Whether the link of the entity is about the one of this unit. */
+static bool
+is_linked_here(struct request *r, const struct command_ctx *ctx, const struct unit_id *unit,
+               const struct subject_id *entity)
+{
+    struct unit_id whose;
+    bool abroad = is_abroad(ctx, entity, &whose);
+    return unit_is_own(r, unit) ? !abroad : abroad && (!is_said(&whose) || TYPE_EQ(&whose, unit));
 }
 
 int
@@ -69,7 +93,7 @@ put_links(struct request *r, struct json_out *j, const struct unit_id *unit, con
     struct activity_links links;
     struct command_ctx ctx = work_ctx(r);
     struct err none = {0};
-    if (ctx.vault == NULL || (!unit_is_own(r, unit) && !is_abroad(&ctx, entity))) {
+    if (ctx.vault == NULL || !is_linked_here(r, &ctx, unit, entity)) {
         json_put_text(j, "personal", "not available here");
         return 0;
     }
@@ -260,18 +284,23 @@ read_work(struct request *r, bool invoice, const struct unit_id *unit, const str
                    : view_activity(r->txn, unit, id, &ret->activity, err);
 }
 
+static void
+release_work(bool invoice, union work_row *row)
+{
+    if (invoice) {
+        invoice_row_release(&row->invoice);
+    } else {
+        activity_row_release(&row->activity);
+    }
+}
+
 /* Releases the row. */
 static int
 put_work(struct request *r, struct json_out *j, bool invoice, union work_row *row, bool history, struct err *err)
 {
-    int rc;
-    if (invoice) {
-        rc = put_invoice(r, j, &row->invoice, history, err);
-        invoice_row_release(&row->invoice);
-    } else {
-        rc = put_activity(r, j, &row->activity, history, err);
-        activity_row_release(&row->activity);
-    }
+    int rc =
+        invoice ? put_invoice(r, j, &row->invoice, history, err) : put_activity(r, j, &row->activity, history, err);
+    release_work(invoice, row);
     return rc;
 }
 
@@ -381,24 +410,42 @@ listing_read(struct request *r, bool invoices, struct listing *ret, struct err *
     return rc;
 }
 
-/* In whichever unit it is: the link does not say. */
+/* In whichever unit it is: a link of an earlier release does not say. If two units have one of this id, neither is meant for certain. */
 static int
-read_abroad(struct request *r, bool invoice, const struct subject_id *id, union work_row *ret, struct err *err)
+read_anywhere(struct request *r, bool invoice, const struct subject_id *id, union work_row *ret, struct err *err)
 {
     struct unit_info *units = malloc(API_UNITS_MAX * sizeof(*units));
-    size_t n = 0;
+    struct unit_id where = {0};
+    size_t n = 0, found = 0;
     int rc = units == NULL ? err_set(err, ERR_NOMEM, "units") : 0;
     if (rc == 0) {
         rc = view_units(r->txn, r->api->deps.today(r->api->deps.arg), units, API_UNITS_MAX, &n, err);
     }
-    bool found = false;
-    for (size_t i = 0; rc == 0 && i < n && i < API_UNITS_MAX && !found; i++) {
+    for (size_t i = 0; rc == 0 && i < n && i < API_UNITS_MAX; i++) {
         rc = unit_is_own(r, &units[i].unit) ? ERR_NOTFOUND : read_work(r, invoice, &units[i].unit, id, ret, err);
-        found = rc == 0;
+        if (rc == 0) {
+            release_work(invoice, ret);
+            where = units[i].unit;
+            found++;
+        }
         rc = rc == ERR_NOTFOUND ? 0 : rc;
     }
     free(units);
-    return rc != 0 ? rc : found ? 0 : ERR_NOTFOUND;
+    if (rc != 0) {
+        return rc;
+    }
+    return found == 1 ? read_work(r, invoice, &where, id, ret, err) : ERR_NOTFOUND;
+}
+
+static int
+read_abroad(struct request *r, const struct command_ctx *ctx, bool invoice, const struct subject_id *id,
+            union work_row *ret, struct err *err)
+{
+    struct unit_id unit;
+    if (!is_abroad(ctx, id, &unit)) {
+        return ERR_NOTFOUND;
+    }
+    return is_said(&unit) ? read_work(r, invoice, &unit, id, ret, err) : read_anywhere(r, invoice, id, ret, err);
 }
 
 static int
@@ -408,8 +455,8 @@ put_one(struct request *r, const struct listing *q, const struct subject_id *id,
     struct err none = {0};
     struct command_ctx ctx = work_ctx(r);
     int rc = read_work(r, q->invoices, &q->unit, id, &row, &none);
-    if (rc == ERR_NOTFOUND && q->has_member && is_abroad(&ctx, id)) {
-        rc = read_abroad(r, q->invoices, id, &row, &none);
+    if (rc == ERR_NOTFOUND && q->has_member) {
+        rc = read_abroad(r, &ctx, q->invoices, id, &row, &none);
     }
     if (rc == ERR_NOTFOUND) {
         return 0; /* of the other sort, or the vault is ahead of this transaction */

@@ -201,8 +201,8 @@ is_own_entity(const struct opening_run *x, const struct subject_id *entity)
 
 /* An activity or invoice of a host, of a member of ours: found with her from now on. */
 static int
-link_work(struct opening_run *x, const struct event_header *h, struct slice payload, struct slice capsule,
-          struct err *err)
+link_work(struct opening_run *x, const struct unit_id *unit, const struct event_header *h, struct slice payload,
+          struct slice capsule, struct err *err)
 {
     struct event_common common;
     struct activity_links l;
@@ -228,7 +228,8 @@ link_work(struct opening_run *x, const struct event_header *h, struct slice payl
     bool invoice = h->kind >= KIND_INVOICE_ISSUED && h->kind <= KIND_INVOICE_CANCELLED;
     const struct vault_link link = {.entity = common.subject,
                                     .member = member,
-                                    .flags = (uint8_t)((invoice ? LINK_INVOICE : LINK_ACTIVITY) | LINK_ABROAD)};
+                                    .flags = (uint8_t)((invoice ? LINK_INVOICE : LINK_ACTIVITY) | LINK_ABROAD),
+                                    .unit = *unit};
     entry.subject = common.subject;
     index_work_of(x->g->vault, &member, entry.token);
     x->opened++;
@@ -263,7 +264,7 @@ take_work(struct opening_run *x, const struct unit_id *host, const struct guest_
             continue;
         rc = capsules_get(x->txn, log.no, h.seq, i, &capsule, err);
         if (rc == 0)
-            return link_work(x, &h, ev.payload, capsule, err);
+            return link_work(x, host, &h, ev.payload, capsule, err);
     }
     if (rc == ERR_NOTFOUND && x->n_work < ARRAY_LEN(x->work))
         x->work[x->n_work++] = at;
@@ -450,7 +451,7 @@ open_one(struct opening_run *x, uint32_t log_no, uint64_t seq, uint8_t index, st
         case CLASS_GUEST: return open_record(x, &log, &h, index, err);
         case CLASS_ACTIVITY:
             rc = capsules_get(x->txn, log_no, seq, index, &capsule, err);
-            return rc == 0 ? link_work(x, &h, ev.payload, capsule, err) : rc == ERR_NOTFOUND ? 0 : rc;
+            return rc == 0 ? link_work(x, &log.unit, &h, ev.payload, capsule, err) : rc == ERR_NOTFOUND ? 0 : rc;
         default: return 0;
         }
     }

@@ -170,6 +170,12 @@ entry(uint32_t token, uint32_t of)
     return e;
 }
 
+static struct vault_link
+link_of(uint32_t entity, uint32_t member, uint8_t flags)
+{
+    return (struct vault_link){.entity = subject(entity), .member = subject(member), .flags = flags};
+}
+
 static void
 what_finds_a_person_goes_and_nothing_of_others(void **state)
 {
@@ -177,9 +183,8 @@ what_finds_a_person_goes_and_nothing_of_others(void **state)
     /* members 1 and 2; activities 11 and 12 of 1, 21 of 2 */
     struct index_entry entries[] = {entry(1, 1),  entry(2, 1),  entry(1, 2),    entry(3, 2),
                                     entry(4, 11), entry(5, 12), entry(104, 11), entry(6, 21)};
-    struct vault_link links[] = {{subject(11), subject(1), LINK_ACTIVITY},
-                                 {subject(12), subject(1), LINK_INVOICE},
-                                 {subject(21), subject(2), LINK_ACTIVITY}};
+    struct vault_link links[] = {link_of(11, 1, LINK_ACTIVITY), link_of(12, 1, LINK_INVOICE),
+                                 link_of(21, 2, LINK_ACTIVITY)};
     struct vault_link link;
     struct subject_id gone = subject(1);
     struct err err;
@@ -213,7 +218,7 @@ many_members_are_erased_in_one_call(void **state)
     struct subject_id *gone = calloc(MEMBERS / 2, sizeof(*gone));
     struct err err;
     for (uint32_t m = 0; m < MEMBERS; m++) {
-        links[m] = (struct vault_link){subject(1000000 + m), subject(m), LINK_ACTIVITY};
+        links[m] = link_of(1000000 + m, m, LINK_ACTIVITY);
         for (uint32_t i = 0; i < EACH; i++)
             entries[m * EACH + i] = entry(m * 2654435761U + i, i == 0 ? 1000000 + m : m);
         if (m % 2 == 1)
@@ -525,7 +530,7 @@ an_erasure_that_fails_at_any_step_has_changed_nothing_and_can_be_done_again(void
     struct slot_keys keys;
     struct err err;
     struct index_entry entries[] = {entry(1, 1), entry(2, 1), entry(3, 11)};
-    struct vault_link link = {subject(11), subject(1), LINK_ACTIVITY};
+    struct vault_link link = link_of(11, 1, LINK_ACTIVITY);
     struct received_key rk = received(1, 1, CLASS_CONTACT, 1, 10, 0);
     struct key_capsule capsule = {at(1), 0, slice_of("a", 1)};
     struct look look = {subject(1), {100}, {{5}}, 1, 1};

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "storage/vault.h"
+#include "storage/vault_erase.h"
 #include "tests/support/storage.h"
 
 enum { MAP_BYTES = 64 * 1024 * 1024, FIRST_FILL = 256 };
@@ -606,6 +606,40 @@ links_come_back_and_cannot_change_places(void **state)
 }
 
 static void
+a_link_abroad_says_whose_the_entity_is(void **state)
+{
+    struct place *p = *state;
+    struct vault_link links[] = {link_of(7, 1, LINK_INVOICE | LINK_ABROAD), link_of(8, 1, LINK_INVOICE)}, got;
+    uint8_t plain[17] = {2, [16] = LINK_ACTIVITY | LINK_ABROAD}, row[24 + sizeof(plain) + 16] = {5}, aad[17] = {5, 9};
+    struct subject_id earlier = {{9}};
+    struct db_txn *txn;
+    struct err err;
+    links[0].unit.b[31] = 0x44;
+    assert_int_equal(vault_links_stage(p->vault, &links[0], NULL, 0, &err), 0);
+    assert_int_equal(vault_link_get(p->vault, &links[0].entity, &got, &err), 0);
+    assert_memory_equal(&got.unit, &links[0].unit, sizeof(got.unit));
+    assert_int_equal(vault_links_stage(p->vault, &links[1], NULL, 0, &err), 0);
+    assert_int_equal(vault_links_commit(p->vault, &err), 0);
+    /* as an earlier release wrote it */
+    crypto_aead_xchacha20poly1305_ietf_encrypt(row + 24, NULL, plain, sizeof(plain), aad, sizeof(aad), NULL, row,
+                                               WRAP_KEY);
+    assert_int_equal(db_begin_write(vault_db(p->vault), &txn, &err), 0);
+    assert_int_equal(db_put(txn, TABLE_LINKS, slice_of(earlier.b, ID_BYTES), slice_of(row, sizeof(row)), &err), 0);
+    assert_int_equal(db_commit(&txn, &err), 0);
+    reopen(p);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(vault_link_get(p->vault, &links[i].entity, &got, &err), 0);
+        assert_memory_equal(&got, &links[i], sizeof(got));
+    }
+    assert_linked(p->vault, 9, 2, LINK_ACTIVITY | LINK_ABROAD);
+    struct vault_erased done;
+    struct subject_id member = {{1}};
+    struct vault_erase what = {.linked = &member, .n_linked = 1};
+    assert_int_equal(vault_erase(p->vault, &what, &done, &err), 0);
+    assert_int_equal(done.links, 2);
+}
+
+static void
 staged_links_are_seen_at_once_and_durable_with_their_commit(void **state)
 {
     struct place *p = *state;
@@ -759,6 +793,7 @@ main(void)
         VAULT_TEST(a_slot_has_keys_of_the_classes_asked_for_and_of_no_others),
         VAULT_TEST(more_sorts_of_slots_than_pools_never_give_a_slot_twice),
         VAULT_TEST(links_come_back_and_cannot_change_places),
+        VAULT_TEST(a_link_abroad_says_whose_the_entity_is),
         VAULT_TEST(staged_links_are_seen_at_once_and_durable_with_their_commit),
         VAULT_TEST(pages_of_the_index_have_stored_and_staged_entries_in_one_order),
         VAULT_TEST(deleted_links_take_their_index_entries_along_and_no_others),
