@@ -69,6 +69,7 @@ static const struct {
     [TABLE_VISITS] = {"visits", DB_VAULT, 0},
     [TABLE_VISITED] = {"visited", DB_VAULT, 0},
     [TABLE_TAKEN] = {"taken", DB_VAULT, 0},
+    [TABLE_PARTED] = {"parted", DB_VAULT, 0},
 };
 
 uint32_t

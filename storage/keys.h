@@ -77,6 +77,7 @@ enum table {
     TABLE_VISITS, /* of format 1, empty since: member 16 ‖ log id 32 ‖ seq u64 ‖ index u8 → wrapped record of a host */
     TABLE_VISITED, /* label 16 → wrapped record of a host: storage/visits.h */
     TABLE_TAKEN,   /* label 16 of a member → wrapped activities that are yet to be opened: storage/taken.h */
+    TABLE_PARTED,  /* label 16 → wrapped pseudonym of a visitor who is gone and not counted yet: storage/parted.h */
     TABLE_COUNT_ALL,
 };
 

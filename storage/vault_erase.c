@@ -151,6 +151,8 @@ erase_all(struct vault *v, struct db_txn *txn, const struct vault_erase *what, s
     if (rc == 0)
         rc = received_erase(txn, what->received, what->n_received, &done->received, err);
     if (rc == 0)
+        rc = parted_erase(v, txn, what->received, what->n_received, &done->received, err);
+    if (rc == 0)
         rc = openings_erase(v, txn, what->openings, what->n_openings, &done->openings, err);
     if (rc == 0)
         rc = looks_erase(v, txn, what->looks, what->n_looks, &done->openings, err);

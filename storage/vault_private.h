@@ -36,7 +36,8 @@ enum wrap_use {
     WRAP_INDEX_PAGE = 10,
     WRAP_OPENED = 11,
     WRAP_LOOKED = 12,
-    WRAP_VISITED = 13
+    WRAP_VISITED = 13,
+    WRAP_PARTED = 14
 };
 enum { WRAP_LOOKUP_OUTPUT = 16, WRAP_LOOKUP_RESULT = 17, WRAP_LOOKUP_RECORD = 18 }; /* lookups.c */
 
@@ -47,7 +48,8 @@ enum label_use {
     LABEL_LOOKED = 3,
     LABEL_VISIT = 4,
     LABEL_VISITS_OF = 5,
-    LABEL_TAKEN = 6
+    LABEL_TAKEN = 6,
+    LABEL_PARTED = 7
 };
 enum { LABEL_BYTES = 16 };
 
@@ -124,6 +126,8 @@ int vault_entries_of(struct vault *v, struct db_txn *txn, const struct subject_i
 /* Deletions in the caller's transaction, *count goes up by each row that was there. */
 int received_erase(struct db_txn *txn, const struct vault_erase_received *what, size_t n, uint64_t *count,
                    struct err *err) NODISCARD;
+int parted_erase(const struct vault *v, struct db_txn *txn, const struct vault_erase_received *what, size_t n,
+                 uint64_t *count, struct err *err) NODISCARD;
 int openings_erase(struct vault *v, struct db_txn *txn, const struct vault_erase_visitor *visitors, size_t n,
                    uint64_t *count, struct err *err) NODISCARD;
 int looks_erase(struct vault *v, struct db_txn *txn, const struct subject_id *subjects, size_t n, uint64_t *count,

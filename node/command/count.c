@@ -8,6 +8,7 @@
 #include "node/command/work.h"
 
 #include "proto/base/map.h"
+#include "storage/parted.h"
 #include "storage/received.h"
 
 enum { PEOPLE_MAX = 1 << 22, INVOICES_MAX = 1 << 24 };
@@ -103,13 +104,17 @@ guest_of(struct tally *t, const struct subject_id *member, struct person **ret, 
     p->known = false;
     years.class = CLASS_COUNTING;
     int rc = received_get(t->ctx->vault, member, &years, t->year, &year, err);
+    if (rc == 0) {
+        p->pseudonym = counting_pseudonym(&year.key);
+        person_wipe(&year, sizeof(year));
+    } else if (rc == ERR_NOTFOUND) { /* her access is over, in this month or after it */
+        rc = parted_get(t->ctx->vault, member, t->year, &p->pseudonym, err);
+    }
     if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT)
         return 0;
     if (rc != 0)
         return rc;
     p->known = true;
-    p->pseudonym = counting_pseudonym(&year.key);
-    person_wipe(&year, sizeof(year));
     return push(t, &p->pseudonym, NULL, err);
 }
 

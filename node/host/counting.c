@@ -4,6 +4,8 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "storage/parted.h"
+
 enum {
     PLAN_EVENTS = 4096, /* worked out at a time: bounds memory */
     MONTHS_MAX = 4096,  /* in one turn; the format has 3,600 */
@@ -136,6 +138,8 @@ counting_run(const struct counting *c, uint16_t month_or_0, uint64_t *ret_events
         if (rc == 0 && c->counted)
             c->counted(c->arg, months[i], events);
     }
+    if (rc == 0 && month_or_0 == 0) /* all months that are over are counted */
+        rc = parted_expire(c->vault, month_number(c->today), NULL, err);
 done:
     free(drafts);
     free(op);

@@ -2,6 +2,7 @@
 #include "node/host/engine_private.h"
 #include "node/host/guests.h"
 #include "storage/erasures.h"
+#include "storage/parted.h"
 #include "storage/received.h"
 #include "storage/vault_erase.h"
 
@@ -42,6 +43,25 @@ record(struct engine *e, struct api_op *op, struct err *err)
     return rc;
 }
 
+/* Of whom there is work here, the pseudonym stays until the month is counted; her keys do not. */
+static int
+keep_pseudonym(struct engine *e, const struct position *from, struct err *err)
+{
+    struct received_key one;
+    struct subject_id work;
+    uint8_t token[VAULT_TOKEN_BYTES];
+    size_t n = 0, works = 0;
+    int rc = received_of_event(e->config.vault, from, &one, 1, &n, NULL, err);
+    if (rc == 0 && n > 0) {
+        index_work_of(e->config.vault, &one.subject, token);
+        rc = vault_index_find(e->config.vault, token, NULL, 1, &work, &works, err);
+    }
+    person_wipe(&one, sizeof(one));
+    if (rc != 0 || works == 0)
+        return rc;
+    return parted_note(e->config.vault, from, month_number(e->config.today(e->config.arg)), err);
+}
+
 /* Keys first: what is left over after a failure between is looked for again, and finds less. */
 static int
 forget(struct engine *e, const struct guest_work_order *o, struct err *err)
@@ -49,8 +69,11 @@ forget(struct engine *e, const struct guest_work_order *o, struct err *err)
     struct vault_erase_capsule capsules[GUEST_PLACES_MAX];
     struct vault_erase what = {.capsules = capsules};
     int rc = 0;
-    for (size_t i = 0; i < o->n_keys && rc == 0; i++)
-        rc = received_del_event(e->config.vault, &o->keys[i], NULL, err);
+    for (size_t i = 0; i < o->n_keys && rc == 0; i++) {
+        rc = keep_pseudonym(e, &o->keys[i], err);
+        if (rc == 0)
+            rc = received_del_event(e->config.vault, &o->keys[i], NULL, err);
+    }
     for (size_t i = 0; i < o->n_places && rc == 0; i++) {
         const struct guest_place *p = &o->places[i];
         if (p->log_no != 0)

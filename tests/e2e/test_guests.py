@@ -127,6 +127,25 @@ class Guests(unittest.TestCase):
         self.assertTrue(wait_until("the home was told before", lambda: self.home.get(
             "/v1/members/%s/openings" % member, "desk")["units"]))
 
+    def test_an_invoice_of_a_visitor_who_is_gone_can_be_cancelled_and_credited_once_she_gives_access_anew(self):
+        member = self.member()
+        access = self.grant(member)
+        self.wait_here(member)
+        (_, cancelled), (_, credited) = self.work(member), self.work(member)
+        self.home.post("/v1/members/%s/access/%s/revoke" % (member, access), {"reason": "asked"}, 200)
+        self.wait_closed(member)
+        wait_until("the keys are gone", lambda: self.host.get("/v1/invoices/" + credited, "desk")["personal"] == "erased")
+        self.host.post("/v1/invoices/%s/cancellations" % cancelled, {}, 200, headers=self.seen_as(cancelled))
+        path = "/v1/invoices/%s/credit-notes" % credited
+        refused = self.host.post(path, {"amount_minor": 1000}, 409, headers=self.seen_as(credited))
+        self.assertIn("no grant or pass", refused.json["detail"])
+        self.grant(member, classes=["activity"])
+        wait_until("the credit note is written", lambda: self.host.call(
+            "POST", path, {"amount_minor": 1000}, headers=self.seen_as(credited)).status == 200)
+
+    def seen_as(self, invoice):
+        return {"If-Match": self.host.call("GET", "/v1/invoices/" + invoice).headers["ETag"]}
+
     def test_after_a_crash_the_host_still_serves_and_a_copy_of_it_does_not_until_it_has_heard_the_home(self):
         member = self.member()
         self.grant(member)

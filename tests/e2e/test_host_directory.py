@@ -285,7 +285,7 @@ class HostDirectory(unittest.TestCase):
             members = {event.fields[2] for d in (directory, home) for event in d.events.values()
                        if event.header.kind in KINDS_OF_MEMBERS and len(event.fields.get(2, b"")) == 16}
             logs = set(directory.log_numbers)
-            for table in ("index-lists", "opened", "looked", "visited", "links"):
+            for table in ("index-lists", "opened", "looked", "visited", "links", "taken", "parted"):
                 for data in (key + value for key, value in directory.vault[table]):
                     grams = {data[at:at + 16] for at in range(len(data) - 15)}
                     self.assertFalse(grams & members, table)

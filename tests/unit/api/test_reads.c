@@ -310,6 +310,7 @@ unit_with_activity(struct api_server *s, const char *code, uint8_t seed, struct 
     test_log_start(&test_log, &other, 1, NULL, 0);
     places_write();
     p.common.effective = date_from_ymd(2026, 4, 1);
+    p.common.precision = PRECISION_MONTH;
     p.activity = (struct activity_facets){.office = office, .sector = 1};
     (void)test_log_event(&test_log, &p, NULL, 0);
     assert_int_equal(state_new(s->db, &state, &err), 0);

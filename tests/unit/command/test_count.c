@@ -8,7 +8,9 @@
 
 #include "node/command/keys.h"
 #include "node/command/work.h"
+#include "storage/parted.h"
 #include "storage/received.h"
+#include "storage/vault_erase.h"
 #include "tests/support/counter.h"
 
 enum { YEAR = 2024, DRAFTS_MAX = 64 };
@@ -473,6 +475,83 @@ who_moved_here_is_counted_with_the_key_of_the_former_home(void **state)
     assert_memory_equal(later.b, own.b, sizeof(later.b));
 }
 
+static const struct unit_id HOME = {{7}};
+
+/* An invoice of somebody who is at home elsewhere, with the year key that her home gave by an event. */
+static struct subject_id
+visitor_works(struct counter *k, const struct subject_id *visitor, struct position *ret_from)
+{
+    struct worker w = worker(k, 1);
+    struct received_key key = {.subject = *visitor,
+                               .unit = HOME,
+                               .class = CLASS_COUNTING,
+                               .generation = YEAR,
+                               .from = {.seq = 77},
+                               .kind = KIND_ACCESS_GRANTED,
+                               .until = DATE_NONE};
+    struct vault_link link = {.member = *visitor, .flags = LINK_INVOICE | LINK_OTHER_UNIT};
+    struct err err = {0};
+    memset(key.key.b, 0x5a, sizeof(key.key.b));
+    assert_int_equal(received_put(k->vault, &key, 1, &err), 0);
+    link.entity = invoice(k, &w, 3, "EUR", NULL);
+    assert_int_equal(vault_links_stage(k->vault, &link, NULL, 0, &err), 0);
+    *ret_from = key.from;
+    return counting_pseudonym(&key.key);
+}
+
+static void
+a_visitor_whose_access_ends_in_a_month_is_counted_in_it(void **state)
+{
+    struct counter *k = *state;
+    const struct subject_id visitor = {{0x77, 1}};
+    struct subject_id noted;
+    struct position from;
+    struct activity_cell c[DRAFTS_MAX];
+    struct subject_id p = visitor_works(k, &visitor, &from);
+    size_t n = 0;
+    struct err err = {0};
+    assert_int_equal(parted_note(k->vault, &from, month(3), &err), 0);
+    assert_int_equal(received_del_event(k->vault, &from, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(parted_get(k->vault, &visitor, YEAR + 1, &noted, &err), ERR_NOTFOUND);
+    assert_int_equal(counted(k, 3), 1);
+    assert_int_equal(said(k, &p, 3, c), 1);
+    assert_int_equal(parted_expire(k->vault, month(3), &n, &err), 0);
+    assert_int_equal(n, 0);
+    assert_int_equal(parted_expire(k->vault, month(4), &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(parted_get(k->vault, &visitor, YEAR, &noted, &err), ERR_NOTFOUND);
+    assert_int_equal(counted(k, 3), 0); /* what was said stays */
+    assert_int_equal(said(k, &p, 3, c), 1);
+}
+
+static void
+an_order_of_the_home_takes_the_note_of_a_visitor_too(void **state)
+{
+    struct counter *k = *state;
+    const struct subject_id visitor = {{0x77, 1}};
+    struct vault_erase_received order = {.unit = {{8}}, .subject = visitor, .classes = VAULT_ALL_CLASSES};
+    struct vault_erase what = {.received = &order, .n_received = 1};
+    struct vault_erased done;
+    struct subject_id noted;
+    struct position from;
+    struct err err = {0};
+    (void)visitor_works(k, &visitor, &from);
+    assert_int_equal(parted_note(k->vault, &from, month(3), &err), 0);
+    assert_int_equal(parted_note(k->vault, &from, month(3), &err), 0);
+    assert_int_equal(received_del_event(k->vault, &from, NULL, &err), 0);
+    assert_int_equal(parted_note(k->vault, &from, month(3), &err),
+                     0); /* after a crash between: there are no keys any more */
+    assert_int_equal(vault_erase(k->vault, &what, &done, &err), 0);
+    assert_int_equal(parted_get(k->vault, &visitor, YEAR, &noted, &err),
+                     0); /* another unit's order is none about her */
+    order.unit = HOME;
+    assert_int_equal(vault_erase(k->vault, &what, &done, &err), 0);
+    assert_int_equal(done.received, 1);
+    assert_int_equal(parted_get(k->vault, &visitor, YEAR, &noted, &err), ERR_NOTFOUND);
+    assert_int_equal(counted(k, 3), 0);
+}
+
 #define TEST(f)                                                                      \
     cmocka_unit_test_setup_teardown(f, counter_setup_vault, counter_teardown),       \
     {                                                                                \
@@ -490,6 +569,8 @@ main(void)
         TEST(merged_records_are_one_person),
         TEST(what_another_unit_says_of_a_person_is_left_alone),
         TEST(who_moved_here_is_counted_with_the_key_of_the_former_home),
+        TEST(a_visitor_whose_access_ends_in_a_month_is_counted_in_it),
+        TEST(an_order_of_the_home_takes_the_note_of_a_visitor_too),
         TEST(pages_are_the_whole),
         TEST(a_year_is_closed_once_it_is_over_and_counted),
     };
