@@ -139,6 +139,8 @@ class RecoverTest(unittest.TestCase):
         self.cluster.nodes["stand-in"] = stand_in
         stand_in.start()
         self.assertIsNone(self.name(stand_in, member))
+        shown = stand_in.get("/v1/members/" + member, "desk")
+        self.assertEqual((shown["personal"], "erased" in shown), ("lost", False))  # by nobody
         stand_in.post("/v1/members/%s/handover/complete" % member, {"effective_on": MOVES}, 200)
         self.cluster.nodes.pop("BE")
         self.cluster.wait_members({"BE": 0, "FR": 1})
