@@ -677,8 +677,12 @@ make_plan(const struct model *m, const struct api_op *op, struct plan *ret)
 void
 model_prepare(const struct model *m, struct api_op *op)
 {
+    static const struct subject_id nobody;
     struct member_request *r = &op->member.request;
     struct model_person now;
+    if (op->kind == OP_MERGE && op->merge.undo && TYPE_EQ(&op->merge.into, &nobody) &&
+        model_person(m, &op->merge.from, INT32_MAX, NULL, &now, NULL))
+        op->merge.into = now.s.merged_into; /* "whatever it was merged into" */
     if (op->kind != OP_MEMBER || r->action != ACTION_REPAY || r->has_amount || r->has_corrects || !r->has_subject)
         return;
     (void)model_person(m, &r->subject, r->effective.days, NULL, &now, NULL);

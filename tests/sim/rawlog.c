@@ -7,7 +7,9 @@
 #include <stdlib.h>
 
 enum {
-    RAW_LOGS_MAX = 6,
+    RAW_LOGS_MAX = 14,
+    RAW_LOGS_FEW = 6, /* in most seeds; more than a first event can name in the others */
+    RAW_MANY_EVERY = 7,
     RAW_EVENTS_MAX = 600,
     RAW_SUBJECTS = 4,
     RAW_OFFICES = 2,
@@ -39,6 +41,13 @@ struct rawlogs {
     struct raw_log logs[RAW_LOGS_MAX];
     struct raw_event events[RAW_EVENTS_MAX];
 };
+
+/* Decided by the seed alone: what is drawn stays as it is. */
+static bool
+opens_many(const struct sim_node *n)
+{
+    return (n->w->seed + (uint64_t)n->unit->index) % RAW_MANY_EVERY == 0;
+}
 
 /* A run under construction; becomes real when it is stored. */
 struct draft_run {
@@ -473,10 +482,13 @@ rawlogs_step(struct sim_node *n)
     struct draft_run d = {0};
     if (n->w->healing || r->n_events + ARRAY_LEN(d.events) > RAW_EVENTS_MAX)
         return;
-    world_post(n->w, rng_between(&n->rng, 100, RAW_PAUSE_MS), EV_RAW, n, 0, 0, NULL, 0);
+    world_post(n->w, rng_between(&n->rng, 100, opens_many(n) ? RAW_PAUSE_MS / 4 : RAW_PAUSE_MS), EV_RAW, n, 0, 0, NULL,
+               0);
     if (!n->up)
         return;
-    bool new_log = r->n_logs == 0 || (r->n_logs < RAW_LOGS_MAX && rng_chance(&n->rng, 120));
+    bool many = opens_many(n);
+    size_t most = many ? RAW_LOGS_MAX : RAW_LOGS_FEW;
+    bool new_log = r->n_logs == 0 || (r->n_logs < most && rng_chance(&n->rng, many ? 600 : 120));
     size_t at = new_log ? r->n_logs : rng_below(&n->rng, r->n_logs);
     if (!new_log && !is_current(n, &r->logs[at]))
         return;
