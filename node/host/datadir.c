@@ -514,6 +514,8 @@ datadir_engine(struct datadir *d, struct engine **ret, struct err *err)
                               .vault = d->vault,
                               .identity = &d->identity,
                               .allow_clock_back = d->config.allow_clock_back,
+                              .keep = d->config.keep,
+                              .n_keep = d->config.n_keep,
                               .vault_backup_days = d->config.vault_backup_days,
                               .now = engine_now,
                               .today = engine_today,

@@ -28,6 +28,8 @@ struct engine_config {
     const struct identity *identity; /* borrowed */
     char program[PROGRAM_BYTES_MAX + 1];
     bool allow_clock_back;
+    const char (*keep)[UNIT_CODE_MAX]; /* units that this node keeps capsules for; borrowed */
+    uint8_t n_keep;
     uint32_t vault_backup_days; /* how long copies of the vault are kept; 0 = none are made */
     struct wall_ms (*now)(void *arg);
     struct civil_date (*today)(void *arg);

@@ -349,3 +349,25 @@ entitled(const struct entitled_by *by, const struct unit_id *asker, bool is_keep
         *ret = may;
     return rc;
 }
+
+bool
+entitled_is_kept(struct db_txn *txn, const char (*keep)[UNIT_CODE_MAX], uint8_t n_keep, const struct unit_id *unit)
+{
+    struct log_row row;
+    uint32_t n = 0;
+    char code[UNIT_CODE_MAX] = "";
+    if (n_keep == 0 || evlog_count(txn, &n, NULL) != 0)
+        return false;
+    for (uint32_t no = 1; no <= n && code[0] == '\0'; no++) {
+        struct stored_event ev;
+        struct event_payload p;
+        if (evlog_get(txn, no, &row, NULL) == 0 && TYPE_EQ(&row.unit, unit) &&
+            evlog_event(txn, no, 1, &ev, NULL) == 0 &&
+            event_payload_decode(KIND_LOG_OPENED, 1, ev.payload, &p, NULL) == 0)
+            memcpy(code, p.log_opened.unit_code, sizeof(code));
+    }
+    for (uint8_t i = 0; i < n_keep; i++)
+        if (strcmp(code, keep[i]) == 0)
+            return true;
+    return false;
+}

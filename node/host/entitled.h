@@ -53,4 +53,8 @@ bool entitled_offer_stands(const struct member_row *row, const struct position *
 int entitled_member(struct db_txn *txn, const struct subject_id *member, const struct unit_id *unit,
                     struct member_row *ret, struct err *err) NODISCARD;
 
+/* Whether a unit is one of those, by code, that this node keeps capsules for. */
+bool entitled_is_kept(struct db_txn *txn, const char (*keep)[UNIT_CODE_MAX], uint8_t n_keep,
+                      const struct unit_id *unit);
+
 #endif

@@ -6,6 +6,7 @@
 #include "node/command/person_open.h"
 #include "node/command/rows.h"
 #include "node/host/engine_private.h"
+#include "node/host/erasing_moved.h"
 #include "node/host/erasing_visits.h"
 #include "node/host/log.h"
 #include "storage/asks.h"
@@ -161,6 +162,36 @@ is_own_member(struct gathered *g, const struct subject_id *subject, bool *ret, s
     return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
+/* ---- what a former home gave ---- */
+
+struct former {
+    struct gathered *g;
+    const struct erasure_order *o;
+};
+
+static int
+add_former_keys(void *arg, const struct unit_id *unit, struct err *err)
+{
+    const struct former *f = arg;
+    struct vault_erase_received received = {.unit = *unit, .subject = f->o->subject, .classes = vault_classes(f->o)};
+    return add(&f->g->received, &received, sizeof(received), err);
+}
+
+static int
+add_former_capsule(void *arg, const struct vault_erase_capsule *c, struct err *err)
+{
+    const struct former *f = arg;
+    return add(&f->g->capsules, c, sizeof(*c), err);
+}
+
+static int
+add_former(struct gathered *g, const struct erasure_order *o, struct err *err)
+{
+    struct former f = {g, o};
+    const struct erasing_moved_fns fns = {add_former_keys, add_former_capsule, &f};
+    return erasing_moved_vault(g->e, g->txn, o, &fns, err);
+}
+
 /* An order of the own unit: all of it. Of another one: what it sealed to this one, and its key capsules if this node keeps them. */
 static int
 gather(struct gathered *g, const struct erasure_order *o, struct err *err)
@@ -179,6 +210,8 @@ gather(struct gathered *g, const struct erasure_order *o, struct err *err)
         rc = add_places(g, o, own, err);
     if (rc == 0 && own)
         rc = add_slots(g, o, &o->subject, err);
+    if (rc == 0 && own)
+        rc = add_former(g, o, err);
     if (rc == 0 && own && (has_class(o, CLASS_IDENTITY) || has_class(o, CLASS_CONTACT)))
         rc = add(&g->indexed, &o->subject, sizeof(o->subject), err);
     if (rc == 0 && !theirs && has_class(o, CLASS_ACTIVITY))
@@ -444,6 +477,8 @@ carry_out(struct engine *e, struct erasure_order *orders, size_t n, bool *ret_re
     int rc = 0;
     if (any_in(orders, n, ERASURE_NOTED)) {
         rc = erasing_visits(e, orders, n, &e->erasing.rewrite_owed, err);
+        if (rc == 0)
+            rc = erasing_moved(e, orders, n, err);
         if (rc == 0)
             rc = destroy_noted(e, orders, n, err);
         if (rc == 0)

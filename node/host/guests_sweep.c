@@ -106,24 +106,8 @@ add_capsules(struct sweep *x, struct over *o, struct err *err)
 static bool
 is_kept_for(const struct sweep *x, const struct unit_id *unit)
 {
-    struct log_row row;
-    uint32_t n = 0;
-    char code[UNIT_CODE_MAX] = "";
     const struct config *c = x->g->config;
-    if (!c || c->n_keep == 0 || evlog_count(x->txn, &n, NULL) != 0)
-        return false;
-    for (uint32_t no = 1; no <= n && code[0] == '\0'; no++) {
-        struct stored_event ev;
-        struct event_payload p;
-        if (evlog_get(x->txn, no, &row, NULL) == 0 && TYPE_EQ(&row.unit, unit) &&
-            evlog_event(x->txn, no, 1, &ev, NULL) == 0 &&
-            event_payload_decode(KIND_LOG_OPENED, 1, ev.payload, &p, NULL) == 0)
-            memcpy(code, p.log_opened.unit_code, sizeof(code));
-    }
-    for (uint8_t i = 0; i < c->n_keep; i++)
-        if (strcmp(code, c->keep[i]) == 0)
-            return true;
-    return false;
+    return c && entitled_is_kept(x->txn, c->keep, c->n_keep, unit);
 }
 
 static int

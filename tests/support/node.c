@@ -64,6 +64,8 @@ test_node_open(struct test_node *n)
     struct engine_config config = {.identity = &n->identity,
                                    .program = "test",
                                    .allow_clock_back = n->allow_clock_back,
+                                   .keep = n->keep,
+                                   .n_keep = n->n_keep,
                                    .now = node_now,
                                    .today = node_today,
                                    .random = draw_node,

@@ -18,6 +18,8 @@ struct test_node {
     int32_t today;
     bool allow_clock_back;
     size_t vault_map_bytes;
+    const char (*keep)[UNIT_CODE_MAX]; /* units whose capsules it keeps, from the next opening on */
+    uint8_t n_keep;
     uint64_t random;
 };
 
