@@ -34,7 +34,7 @@ status_word(enum member_status s)
 const char *
 left_word(enum left_reason reason)
 {
-    static const char *const words[] = {"none", "resigned", "withdrawn", "excluded", "deceased", "moved"};
+    static const char *const words[] = {"none", "resigned", "withdrawn", "excluded", "deceased", "moved", "double"};
 
     return word(words, ARRAY_LEN(words), reason);
 }

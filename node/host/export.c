@@ -89,10 +89,11 @@ last_entry(const struct member_row *row, uint16_t kind, struct civil_date until)
 }
 
 static bool
-is_leaving(uint16_t kind)
+is_leaving(const struct member_entry *e)
 {
-    return kind == KIND_MEMBER_RESIGNED || kind == KIND_MEMBER_EXCLUDED || kind == KIND_MEMBER_DECEASED ||
-           kind == KIND_WITHDRAWAL_GRANTED;
+    return e->kind == KIND_MEMBER_RESIGNED || e->kind == KIND_MEMBER_EXCLUDED || e->kind == KIND_MEMBER_DECEASED ||
+           e->kind == KIND_WITHDRAWAL_GRANTED || (e->kind == KIND_HANDOVER_COMPLETED && !e->arrival) ||
+           (e->kind == KIND_DOUBLE_SETTLED && e->settled == DOUBLE_THIS_GIVEN_UP);
 }
 
 /* No application, if what came of it was another membership. */
@@ -102,7 +103,7 @@ applied_on(const struct member_row *row, struct civil_date until)
     const struct member_entry *a = last_entry(row, KIND_APPLICATION_RECEIVED, until);
     for (size_t i = 0; a && i < row->n; i++) {
         const struct member_entry *e = &row->entries[i];
-        if (is_leaving(e->kind) && e->outcome == OUTCOME_APPLIED && e->effective.days >= a->effective.days &&
+        if (is_leaving(e) && e->outcome == OUTCOME_APPLIED && e->effective.days >= a->effective.days &&
             e->effective.days < until.days)
             return DATE_NONE;
     }
@@ -115,7 +116,7 @@ shares_taken(const struct member_row *row, struct civil_date joined)
     uint64_t sum = 0;
     for (size_t i = 0; i < row->n; i++) {
         const struct member_entry *e = &row->entries[i];
-        bool buys = e->kind == KIND_MEMBER_ADMITTED || e->kind == KIND_SHARES_SUBSCRIBED;
+        bool buys = e->kind == KIND_MEMBER_ADMITTED || e->kind == KIND_SHARES_SUBSCRIBED || e->arrival;
         if (buys && e->outcome == OUTCOME_APPLIED && e->effective.days >= joined.days)
             sum += e->shares;
     }

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 
 #include "node/command/names.h"
+#include "node/command/rows.h"
 #include "node/host/entry_read.h"
 #include "node/host/export_private.h"
 #include "node/view/view.h"
 
-enum { PAGE = 256 };
+enum { PAGE = 256, NO_VERB = VERB_POSTING_CHANGE + 1 };
 
 /* Where an entry stands in the file; its member is read again when its turn comes. */
 struct place {
@@ -16,6 +17,7 @@ struct place {
     uint64_t seq; /* of the first event of its slot */
     struct subject_id subject;
     uint32_t entry;
+    bool arrival;
 };
 
 struct places {
@@ -29,6 +31,8 @@ compare_places(const void *a, const void *b)
     const struct place *x = a, *y = b;
     if (x->day != y->day)
         return x->day < y->day ? -1 : 1;
+    if (x->arrival != y->arrival) /* §10: it comes before all else of its day */
+        return x->arrival ? -1 : 1;
     if (x->depth != y->depth)
         return x->depth < y->depth ? -1 : 1;
     if (x->log_no != y->log_no)
@@ -51,6 +55,33 @@ add_place(struct places *p, const struct place *one, struct err *err)
     return 0;
 }
 
+/* The operation that an entry is in the file; NO_VERB: it is none. What only two units can say together, and what is erased or restricted, is
+ * nothing that an import could repeat: docs/FILES.md. */
+static unsigned
+verb_of(const struct member_row *row, size_t i)
+{
+    const struct member_entry *e = &row->entries[i];
+    for (unsigned action = ACTION_APPLY; action <= ACTION_WITHDRAW_CONSENT; action++)
+        if (member_action_kind((enum member_action)action) == e->kind)
+            return action;
+    if (e->kind == KIND_MEMBER_MERGED)
+        return VERB_MERGE;
+    if (e->kind == KIND_HANDOVER_COMPLETED)
+        return e->arrival ? VERB_ARRIVED : VERB_MOVED;
+    if (e->kind != KIND_DOUBLE_SETTLED || e->settled != DOUBLE_THIS_GIVEN_UP)
+        return NO_VERB;
+    struct member_state before, then;
+    member_state_at(row, (struct civil_date){e->effective.days - 1}, &before);
+    member_state_at(row, e->effective, &then);
+    bool left = then.status == STATUS_LEFT && then.left_reason == LEFT_DOUBLE &&
+                then.left_on.days == e->effective.days && before.status == STATUS_MEMBER;
+    for (size_t k = 0; k < i; k++) /* of several the first made her leave */
+        left = left &&
+               (row->entries[k].kind != KIND_DOUBLE_SETTLED || row->entries[k].outcome != OUTCOME_APPLIED ||
+                row->entries[k].settled != DOUBLE_THIS_GIVEN_UP || row->entries[k].effective.days != e->effective.days);
+    return left ? VERB_DOUBLE : NO_VERB;
+}
+
 /* What stands: the filler of every slot but the empty ones. The other half of a merge is written by the import of the first. */
 static int
 places_of(struct exporter *x, const struct member_row *row, struct places *p, struct err *err)
@@ -68,7 +99,7 @@ places_of(struct exporter *x, const struct member_row *row, struct places *p, st
                           member_slot_filler(row, k) != filler;
         const struct member_entry *e = &row->entries[filler];
         if (!slot_begins || e->outcome != OUTCOME_APPLIED || e->kind == KIND_ENTRY_CANCELLED ||
-            e->kind == KIND_MEMBER_ABSORBED)
+            verb_of(row, filler) == NO_VERB)
             continue;
         rc = evlog_find(x->txn, &first->at.log, &log, err);
         if (rc == 0)
@@ -78,7 +109,8 @@ places_of(struct exporter *x, const struct member_row *row, struct places *p, st
                                            .log_no = log.no,
                                            .seq = first->at.seq,
                                            .subject = row->subject,
-                                           .entry = (uint32_t)filler},
+                                           .entry = (uint32_t)filler,
+                                           .arrival = e->arrival},
                            err);
     }
     return rc;
@@ -110,21 +142,17 @@ collect(struct exporter *x, struct places *p, struct err *err)
     return rc;
 }
 
-static unsigned
-verb_of(uint16_t kind)
+static bool
+buys(const struct member_entry *e)
 {
-    for (unsigned action = ACTION_APPLY; action <= ACTION_WITHDRAW_CONSENT; action++)
-        if (member_action_kind((enum member_action)action) == kind)
-            return action;
-    return VERB_MERGE;
+    return e->kind == KIND_MEMBER_ADMITTED || e->kind == KIND_SHARES_SUBSCRIBED || e->arrival;
 }
 
 static void
 put_facts(struct sheet *s, const struct member_entry *e)
 {
     char name[NUMBERED_NAME_MAX];
-    bool repaid = e->kind == KIND_SHARES_REPAID;
-    bool bought = e->kind == KIND_MEMBER_ADMITTED || e->kind == KIND_SHARES_SUBSCRIBED;
+    bool repaid = e->kind == KIND_SHARES_REPAID, bought = buys(e);
     if (e->category != 0)
         sheet_text(s, COLUMN_CATEGORY, category_name(e->category));
     if (e->person_type != 0)
@@ -146,6 +174,38 @@ put_facts(struct sheet *s, const struct member_entry *e)
     sheet_text(s, COLUMN_TEXT_VERSION, e->text_version);
 }
 
+/* Where she went or came from, for whoever reads the register that it is imported into; nothing where a note was made then. */
+static void
+note_unit(struct exporter *x, const struct member_entry *e, unsigned verb, struct person_note *note)
+{
+    const char *what = verb == VERB_MOVED     ? "moved to unit"
+                       : verb == VERB_ARRIVED ? "came from unit"
+                                              : "double of a record of unit";
+    struct slice value;
+    struct err ignored;
+    struct place_row unit;
+    if ((verb != VERB_MOVED && verb != VERB_ARRIVED && verb != VERB_DOUBLE) || note->s[0] != '\0' ||
+        rows_get(&x->ctx, TABLE_UNITS, slice_of(e->home.b, sizeof(e->home.b)), &value, &ignored) != 0 ||
+        place_row_decode(value, &e->home, NULL, &unit, &ignored) != 0)
+        return;
+    snprintf(note->s, sizeof(note->s), "%s %s", what, unit.unit_code);
+    place_row_release(&unit);
+}
+
+/* The name of who arrived came with what the unit said next: that it received her. */
+static int
+read_person(struct exporter *x, const struct member_row *row, size_t i, struct person_input *ret, struct err *err)
+{
+    const struct member_entry *arrival = &row->entries[i];
+    for (size_t k = 0; arrival->arrival && k < row->n; k++) {
+        const struct member_entry *e = &row->entries[k];
+        if (e->kind == KIND_HANDOVER_RECEIVED && e->outcome == OUTCOME_APPLIED && e->n_refs == 1 &&
+            TYPE_EQ(&e->refs[0].log, &arrival->at.log) && e->refs[0].seq == arrival->at.seq)
+            i = k;
+    }
+    return entry_person_read(x->txn, x->d->vault, row, i, ret, err);
+}
+
 /* Somebody whose name is gone keeps a place in the figures: a register takes nobody in without a name. */
 static void
 name_nameless(struct exporter *x, const struct member_row *row, const struct member_entry *e, struct person_input *p)
@@ -156,13 +216,14 @@ name_nameless(struct exporter *x, const struct member_row *row, const struct mem
         first = o == e || o->outcome != OUTCOME_APPLIED || o->kind != KIND_APPLICATION_RECEIVED ||
                 o->effective.days > e->effective.days;
     }
-    if (p->has_identity || !first || (e->kind != KIND_APPLICATION_RECEIVED && e->kind != KIND_MEMBER_ADMITTED))
+    bool enters = e->kind == KIND_APPLICATION_RECEIVED || e->kind == KIND_MEMBER_ADMITTED || e->arrival;
+    if (p->has_identity || !first || !enters)
         return;
     x->nameless++;
     p->has_identity = true;
     p->identity.birth_date = DATE_NONE;
     snprintf(e->person_type == PERSON_LEGAL ? p->identity.legal_name.s : p->identity.family_name.s,
-             sizeof(p->identity.family_name.s), "(no name)");
+             sizeof(p->identity.family_name.s), IMPORT_NO_NAME);
 }
 
 static int
@@ -175,16 +236,20 @@ write_operation(struct exporter *x, const struct place *place, struct err *err)
     if (rc != 0)
         return rc;
     const struct member_entry *e = &row.entries[place->entry];
+    unsigned verb = verb_of(&row, place->entry);
     sheet_id(&x->sheet, COLUMN_ID, row.subject.b);
-    sheet_text(&x->sheet, COLUMN_OP, import_verb_name(verb_of(e->kind)));
+    sheet_text(&x->sheet, COLUMN_OP, import_verb_name(verb));
     sheet_date(&x->sheet, COLUMN_EFFECTIVE_ON, e->effective);
-    put_facts(&x->sheet, e);
-    rc = entry_person_read(x->txn, x->d->vault, &row, place->entry, &p, err);
+    if (verb != VERB_DOUBLE &&
+        verb != VERB_MOVED) /* the other record and its reason, what the new home took: not of this register */
+        put_facts(&x->sheet, e);
+    rc = read_person(x, &row, place->entry, &p, err);
     if (rc == 0)
         rc = entry_note_read(x->txn, x->d->vault, &row, place->entry, &note, err);
     if (rc == 0) {
         if (export_hide(&row, &p) >> (CLASS_NOTE - 1) & 1)
             person_wipe(&note, sizeof(note));
+        note_unit(x, e, verb, &note);
         name_nameless(x, &row, e, &p);
         export_person(x, &p);
         sheet_text(&x->sheet, COLUMN_NOTE, note.s);

@@ -8,11 +8,10 @@
 static const struct {
     const char *name;
     enum member_action action;
+    unsigned moved; /* recorded as that action, though it was not */
 } REASONS[] = {
-    {"resigned", ACTION_RESIGN},
-    {"withdrawn", ACTION_GRANT_WITHDRAWAL},
-    {"excluded", ACTION_EXCLUDE},
-    {"deceased", ACTION_DECEASE},
+    {"resigned", ACTION_RESIGN, 0},  {"withdrawn", ACTION_GRANT_WITHDRAWAL, 0}, {"excluded", ACTION_EXCLUDE, 0},
+    {"deceased", ACTION_DECEASE, 0}, {"moved", ACTION_RESIGN, VERB_MOVED},      {"double", ACTION_RESIGN, VERB_DOUBLE},
 };
 
 /* ---- fields ---- */
@@ -104,9 +103,11 @@ plan(const struct dates *d, struct import_row *row, struct err *err)
         if (REASONS[i].action == ACTION_GRANT_WITHDRAWAL)
             add_step(row, ACTION_REQUEST_WITHDRAWAL, d->left);
         add_step(row, REASONS[i].action, d->left);
+        row->moved = REASONS[i].moved;
         return 0;
     }
-    return err_field(err, ERR_INVALID, "left_reason", "no such reason: resigned, withdrawn, excluded or deceased");
+    return err_field(err, ERR_INVALID, "left_reason",
+                     "no such reason: resigned, withdrawn, excluded, deceased, moved or double");
 }
 
 static int
@@ -159,12 +160,12 @@ read_member(const struct import_cells *c, struct import_row *ret, struct err *er
 
 /* The entry of a step: of the same kind and day, else any of that kind. */
 static const struct member_entry *
-find_entry(const struct member_row *have, const struct import_step *s)
+find_entry(const struct import_row *row, const struct member_row *have, const struct import_step *s)
 {
     const struct member_entry *any = NULL;
     for (size_t i = 0; i < have->n; i++) {
         const struct member_entry *e = &have->entries[i];
-        if (e->kind != member_action_kind((enum member_action)s->verb) || e->outcome != OUTCOME_APPLIED)
+        if (!import_step_entry(row, s->verb, e) || e->outcome != OUTCOME_APPLIED)
             continue;
         if (e->effective.days == s->on.days)
             return e;
@@ -216,7 +217,7 @@ import_compare(const struct import_row *row, const struct office_id *office, con
     member_state_at(have, DATE_MAX, &now);
     for (size_t i = 0; i < row->n_steps; i++) {
         const struct import_step *s = &row->steps[i];
-        const struct member_entry *e = find_entry(have, s);
+        const struct member_entry *e = find_entry(row, have, s);
         if (!e) {
             next = next < i ? next : i;
             continue;

@@ -87,6 +87,9 @@ extern const char *const import_column_names[IMPORT_COLUMNS];
 enum import_verb {
     VERB_MEMBER_LAST = ACTION_WITHDRAW_CONSENT,
     VERB_MERGE,
+    VERB_MOVED, /* what another unit has part in: recorded as a resignation, an admission, a resignation */
+    VERB_ARRIVED,
+    VERB_DOUBLE,
     VERB_ACTIVITY_OPEN,
     VERB_ACTIVITY_CHANGE,
     VERB_ACTIVITY_CLOSE,
@@ -148,9 +151,13 @@ struct import_row {
     struct period_figure figure;
     const struct period_figure *figures;
     size_t n_figures;
+    unsigned moved; /* VERB_MOVED, VERB_ARRIVED, VERB_DOUBLE where the file says so of the admission or leaving; 0 */
     size_t n_steps; /* 1 … IMPORT_STEPS_MAX */
     struct import_step steps[IMPORT_STEPS_MAX];
 };
+
+/* Name of somebody in an export who has none any more, or none that may be shown: nothing that another could contradict. */
+#define IMPORT_NO_NAME "(no name)"
 
 struct import_office {
     char text[NAME_BYTES_MAX + 1]; /* as the file has it */
@@ -347,6 +354,8 @@ int import_same_member(struct import_match *m, const struct subject_id *a, const
  * otherwise and is to be wiped. */
 int import_links(struct import_match *m, const struct subject_id *entity, const struct position *at, bool *ret_known,
                  struct activity_links *ret, struct err *err) NODISCARD;
+/* Whether an entry is what a step of a row says, be it as it happened or as an import recorded it. */
+bool import_step_entry(const struct import_row *row, unsigned verb, const struct member_entry *e);
 /* The next entry of a kind that stands; SIZE_MAX: none. */
 size_t import_standing(struct row_entries entries, uint16_t kind, size_t from);
 /* The operation of a step about a member; the caller adds what the row says beyond. */

@@ -44,6 +44,10 @@ static const struct {
     {ACTION_GIVE_CONSENT, F_CONSENT | F_TEXT_VERSION | F_NOTE, F_CONSENT},
     {ACTION_WITHDRAW_CONSENT, F_CONSENT | F_NOTE, F_CONSENT},
     {VERB_MERGE, F_OTHER, F_OTHER},
+    {VERB_MOVED, F_NOTE, 0},
+    {VERB_ARRIVED, F_CATEGORY | F_TYPE | F_OFFICE | F_SHARES | F_PRICE | F_CURRENCY | F_PERSON | F_NOTE,
+     F_CATEGORY | F_TYPE | F_OFFICE | F_SHARES},
+    {VERB_DOUBLE, F_NOTE, 0},
 };
 
 static const struct {
@@ -127,6 +131,19 @@ read_person(const struct import_cells *c, struct import_row *row, struct err *er
     return rc;
 }
 
+/* Only two units together can say that a member moved, and only the other record's unit which of two is kept: an importing unit alone records
+ * that somebody left or came. */
+static unsigned
+recorded_as(unsigned verb)
+{
+    switch (verb) {
+    case VERB_ARRIVED: return ACTION_ADMIT;
+    case VERB_MOVED:
+    case VERB_DOUBLE: return ACTION_RESIGN;
+    default: return verb;
+    }
+}
+
 static int
 read_operation(const struct import_cells *c, struct import_row *row, struct err *err)
 {
@@ -140,7 +157,8 @@ read_operation(const struct import_cells *c, struct import_row *row, struct err 
         rc = check_parts(c, op, err);
     if (rc != 0)
         return rc;
-    row->steps[0].verb = OPERATIONS[op].verb;
+    row->steps[0].verb = recorded_as(OPERATIONS[op].verb);
+    row->moved = row->steps[0].verb != OPERATIONS[op].verb ? OPERATIONS[op].verb : 0;
     if (cell(c, COLUMN_CATEGORY)[0] != '\0')
         rc = category_parse(cell(c, COLUMN_CATEGORY), &row->category, err);
     if (rc == 0 && cell(c, COLUMN_PERSON_TYPE)[0] != '\0')
@@ -209,21 +227,23 @@ facts_equal(const struct import_job *job, const struct member_entry *e)
 }
 
 static bool
-kind_equal(unsigned verb, uint16_t kind, enum table_type type)
+kind_equal(const struct import_row *row, const struct member_entry *e)
 {
-    if (verb == VERB_MERGE)
-        return kind == KIND_MEMBER_MERGED;
-    if (type == TABLE_OF_SHARES && verb == ACTION_SUBSCRIBE && kind == KIND_MEMBER_ADMITTED)
+    unsigned verb = row->steps[0].verb;
+    bool enters = e->kind == KIND_MEMBER_ADMITTED || (e->kind == KIND_HANDOVER_COMPLETED && e->arrival);
+    if (row->type == TABLE_OF_SHARES && verb == ACTION_SUBSCRIBE && enters)
         return true; /* the register of shares does not tell which were subscribed at the admission */
-    return kind == member_action_kind((enum member_action)verb);
+    return import_step_entry(row, verb, e);
 }
 
 /* A class of the row against that of the entry; of one that is gone nothing can be said. */
 static bool
 person_equal(const struct person_input *row, const struct person_input *have)
 {
-    bool same = true;
-    if (row->has_identity)
+    const struct person_identity *i = &row->identity;
+    bool same = true,
+         named = strcmp(i->family_name.s, IMPORT_NO_NAME) != 0 && strcmp(i->legal_name.s, IMPORT_NO_NAME) != 0;
+    if (row->has_identity && named)
         same = same && have->has_identity && memcmp(&row->identity, &have->identity, sizeof(row->identity)) == 0;
     if (row->has_contact)
         same = same && have->has_contact && memcmp(&row->contact, &have->contact, sizeof(row->contact)) == 0;
@@ -240,9 +260,9 @@ entry_equal(struct import_match *m, const struct import_job *job, const struct m
     const struct member_entry *e = &have->entries[i];
     struct person_input p;
     bool person = row->person.has_identity || row->person.has_contact || row->person.has_bank;
-    *ret = e->outcome == OUTCOME_APPLIED && kind_equal(row->steps[0].verb, e->kind, row->type) &&
-           e->effective.days == row->steps[0].on.days && facts_equal(job, e);
-    if (!*ret || !person)
+    *ret = e->outcome == OUTCOME_APPLIED && kind_equal(row, e) && e->effective.days == row->steps[0].on.days &&
+           facts_equal(job, e);
+    if (!*ret || !person || e->arrival) /* whose name was entered later, with the reception */
         return 0;
     int rc = entry_person_read(m->ctx->txn, m->ctx->vault, have, i, &p, err);
     if (rc == 0)

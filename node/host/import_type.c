@@ -1,5 +1,6 @@
 /* What the types of files share: their table, the guess from a first line, words, names of fields, members by id and number, and what a
  * run remembers. See import.h. */
+#include "node/command/names.h"
 #include "node/command/rows.h"
 #include "node/host/import.h"
 #include "node/host/person_read.h"
@@ -41,6 +42,9 @@ import_verb_name(unsigned verb)
     case ACTION_GIVE_CONSENT: return "member.consent";
     case ACTION_WITHDRAW_CONSENT: return "member.consent.withdraw";
     case VERB_MERGE: return "member.merge";
+    case VERB_MOVED: return "member.moved";
+    case VERB_ARRIVED: return "member.arrived";
+    case VERB_DOUBLE: return "member.double";
     case VERB_ACTIVITY_OPEN: return "activity.open";
     case VERB_ACTIVITY_CHANGE: return "activity.change";
     case VERB_ACTIVITY_CLOSE: return "activity.close";
@@ -125,6 +129,20 @@ import_field(const struct import_job *job, const char *field)
     if (strcmp(field, "effective_on") == 0 && row->n_steps > 0)
         return import_column_names[date_column(job)];
     return field;
+}
+
+bool
+import_step_entry(const struct import_row *row, unsigned verb, const struct member_entry *e)
+{
+    if (verb == VERB_MERGE)
+        return e->kind == KIND_MEMBER_MERGED;
+    if (e->kind == KIND_HANDOVER_COMPLETED && e->arrival)
+        return verb == ACTION_ADMIT;
+    if (e->kind == KIND_HANDOVER_COMPLETED)
+        return verb == ACTION_RESIGN && row->moved == VERB_MOVED;
+    if (e->kind == KIND_DOUBLE_SETTLED)
+        return verb == ACTION_RESIGN && row->moved == VERB_DOUBLE && e->settled == DOUBLE_THIS_GIVEN_UP;
+    return e->kind == member_action_kind((enum member_action)verb);
 }
 
 int
