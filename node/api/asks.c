@@ -5,14 +5,36 @@
 static const char *const what_words[] = {"move", "other"}; /* + 1 */
 
 static int
-is_known(struct request *r, const struct subject_id *member, struct err *err)
+is_known(struct request *r, const struct subject_id *member, struct member_state *ret_last, struct err *err)
 {
     struct member_row row;
     int rc = view_member(r->txn, member, &r->api->deps.unit, &row, err);
     if (rc == 0) {
+        member_state_at(&row, DATE_MAX, ret_last);
         member_row_release(&row);
     }
     return rc;
+}
+
+/* What a desk could not do anyway. */
+static int
+check_move(struct request *r, const struct ask *ask, const struct member_state *last, struct err *err)
+{
+    if (ask->what != ASK_MOVE) {
+        return 0;
+    }
+    if (TYPE_EQ(&ask->unit, &r->api->deps.unit)) {
+        return err_field(err, ERR_INVALID, "to", "to: is the member's own unit");
+    }
+    if (!date_is_none(ask->day) && ask->day.days < r->api->deps.today(r->api->deps.arg).days) {
+        return err_field(err, ERR_INVALID, "day", "day: is over");
+    }
+    if (last->status != STATUS_MEMBER) {
+        return err_field(err, ERR_CONFLICT, "member", "member: %s",
+                         last->left_reason == LEFT_MOVED ? "has moved to another unit, or will: ask there"
+                                                         : "is no member of this unit, or will not be");
+    }
+    return 0;
 }
 
 int
@@ -23,6 +45,7 @@ post_member_request(struct request *r, struct err *err)
     struct subject_id member;
     char code[UNIT_CODE_MAX] = "";
     struct err unknown = {0};
+    struct member_state last;
     size_t what = 0;
     int rc = param_hex(r, 0, "member", member.b, ID_BYTES, err);
     if (rc == 0) {
@@ -31,7 +54,7 @@ post_member_request(struct request *r, struct err *err)
     if (rc != 0) {
         return rc;
     }
-    rc = is_known(r, &member, err);
+    rc = is_known(r, &member, &last, err);
     if (rc == 0) {
         rc = request_op(r, OP_ASK, MHD_HTTP_CREATED, &op, err);
     }
@@ -49,7 +72,7 @@ post_member_request(struct request *r, struct err *err)
     }
     (void)json_in_date(&in, "day", false, &ask->day);
     (void)json_in_text(&in, "text", ask->what == ASK_OTHER, ask->text, sizeof(ask->text));
-    return json_in_end(&in, 0);
+    return json_in_end(&in, in.rc == 0 ? check_move(r, ask, &last, err) : 0);
 }
 
 int

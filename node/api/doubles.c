@@ -44,6 +44,7 @@ post_member_double(struct request *r, struct err *err)
         json_in_fail(&in, "unit", "no unit of this code is known here");
     }
     if (q->action == DOUBLE_SETTLE) {
+        (void)json_in_bool(&in, "adjusts_closed", &q->adjusts_closed);
         if (json_in_choice(&in, "outcome", true, outcome_words, ARRAY_LEN(outcome_words), &outcome)) {
             q->outcome = (uint8_t)(outcome + 1);
         }

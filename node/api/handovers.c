@@ -87,6 +87,9 @@ post_member_handover(struct request *r, struct err *err)
     q->member = member;
     q->effective = q->proposed = q->person.identity.birth_date = DATE_NONE;
     (void)json_in_date(&in, "effective_on", false, &q->effective);
+    if (q->action == HANDOVER_ACCEPT || q->action == HANDOVER_COMPLETE) {
+        (void)json_in_bool(&in, "adjusts_closed", &q->adjusts_closed);
+    }
     switch (q->action) {
     case HANDOVER_OFFER: offer_read(r, &in, q); break;
     case HANDOVER_ACCEPT: accept_read(r, &in, op); break;

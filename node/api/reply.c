@@ -119,6 +119,9 @@ result_write(struct json_out *j, const struct api_op *op)
     if (res->has_position) {
         put_position(j, &res->position);
     }
+    if (res->representatives > 0) {
+        json_put_uint(j, "representatives", res->representatives);
+    }
 }
 
 /* Commands have one word for the unit's own number of whatever they write; a request has a field of its own for each. */

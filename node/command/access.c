@@ -285,6 +285,12 @@ check_given(const struct command_ctx *ctx, const struct access_request *q, struc
         return err_field(err, ERR_INVALID, "purpose", "purpose: is missing");
     if (!pass && TYPE_EQ(&q->host, &ctx->unit))
         return err_field(err, ERR_INVALID, "host", "host: is the own unit");
+    if (!pass) {
+        int rc = draft_check_unit(ctx, &q->host, "host", err);
+        if (rc != 0 && rc != ERR_NOTFOUND) /* of one that is not known here no key is, which is said below */
+            return rc;
+        err_clear(err);
+    }
     if (pass && (q->stale_hours_max == 0 || q->stale_hours_max > STALE_HOURS_MAX))
         return err_field(err, ERR_INVALID, "stale_hours", "stale_hours: from 1 to %d", STALE_HOURS_MAX);
     if (q->from.days < ctx->today.days || q->from.days > ctx->today.days + ACCESS_AHEAD_DAYS_MAX)
@@ -299,11 +305,17 @@ check_given(const struct command_ctx *ctx, const struct access_request *q, struc
 static int
 check_member(const struct command_ctx *ctx, const struct member_row *row, uint16_t classes, struct err *err)
 {
-    struct member_state now;
+    struct member_state now, last;
     struct open_list open;
+    char day[DATE_TEXT_MAX];
     member_state_at(row, ctx->today, &now);
+    member_state_at(row, DATE_MAX, &last);
     if (now.status != STATUS_MEMBER)
         return err_field(err, ERR_CONFLICT, "member", "member: is no member of this unit today");
+    if (last.status == STATUS_LEFT && last.left_reason == LEFT_MOVED)
+        return err_field(err, ERR_CONFLICT, "member",
+                         "member: moves to another unit on %s, which gives grants and passes from then on",
+                         date_format(last.left_on, day));
     if (classes & now.restricted)
         return err_field(err, ERR_CONFLICT, "classes", "classes: one of them is restricted, nobody is let see it");
     int rc = list_open(ctx, &row->subject, &open, err);

@@ -121,7 +121,8 @@ take_visitor(struct request *q, struct err *err)
         rc = err_field(err, ERR_INVALID, "office", "office: of a visitor's activity it must be given");
     q->guest.is = rc == 0;
     q->member = q->req->member;
-    return rc;
+    return rc == 0 ? work_visitor(q->ctx, &q->guest.unit, &q->member, q->month, q->req->as_recorded, "member", err)
+                   : rc;
 }
 
 /* A month that was over before the member's activities were erased is not entered again. */
@@ -158,10 +159,11 @@ take_member(struct request *q, struct err *err)
     int rc = work_owner(q->ctx, &q->row.activity, "activity", &q->member, err);
     if (rc == 0)
         rc = work_guest(q->ctx, &q->row.activity, "activity", &q->guest, err);
+    if (rc == 0 && q->guest.is && named && !TYPE_EQ(&q->req->member, &q->member))
+        return err_field(err, ERR_CONFLICT, "member", "member: the activity is another member's");
     if (rc == 0 && q->guest.is)
-        return named && !TYPE_EQ(&q->req->member, &q->member)
-                   ? err_field(err, ERR_CONFLICT, "member", "member: the activity is another member's")
-                   : 0;
+        return opens ? work_visitor(q->ctx, &q->guest.unit, &q->member, q->month, q->req->as_recorded, "member", err)
+                     : 0;
     if (rc == 0 && named) {
         rc = work_kept(q->ctx, &q->member, &kept, err);
         if (rc == 0)

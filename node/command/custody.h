@@ -10,8 +10,9 @@ struct custody_request {
     struct unit_id custodian;
     struct civil_date effective; /* DATE_NONE = today */
 };
-/* A closing is final. It is refused while somebody is a member or applicant, a handover is open, or months are not counted: ERR_CONFLICT,
- * field "unit", with how many. Others: ERR_INVALID, ERR_NOTFOUND (custodian). Reads every member of the unit. */
+/* A closing is final, and leaves nothing open: it is refused while on its day, or later, somebody is a member or applicant, an activity is open, a
+ * posting runs, or months are not counted: ERR_CONFLICT, field "unit", with how many and what ends them. Others: ERR_INVALID (custodian;
+ * effective_on: a day to come), ERR_NOTFOUND, ERR_CONFLICT (custodian: has closed). Reads every member, activity and posting of the unit. */
 int command_custody(const struct command_ctx *ctx, const struct custody_request *req, struct draft *ret,
                     struct err *err) NODISCARD;
 

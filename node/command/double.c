@@ -63,6 +63,8 @@ make(const struct command_ctx *ctx, const struct double_request *q, const struct
     rc = draft_check_payload(d, err);
     if (rc == 0)
         rc = draft_try_member(ctx, d, row, err);
+    if (rc == 0 && q->action == DOUBLE_SETTLE && q->outcome == DOUBLE_THIS_GIVEN_UP) /* nothing else changes a figure */
+        rc = draft_check_closed(ctx, day, CLOSED_SINCE, q->adjusts_closed, "effective_on", err);
     return rc == 0 ? add_note(q, d, err) : rc;
 }
 

@@ -15,6 +15,7 @@ struct double_request {
     uint8_t outcome;             /* SETTLE: enum double_outcome */
     uint16_t reason;             /* SETTLE: of the registry (names.h), 1 … 65,535 */
     struct civil_date effective; /* DATE_NONE = today */
+    bool adjusts_closed;         /* SETTLE: the date lies in a closed year, and that is meant */
     bool has_note;
     struct person_note note; /* class 5 capsule */
     bool has_if_match;

@@ -158,6 +158,8 @@ command_guest_proposal(const struct command_ctx *ctx, const struct guest_proposa
         rc = person_check(&person, 0, ctx->today, &person, err);
     if (rc == 0)
         rc = text_clean(req->text, "text", r->text, sizeof(r->text), err);
+    if (rc == 0 && person_contact_empty(&person.contact))
+        rc = err_field(err, ERR_INVALID, "contact", "contact: nothing in it; a proposal says at least one thing anew");
     if (rc == 0) {
         r->member = req->member;
         r->unit = req->home;

@@ -54,26 +54,11 @@ try_draft(const struct handing *h, const struct draft *d, struct err *err)
 static int
 check_new_home(const struct handing *h, struct err *err)
 {
-    struct place_row row;
-    struct position closed;
-    struct civil_date on;
     const struct unit_id *to = &h->req->unit;
-    const struct office_id none = {0};
-    struct slice value;
     if (TYPE_EQ(to, &no_unit) || TYPE_EQ(to, &h->ctx->unit))
         return err_field(err, ERR_INVALID, "unit",
                          TYPE_EQ(to, &no_unit) ? "unit: the new home is missing" : "unit: is the own unit");
-    int rc = rows_get(h->ctx, TABLE_UNITS, slice_of(to->b, sizeof(to->b)), &value, err);
-    if (rc == ERR_NOTFOUND)
-        return err_field(err, ERR_NOTFOUND, "unit", "unit: is not known here");
-    if (rc == 0)
-        rc = place_row_decode(value, to, &none, &row, err);
-    if (rc != 0)
-        return rc;
-    if (unit_closing(&row, &closed, &on))
-        rc = err_field(err, ERR_CONFLICT, "unit", "unit: has closed");
-    place_row_release(&row);
-    return rc;
+    return draft_check_unit(h->ctx, to, "unit", err);
 }
 
 static int
@@ -200,6 +185,11 @@ complete(struct handing *h, struct err *err)
     if (rc == 0)
         rc = try_draft(h, d, err);
     if (rc == 0)
+        rc = draft_check_closed(h->ctx, h->effective, CLOSED_SINCE, q->adjusts_closed, "effective_on", err);
+    if (rc == 0)
+        rc = draft_check_closed_at(h->ctx, &terms.other, "of the new home", h->effective, q->adjusts_closed,
+                                   "effective_on", err);
+    if (rc == 0)
         rc = handover_dossier(h->ctx, &h->row, &terms.other, d, err);
     if (rc == 0 && !q->owed_stays)
         rc = repay(h, err);
@@ -303,7 +293,9 @@ accept_member(struct handing *h, struct err *err)
         rc = take_price(h, on, a, err);
     if (rc == 0)
         rc = draft_refer(d, h->ctx, REF_OFFER, &s.offered_at, err);
-    return rc == 0 ? try_draft(h, d, err) : rc;
+    if (rc == 0)
+        rc = try_draft(h, d, err);
+    return rc == 0 ? draft_check_closed(h->ctx, on, CLOSED_SINCE, h->req->adjusts_closed, "proposed", err) : rc;
 }
 
 /* The ground on which a class was restricted last. */

@@ -30,10 +30,11 @@ struct handover_request {
     uint64_t shares;
     int64_t share_price_minor;
     char currency[CURRENCY_MAX];
-    uint8_t category;   /* ACCEPT; 0 = as at the old home */
-    bool voted;         /* COMPLETE: this year, at the old home */
-    uint8_t activities; /* COMPLETE: enum open_activities; 0 = closed */
-    bool owed_stays;    /* COMPLETE: the shares are repaid later; else with the same date, all of them */
+    uint8_t category;    /* ACCEPT; 0 = as at the old home */
+    bool voted;          /* COMPLETE: this year, at the old home */
+    uint8_t activities;  /* COMPLETE: enum open_activities; 0 = closed */
+    bool owed_stays;     /* COMPLETE: the shares are repaid later; else with the same date, all of them */
+    bool adjusts_closed; /* ACCEPT, COMPLETE: the day of the move lies in a closed year, and that is meant */
     /* RECEIVE: the person as the old home's capsules say, opened by the caller, or as the desk entered it; and what was to be taken along. */
     struct person_input person;
     const struct dossier *dossier; /* NULL = nothing is taken along */
@@ -44,6 +45,7 @@ struct handover_request {
 /* Drafts in the order in which they are to be written, in one commit; the first is the one that was asked for. Beside it: WITHDRAW begins a new
  * generation of keys (the other unit had the old ones); COMPLETE repays, and ends grants and passes (open activities are closed later: node/host/moved_work.h). Those taken along
  * are opened some time after RECEIVE (handover_taken), which restricts what the old home has restricted, until the same days.
+ * The day of a move is asked for in closed years: by ACCEPT in this unit's, by COMPLETE in those of both units, as far as they are known here.
  * Errors: ERR_INVALID (unit, proposed, effective_on, office, shares, category, activities), ERR_NOTFOUND (subject, unit, office), ERR_CONFLICT
  * (what is not offered, accepted or completed; too much is open), and those of storage. ret: HANDOVER_DRAFTS_MAX of them, the caller's to
  * release after success. */

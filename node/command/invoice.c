@@ -138,7 +138,9 @@ take_activity(struct request *q, struct err *err)
     if (rc == 0)
         rc = work_guest(q->ctx, &q->req->activity, "activity", &q->guest, err);
     q->member = owner;
-    if (rc == 0 && !q->guest.is)
+    if (rc == 0 && q->guest.is)
+        rc = work_visitor(q->ctx, &q->guest.unit, &owner, q->month, q->req->as_recorded, "activity", err);
+    else if (rc == 0)
         rc = work_member(q->ctx, &owner, q->month, q->req->as_recorded, "activity", &q->member, &member, err);
     return rc;
 }

@@ -9,6 +9,7 @@ static int find_member(struct work *w, struct err *err);
 static int find_corrected(struct work *w, struct err *err);
 static int set_date(struct work *w, struct err *err);
 static int check_match(const struct work *w, struct err *err);
+static int check_moving(const struct work *w, struct err *err);
 static int check_closed(const struct work *w, struct err *err);
 static int refer(struct work *w, struct err *err);
 static int check_category(const struct work *w, struct err *err);
@@ -48,6 +49,8 @@ command_member(const struct command_ctx *ctx, const struct member_request *req, 
         rc = work_new_keys(&w, err);
     if (rc == 0)
         rc = check_payload_and_rules(&w, err);
+    if (rc == 0)
+        rc = check_moving(&w, err);
     if (rc == 0)
         rc = check_closed(&w, err);
     if (rc == 0) {
@@ -137,6 +140,20 @@ check_match(const struct work *w, struct err *err)
     if (!w->req->has_if_match)
         return 0;
     return draft_check_match(&w->req->if_match, w->found ? &w->latest.last_change : &never, "member", err);
+}
+
+/* The rules let amounts of before a move be set right. Of a move on a day to come nothing is late yet: new shares are the new home's, and the
+ * completion has settled those held. */
+static int
+check_moving(const struct work *w, struct err *err)
+{
+    char day[DATE_TEXT_MAX];
+    if (w->req->action != ACTION_SUBSCRIBE || w->base || w->latest.status != STATUS_LEFT ||
+        w->latest.left_reason != LEFT_MOVED || w->latest.left_on.days <= w->ctx->today.days)
+        return 0;
+    return err_field(err, ERR_CONFLICT, "subject",
+                     "subject: moves to another unit on %s; shares are subscribed there from then on",
+                     date_format(w->latest.left_on, day));
 }
 
 /* Last, so that the desk is asked to mean only what is possible. */

@@ -2,6 +2,7 @@
  * on the first day and overlaps are asked for here. See command.h; docs/PROTOCOL.md §10. */
 #include "node/command/posting.h"
 
+#include "node/command/country.h"
 #include "node/command/person.h"
 
 /* What one request gathers on its way to a draft. Holds personal data: released by request_release, which wipes. */
@@ -252,10 +253,13 @@ check_country(const struct request *q, struct err *err)
 {
     struct place_row row;
     struct unit_described unit;
+    const char *country = q->d.payload.posting.country;
+    if (q->req->country[0] != '\0' && !country_exists(country))
+        return err_field(err, ERR_INVALID, "country", "country: %s is no country (ISO 3166-1, two letters)", country);
     int rc = rows_unit(q->ctx, &row, err);
     if (rc != 0)
         return rc == ERR_NOTFOUND ? 0 : rc;
-    bool own = unit_state_at(&row, DATE_MAX, &unit) && strcmp(unit.country, q->d.payload.posting.country) == 0;
+    bool own = unit_state_at(&row, DATE_MAX, &unit) && strcmp(unit.country, country) == 0;
     place_row_release(&row);
     return own ? err_field(err, ERR_CONFLICT, "country", "country: is the unit's own; a posting goes abroad") : 0;
 }

@@ -140,8 +140,30 @@ draft_date(const struct command_ctx *ctx, struct civil_date given, struct civil_
 }
 
 int
-draft_check_closed(const struct command_ctx *ctx, struct civil_date date, enum closed_reach reach, bool meant,
-                   const char *field, struct err *err)
+draft_check_unit(const struct command_ctx *ctx, const struct unit_id *unit, const char *field, struct err *err)
+{
+    struct place_row row;
+    struct position closed;
+    struct civil_date on;
+    struct slice value;
+    char day[DATE_TEXT_MAX];
+    int rc = rows_get(ctx, TABLE_UNITS, slice_of(unit->b, sizeof(unit->b)), &value, err);
+    if (rc == ERR_NOTFOUND)
+        return err_field(err, ERR_NOTFOUND, field, "%s: is not known here", field);
+    if (rc == 0)
+        rc = place_row_decode(value, unit, NULL, &row, err);
+    if (rc != 0)
+        return rc;
+    if (unit_closing(&row, &closed, &on))
+        rc = err_field(err, ERR_CONFLICT, field, "%s: has closed on %s", field, date_format(on, day));
+    place_row_release(&row);
+    return rc;
+}
+
+/* whose: NULL for the own unit. */
+static int
+check_years(const struct command_ctx *ctx, const struct unit_id *unit, const char *whose, struct civil_date date,
+            enum closed_reach reach, bool meant, const char *field, struct err *err)
 {
     uint8_t key[KEY_PERIOD_ROW];
     struct slice ignored;
@@ -152,18 +174,33 @@ draft_check_closed(const struct command_ctx *ctx, struct civil_date date, enum c
     date_to_ymd(date, &year, &month, &day_of_month);
     date_to_ymd(ctx->today, &last, &month, &day_of_month);
     for (int y = year; y == year || (reach == CLOSED_SINCE && y <= last); y++) {
-        key_period_row(key, &ctx->unit, (uint16_t)y);
+        key_period_row(key, unit, (uint16_t)y);
         int rc = rows_get(ctx, TABLE_PERIODS, slice_of(key, sizeof(key)), &ignored, err);
         if (rc == 0)
-            return err_field(err, ERR_CONFLICT, field,
-                             "%s: %s lies in%s a closed year (%d); its published figures stay and the change will show "
-                             "as an adjustment. Say that this is meant, or choose another date",
-                             field, date_format(date, day), y == year ? "" : " or before", y);
+            return err_field(
+                err, ERR_CONFLICT, field,
+                "%s: %s lies in%s a closed year%s%s (%d); its published figures stay and the change will show "
+                "as an adjustment. Say that this is meant, or choose another date",
+                field, date_format(date, day), y == year ? "" : " or before", whose ? " " : "", whose ? whose : "", y);
         if (rc != ERR_NOTFOUND)
             return rc;
         err_clear(err);
     }
     return 0;
+}
+
+int
+draft_check_closed(const struct command_ctx *ctx, struct civil_date date, enum closed_reach reach, bool meant,
+                   const char *field, struct err *err)
+{
+    return check_years(ctx, &ctx->unit, NULL, date, reach, meant, field, err);
+}
+
+int
+draft_check_closed_at(const struct command_ctx *ctx, const struct unit_id *unit, const char *whose,
+                      struct civil_date date, bool meant, const char *field, struct err *err)
+{
+    return check_years(ctx, unit, whose, date, CLOSED_SINCE, meant, field, err);
 }
 
 int

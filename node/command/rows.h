@@ -26,12 +26,19 @@ int rows_unit(const struct command_ctx *ctx, struct place_row *ret, struct err *
 int rows_offices(const struct command_ctx *ctx, int (*one)(void *arg, const struct place_row *row), void *arg,
                  struct err *err) NODISCARD;
 
+/* That another unit is known here (ERR_NOTFOUND) and has not closed (ERR_CONFLICT), naming `field`. */
+int draft_check_unit(const struct command_ctx *ctx, const struct unit_id *unit, const char *field,
+                     struct err *err) NODISCARD;
+
 /* Date or today, checked. ERR_INVALID, field "effective_on". */
 int draft_date(const struct command_ctx *ctx, struct civil_date given, struct civil_date *ret,
                struct err *err) NODISCARD;
 /* A date in a year whose figures the unit has closed must be meant: ERR_CONFLICT naming `field` otherwise. CLOSED_SINCE: a year before a
  * closed one likewise, for what is in force from a day on (membership, shares) is in the figures of every later year. */
 enum closed_reach { CLOSED_YEAR, CLOSED_SINCE };
+/* The same of another unit's years, as far as they are known here; whose: "of the new home". */
+int draft_check_closed_at(const struct command_ctx *ctx, const struct unit_id *unit, const char *whose,
+                          struct civil_date date, bool meant, const char *field, struct err *err) NODISCARD;
 int draft_check_closed(const struct command_ctx *ctx, struct civil_date date, enum closed_reach reach, bool meant,
                        const char *field, struct err *err) NODISCARD;
 /* Whether a client saw the row as it is (last: its newest event). ERR_CONFLICT, field "if-match"; what: "member", … */

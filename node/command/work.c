@@ -116,6 +116,27 @@ work_member(const struct command_ctx *ctx, const struct subject_id *member, stru
 }
 
 int
+work_visitor(const struct command_ctx *ctx, const struct unit_id *home, const struct subject_id *member,
+             struct civil_date month, bool as_recorded, const char *field, struct err *err)
+{
+    struct member_row row;
+    struct member_state s;
+    char day[DATE_TEXT_MAX];
+    int rc = as_recorded ? ERR_NOTFOUND : rows_member_of(ctx, home, member, &row, err);
+    if (rc == ERR_NOTFOUND) {
+        err_clear(err);
+        return 0;
+    }
+    if (rc != 0)
+        return rc;
+    bool was = was_member(&row, month, &s);
+    member_row_release(&row);
+    return was ? 0
+               : err_field(err, ERR_CONFLICT, field, "%s: was no member of her unit on any day of %.7s", field,
+                           date_format(month, day));
+}
+
+int
 work_office(const struct command_ctx *ctx, const struct office_id *office, struct civil_date month, struct err *err)
 {
     struct place_row row;

@@ -30,6 +30,9 @@ int work_kept(const struct command_ctx *ctx, const struct subject_id *member, st
 int work_member(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date month,
                 bool as_recorded, const char *field, struct subject_id *ret_kept, struct member_state *ret_state,
                 struct err *err) NODISCARD;
+/* The same of another unit's member, as far as her home's row is here: ERR_CONFLICT naming `field`. */
+int work_visitor(const struct command_ctx *ctx, const struct unit_id *home, const struct subject_id *member,
+                 struct civil_date month, bool as_recorded, const char *field, struct err *err) NODISCARD;
 /* That the unit has the office and it is not closed. ERR_NOTFOUND, ERR_CONFLICT, field "office". */
 int work_office(const struct command_ctx *ctx, const struct office_id *office, struct civil_date month,
                 struct err *err) NODISCARD;

@@ -3,20 +3,21 @@
 
 #include "node/host/desk.h"
 
-enum { OPT_UNIT = OPT_OWN, OPT_OTHER, OPT_OUTCOME, OPT_REASON, OPT_ON, OPT_NOTE, OPT_KEY, WORDS_MAX = 3 };
+enum { OPT_UNIT = OPT_OWN, OPT_OTHER, OPT_OUTCOME, OPT_REASON, OPT_ON, OPT_NOTE, OPT_KEY, OPT_ADJUSTS, WORDS_MAX = 3 };
 
 struct double_args {
     struct cli_common common;
     size_t n_words;
     const char *words[WORDS_MAX];
     const char *unit, *other, *outcome, *reason, *on, *note, *key;
+    bool adjusts;
 };
 
 static const struct cli_binding bindings[] = {
     CLI_BIND(struct double_args, OPT_UNIT, unit),       CLI_BIND(struct double_args, OPT_OTHER, other),
     CLI_BIND(struct double_args, OPT_OUTCOME, outcome), CLI_BIND(struct double_args, OPT_REASON, reason),
     CLI_BIND(struct double_args, OPT_ON, on),           CLI_BIND(struct double_args, OPT_NOTE, note),
-    CLI_BIND(struct double_args, OPT_KEY, key),
+    CLI_BIND(struct double_args, OPT_KEY, key),         CLI_BIND(struct double_args, OPT_ADJUSTS, adjusts),
 };
 static const struct cli_taking taking = CLI_TAKING(struct double_args, bindings, NULL);
 
@@ -38,6 +39,7 @@ static const struct argp_option options[] = {
      "settle: \"joined there first\", \"wish of the member\", \"recorded twice by mistake\", \"not the same person\", or a number",
      1},
     {"on", OPT_ON, "DATE", 0, "Date of effect (else today)", 1},
+    {"adjusts-closed", OPT_ADJUSTS, NULL, 0, "settle: the date lies in a closed year, and that is meant", 1},
     {"note", OPT_NOTE, "TEXT", 0, "A note that only this unit reads", 1},
     {"idempotency-key", OPT_KEY, "KEY", 0, "The same command with the same key is done once, with the same answer", 1},
     CLI_OPTION_END,
@@ -136,6 +138,8 @@ write_it(struct http *h, const struct double_args *a, struct err *err)
     desk_put(o, "reason", a->reason);
     desk_put(o, "effective_on", a->on);
     desk_put(o, "note", a->note);
+    if (a->adjusts)
+        json_object_set_new(o, "adjusts_closed", json_true());
     int rc = desk_send(h, "POST", path, o, a->key, NULL, &doc, err);
     if (rc == 0)
         desk_done(doc, "member", a->common.json);
@@ -159,8 +163,8 @@ check(const struct double_args *a)
         return cli_usage("member double %s needs --unit and --other", a->words[1]);
     if (is(a, "settle") && (!a->outcome || !a->reason))
         return cli_usage("member double settle needs --outcome and --reason");
-    if (!is(a, "settle") && (a->outcome || a->reason))
-        return cli_usage("--outcome, --reason are of settle");
+    if (!is(a, "settle") && (a->outcome || a->reason || a->adjusts))
+        return cli_usage("--outcome, --reason, --adjusts-closed are of settle");
     return EXIT_OK;
 }
 

@@ -15,6 +15,7 @@ enum {
     OPT_VOTED,
     OPT_TAKE,
     OPT_OWED,
+    OPT_ADJUSTS,
     OPT_GIVEN,
     OPT_FAMILY,
     OPT_LEGAL,
@@ -27,7 +28,7 @@ struct handover_args {
     size_t n_words;
     const char *words[WORDS_MAX];
     const char *to, *from, *day, *on, *office, *shares, *price, *category, *given, *family, *legal, *key;
-    bool voted, take, owed;
+    bool voted, take, owed, adjusts;
 };
 
 static const struct cli_binding bindings[] = {
@@ -38,7 +39,7 @@ static const struct cli_binding bindings[] = {
     CLI_BIND(struct handover_args, OPT_GIVEN, given),   CLI_BIND(struct handover_args, OPT_FAMILY, family),
     CLI_BIND(struct handover_args, OPT_LEGAL, legal),   CLI_BIND(struct handover_args, OPT_KEY, key),
     CLI_BIND(struct handover_args, OPT_VOTED, voted),   CLI_BIND(struct handover_args, OPT_TAKE, take),
-    CLI_BIND(struct handover_args, OPT_OWED, owed),
+    CLI_BIND(struct handover_args, OPT_OWED, owed),     CLI_BIND(struct handover_args, OPT_ADJUSTS, adjusts),
 };
 static const struct cli_taking taking = CLI_TAKING(struct handover_args, bindings, NULL);
 
@@ -66,6 +67,7 @@ static const struct argp_option options[] = {
     {"given-name", OPT_GIVEN, "TEXT", 0, "receive: by hand, where the data has not come", 1},
     {"family-name", OPT_FAMILY, "TEXT", 0, "receive: likewise", 1},
     {"legal-name", OPT_LEGAL, "TEXT", 0, "receive: likewise, of a company", 1},
+    {"adjusts-closed", OPT_ADJUSTS, NULL, 0, "accept, complete: the day lies in a closed year, and that is meant", 1},
     {"on", OPT_ON, "DATE", 0, "Date of effect (complete: the day that was offered; else today)", 1},
     {"idempotency-key", OPT_KEY, "KEY", 0, "The same command with the same key is done once, with the same answer", 1},
     CLI_OPTION_END,
@@ -268,6 +270,8 @@ take_step(struct http *h, const struct handover_args *a, struct err *err)
     int rc = 0;
     snprintf(path, sizeof(path), "/v1/members/%s/handover/%s", a->words[2], a->words[1]);
     desk_put(o, "effective_on", a->on);
+    if (a->adjusts)
+        json_object_set_new(o, "adjusts_closed", json_true());
     if (is(a, "offer")) {
         desk_put(o, "to", a->to);
         desk_put(o, "proposed", a->day);
@@ -286,6 +290,10 @@ take_step(struct http *h, const struct handover_args *a, struct err *err)
         rc = desk_send(h, "POST", path, o, a->key, NULL, &doc, err);
     if (rc == 0)
         desk_done(doc, "member", a->common.json);
+    int64_t n = rc == 0 ? desk_int(doc, "representatives") : 0;
+    if (n > 0 && !a->common.json)
+        printf("its representatives do not move with it: the new home names them anew (%lld; member representative)\n",
+               (long long)n);
     json_decref(doc);
     return rc;
 }
@@ -314,6 +322,8 @@ check(const struct handover_args *a)
         return cli_usage("--from, --office, --shares, --share-price, --category are of accept");
     if (!is(a, "complete") && (a->voted || a->take || a->owed))
         return cli_usage("--voted, --take-activities, --repay-later are of complete");
+    if (a->adjusts && !is(a, "accept") && !is(a, "complete"))
+        return cli_usage("--adjusts-closed is of accept and complete");
     return EXIT_OK;
 }
 

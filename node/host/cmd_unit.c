@@ -1,6 +1,6 @@
 /* smartnode unit: who stands in for the unit, and its orderly end: all members handed over or left, then closed. On the running node by its HTTP
  * interface. Each command can be stopped and given again: what is done already is passed over. */
-#include "node/host/desk.h"
+#include "node/host/cmd_unit.h"
 
 enum {
     OPT_TO = OPT_OWN,
@@ -13,6 +13,7 @@ enum {
     OPT_ACTIVITIES,
     OPT_REPAY_LATER,
     OPT_YES,
+    OPT_ADJUSTS,
     PAGE = 200,
     FAILURES_SHOWN = 20,
     WORDS_MAX = 2,
@@ -24,7 +25,7 @@ struct unit_args {
     const char *words[WORDS_MAX]; /* what, and of which unit */
     const char *to, *from, *office, *at, *on, *shares, *custodian, *activities;
     char office_id[2 * ID_BYTES + 1]; /* of --office */
-    bool repay_later, yes;
+    bool repay_later, yes, adjusts;
 };
 
 static const struct cli_binding bindings[] = {
@@ -38,9 +39,11 @@ static const struct cli_binding bindings[] = {
     CLI_BIND(struct unit_args, OPT_ACTIVITIES, activities),
     CLI_BIND(struct unit_args, OPT_REPAY_LATER, repay_later),
     CLI_BIND(struct unit_args, OPT_YES, yes),
+    CLI_BIND(struct unit_args, OPT_ADJUSTS, adjusts),
 };
-static const struct cli_taking taking = CLI_TAKING(
-    struct unit_args, bindings, "what? show, custodian, offer-all, accept-all, complete-all, leave-all or close");
+static const struct cli_taking taking =
+    CLI_TAKING(struct unit_args, bindings,
+               "what? show, custodian, offer-all, accept-all, complete-all, leave-all, end-work or close");
 
 static error_t
 on_option(int key, char *arg, struct argp_state *state)
@@ -58,7 +61,9 @@ static const struct argp_option options[] = {
     {"activities", OPT_ACTIVITIES, "WHAT", 0, "complete-all: open activities are closed, or taken_along (closed)", 1},
     {"repay-later", OPT_REPAY_LATER, NULL, 0, "complete-all, leave-all: shares are owed, and repaid one by one", 1},
     {"custodian", OPT_CUSTODIAN, "CODE", 0, "close: the unit that answers for this one afterwards", 1},
-    {"yes", OPT_YES, NULL, 0, "leave-all, close: it is meant", 1},
+    {"yes", OPT_YES, NULL, 0, "leave-all, end-work, close: it is meant", 1},
+    {"adjusts-closed", OPT_ADJUSTS, NULL, 0,
+     "accept-all, complete-all: the day lies in a closed year, and that is meant", 1},
     CLI_OPTION_DATA,
     CLI_OPTION_URL,
     CLI_OPTION_TOKEN,
@@ -70,7 +75,7 @@ static const struct argp argp = {
     options,
     on_option,
     "show [CODE]\ncustodian CODE|none\noffer-all --to CODE [--office NAME]\naccept-all --from CODE --at OFFICE\ncomplete-all\nleave-all "
-    "--yes\nclose --custodian CODE --yes",
+    "--yes\nend-work --on DATE --yes\nclose --custodian CODE --yes",
     "Says who stands in for this unit when it is gone, and brings it to an orderly end."
     "\vNeeds a token: of role desk or integration for the members, operator for custodian and close.\n\n"
     "The end of a unit, in this order; each command may be stopped and given again:\n"
@@ -78,8 +83,9 @@ static const struct argp argp = {
     "  2. smartnode unit accept-all --from AT --at Berlin      at the other unit\n"
     "  3. smartnode unit complete-all                          the members move\n"
     "  4. smartnode unit leave-all --yes                       whoever is left leaves, and is repaid\n"
-    "  5. smartnode count; smartnode period close YEAR         its figures stay\n"
-    "  6. smartnode unit close --custodian DE --yes            for good\n",
+    "  5. smartnode unit end-work --on 2026-12-31 --yes        open activities are closed, running postings end\n"
+    "  6. smartnode count; smartnode period close YEAR         its figures stay\n"
+    "  7. smartnode unit close --custodian DE --yes            for good\n",
     NULL,
     NULL,
     NULL};
@@ -286,6 +292,8 @@ handover_one(struct http *h, const struct unit_args *a, const json_t *v, bool ac
         if (a->repay_later)
             json_object_set_new(o, "repay", json_false());
     }
+    if (a->adjusts)
+        json_object_set_new(o, "adjusts_closed", json_true());
     snprintf(path, sizeof(path), "/v1/members/%s/handover/%s", desk_text(v, "member"),
              accepting ? "accept" : "complete");
     int rc = desk_send(h, "POST", path, o, NULL, NULL, &doc, err);
@@ -362,6 +370,24 @@ find_office(struct http *h, struct unit_args *a, struct err *err)
                : rc;
 }
 
+/* That a unit has this code, so that a slip of the hand does not look like nothing to do. */
+static int
+check_code(struct http *h, const char *option, const char *code, struct err *err)
+{
+    json_t *doc = NULL;
+    const json_t *u;
+    size_t i;
+    bool known = false;
+    int rc = desk_get(h, "/v1/units", &doc, err);
+    json_array_foreach(rc == 0 ? json_object_get(doc, "units") : NULL, i, u)
+    {
+        known = known || strcmp(desk_text(u, "code"), code) == 0;
+    }
+    json_decref(doc);
+    return rc == 0 && !known ? err_set(err, ERR_NOTFOUND, "%s: no unit of the code %.16s is known here", option, code)
+                             : rc;
+}
+
 /* Code of the node's own unit. */
 static int
 own_code(struct http *h, char ret[UNIT_CODE_MAX], struct err *err)
@@ -429,13 +455,14 @@ static int
 check(const struct unit_args *a)
 {
     static const char *const words[] = {"show",         "custodian", "offer-all", "accept-all",
-                                        "complete-all", "leave-all", "close"};
+                                        "complete-all", "leave-all", "end-work",  "close"};
     bool known = false;
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         known = known || is(a, words[i]);
     if (!known)
-        return cli_usage("unit %.40s: show, custodian, offer-all, accept-all, complete-all, leave-all or close",
-                         a->words[0]);
+        return cli_usage(
+            "unit %.40s: show, custodian, offer-all, accept-all, complete-all, leave-all, end-work or close",
+            a->words[0]);
     if (is(a, "custodian") && !a->words[1])
         return cli_usage("unit custodian CODE: which unit? none for nobody");
     if (a->words[1] && !is(a, "custodian") && !is(a, "show"))
@@ -444,9 +471,11 @@ check(const struct unit_args *a)
         return cli_usage("unit offer-all needs --to: the new home");
     if (is(a, "accept-all") && (!a->from || !a->at))
         return cli_usage("unit accept-all needs --from, the old home, and --at, the office");
+    if (is(a, "end-work") && !a->on)
+        return cli_usage("unit end-work needs --on: the last day");
     if (is(a, "close") && !a->custodian)
         return cli_usage("unit close needs --custodian: who answers for it afterwards");
-    if ((is(a, "close") || is(a, "leave-all")) && !a->yes)
+    if ((is(a, "close") || is(a, "leave-all") || is(a, "end-work")) && !a->yes)
         return cli_usage("unit %s cannot be taken back as a whole; say --yes if it is meant", a->words[0]);
     if (a->shares && (a->shares[0] == '\0' || strspn(a->shares, "0123456789") != strlen(a->shares)))
         return cli_usage("--shares: a whole number");
@@ -465,6 +494,10 @@ cmd_unit(int argc, char **argv)
     if (rc != EXIT_OK)
         return rc;
     rc = desk_open(&a.common, &h, &err);
+    if (rc == 0 && is(&a, "offer-all"))
+        rc = check_code(h, "--to", a.to, &err);
+    if (rc == 0 && is(&a, "accept-all"))
+        rc = check_code(h, "--from", a.from, &err);
     if (rc == 0 && is(&a, "show"))
         rc = show(h, &a, &err);
     else if (rc == 0 && (is(&a, "custodian") || is(&a, "close")))
@@ -474,6 +507,8 @@ cmd_unit(int argc, char **argv)
                                            : over_members(h, &a, "members offered", offer_one, &status, &err);
     else if (rc == 0 && is(&a, "leave-all"))
         rc = over_members(h, &a, "members left", leave_one, &status, &err);
+    else if (rc == 0 && is(&a, "end-work"))
+        rc = unit_end_work(h, a.on, a.common.json, &status, &err);
     else if (rc == 0)
         rc = over_handovers(h, &a, is(&a, "accept-all"), &status, &err);
     http_free(&h);

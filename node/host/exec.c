@@ -388,6 +388,8 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
         rc = indexer_add(&e->indexer, &op->handover.request.person, &op->result.subject, &op->result.position, err);
     if (rc == 0)
         rc = renew_access(e, &ctx, err);
+    if (rc == 0 && op->kind == OP_HANDOVER)
+        engine_moved(e, &ctx, op);
     if (rc == 0 && op->kind == OP_MEMBER && op->member.ask) {
         struct lookup_question q = {.since = e->config.now(e->config.arg), .subject = op->result.subject};
         rc = lookup_question_put(e->txn, &q, err);

@@ -8,8 +8,8 @@
 #include "node/host/access_upkeep.h"
 #include "node/host/counting.h"
 #include "node/host/guests.h"
+#include "node/host/left_postings.h"
 #include "node/host/links.h"
-#include "node/host/moved_work.h"
 #include "node/host/taken_work.h"
 
 enum {
@@ -233,7 +233,7 @@ static int
 close_moved(struct upkeep *u, struct err *err)
 {
     struct datadir *d = u->config.dir;
-    uint64_t closed = 0;
+    uint64_t closed = 0, ended = 0;
     struct moved_work work = {.db = d->db,
                               .vault = d->vault,
                               .unit = d->identity.unit,
@@ -246,6 +246,10 @@ close_moved(struct upkeep *u, struct err *err)
     int rc = moved_work_run(&work, &closed, err);
     if (closed > 0)
         log_line(LOG_NOTICE, "activities of members who moved to other units: %llu closed", (unsigned long long)closed);
+    if (rc == 0)
+        rc = left_postings_run(&work, &ended, err);
+    if (ended > 0)
+        log_line(LOG_NOTICE, "postings of members who left or moved: %llu ended", (unsigned long long)ended);
     return rc;
 }
 

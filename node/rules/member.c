@@ -257,6 +257,8 @@ say(const struct row *row, const struct row_entry *head, enum void_reason reason
         return err_field(err, ERR_CONFLICT, "effective_on", "effective_on: is not a member on %s", day);
     case VOID_MOVED:
     case VOID_NEW_HOME:
+        if (date_is_none(s.left_on)) /* on a day to come */
+            member_state_at(row->ctx, DATE_MAX, &s);
         return err_field(err, ERR_CONFLICT, "subject", "subject: moved to another unit on %s%s",
                          date_format(s.left_on, other),
                          reason == VOID_MOVED ? "" : "; of what was before, only amounts can be changed here");

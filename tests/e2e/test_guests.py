@@ -109,6 +109,22 @@ class Guests(unittest.TestCase):
         self.assertIn("new@example.org", page)
         wait_until("the host has the new address", lambda: self.seen(self.host, member)["person"].get("contact", {}).get("city") == "Berlin")
 
+    def test_a_host_records_nothing_of_before_the_membership_and_no_empty_proposal(self):
+        member = self.member()
+        self.grant(member)
+        self.wait_here(member)
+        office = self.host.get("/v1/units/DE/offices")["offices"][0]["id"]
+        asked = {"member": member, "member_unit": "BE", "office": office, "sector": "music"}
+        for day, status in (("2020-05-05", 409), ("2024-02-29", 409), ("2024-03-01", 201)):
+            answer = self.host.post("/v1/activities", dict(asked, effective_on=day), status)
+            at_home = self.home.call("POST", "/v1/activities", {"member": member, "sector": "music", "effective_on": day})
+            self.assertEqual(at_home.status, status, day)
+            if status == 409:
+                self.assertEqual((answer.json["field"], at_home.json["field"]), ("member", "member"))
+        path = "/v1/members/%s/contact-proposal?unit=BE" % member
+        for contact in ({}, {"city": " "}):
+            self.assertEqual(self.host.post(path, {"contact": contact, "text": "?"}, 400).json["field"], "contact")
+
     def test_a_revoked_grant_leaves_nothing_to_open_at_the_host(self):
         member = self.member()
         access = self.grant(member)

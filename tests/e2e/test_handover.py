@@ -199,6 +199,54 @@ class Handover(unittest.TestCase):
                          ["Wachtend", "Handgeschreven"])
         wait_until("nobody waits", lambda: self.new.status()["arrivals"] == {"waiting": 0, "for_desk": 0})
 
+    def test_who_moves_on_a_day_to_come_gets_nothing_more_from_here(self):
+        day = (self.today + datetime.timedelta(days=40)).isoformat()
+        member = self.member("Later")
+        self.cluster.wait_equal()
+        self.step(self.old, member, "offer", to="SE", proposed=day)
+        self.cluster.wait_equal()
+        self.step(self.new, member, "accept", office=self.new.city)
+        self.cluster.wait_equal()
+        self.step(self.old, member, "complete")
+        tag = {"If-Match": self.old.call("GET", "/v1/members/" + member).headers["ETag"]}
+        for path, body, headers in (("shares", {"shares": 1}, tag), ("pass", {"classes": ["contact"]}, None),
+                                    ("access", {"host": "FR", "classes": ["contact"], "purpose": "work abroad"}, None),
+                                    ("handover/offer", {"to": "FR"}, None)):
+            refused = self.old.call("POST", "/v1/members/%s/%s" % (member, path), body, headers=headers)
+            self.assertEqual(refused.status, 409, path)
+            self.assertNotIn(" on -", str(refused.json), path)
+
+    def test_what_a_member_asks_is_possible_and_dealt_with_by_the_move(self):
+        member = self.member("Vragend")
+        path = "/v1/members/%s/requests" % member
+        yesterday = (self.today - datetime.timedelta(days=1)).isoformat()
+        self.old.post(path, {"what": "move", "to": "BE"}, 400)
+        self.old.post(path, {"what": "move", "to": "SE", "day": yesterday}, 400)
+        self.old.post(path, {"what": "move", "to": "SE", "day": self.today.isoformat()}, 201)
+        self.old.post(path, {"what": "other", "text": "a certificate"}, 201)
+        self.cluster.wait_equal()
+        self.step(self.old, member, "offer", to="SE")
+        self.cluster.wait_equal()
+        self.step(self.new, member, "accept", office=self.new.city)
+        self.cluster.wait_equal()
+        self.step(self.old, member, "complete")
+        self.assertEqual([r["what"] for r in self.old.get(path, "desk")["requests"]], ["other"])
+        self.old.post(path, {"what": "move", "to": "SE"}, 409)
+
+    def test_who_completes_hears_how_many_representatives_do_not_move(self):
+        asked = {"status": "admitted", "category": "C", "person_type": "legal", "office": self.old.city, "shares": 1,
+                 "effective_on": "2024-03-01", "person": {"identity": {"member_no": "L-1", "legal_name": "Verzonnen BV"}}}
+        company = self.old.post("/v1/members", asked).json["id"]
+        tag = {"If-Match": self.old.call("GET", "/v1/members/" + company).headers["ETag"]}
+        self.old.post("/v1/members/%s/representatives" % company, {
+            "person": {"identity": {"given_name": "Jo", "family_name": "Maes"}}, "effective_on": "2024-03-02"}, 200, headers=tag)
+        self.cluster.wait_equal()
+        self.step(self.old, company, "offer", to="SE")
+        self.cluster.wait_equal()
+        self.step(self.new, company, "accept", office=self.new.city)
+        self.cluster.wait_equal()
+        self.assertEqual(self.step(self.old, company, "complete").json["representatives"], 1)
+
     def double(self, node, member):
         return next((d for d in node.get("/v1/doubles", "desk")["doubles"] if d["member"] == member), None)
 

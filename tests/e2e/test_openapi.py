@@ -284,7 +284,7 @@ class OpenApiTest(unittest.TestCase):
 
     def add_request_examples(self, found):
         mine, m = "/v1/members/%s/requests" % self.fresh()[0], "/v1/members/{id}/requests"
-        ask = {"what": "move", "to": "SE", "day": "2026-06-01", "text": "for work"}
+        ask = {"what": "move", "to": "SE", "day": "2199-06-01", "text": "for work"}
         asked = self.node.post(mine, ask).json["id"]
         self.node.post(mine, {"what": "other", "text": "a certificate"})
         found["GET", m] = (mine, None, None, "desk")

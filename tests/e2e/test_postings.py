@@ -4,7 +4,7 @@ import json
 import os
 import unittest
 
-from cluster import Cluster, run
+from cluster import Cluster, run, wait_until
 
 
 class Postings(unittest.TestCase):
@@ -47,12 +47,42 @@ class Postings(unittest.TestCase):
         self.assertIn(posting, [p["id"] for p in self.node.get("/v1/postings?country=DE&on=2024-08-20", "desk")["postings"]])
         self.assertEqual([posting], [p["id"] for p in self.node.get("/v1/postings?reference=a1%s" % member[:6], "desk")["postings"]])
 
+    def test_a_posting_ends_with_the_membership_when_the_month_is_over(self):
+        leaves, moves = self.member(), self.member()
+        ends = [self.issue(m, "FR", "2024-03-07", "2025-12-31").json["id"] for m in (leaves, moves)]
+        before = self.issue(leaves, "AT", "2023-03-07", "2023-04-30").json["id"]
+        after = self.issue(leaves, "AT", "2026-03-07", "2026-04-30").json["id"]
+        tag = self.node.call("GET", "/v1/members/" + leaves).headers["ETag"]
+        self.node.post("/v1/members/%s/resign" % leaves, {"effective_on": "2024-06-15"}, 200, headers={"If-Match": tag})
+        self.node.post("/v1/members/%s/handover/offer" % moves, {"to": "SE", "proposed": "2024-07-01"}, 200)
+        self.cluster.wait_equal()
+        self.other.post("/v1/members/%s/handover/accept" % moves, {"office": self.other.city}, 200)
+        self.cluster.wait_equal()
+        self.node.post("/v1/members/%s/handover/complete" % moves, None, 200)
+        self.node.stop()
+        self.node.start()
+
+        def days(posting):
+            shown = self.node.get("/v1/postings/" + posting, "desk")
+            return shown["status"], shown["to"]
+        wait_until("both are ended", lambda: [days(p) for p in ends] == [("issued", "2024-06-14"), ("issued", "2024-06-30")])
+        self.assertEqual([days(p) for p in (before, after)], [("issued", "2023-04-30"), ("issued", "2026-04-30")])
+        self.cluster.wait_equal()
+        self.assertEqual([self.other.get("/v1/postings/%s?unit=BE" % p, "desk")["last_month"] for p in ends], ["2024-06", "2024-06"])
+        # Once, and the new home may issue its own.
+        changes = [e for e in self.node.events() if e["kind"] == "posting.changed"]
+        self.other.post("/v1/postings", {"member": moves, "country": "FR", "from": "2024-07-01", "to": "2024-12-31"}, 201)
+        self.node.stop()
+        self.node.start()
+        self.assertEqual([e for e in self.node.events() if e["kind"] == "posting.changed"], changes)
+
     def test_what_a_desk_must_not_record_is_refused_with_the_field_at_fault(self):
         member = self.member()
         posting = self.issue(member).json["id"]
         self.refused(self.issue(member, "AT", "2024-08-20", "2024-08-30", 409), "from", "posted already")
         self.refused(self.issue(member, "AT", "2025-01-02", "2027-01-02", 409), "to", "longer than 24 months")
         self.refused(self.issue(member, "BE", "2025-01-02", "2025-02-02", 409), "country", "the unit's own")
+        self.refused(self.issue(member, "XX", "2025-01-02", "2025-02-02", 400), "country", "no country")
         self.refused(self.issue(member, "AT", "1999-01-02", "1999-02-02", 409), "member", "no member of this unit on 1999-01-02")
         self.issue(member, "AT", "2024-08-21", "2024-08-30")
         self.refused(self.change(posting, "change", {"to": "2024-08-21"}, 409), "to", "posted already")

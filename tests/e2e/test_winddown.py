@@ -1,6 +1,7 @@
 """The orderly end of a unit: its members are handed over in bulk or leave, in steps that may be stopped and given again; then it is closed, and its
 figures stay. By the commands of the program."""
 
+import datetime
 import json
 import unittest
 
@@ -64,10 +65,44 @@ class WindDown(unittest.TestCase):
         self.assertEqual(sorted(self.current(at)), sorted([ids[0], ids[6]]))
         self.assertEqual(sorted(self.current(se, "DE")), sorted(ids[1:6]))
 
+        # A slip of the hand in a code is said.
+        self.assertIn("no unit of the code XX", self.unit(de, "accept-all", "--from", "XX", "--at", de.city, status=1).stderr)
+
+        # Who leaves later than the unit closes is a member then; nothing is closed ahead; what is open could never be ended.
+        later = (datetime.date.today() + datetime.timedelta(days=70)).isoformat()
+        tag = at.call("GET", "/v1/members/" + ids[0]).headers["ETag"]
+        gone = at.post("/v1/members/%s/resign" % ids[0], {"effective_on": later}, 200, headers={"If-Match": tag}).json
+        refused = self.unit(at, "close", "--custodian", "DE", "--on", "2024-07-31", "--yes", role="operator", status=1).stderr
+        self.assertIn("2 members", refused)
+        tag = at.call("GET", "/v1/members/" + ids[6]).headers["ETag"]
+        at.post("/v1/members/%s/resign" % ids[6], {"effective_on": "2024-07-01"}, 200, headers={"If-Match": tag})
+        refused = self.unit(at, "close", "--custodian", "DE", "--yes", role="operator", status=1).stderr
+        self.assertIn("1 members", refused)
+        self.assertIn("leaves on " + later, refused)
+        refused = self.unit(at, "close", "--custodian", "DE", "--on", later, "--yes", role="operator", status=1).stderr
+        self.assertIn("a day to come", refused)
+        tag = at.call("GET", "/v1/members/" + ids[0]).headers["ETag"]
+        at.post("/v1/members/%s/cancellations" % ids[0], {"event": {"log": gone["log"], "seq": gone["seq"]}}, 200,
+                headers={"If-Match": tag})
+        work = at.post("/v1/activities", {"member": ids[0], "sector": "music", "effective_on": "2024-04-01"}).json["id"]
+        at.post("/v1/postings", {"member": ids[0], "country": "FR", "from": "2024-04-02", "to": "2026-02-28"})
+        asks = dict(admission(50, at.city), status="applied")
+        del asks["shares"]
+        applicant = at.post("/v1/members", asks).json["id"]
+
         # Who is left leaves, is repaid, and the unit closes. What it wrote afterwards is refused.
         left = self.counted(at, "leave-all", "--on", "2024-07-01", "--yes")
-        self.assertEqual((left["done"], left["failed"]), (2, 0))
+        self.assertEqual((left["done"], left["failed"]), (1, 0))
         self.assertEqual(self.current(at), [])
+        refused = self.unit(at, "close", "--custodian", "DE", "--on", "2024-07-31", "--yes", role="operator", status=1).stderr
+        for what in ("1 applicants (admit or refuse them)", "1 open activities", "1 running postings", "unit end-work"):
+            self.assertIn(what, refused)
+        tag = at.call("GET", "/v1/members/" + applicant).headers["ETag"]
+        at.post("/v1/members/%s/refuse" % applicant, {"effective_on": "2024-06-02"}, 200, headers={"If-Match": tag})
+        ended = self.counted(at, "end-work", "--on", "2024-06-30", "--yes")
+        self.assertEqual(ended, {"activities": 1, "postings": 1, "failed": 0})
+        self.assertEqual(self.counted(at, "end-work", "--on", "2024-06-30", "--yes"), {"activities": 0, "postings": 0, "failed": 0})
+        self.assertEqual(at.get("/v1/activities/" + work, "desk")["status"], "closed")
         self.unit(at, "close", "--custodian", "DE", "--on", "2024-07-31", "--yes", role="operator")
         cluster.wait_equal()
         for node in cluster:
@@ -81,6 +116,14 @@ class WindDown(unittest.TestCase):
         self.assertEqual(se.members("AT", DAY), 2)
         self.assertEqual(se.members("DE", DAY), 5)
         self.assertEqual(de.members("AT", "2024-07-01"), 0)
+        # Nobody gives it anything any more.
+        served = de.admit("DE-1")
+        answer = de.call("POST", "/v1/members/%s/access" % served, {"host": "AT", "classes": ["contact"], "purpose": "work abroad"})
+        self.assertEqual((answer.status, answer.json["field"]), (409, "host"))
+        self.assertIn("has closed", self.unit(de, "custodian", "AT", role="operator", status=1).stderr)
+        answer = de.call("POST", "/v1/members/%s/handover/offer" % served, {"to": "AT"})
+        self.assertEqual(answer.status, 409)
+
         at.stop()
         run("verify", "--data", at.data)
 

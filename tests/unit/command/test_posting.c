@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "node/command/country.h"
 #include "node/command/posting.h"
 #include "tests/support/counter.h"
 
@@ -345,6 +346,16 @@ without_the_key_nothing_can_be_changed_and_the_months_stand(void **state)
     assert_days(k, posting, day(3, 1), day(5, 31));
 }
 
+static void
+a_country_is_one_of_the_list(void **state)
+{
+    static const char *const none[] = {"XX", "ZZ", "EU", "DA", "B", "", "BEL", "be", "D ", " A"};
+    (void)state;
+    assert_true(country_exists("AD") && country_exists("BE") && country_exists("GB") && country_exists("ZW"));
+    for (size_t i = 0; i < ARRAY_LEN(none); i++)
+        assert_false(country_exists(none[i]));
+}
+
 #define TEST(f)                                                                      \
     cmocka_unit_test_setup_teardown(f, counter_setup_vault, counter_teardown),       \
     {                                                                                \
@@ -361,6 +372,7 @@ main(void)
         TEST(what_a_change_does_not_say_stays),
         TEST(nobody_is_posted_twice_on_a_day),
         TEST(postings_of_a_record_that_was_merged_are_those_of_the_one_kept),
+        cmocka_unit_test(a_country_is_one_of_the_list),
         TEST(without_the_key_nothing_can_be_changed_and_the_months_stand),
     };
     return cmocka_run_group_tests_name("posting", tests, NULL, NULL);
