@@ -109,6 +109,7 @@ apply_new(struct db *db, struct state *state, struct apply **ret, struct err *er
     map_init(&a->wait_of, sizeof(uint32_t), KEY_WAITING, LOGS_MAX, NULL);
     map_init(&a->missing, HASH_BYTES, sizeof(uint64_t), MISSING_MAX, NULL);
     map_init(&a->decided, 2 * HASH_BYTES, sizeof(uint64_t), MISSING_MAX, NULL);
+    map_init(&a->closed, sizeof(struct unit_id), sizeof(uint32_t), LOGS_MAX, NULL);
     buf_init(&a->bytes, MEMBER_ROW_BYTES_MAX);
     int rc = load(a, err);
     if (rc != 0) {
@@ -126,11 +127,13 @@ apply_free(struct apply **ret)
     if (a == NULL)
         return;
     entity_office_cache_clear(a);
+    kin_free(a);
     dag_free(&a->dag);
     map_free(&a->wait_heads);
     map_free(&a->wait_of);
     map_free(&a->missing);
     map_free(&a->decided);
+    map_free(&a->closed);
     free(a->waiters);
     free(a->closings);
     free(a->queue.v);
@@ -151,6 +154,7 @@ int
 apply_reset(struct apply *a, struct err *err)
 {
     entity_office_cache_clear(a);
+    kin_clear(a);
     a->n_pending = 0;
     a->current = NULL;
     a->txn = NULL;
@@ -183,6 +187,7 @@ void
 apply_world(struct apply *a, struct db_txn *txn, struct member_world *ret)
 {
     a->txn = txn;
+    kin_clear(a);
     *ret = entity_world(a);
 }
 

@@ -18,6 +18,7 @@ enum { APPLY_EVENTS_PER_STEP = 65536 };
 /* applied and void_events count since apply_new; conflicts and waiting (entities' references and logs) are as of now. */
 struct apply_stats {
     uint64_t applied, void_events, conflicts, waiting;
+    uint64_t turns; /* of rows whose kin had changed */
 };
 
 /* Loads the dag, the waiting index and what root statements say from db. state stays the caller's and outlives it. ERR_NOMEM,

@@ -13,7 +13,7 @@
 #include "storage/changes.h"
 
 /* Decoded office rows kept for office_known, which every admission asks. Direct-mapped. */
-enum { OFFICE_CACHE = 256, CHAINS_KEPT = 16 };
+enum { OFFICE_CACHE = 256, CHAINS_KEPT = 16, FACES_KEPT = 256 };
 
 /* Value of a row of TABLE_WAITING: an entity type, then the entity key (none for a log). */
 enum { WAITING_VALUE_MAX = 1 + KEY_ENTITY };
@@ -87,18 +87,29 @@ struct apply {
     size_t n_waiters, cap_waiters;
     uint32_t free_waiter; /* index + 1 */
 
-    /* Closings of units (kind 21), all that are applied. */
+    /* Closings of units (kind 21): unit → index + 1 of the first. */
+    struct map closed;
     struct closing {
-        struct unit_id unit;
         struct position at;
+        uint32_t next; /* index + 1 of the unit's next one; 0 = none */
     } * closings;
     size_t n_closings, cap_closings;
+    struct
+        closing_asked { /* the log asked about last since one came, and where what it says ends to have effect; 0 = nowhere */
+        bool known;
+        struct log_id log;
+        uint64_t from;
+    } closing_asked;
 
     struct map missing; /* log id → number of rows of TABLE_WAITING that name a position of it */
     bool restood;       /* see apply_restood */
     struct map decided; /* unit ‖ log id → seq: standing positions of logs that are not held */
 
     struct office_slot offices[OFFICE_CACHE];
+    struct { /* of rows as they are stored, while an event or a desk's question is at hand (kin.c) */
+        struct member_row *v;
+        size_t n, cap;
+    } faces;
     struct evlog_chains chains[CHAINS_KEPT]; /* of runs that references point into */
     struct buf bytes;                        /* an encoded row */
     struct list before[VIEWS_N], after[VIEWS_N];
@@ -147,22 +158,28 @@ void entity_office_cache_clear(struct apply *a);
 /* The row as stored, or empty. */
 int entity_member_load(struct apply *a, const struct entity *e, struct slice key, struct member_row *row,
                        struct err *err) NODISCARD;
-/* Folds the row again with the arrivals that its kin (n rows of the same subject) have for it now. *ret_changed: whether it became
- * another; only then anything is stored. */
-int entity_member_refold(struct apply *a, const struct entity *e, const struct member_row *kin, size_t n,
-                         bool *ret_changed, struct err *err) NODISCARD;
+/* Folds the row, which is as stored, again with the arrivals that are among the candidates. *ret_changed: whether it became another; only
+ * then anything is stored. */
+int entity_member_refold(struct apply *a, const struct entity *e, struct member_row *row,
+                         const struct member_row *candidates, bool *ret_changed, struct err *err) NODISCARD;
 
 /* kin.c: rows of one subject in several units, which a handover ties. */
 int entity_kin(void *arg, const struct subject_id *subject, const struct position *at, struct unit_id *ret_unit,
                struct member_entry *ret);
-/* After a change of the row of a unit: its kin follow, and theirs, until nothing changes. */
-int kin_settle(struct apply *a, const struct entity *changed, struct err *err) NODISCARD;
+/* After a change of the row of a unit, which had the face `was`: its kin of before and of now follow, and theirs, until nothing changes; it
+ * may be stored again. */
+int kin_settle(struct apply *a, const struct entity *changed, const struct member_row *was,
+               const struct member_row *row, struct err *err) NODISCARD;
+void kin_stored(struct apply *a, const struct entity *e); /* the row is another one: what is kept of it goes */
+void kin_clear(struct apply *a);                          /* whatever is kept */
+void kin_free(struct apply *a);
 
 /* closing.c: units that closed. */
 int closings_load(struct apply *a, struct db_txn *txn, struct err *err) NODISCARD;
-int closings_add(struct apply *a, const struct unit_id *unit, const struct position *at, struct err *err) NODISCARD;
+/* Those of a unit are what its row says. */
+int closings_of(struct apply *a, const struct place_row *row, struct err *err) NODISCARD;
 /* Whether an event of the unit at a position has no effect for that (§10 "Closed units"). */
-bool closings_forbid(const struct apply *a, const struct unit_id *unit, const struct position *at, uint16_t kind);
+bool closings_forbid(struct apply *a, const struct unit_id *unit, const struct position *at, uint16_t kind);
 int entity_chain_at(void *arg, const struct position *at, struct chain_value *ret);
 bool entity_office_known(void *arg, const struct unit_id *unit, const struct office_id *office,
                          const struct position *at);

@@ -187,6 +187,7 @@ static int
 member_store(struct apply *a, const struct entity *e, struct slice key, const struct member_entry *add,
              struct member_row *row, struct err *err)
 {
+    kin_stored(a, e);
     int rc = member_views(a, e, key, add, row, err);
     if (rc == 0)
         rc = member_marks(a, &a->marks_after, e, row, err);
@@ -238,30 +239,26 @@ member_stored_is(struct apply *a, struct slice key, const struct member_row *row
 }
 
 int
-entity_member_refold(struct apply *a, const struct entity *e, const struct member_row *kin, size_t n, bool *ret_changed,
-                     struct err *err)
+entity_member_refold(struct apply *a, const struct entity *e, struct member_row *row,
+                     const struct member_row *candidates, bool *ret_changed, struct err *err)
 {
     uint8_t raw[KEY_MEMBER];
-    struct member_row row;
     struct missing missing;
     bool arrived, same = true;
     struct member_world world = entity_world(a);
     key_member(raw, &e->subject, &e->unit);
     struct slice key = slice_of(raw, sizeof(raw));
-    int rc = entity_member_load(a, e, key, &row, err);
+    int rc = member_marks(a, &a->marks_before, e, row, err);
     if (rc == 0)
-        rc = member_marks(a, &a->marks_before, e, &row, err);
+        rc = member_row_arrive(row, candidates, a->dag, &arrived, err);
     if (rc == 0)
-        rc = member_row_arrivals(&row, kin, n, a->dag, &arrived, err);
-    if (rc == 0)
-        rc = member_row_refold(&row, &world, &missing, err);
+        rc = member_row_refold(row, &world, &missing, err);
     if (rc == 0)
         rc = entity_world_failed(a, err);
     if (rc == 0)
-        rc = member_stored_is(a, key, &row, &same, err);
+        rc = member_stored_is(a, key, row, &same, err);
     if (rc == 0 && !same)
-        rc = member_store(a, e, key, NULL, &row, err);
-    member_row_release(&row);
+        rc = member_store(a, e, key, NULL, row, err);
     if (rc == 0)
         *ret_changed = !same;
     return rc;
@@ -272,18 +269,22 @@ entity_member(struct apply *a, const struct entity *e, const struct member_entry
               enum void_reason *ret_reason, struct err *err)
 {
     uint8_t raw[KEY_MEMBER];
-    struct member_row row;
+    struct member_row row, was;
     key_member(raw, &e->subject, &e->unit);
     struct slice key = slice_of(raw, sizeof(raw));
+    member_row_init(&was, &e->unit, &e->subject);
     int rc = entity_member_load(a, e, key, &row, err);
     if (rc == 0)
+        rc = member_row_face(&row, &was, err);
+    if (rc == 0)
         rc = member_change(a, e, key, add, &row, err);
-    if (rc == 0 && member_row_has_kin(&row)) {
-        rc = kin_settle(a, e, err);
+    if (rc == 0 && (was.n > 0 || member_row_has_kin(&row))) {
+        rc = kin_settle(a, e, &was, &row, err);
         member_row_release(&row);
         if (rc == 0)
             rc = entity_member_load(a, e, key, &row, err);
     }
+    member_row_release(&was);
     if (rc == 0)
         rc = erasures_note(a, &row, err);
     if (rc == 0 && add != NULL)
@@ -367,9 +368,9 @@ entity_place(struct apply *a, const struct entity *e, const struct place_entry *
         rc = place_change(a, e, key, add, &row, err);
     if (rc == 0 && add != NULL)
         outcome_of(ROW_ENTRIES(&row), &add->at, ret, ret_reason);
+    if (rc == 0 && add != NULL && add->kind == KIND_UNIT_CLOSED)
+        rc = closings_of(a, &row, err);
     place_row_release(&row);
-    if (rc == 0 && add != NULL && add->kind == KIND_UNIT_CLOSED && event_kind_known(add->kind, add->kind_version))
-        rc = closings_add(a, &e->unit, &add->at, err);
     return rc;
 }
 

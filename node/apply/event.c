@@ -204,6 +204,7 @@ event_apply(struct apply *a, struct event *e, const struct log_row *row, uint64_
     e->reason = VOID_NONE;
     e->halt = false;
     a->event = e;
+    kin_clear(a);
     int rc = event_header_decode(header, &e->header, err);
     if (rc != 0 || e->header.seq != seq || (seq == 1 && e->header.kind != KIND_LOG_OPENED))
         return err_set(err, ERR_CORRUPT, "the header of an event does not read");

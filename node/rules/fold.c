@@ -118,6 +118,13 @@ compare_keys(const void *a, const void *b)
 void
 fold_sort(uint64_t *keys, size_t n)
 {
+    size_t in_order = 1;
+    while (in_order < n && keys[in_order - 1] <= keys[in_order]) {
+        in_order++;
+    }
+    if (in_order >= n) {
+        return;
+    }
     if (n > 64) {
         qsort(keys, n, sizeof(*keys), compare_keys);
         return;
@@ -210,13 +217,58 @@ fold_release(struct fold *f)
     f->memory = NULL;
 }
 
-static uint32_t
-find_position(const struct fold *f, const struct event_ref *ref)
+/* The first items of the logs of a row in the order of log ids: in a row the items of a log stand together, in their order. The list lies in
+ * f->filler, which is free between two folds. */
+static int
+by_log(const void *x, const void *y, void *arg)
 {
-    for (size_t i = 0; i < f->n; i++) {
-        if (f->items[i].at->seq == ref->seq && TYPE_EQ(&f->items[i].at->log, &ref->log)) {
-            return (uint32_t)i;
+    const struct fold *f = arg;
+    const struct log_id *a = &f->items[*(const uint32_t *)x].at->log, *b = &f->items[*(const uint32_t *)y].at->log;
+    return memcmp(a->b, b->b, sizeof(a->b));
+}
+
+static size_t
+list_logs(struct fold *f)
+{
+    size_t logs = 0;
+    bool sorted = true;
+    for (uint32_t i = 0; i < f->n; i++) {
+        if (i > 0 && TYPE_EQ(&f->items[i].at->log, &f->items[i - 1].at->log)) {
+            continue;
         }
+        sorted = sorted && (logs == 0 || by_log(&f->filler[logs - 1], &i, f) < 0);
+        f->filler[logs++] = i;
+    }
+    if (!sorted) {
+        qsort_r(f->filler, logs, sizeof(*f->filler), by_log, f);
+    }
+    return logs;
+}
+
+static uint32_t
+find_position(const struct fold *f, size_t logs, const struct event_ref *ref)
+{
+    size_t from = 0, to = logs;
+    while (from < to) {
+        size_t mid = (from + to) / 2;
+        int order = memcmp(f->items[f->filler[mid]].at->log.b, ref->log.b, sizeof(ref->log.b));
+        if (order == 0) {
+            from = f->filler[mid];
+            break;
+        }
+        *(order < 0 ? &from : &to) = order < 0 ? mid + 1 : mid;
+    }
+    if (from == f->n || !TYPE_EQ(&f->items[from].at->log, &ref->log)) {
+        return FOLD_NONE;
+    }
+    for (to = f->n; from < to;) {
+        size_t mid = (from + to) / 2;
+        const struct position *at = f->items[mid].at;
+        bool same_log = TYPE_EQ(&at->log, &ref->log);
+        if (same_log && at->seq == ref->seq) {
+            return (uint32_t)mid;
+        }
+        *(same_log && at->seq < ref->seq ? &from : &to) = same_log && at->seq < ref->seq ? mid + 1 : mid;
     }
     return FOLD_NONE;
 }
@@ -236,11 +288,12 @@ slot_target(const struct fold_item *item)
 void
 fold_link(struct fold *f)
 {
+    size_t logs = list_logs(f);
     for (size_t i = 0; i < f->n; i++) {
         struct fold_item *item = &f->items[i];
         item->root = (uint32_t)i;
         for (uint8_t k = 0; k < item->n_refs; k++) {
-            item->target[k] = find_position(f, &item->refs[k]);
+            item->target[k] = find_position(f, logs, &item->refs[k]);
         }
     }
     for (size_t i = 0; i < f->n; i++) {
@@ -424,7 +477,12 @@ fold_judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting,
 {
     struct fold_item *item = &f->items[i];
     f->in[i] = 0;
+    f->before_of_in = f->after_of_in = false;
     item->root = i;
+    if (item->surplus) {
+        fold_set(item, OUTCOME_VOID, VOID_TOO_MANY);
+        return 0;
+    }
     if (unknown || !f->rules->known(item->kind, item->kind_version)) {
         fold_set(item, OUTCOME_UNKNOWN, VOID_NONE);
         return 0;
@@ -437,6 +495,7 @@ fold_judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting,
     if (item->arrival) {
         f->in[i] = 1;
         fold_run(f, false, f->after);
+        f->after_of_in = true;
         return 0;
     }
     if (!fold_refs_ok(f->rules, item->kind, item->refs, item->n_refs)) {
@@ -459,6 +518,7 @@ fold_judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting,
     if (!has_before) {
         fold_run(f, false, f->before);
     }
+    f->before_of_in = true;
     outside = f->rules->past != NULL ? f->rules->past(f, i) : VOID_NONE;
     if (outside != VOID_NONE) {
         fold_set(item, OUTCOME_VOID, outside);
@@ -487,6 +547,7 @@ fold_judge(struct fold *f, uint32_t i, size_t count, bool unknown, bool waiting,
     if (item->outcome == OUTCOME_VOID) {
         f->in[i] = 0;
     }
+    f->after_of_in = item->outcome == OUTCOME_APPLIED;
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct fold_item {
      * arrival_reason if that is not VOID_NONE. */
     bool arrival;
     bool departure; /* one that is an arrival elsewhere */
+    bool surplus;   /* one too many of those that are scarce: void, whatever it says */
     enum void_reason arrival_reason;
 
     uint32_t target[FOLD_REFS_MAX]; /* index in the row by position, FOLD_NONE */
@@ -44,6 +45,9 @@ struct fold_rules {
     bool (*known)(uint16_t kind, uint16_t version);
     /* Role beside 2 that a kind takes (0 = none), whether it must be there, and the kind of its target. All other kinds take role 2. */
     uint8_t (*role)(uint16_t kind, bool *ret_required, uint16_t *ret_target);
+    /* Entries of which only the first scarce_max in the order of the row are looked at; NULL: none. Which ones that are rests on the set alone. */
+    bool (*scarce)(const void *entry);
+    size_t scarce_max;
     /* The six that follow may be NULL. Kinds that nobody corrects or cancels. */
     bool (*fixed)(uint16_t kind);
     /* The roles of a kind that has not just one target in its own row; 0: as `role` says. */
@@ -77,7 +81,8 @@ struct fold {
     uint32_t *filler;
     uint8_t *in, *before, *after;
     struct missing missing;
-    uint32_t impossible; /* what would become impossible, where the reason of the item judged last is that */
+    bool before_of_in, after_of_in; /* whether fold_judge folded the past of its item, and that with the item in it */
+    uint32_t impossible;            /* what would become impossible, where the reason of the item judged last is that */
     void *memory;
     struct fold_item small_items[FOLD_SMALL];
     uint64_t small_keys[FOLD_SMALL];

@@ -292,8 +292,11 @@ say(const struct row *row, const struct row_entry *head, enum void_reason reason
             err, ERR_CONFLICT, "reference",
             "reference: the event to correct or to answer is missing, void, of another kind, or not the open one");
     case VOID_NO_OFFICE:
-    case VOID_MAKES_IMPOSSIBLE:
-    case VOID_TOO_MANY: return 0;
+    case VOID_MAKES_IMPOSSIBLE: return 0;
+    case VOID_TOO_MANY:
+        return member_moving_scarce(e) ? err_field(err, ERR_CONFLICT, "subject",
+                                                   "subject: no more can be recorded of the moves of this member")
+                                       : 0;
     case VOID_SHARES:
         return err_field(err, ERR_CONFLICT, "shares",
                          "shares: more than %d, or a fifth currency, would be held and owed in all",

@@ -11,12 +11,14 @@
 #include "proto/event.h"
 
 /* MEMBER_ENTRIES_MAX: the row looks at the first so many of an entity in its order, so that one unit's endless side branches cost
- * nobody more than this; honest members have some dozens. */
+ * nobody more than this; honest members have some dozens. HANDOVERS_MAX: of these its entries of kinds 64 to 66, arrivals apart; so a row looks
+ * at that many others at most, and rows that look at one another settle soon. */
 enum {
     RULES_VERSION = 4,
     MEMBER_PAST_MAX = 1024,
     MEMBER_ENTRIES_MAX = 4096,
-    MEMBER_ARRIVALS_MAX = 1024, /* beside its own entries: the first in the order of the row */
+    HANDOVERS_MAX = 128,
+    MEMBER_ARRIVALS_MAX = 128, /* beside its own entries */
     MEMBER_ROW_MAX = MEMBER_ENTRIES_MAX + MEMBER_ARRIVALS_MAX,
     MEMBER_ROW_BYTES_MAX = 16777216
 };
@@ -179,12 +181,23 @@ int member_row_try_passed(const struct member_row *r, const struct member_entry 
 
 /* Whether the row has events of a handover: it then looks at other units' rows of the subject, and they at it. */
 bool member_row_has_kin(const struct member_row *r);
-/* Units whose rows of the subject this one looks at or that look at it; at most max, in no order. Returns how many there are. */
-size_t member_row_kin(const struct member_row *r, struct unit_id *ret, size_t max);
-/* Makes the arrivals in `to` those that its kin, n rows of the same subject, have for it now. *ret_changed: whether anything differs; the
- * row is to be folded again then. ERR_NOMEM. */
-int member_row_arrivals(struct member_row *to, const struct member_row *kin, size_t n, const struct dag *dag,
-                        bool *ret_changed, struct err *err) NODISCARD;
+/* The face of a row: what other rows of the subject see of it. Its own first HANDOVERS_MAX entries of kinds 64 to 66, those in
+ * known versions.
+ * *ret: a row to be released; without entries if there are none. ERR_NOMEM. */
+int member_row_face(const struct member_row *r, struct member_row *ret, struct err *err) NODISCARD;
+/* Units that a face names: their rows look at it, and the row looks at theirs. Which ones rests on the set of events alone. Returns how many,
+ * each once. */
+size_t member_face_kin(const struct member_row *face, struct unit_id ret[HANDOVERS_MAX]);
+/* Whether the row of a unit sees the same in two faces of one row. */
+bool member_face_same(const struct member_row *a, const struct member_row *b, const struct unit_id *seen_by);
+/* Adds to *candidates, a row, the completions that may be arrivals, valid or not, by the faces of the row they arrive in and of a kin: of all
+ * together the first MEMBER_ARRIVALS_MAX in the order of rows. ERR_NOMEM. */
+int member_arrivals_add(struct member_row *candidates, const struct member_row *to, const struct member_row *from,
+                        const struct dag *dag, struct err *err) NODISCARD;
+/* Makes the arrivals in the row those of the candidates that are valid. *ret_changed: whether anything differs; the row is to be folded again
+ * then. ERR_NOMEM. */
+int member_row_arrive(struct member_row *to, const struct member_row *candidates, const struct dag *dag,
+                      bool *ret_changed, struct err *err) NODISCARD;
 /* What a unit has open about a member who moves: replicated (table 19), never renumbered. */
 enum handover_step {
     HANDOVER_NONE = 0,

@@ -41,8 +41,8 @@ member_moving_roles(uint16_t kind, struct fold_role ret[FOLD_ROLES_MAX])
 
 /* ---- what events of kin rows say ---- */
 
-static const struct event_ref *
-ref_of(const struct member_entry *e, uint8_t role)
+const struct event_ref *
+member_ref_of(const struct member_entry *e, uint8_t role)
 {
     for (uint8_t k = 0; k < e->n_refs; k++) {
         if (e->refs[k].role == role) {
@@ -78,7 +78,7 @@ fits(const struct member_row *row, const struct member_entry *e, const struct me
     case KIND_HANDOVER_ACCEPTED: return t->kind == KIND_HANDOVER_OFFERED && TYPE_EQ(&e->home, unit);
     case KIND_HANDOVER_COMPLETED:
         return t->kind == KIND_HANDOVER_ACCEPTED && TYPE_EQ(&e->home, unit) && same_terms(e, t) &&
-               same_ref(ref_of(e, REF_OFFER), ref_of(t, REF_OFFER));
+               same_ref(member_ref_of(e, REF_OFFER), member_ref_of(t, REF_OFFER));
     case KIND_HANDOVER_RECEIVED: return t->kind == KIND_HANDOVER_COMPLETED;
     default: return false;
     }
@@ -112,12 +112,6 @@ member_moving_kin(const void *ctx, const struct fold_item *item, const struct ev
 }
 
 /* ---- what may be said after a member has moved away ---- */
-
-static bool
-own_completion(const struct member_entry *e)
-{
-    return e->kind == KIND_HANDOVER_COMPLETED && !e->arrival;
-}
 
 /* The event that fills the slot of item i among those in f->in, FOLD_NONE if none; the slot is that of what it corrects or cancels. */
 static uint32_t
@@ -235,7 +229,7 @@ static enum void_reason
 on_accepted(struct member_fold *f, const struct member_entry *e)
 {
     struct member_state *s = &f->s;
-    const struct event_ref *offer = ref_of(e, REF_OFFER);
+    const struct event_ref *offer = member_ref_of(e, REF_OFFER);
     /* Also a member: one who came by a completion that turned out to have no effect can come again. */
     if (s->status == STATUS_LEFT && s->left_reason == LEFT_DECEASED) {
         return VOID_DECEASED;
@@ -392,121 +386,7 @@ member_moving_step(struct member_fold *f, const struct member_entry *e, uint32_t
     }
 }
 
-/* ---- arrivals ---- */
-
-bool
-member_row_has_kin(const struct member_row *r)
-{
-    for (size_t i = 0; i < r->n; i++) {
-        uint16_t kind = r->entries[i].kind;
-        if (kind >= KIND_HANDOVER_OFFERED && kind <= KIND_HANDOVER_RECEIVED) {
-            return true;
-        }
-    }
-    return false;
-}
-
-size_t
-member_row_kin(const struct member_row *r, struct unit_id *ret, size_t max)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < r->n; i++) {
-        const struct member_entry *e = &r->entries[i];
-        bool there = !e->has_home || e->kind > KIND_HANDOVER_RECEIVED || TYPE_EQ(&e->home, &r->unit);
-        for (size_t k = 0; k < n && k < max && !there; k++) {
-            there = TYPE_EQ(&ret[k], &e->home);
-        }
-        if (!there && n < max) {
-            ret[n++] = e->home;
-        }
-    }
-    return n;
-}
-
-/* Whether `from` has an arrival for `to` in entry i. */
-static bool
-arrives(const struct member_row *from, size_t i, const struct member_row *to)
-{
-    const struct member_entry *e = &from->entries[i];
-    const struct event_ref *acceptance = ref_of(e, REF_ACCEPTANCE);
-    bool valid = e->outcome == OUTCOME_APPLIED || e->outcome == OUTCOME_REPLACED || e->outcome == OUTCOME_CONFLICT;
-    return own_completion(e) && e->kind_version == 1 && valid && e->has_home && TYPE_EQ(&e->home, &to->unit) &&
-           acceptance != NULL && member_index_of(to, &acceptance->log, acceptance->seq) != FOLD_NONE;
-}
-
-/* Adds the arrivals that `from` has for `to`, in the order of rows. */
-static int
-collect(struct row *ret, const struct member_row *to, const struct member_row *from, const struct dag *dag,
-        struct err *err)
-{
-    int rc = 0;
-    for (size_t i = 0; i < from->n && rc == 0; i++) {
-        if (!arrives(from, i, to)) {
-            continue;
-        }
-        struct member_entry e = from->entries[i];
-        bool there;
-        e.arrival = true;
-        e.home = from->unit;
-        e.origin_reason = e.outcome == OUTCOME_APPLIED ? VOID_NONE : (uint8_t)e.reason;
-        e.outcome = OUTCOME_APPLIED;
-        e.reason = VOID_NONE;
-        e.capsule_mask = 0;
-        size_t at = row_place_of(ret, dag, &e.at, &there);
-        if (!there && at < MEMBER_ARRIVALS_MAX) {
-            rc = row_insert(ret, at, &e, err);
-        }
-        if (ret->n > MEMBER_ARRIVALS_MAX) {
-            row_remove(ret, MEMBER_ARRIVALS_MAX);
-        }
-    }
-    return rc;
-}
-
-static bool
-same_arrivals(const struct member_row *r, const struct row *wanted)
-{
-    size_t k = 0;
-    for (size_t i = 0; i < r->n; i++) {
-        const struct member_entry *e = &r->entries[i];
-        if (!e->arrival) {
-            continue;
-        }
-        const struct member_entry *w = k < wanted->n ? (const struct member_entry *)row_at(wanted, k) : NULL;
-        if (w == NULL || e->at.seq != w->at.seq || !TYPE_EQ(&e->at.log, &w->at.log) ||
-            e->origin_reason != w->origin_reason) {
-            return false;
-        }
-        k++;
-    }
-    return k == wanted->n;
-}
-
-int
-member_row_arrivals(struct member_row *to, const struct member_row *kin, size_t n, const struct dag *dag,
-                    bool *ret_changed, struct err *err)
-{
-    struct row wanted = {.type = &member_row_type}, row = ROW_OF(&member_row_type, to, NULL);
-    int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = collect(&wanted, to, &kin[i], dag, err);
-    }
-    *ret_changed = rc == 0 && !same_arrivals(to, &wanted);
-    for (size_t i = row.n; *ret_changed && i-- > 0;) {
-        if (to->entries[i].arrival) {
-            row_remove(&row, i);
-        }
-    }
-    for (size_t i = 0; *ret_changed && i < wanted.n && rc == 0; i++) {
-        bool there;
-        const struct row_entry *e = row_at(&wanted, i);
-        rc = row_insert(&row, row_place_of(&row, dag, &e->at, &there), e, err);
-        to->entries = row.entries;
-    }
-    ROW_BACK(to, row);
-    free(wanted.entries);
-    return rc;
-}
+/* ---- what is open ---- */
 
 size_t
 member_arrival_unreceived(const struct member_row *r)
@@ -519,7 +399,7 @@ member_arrival_unreceived(const struct member_row *r)
         }
         bool received = false;
         for (size_t k = 0; k < r->n && !received; k++) {
-            const struct event_ref *ref = ref_of(&r->entries[k], REF_COMPLETION);
+            const struct event_ref *ref = member_ref_of(&r->entries[k], REF_COMPLETION);
             received = r->entries[k].kind == KIND_HANDOVER_RECEIVED && r->entries[k].outcome == OUTCOME_APPLIED &&
                        ref != NULL && ref->seq == e->at.seq && TYPE_EQ(&ref->log, &e->at.log);
         }
@@ -533,7 +413,7 @@ member_acceptance_of(const struct member_row *to, const struct position *offer, 
 {
     for (size_t i = to->n; i-- > 0;) {
         const struct member_entry *e = &to->entries[i];
-        const struct event_ref *ref = e->kind == KIND_HANDOVER_ACCEPTED ? ref_of(e, REF_OFFER) : NULL;
+        const struct event_ref *ref = e->kind == KIND_HANDOVER_ACCEPTED ? member_ref_of(e, REF_OFFER) : NULL;
         bool valid = e->outcome == OUTCOME_APPLIED || e->outcome == OUTCOME_REPLACED || e->outcome == OUTCOME_CONFLICT;
         if (ref != NULL && valid && ref->seq == offer->seq && TYPE_EQ(&ref->log, &offer->log)) {
             *ret = e->at;

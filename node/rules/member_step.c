@@ -94,6 +94,8 @@ departure(const void *entry)
 
 const struct fold_rules member_rules = {
     .cancels = KIND_ENTRY_CANCELLED,
+    .scarce = member_moving_scarce,
+    .scarce_max = HANDOVERS_MAX,
     .known = known,
     .role = role,
     .fixed = fixed,

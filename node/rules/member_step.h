@@ -19,6 +19,8 @@ enum void_reason member_not(const struct member_state *s);
 /* Kinds 64 to 71 and 96 to 99 (member_moving.c). As member_step; `merged` and `deceased` are among the states. */
 enum void_reason member_moving_step(struct member_fold *f, const struct member_entry *e, uint32_t slot, uint32_t other);
 bool member_moving_kind(uint16_t kind);
+bool member_moving_scarce(const void *entry);                                      /* HANDOVERS_MAX */
+const struct event_ref *member_ref_of(const struct member_entry *e, uint8_t role); /* the first; NULL if none */
 /* Of fold_rules. */
 size_t member_moving_roles(uint16_t kind, struct fold_role ret[FOLD_ROLES_MAX]);
 int member_moving_kin(const void *ctx, const struct fold_item *item, const struct event_ref *ref,

@@ -131,27 +131,31 @@ folded(const struct place_row *r)
     return r->n < PLACE_ENTRIES_MAX ? r->n : PLACE_ENTRIES_MAX;
 }
 
+/* What others rest on by position alone: members on the opening of an office (§10, rule 5), all that a unit writes on its closing. */
 static bool
-is_opening(const struct place_entry *e)
+is_rested_on(const struct place_entry *e)
 {
-    return e->kind == KIND_OFFICE_OPENED && known(e->kind, e->kind_version);
+    return (e->kind == KIND_OFFICE_OPENED || e->kind == KIND_UNIT_CLOSED) && known(e->kind, e->kind_version);
 }
 
-/* An entry that is not folded stays, without facts, if it is the first opening in its log: members rest on it (§10, rule 5), and
- * whether they do must not hang on what came first. Entries of a log stand together. */
+/* An entry that is not folded stays, without facts, if it is the first in its log that others rest on: whether they do must not hang on what
+ * came first. Entries of a log stand together, and those of a row are of one kind. */
 static void
 settle_beyond(struct place_row *r, size_t i)
 {
     struct place_entry *e = &r->entries[i];
-    bool keep = is_opening(e) && r->n <= PLACE_ROW_MAX;
+    bool keep = is_rested_on(e);
     for (size_t k = i; keep && k-- > 0 && TYPE_EQ(&r->entries[k].at.log, &e->at.log);) {
-        keep = !is_opening(&r->entries[k]);
+        keep = !is_rested_on(&r->entries[k]);
     }
     if (keep) {
         memset(&e->facts, 0, sizeof(e->facts));
+        memset(&e->custodian, 0, sizeof(e->custodian));
+        e->has_custodian = false;
         e->n_refs = 0;
         e->outcome = OUTCOME_VOID;
         e->reason = VOID_TOO_MANY;
+        r->n = r->n <= PLACE_ROW_MAX ? r->n : PLACE_ROW_MAX;
         return;
     }
     memmove(e, e + 1, (r->n - i - 1) * sizeof(*e));
@@ -278,7 +282,7 @@ unit_state_at(const struct place_row *r, struct civil_date as_of, struct unit_de
 bool
 unit_custodian(const struct place_row *r, struct unit_id *ret)
 {
-    for (size_t i = r->n; i-- > 0;) {
+    for (size_t i = folded(r); i-- > 0;) {
         const struct place_entry *e = &r->entries[i];
         if (of_custody(e->kind) && known(e->kind, e->kind_version)) {
             *ret = e->custodian;

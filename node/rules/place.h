@@ -4,8 +4,8 @@
 
 #include "node/rules/member.h"
 
-/* PLACE_ENTRIES_MAX: what is folded, the first so many in the order of the entries. PLACE_ROW_MAX: with the openings remembered beyond,
- * one of each log. */
+/* PLACE_ENTRIES_MAX: what is folded, the first so many in the order of the entries. PLACE_ROW_MAX: with the openings and
+ * closings remembered beyond, the first of each log. */
 enum { PLACE_ENTRIES_MAX = MEMBER_ENTRIES_MAX, PLACE_ROW_MAX = PLACE_ENTRIES_MAX + 65536 };
 
 /* Begins as row.h asks. */

@@ -140,6 +140,21 @@ fill(const struct row_type *t, struct fold_item *item, const struct row_entry *e
     item->arrival = t->rules->arrival != NULL && t->rules->arrival(e, &item->arrival_reason);
 }
 
+/* The first n of the row, and one after them unless it is NULL. */
+static void
+fill_all(const struct row *r, size_t n, const struct row_entry *more, struct fold *f)
+{
+    const struct fold_rules *rules = r->type->rules;
+    size_t scarce = 0;
+    for (size_t i = 0; i < n + (more != NULL); i++) {
+        const struct row_entry *e = i < n ? row_at(r, i) : more;
+        fill(r->type, &f->items[i], e);
+        if (rules->scarce != NULL && rules->scarce(e)) {
+            f->items[i].surplus = scarce++ >= rules->scarce_max;
+        }
+    }
+}
+
 static void
 write_back(struct row *r, const struct fold *f, size_t n)
 {
@@ -158,9 +173,7 @@ row_fold(struct row *r, size_t n, uint32_t newest, const struct member_world *w,
     if (rc != 0) {
         return rc;
     }
-    for (size_t i = 0; i < n; i++) {
-        fill(r->type, &f.items[i], row_at(r, i));
-    }
+    fill_all(r, n, NULL, &f);
     rc = fold_update(&f, newest, err);
     if (rc == 0) {
         write_back(r, &f, n);
@@ -283,10 +296,7 @@ row_try(const struct row *r, size_t n, const void *entry, const struct member_wo
     if (rc != 0) {
         return rc;
     }
-    for (size_t i = 0; i < n; i++) {
-        fill(r->type, &f.items[i], row_at(r, i));
-    }
-    fill(r->type, &f.items[n], e);
+    fill_all(r, n, e, &f);
     f.items[n].outcome = OUTCOME_VOID;
     fold_link(&f);
     bool done = false;
