@@ -196,7 +196,11 @@ workload_import_again(struct sim_node *n)
     n->unit->names++;
     if (k->class == CLASS_IDENTITY || rng_chance(&n->rng, 200)) {
         r->person.has_identity = true;
-        snprintf(r->person.identity.family_name.s, sizeof(r->person.identity.family_name.s), "Again%u", n->unit->names);
+        struct person_text *name = &r->person.identity.family_name;
+        struct model_person p;
+        if (model_person(n->unit->model, &r->subject, INT32_MAX, NULL, &p, NULL) && p.s.person_type == PERSON_LEGAL)
+            name = &r->person.identity.legal_name;
+        snprintf(name->s, sizeof(name->s), "Again%u", n->unit->names);
     }
     if (k->class == CLASS_CONTACT || rng_chance(&n->rng, 200)) {
         r->person.has_contact = true;

@@ -141,6 +141,7 @@ fetch_stored(struct sim_node *n, uint32_t kept, uint32_t lost, bool wanted_lost)
     if (wanted_lost)
         wanted_again(&n->wanted);
     fetch_soon(n);
+    upkeep_soon(n);
 }
 
 void

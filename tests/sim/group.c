@@ -48,7 +48,7 @@ judge(struct sim_node *n, struct group *g, const struct sim_job *job, enum model
 static int
 group_jobs(struct sim_node *n, struct group *g, struct err *err)
 {
-    uint64_t most = 1 + rng_below(&n->rng, 12);
+    uint64_t most = n->sheltered ? 1 : 1 + rng_below(&n->rng, 12);
     struct sim_job **end = &g->jobs;
     int rc = 0;
     for (uint64_t i = 0; i < most && n->jobs && rc == 0; i++) {
@@ -324,7 +324,8 @@ group_failed(struct sim_node *n, struct group *g, const struct err *err)
         drop_appends(&g->appends, &log);
         append_failed(n, log);
     }
-    finish_capsules(n, false);
+    if (!n->sheltered)
+        finish_capsules(n, false);
     group_release(g);
 }
 
@@ -359,11 +360,11 @@ run_group(struct sim_node *n, struct group *g, struct err *err)
     int rc = engine_begin(n->engine, err);
     if (rc == 0)
         rc = group_jobs(n, g, err);
-    if (rc == 0)
+    if (rc == 0 && !n->sheltered)
         rc = group_appends(n, g, err);
-    if (rc == 0)
+    if (rc == 0 && !n->sheltered)
         rc = group_capsules(n, err);
-    if (rc == 0 && !n->w->healing && rng_chance(&n->rng, n->w->crash_permille)) {
+    if (rc == 0 && !n->w->healing && !n->sheltered && rng_chance(&n->rng, n->w->crash_permille)) {
         say(n->w, n, "dies within a group");
         db_fail_after(0);
         return 1;
@@ -412,11 +413,14 @@ node_group(struct sim_node *n)
         w->stats.refused += g.refused;
         model_mark(n->unit->model);
         reply(&g);
+        for (const struct sim_job *j = g.jobs; j; j = j->next)
+            upkeep_received(n, &j->op);
         note_group(n, &g, &own);
         if (still && g.accepted == 0 && g.refused > 0 && fingerprint(n, &after) == 0 && !TYPE_EQ(&before, &after))
             world_fail(w, n, "a refusal changed the state");
-        finish_capsules(n, true);
-        if (!w->healing && rng_chance(&n->rng, w->crash_permille)) {
+        if (!n->sheltered)
+            finish_capsules(n, true);
+        if (!w->healing && !n->sheltered && rng_chance(&n->rng, w->crash_permille)) {
             say(w, n, "dies after a commit, before anybody hears of it");
             crash(n, &g);
             return;
@@ -426,7 +430,9 @@ node_group(struct sim_node *n)
         want_capsules(n, g.appends);
         group_release(&g);
     }
-    if (!n->up)
+    if (n->sheltered)
+        node_group_soon(n); /* the rest is done where no turn is under way */
+    if (!n->up || n->sheltered)
         return;
     freeze_logs(n);
     rebuild_if_wanted(n);

@@ -65,16 +65,17 @@ run_seed(const struct sim_options *o, uint64_t seed, struct result *ret)
     if (o->narrate)
         printf(
             "seed %llu: %d units, %d nodes, %llu s, %llu accepted, %llu refused, %llu by hand, %llu commits, %llu aborts, "
-            "%llu crashes, %llu restores, %llu clones, %llu forks (%llu resumed), %llu forged, %llu cuts, %llu messages, "
+            "%llu arrived, %llu taken along, %llu crashes, %llu restores, %llu clones, %llu forks (%llu resumed), %llu forged, %llu cuts, %llu messages, "
             "%llu offered, %llu accepted, %llu completed, %llu withdrawn, %llu received, %llu granted, %llu ends of access, %llu erasures, %llu rewrites, "
             "trace %016llx\n",
             (unsigned long long)seed, w.n_units, w.n_nodes, (unsigned long long)(w.now_ms / 1000),
             (unsigned long long)w.stats.accepted, (unsigned long long)w.stats.refused,
             (unsigned long long)w.stats.raw_events, (unsigned long long)w.stats.commits,
-            (unsigned long long)w.stats.aborts, (unsigned long long)w.stats.crashes,
-            (unsigned long long)w.stats.restores, (unsigned long long)w.stats.clones, (unsigned long long)w.stats.forks,
-            (unsigned long long)w.stats.resumes, (unsigned long long)w.stats.forged, (unsigned long long)w.stats.cuts,
-            (unsigned long long)w.stats.messages, (unsigned long long)w.stats.kinds[KIND_HANDOVER_OFFERED],
+            (unsigned long long)w.stats.aborts, (unsigned long long)w.stats.arrived, (unsigned long long)w.stats.taken,
+            (unsigned long long)w.stats.crashes, (unsigned long long)w.stats.restores,
+            (unsigned long long)w.stats.clones, (unsigned long long)w.stats.forks, (unsigned long long)w.stats.resumes,
+            (unsigned long long)w.stats.forged, (unsigned long long)w.stats.cuts, (unsigned long long)w.stats.messages,
+            (unsigned long long)w.stats.kinds[KIND_HANDOVER_OFFERED],
             (unsigned long long)w.stats.kinds[KIND_HANDOVER_ACCEPTED],
             (unsigned long long)w.stats.kinds[KIND_HANDOVER_COMPLETED],
             (unsigned long long)w.stats.kinds[KIND_HANDOVER_WITHDRAWN],

@@ -759,7 +759,7 @@ enum model_verdict
 model_judge(const struct model *m, const struct api_op *op)
 {
     struct plan p;
-    if (op->kind == OP_COUNT)
+    if (op->kind == OP_COUNT || op->kind == OP_GUEST || op->kind == OP_KEYS_KEEP)
         return MODEL_UNKNOWN;
     if (model_concerns_moved(m, op))
         return model_judge_moving(m, op);
@@ -780,7 +780,7 @@ model_accept(struct model *m, const struct api_op *op, bool is_known)
     static const struct subject_id nobody;
     struct model_event moving[2];
     struct plan p;
-    if (op->kind == OP_COUNT)
+    if (op->kind == OP_COUNT || op->kind == OP_GUEST || op->kind == OP_KEYS_KEEP)
         return;
     make_plan(m, op, &p);
     MUST(p.ok || !is_known);

@@ -213,6 +213,10 @@ node_start(struct sim_node *n)
     n->tick_at = -1;
     say(w, n, "starts");
     fetch_start(n);
+    n->seen_changes = 0;
+    n->seen_day = (struct civil_date){0};
+    n->upkeep_due = n->sheltered = false;
+    upkeep_soon(n);
     tell_trust(n);
     node_list_logs(n);
     for (int i = 0; i < w->n_nodes; i++)

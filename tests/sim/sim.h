@@ -2,7 +2,7 @@
  * environment; network, clock, randomness and faults come from one seed, so that a failing seed replays with one command.
  *
  * main.c runs seeds; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, group.c commits; net.c moves
- * messages; fetch.c asks for capsules; workload.c writes and knows what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
+ * messages; fetch.c asks for capsules, upkeep.c does what a node does by itself; workload.c writes and knows what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
  * concurrent, forked; faults.c breaks things; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, checks_capsules.c of
  * capsules, recount.c counts again
  * slowly. One thread. */
@@ -15,6 +15,7 @@
 #include "node/host/wanted.h"
 #include "node/sync/sync.h"
 #include "proto/base/map.h"
+#include "storage/taken.h"
 #include "tests/sim/model.h"
 
 enum {
@@ -143,7 +144,10 @@ struct sim_node {
     struct config config; /* whom it keeps capsules for */
     struct keeper keeper;
     struct wanted wanted;
-    int64_t fetch_at; /* −1 = not planned */
+    int64_t fetch_at;      /* −1 = not planned */
+    uint64_t seen_changes; /* struct guests_seen */
+    struct civil_date seen_day;
+    bool upkeep_due, sheltered, swept; /* a group of the upkeep runs; it destroyed capsules */
     struct buf proof;
     struct sync_effects effects;
     int64_t tick_at;
@@ -183,6 +187,7 @@ enum sim_event_type {
     EV_CAPSULE,
     EV_FETCH,
     EV_RESTORE,
+    EV_UPKEEP,
     EV_CUT,
     EV_COUNT
 };
@@ -195,6 +200,13 @@ struct sim_event {
     uint32_t incarnation, conn;
     void *data; /* owned by the queue; heap */
     size_t len;
+};
+
+/* An activity that a reception was to bring. */
+struct sim_taken {
+    int unit;
+    struct taken_key key;
+    struct position received;
 };
 
 /* A data key that an order of erasure was to take, as it was before. */
@@ -237,6 +249,8 @@ struct world {
 
     struct erased_key *erased_keys; /* heap */
     size_t n_erased_keys;
+    struct sim_taken *taken; /* heap */
+    size_t n_taken;
 
     struct map ledger_index; /* log id → uint32_t */
     struct ledger_log *ledger;
@@ -244,7 +258,7 @@ struct world {
 
     struct {
         uint64_t accepted, refused, commits, aborts, crashes, restores, clones, forks, resumes, alarms, forged, cuts,
-            raw_events, messages, counted, revoked, rewrites, erased;
+            raw_events, messages, counted, revoked, rewrites, erased, arrived, taken;
         uint64_t kinds[SIM_KINDS_MAX]; /* accepted, by number; beyond: the last */
     } stats;
 };
@@ -311,6 +325,13 @@ void fetch_stored(struct sim_node *n, uint32_t kept, uint32_t lost, bool wanted_
 void fetch_appended(struct sim_node *n, const struct log_id *log);
 void fetch_all_logs(struct sim_node *n);
 void fetch_connected(struct sim_node *n);
+
+/* ---- upkeep.c ---- */
+void upkeep_soon(struct sim_node *n);
+void upkeep_step(struct sim_node *n);
+bool upkeep_turn(struct sim_node *n, bool all);
+void upkeep_received(struct sim_node *n, const struct api_op *op);
+void upkeep_check(struct sim_node *n, struct db_txn *txn);
 
 /* ---- net.c ---- */
 void net_dial_soon(struct sim_node *n, int other, int64_t in_ms);

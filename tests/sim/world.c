@@ -173,6 +173,10 @@ dispatch(struct world *w, struct sim_event *e)
         if (same && n->fetch_at == e->at)
             fetch_step(n);
         break;
+    case EV_UPKEEP:
+        if (same)
+            upkeep_step(n);
+        break;
     case EV_RESTORE:
         if (!w->healing)
             faults_restore(w, n);
@@ -346,8 +350,15 @@ heal_and_check(struct world *w)
     run_until_converged(w);
     if (!w->failed && resume_forks(w))
         run_until_converged(w);
-    for (int i = 0; i < MOVING_ROUNDS && !w->failed && moving_finish(w); i++)
-        run_until_converged(w);
+    for (int i = 0; i < MOVING_ROUNDS && !w->failed; i++) {
+        bool more = false;
+        for (int k = 0; k < w->n_nodes && !w->failed; k++)
+            more |= w->nodes[k].up && !w->nodes[k].forger && upkeep_turn(&w->nodes[k], true);
+        if (!w->failed && (moving_finish(w) || more))
+            run_until_converged(w);
+        else
+            break;
+    }
     if (!w->failed)
         moving_check_finished(w);
     if (!w->failed)
@@ -398,6 +409,7 @@ world_release(struct world *w)
     }
     free(w->ledger);
     free(w->erased_keys);
+    free(w->taken);
     map_free(&w->ledger_index);
     for (int i = 0; i < w->n_units; i++) {
         model_free(&w->units[i].model);
