@@ -202,7 +202,7 @@ workload_import_again(struct sim_node *n)
             name = &r->person.identity.legal_name;
         snprintf(name->s, sizeof(name->s), "Again%u", n->unit->names);
     }
-    if (k->class == CLASS_CONTACT || rng_chance(&n->rng, 200)) {
+    if (k->class == CLASS_CONTACT || k->class == CLASS_ACTIVITY || rng_chance(&n->rng, 200)) {
         r->person.has_contact = true;
         snprintf(r->person.contact.email.s, sizeof(r->person.contact.email.s), "again%u@example.org", n->unit->names);
     }

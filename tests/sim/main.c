@@ -1,6 +1,6 @@
 /* Runs seeds. Each process takes every n-th one; a process that dies names its seed and is replaced, so one bad seed costs no other.
  *
- *   sim [--seed=N] [--seeds=M] [--nodes=K] [--events=E] [--jobs=J] [--narrate] [--keep]
+ *   sim [--seed=N] [--seeds=M] [--nodes=K] [--events=E] [--jobs=J] [--upkeep] [--narrate] [--keep]
  *
  * A failing seed prints the command that replays it with narration. The last line: "sim: N seeds passed, M failed". */
 #include "tests/sim/sim.h"
@@ -54,7 +54,7 @@ run_seed(const struct sim_options *o, uint64_t seed, struct result *ret)
     if (w.failed) {
         printf("%sseed %llu: %s\n", isatty(1) ? "\r" : "", (unsigned long long)seed, w.failure);
         if (!o->narrate) {
-            printf("  replay: sim --seed=%llu --narrate", (unsigned long long)seed);
+            printf("  replay: sim --seed=%llu --narrate%s", (unsigned long long)seed, o->upkeep ? " --upkeep" : "");
             if (o->nodes)
                 printf(" --nodes=%u", o->nodes);
             if (o->events)
@@ -220,7 +220,8 @@ parse(struct sim_options *o, const char *arg)
         }
     o->narrate |= strcmp(arg, "--narrate") == 0;
     o->keep |= strcmp(arg, "--keep") == 0;
-    return strcmp(arg, "--narrate") == 0 || strcmp(arg, "--keep") == 0;
+    o->upkeep |= strcmp(arg, "--upkeep") == 0;
+    return strcmp(arg, "--narrate") == 0 || strcmp(arg, "--keep") == 0 || strcmp(arg, "--upkeep") == 0;
 }
 
 int
@@ -231,8 +232,9 @@ main(int argc, char **argv)
     uint64_t passed = 0, failed = 0, trace = 0;
     for (int i = 1; i < argc; i++) {
         if (!parse(&o, argv[i])) {
-            fprintf(stderr,
-                    "usage: sim [--seed=N] [--seeds=M] [--nodes=K] [--events=E] [--jobs=J] [--narrate] [--keep]\n");
+            fprintf(
+                stderr,
+                "usage: sim [--seed=N] [--seeds=M] [--nodes=K] [--events=E] [--jobs=J] [--upkeep] [--narrate] [--keep]\n");
             return 2;
         }
     }

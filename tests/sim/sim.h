@@ -46,6 +46,7 @@ struct sim_options {
     uint64_t seed, seeds;
     unsigned nodes, events, jobs; /* 0 = from the seed, or the default */
     bool narrate, keep;
+    bool upkeep; /* nodes do what they do by themselves, too: upkeep.c */
 };
 
 /* ---- what was signed ---- */

@@ -16,7 +16,7 @@ enum { SOON_MS_MIN = 100, SOON_MS_MAX = 6000, TAKEN_NOTED_MAX = 512 };
 void
 upkeep_soon(struct sim_node *n)
 {
-    if (n->upkeep_due || n->old || !n->up)
+    if (!n->w->options->upkeep || n->upkeep_due || n->old || !n->up)
         return;
     n->upkeep_due = true;
     world_post(n->w, rng_between(&n->rng, SOON_MS_MIN, SOON_MS_MAX), EV_UPKEEP, n, 0, 0, NULL, 0);

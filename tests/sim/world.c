@@ -353,7 +353,7 @@ heal_and_check(struct world *w)
     for (int i = 0; i < MOVING_ROUNDS && !w->failed; i++) {
         bool more = false;
         for (int k = 0; k < w->n_nodes && !w->failed; k++)
-            more |= w->nodes[k].up && !w->nodes[k].forger && upkeep_turn(&w->nodes[k], true);
+            more |= w->options->upkeep && w->nodes[k].up && !w->nodes[k].forger && upkeep_turn(&w->nodes[k], true);
         if (!w->failed && (moving_finish(w) || more))
             run_until_converged(w);
         else
