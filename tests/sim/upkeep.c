@@ -158,7 +158,7 @@ upkeep_received(struct sim_node *n, const struct api_op *op)
     if (!w->taken)
         w->taken = calloc(TAKEN_NOTED_MAX, sizeof(*w->taken));
     MUST(w->taken);
-    if (taken_list(n->vault, &r->member, NULL, list, TAKEN_MAX, &count, &err) != 0)
+    if (taken_list(n->vault, &r->member, list, &count, &err) != 0)
         world_fail(w, n, "what is taken along cannot be read: %s", err.text);
     if (count > 0 && (!r->dossier || count != r->dossier->n_activities))
         world_fail(w, n, "%zu activities are taken along, %zu were given", count,
