@@ -51,7 +51,7 @@ static int
 too_often(struct request *r, int64_t wait_ms, const char *what, struct err *err)
 {
     r->retry_after_s = (uint32_t)((wait_ms + 999) / 1000);
-    return err_set(err, ERR_DENIED, "too many %s from this address: wait %u s", what, (unsigned)r->retry_after_s);
+    return err_set(err, ERR_DENIED, "too many %s: wait %u s", what, (unsigned)r->retry_after_s);
 }
 
 /* A good token is never refused for the bad ones of others behind the same address: a token has 256 random bits, so what is bounded
@@ -68,7 +68,7 @@ token_failed(struct request *r, int rc, unsigned *ret_status, struct err *err)
     int64_t wait = limiter_take(r->api->tokens_failed, NULL, client_address(r), d->now_mono(d->arg));
     if (wait > 0) {
         *ret_status = MHD_HTTP_TOO_MANY_REQUESTS;
-        return too_often(r, wait, "tokens that are not valid", err);
+        return too_often(r, wait, "tokens that are not valid from this address", err);
     }
     return rc;
 }
@@ -100,7 +100,7 @@ guess_check(struct request *r, struct err *err)
     const struct api_deps *d = &r->api->deps;
     int64_t wait = limiter_wait(r->api->guesses_failed, &r->token_hash, client_address(r), d->now_mono(d->arg));
 
-    return wait > 0 ? too_often(r, wait, "wrong guesses", err) : 0;
+    return wait > 0 ? too_often(r, wait, "wrong guesses with this token or from this address", err) : 0;
 }
 
 void
