@@ -41,7 +41,8 @@ struct vault_erase {
     const struct subject_id
         *linked; /* links of activities and invoices to these members, and the entries that lead to those */
     size_t n_linked;
-    const struct vault_erase_received *received; /* keys that other units sealed to this one (storage/received.h, parted.h) */
+    const struct vault_erase_received
+        *received; /* keys that other units sealed to this one (storage/received.h, parted.h) */
     size_t n_received;
     const struct vault_erase_visitor *openings; /* who looked at these members of other units (storage/openings.h) */
     size_t n_openings;

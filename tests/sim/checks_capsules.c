@@ -2,6 +2,7 @@
  * itself asks for; keepers all of it; and the unit itself whatever anybody still has of its own, also after its disk was set back. See sim.h. */
 #include "tests/sim/sim.h"
 
+#include "node/rules/member_step.h"
 #include "storage/erasures.h"
 
 enum { KEYS_MAX = 32 };
@@ -64,6 +65,27 @@ lets(const struct eyes *e, const struct sim_node *to, bool keeper, enum residenc
     return entitled(&by, &to->unit->identity.unit, keeper, &what, &may, &err) == 0 && may;
 }
 
+/* Whoever was received, by the node or by hand, needs nothing of the completion any more: by then the new home has the person under keys of its own. */
+static bool
+received(const struct eyes *e, const struct place *p)
+{
+    struct event_common common;
+    struct member_row row;
+    struct err err;
+    bool is = false;
+    if (event_common_decode(p->payload, &common, &err) != 0 || !common.has_subject ||
+        entitled_member(e->txn, &common.subject, &e->n->unit->identity.unit, &row, &err) != 0)
+        return false;
+    for (size_t i = 0; i < row.n; i++) {
+        const struct member_entry *x = &row.entries[i];
+        const struct event_ref *ref = member_ref_of(x, REF_COMPLETION);
+        is |= x->kind == KIND_HANDOVER_RECEIVED && x->outcome == OUTCOME_APPLIED && ref && ref->seq == p->header->seq &&
+              TYPE_EQ(&ref->log, p->log);
+    }
+    member_row_release(&row);
+    return is;
+}
+
 /* A renewal that has no effect renews nothing. */
 static bool
 gives_keys(const struct eyes *e, const struct eyes *home, const struct place *p)
@@ -74,7 +96,7 @@ gives_keys(const struct eyes *e, const struct eyes *home, const struct place *p)
     struct err err;
     bool gives = false;
     if (p->header->kind == KIND_HANDOVER_OFFERED || p->header->kind == KIND_HANDOVER_COMPLETED)
-        return true;
+        return !received(e, p);
     if (event_common_decode(p->payload, &common, &err) != 0 || !common.has_subject ||
         entitled_access(e->txn, &home->n->unit->identity.unit, &common.subject, &row, &err) != 0)
         return false;
@@ -98,7 +120,7 @@ in_force(const struct eyes *e, const struct eyes *home, const struct place *p)
     if (class == CLASS_KEY)
         return gives_keys(e, home, p);
     if (class > CLASS_BANK)
-        return true;
+        return class != CLASS_DOSSIER || !received(e, p);
     if (event_common_decode(p->payload, &common, &err) != 0 || !common.has_subject ||
         entitled_member(e->txn, &common.subject,
                         common.has_subject_unit ? &common.subject_unit : &home->n->unit->identity.unit, &row,

@@ -8,7 +8,7 @@
 #include "storage/keyslots.h"
 #include "storage/received.h"
 
-enum { ERASED_KEYS_MAX = 4096, RESTORE_MS_MAX = 15000, SLOTS_MAX = 256 };
+enum { ERASED_KEYS_MAX = 4096, RESTORE_MS_MAX = 15000, FOLLOWS_MAX = 512 };
 
 static bool
 same_key(const struct data_key *a, const struct data_key *b)
@@ -53,10 +53,39 @@ erased_note(struct sim_node *n, const struct api_op *op)
 
 /* ---- whether it is gone ---- */
 
-/* The day of the newest order that is in the node's row and takes keys of the class and generation; done: and that the node has carried out. */
+/* Whether b follows a, by the predecessors of logs. */
+static bool
+follows(struct db_txn *txn, const struct position *a, const struct position *b)
+{
+    struct position seen[FOLLOWS_MAX];
+    size_t count = 1;
+    struct err err;
+    if (TYPE_EQ(&a->log, &b->log))
+        return a->seq < b->seq;
+    seen[0] = *b;
+    for (size_t i = 0; i < count; i++) {
+        struct log_row log;
+        if (evlog_find(txn, &seen[i].log, &log, &err) != 0)
+            continue;
+        for (uint8_t k = 0; k < log.n_predecessors; k++) {
+            const struct position p = {log.predecessors[k].log, log.predecessors[k].seq};
+            bool there = false;
+            if (TYPE_EQ(&p.log, &a->log) && a->seq <= p.seq)
+                return true;
+            for (size_t j = 0; j < count && !there; j++)
+                there = TYPE_EQ(&seen[j].log, &p.log);
+            if (!there && count < FOLLOWS_MAX)
+                seen[count++] = p;
+        }
+    }
+    return false;
+}
+
+/* The day of the newest order that is in the node's row and takes keys of the class and generation; done: and that the node has carried out; of:
+ * NULL, or what the order must follow. */
 static struct civil_date
-order_of(const struct sim_node *n, struct db_txn *txn, const struct unit_id *unit, const struct subject_id *member,
-         uint8_t class, uint32_t generation, bool done)
+order_of(struct db_txn *txn, const struct unit_id *unit, const struct subject_id *member, uint8_t class,
+         uint32_t generation, bool done, const struct position *of)
 {
     struct civil_date day = DATE_NONE;
     struct member_row row;
@@ -70,11 +99,12 @@ order_of(const struct sim_node *n, struct db_txn *txn, const struct unit_id *uni
             erasure_get(txn, &e->at, &order, &err) != 0)
             continue;
         bool takes = (order.classes >> class & 1) != 0 && generation <= order.generation;
+        if (of && !follows(txn, of, &e->at))
+            continue;
         if (takes && (!done || order.state == ERASURE_DONE) && (date_is_none(day) || e->effective.days > day.days))
             day = e->effective;
     }
     member_row_release(&row);
-    (void)n;
     return day;
 }
 
@@ -120,8 +150,11 @@ try_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *log, 
     for (uint8_t i = 0; i < h->n_capsules && !n->w->failed; i++) {
         if (h->capsules[i].class != k->class || capsules_get(txn, log->no, h->seq, i, &capsule, &err) != 0)
             continue;
+        const struct position at = {log->id, h->seq};
         buf_init(&plain, CAPSULE_BYTES_MAX);
-        if (capsule_open(&k->key, k->class, capsule, &plain, &err) == 0)
+        /* What another instance wrote side by side with the order is not listed in it, and has lost its keys. */
+        if (capsule_open(&k->key, k->class, capsule, &plain, &err) == 0 &&
+            !date_is_none(order_of(txn, &log->unit, &k->member, k->class, k->generation, true, &at)))
             world_fail(n->w, n, "capsule %u of %s/%llu, class %u, was erased and opens with the key of before", i,
                        short_id(&log->id), (unsigned long long)h->seq, k->class);
         buf_free(&plain);
@@ -163,7 +196,7 @@ erased_check(struct sim_node *n, struct db_txn *txn)
     for (size_t i = 0; i < w->n_erased_keys && !w->failed; i++) {
         const struct erased_key *k = &w->erased_keys[i];
         const struct unit_id *unit = &w->units[k->unit].identity.unit;
-        if (date_is_none(order_of(n, txn, unit, &k->member, k->class, k->generation, true)))
+        if (date_is_none(order_of(txn, unit, &k->member, k->class, k->generation, true, NULL)))
             continue;
         w->stats.erased++;
         check_slots(n, txn, k);
@@ -229,7 +262,7 @@ erased_accepted(struct sim_node *n, const struct api_op *op)
         return;
     for (uint8_t class = CLASS_IDENTITY; class <= CLASS_NOTE; class ++) {
         struct civil_date day =
-            has[class - 1] ? order_of(n, txn, &n->unit->identity.unit, &r->subject, class, 0, false) : DATE_NONE;
+            has[class - 1] ? order_of(txn, &n->unit->identity.unit, &r->subject, class, 0, false, NULL) : DATE_NONE;
         if (!date_is_none(day) && r->effective.days < day.days)
             world_fail(n->w, n, "class %u of %s was erased, and is entered again with a date of before", class,
                        short_id(&r->subject));

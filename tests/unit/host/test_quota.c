@@ -46,7 +46,7 @@ deliver(struct test_node *n, struct test_log *log, bool keep)
 static void
 runs_of_a_peer_are_counted_with_their_commit_and_own_events_are_not(void **state)
 {
-    struct test_node n;
+    struct test_node n = {0};
     struct test_unit u;
     struct test_log log;
     struct api_op op;
@@ -75,7 +75,7 @@ static void
 rows_that_few_bytes_make_are_counted_too(void **state)
 {
     enum { CELLS = 64, SETS = 16 };
-    struct test_node n;
+    struct test_node n = {0};
     struct test_unit u;
     struct test_log log;
     struct activity_cell cells[CELLS];
@@ -110,7 +110,7 @@ static void
 more_units_in_a_group_than_the_list_holds_are_all_counted(void **state)
 {
     enum { UNITS = 3 * QUOTA_UNITS_MAX };
-    struct test_node n;
+    struct test_node n = {0};
     struct quota q;
     struct db_txn *txn = NULL;
     struct err err = {0};
