@@ -326,13 +326,6 @@ act(struct sim_node *n, enum handover_action action, const struct handover_view 
     return false;
 }
 
-/* An acceptance that was lost at every node when disks were set back never comes: what waits for it waits until a root statement. */
-static bool
-waits_for_lost(const struct world *w, const struct err *err)
-{
-    return w->stats.restores > 0 && strstr(err->text, "waits for one that has not arrived");
-}
-
 static bool
 finish(struct sim_node *n, const struct handover_view *v)
 {
@@ -352,7 +345,7 @@ finish(struct sim_node *n, const struct handover_view *v)
         break;
     default: return false;
     }
-    if (!done && !n->w->failed && last.code != ERR_UNAVAILABLE && !waits_for_lost(n->w, &last))
+    if (!done && !n->w->failed && last.code != ERR_UNAVAILABLE)
         world_fail(n->w, n, "the handover of %s is open and no desk can end it (turn %d): %s", short_id(&v->member),
                    (int)v->turn, last.text);
     return done;
@@ -393,7 +386,7 @@ moving_check_finished(struct world *w)
             if (ours ? act(n, HANDOVER_WITHDRAW, &open[k], &err)
                      : open[k].turn != TURN_WE_RECEIVE || act(n, HANDOVER_RECEIVE, &open[k], &err))
                 continue;
-            if (!w->failed && err.code != ERR_UNAVAILABLE && !waits_for_lost(w, &err))
+            if (!w->failed && err.code != ERR_UNAVAILABLE)
                 world_fail(w, n, "the handover of %s cannot be ended (turn %d): %s", short_id(&open[k].member),
                            (int)open[k].turn, err.text);
         }
