@@ -327,6 +327,44 @@ act(struct sim_node *n, enum handover_action action, const struct handover_view 
 }
 
 static bool
+held_by_somebody(struct world *w, const struct log_predecessor *p)
+{
+    bool held = false;
+    for (int i = 0; i < w->n_nodes && !held; i++) {
+        struct db_txn *txn = NULL;
+        struct log_row log;
+        struct err err;
+        held = db_begin_read(w->nodes[i].db, &txn, &err) == 0 && evlog_find(txn, &p->log, &log, &err) == 0 &&
+               log.head_seq >= p->seq;
+        db_abort(&txn);
+    }
+    return held;
+}
+
+/* Whether a log of this node follows one that was lost at every node when disks were set back: what stands in it waits until a root statement. */
+static bool
+follows_what_is_lost(struct sim_node *n)
+{
+    struct db_txn *txn = NULL;
+    struct err err;
+    uint32_t count = 0;
+    bool lost = false;
+    if (n->w->stats.restores == 0 || db_begin_read(n->db, &txn, &err) != 0)
+        return false;
+    if (evlog_count(txn, &count, &err) != 0)
+        count = 0;
+    for (uint32_t no = 1; no <= count && !lost; no++) {
+        struct log_row log;
+        if (evlog_get(txn, no, &log, &err) != 0 || log.applied_seq == log.head_seq)
+            continue;
+        for (uint8_t k = 0; k < log.n_predecessors && !lost; k++)
+            lost = !held_by_somebody(n->w, &log.predecessors[k]);
+    }
+    db_abort(&txn);
+    return lost;
+}
+
+static bool
 finish(struct sim_node *n, const struct handover_view *v)
 {
     struct err err = {0}, last = {0};
@@ -345,7 +383,7 @@ finish(struct sim_node *n, const struct handover_view *v)
         break;
     default: return false;
     }
-    if (!done && !n->w->failed && last.code != ERR_UNAVAILABLE)
+    if (!done && !n->w->failed && last.code != ERR_UNAVAILABLE && !follows_what_is_lost(n))
         world_fail(n->w, n, "the handover of %s is open and no desk can end it (turn %d): %s", short_id(&v->member),
                    (int)v->turn, last.text);
     return done;
@@ -379,7 +417,7 @@ moving_check_finished(struct world *w)
     static struct handover_view open[OPEN_MAX];
     for (int i = 0; i < w->n_units && !w->failed; i++) {
         struct sim_node *n = &w->nodes[i];
-        size_t count = can_write(n) ? open_ones(n, open) : 0;
+        size_t count = can_write(n) && !follows_what_is_lost(n) ? open_ones(n, open) : 0;
         for (size_t k = 0; k < count && !w->failed; k++) {
             struct err err = {0};
             bool ours = TYPE_EQ(&open[k].from, &n->unit->identity.unit) && open[k].turn != TURN_THEY_RECEIVE;
@@ -390,7 +428,7 @@ moving_check_finished(struct world *w)
                 world_fail(w, n, "the handover of %s cannot be ended (turn %d): %s", short_id(&open[k].member),
                            (int)open[k].turn, err.text);
         }
-        count = can_write(n) ? open_ones(n, open) : 0;
+        count = can_write(n) && !follows_what_is_lost(n) ? open_ones(n, open) : 0;
         for (size_t k = 0; k < count && !w->failed; k++)
             if (TYPE_EQ(&open[k].from, &n->unit->identity.unit) && open[k].turn != TURN_THEY_RECEIVE)
                 world_fail(w, n, "the handover of %s is still open (turn %d)", short_id(&open[k].member),
