@@ -341,9 +341,23 @@ held_by_somebody(struct world *w, const struct log_predecessor *p)
     return held;
 }
 
-/* Whether a log of this node follows one that was lost at every node when disks were set back: what stands in it waits until a root statement. */
 static bool
-follows_what_is_lost(struct sim_node *n)
+something_waits(const struct sim_node *n, struct db_txn *txn, const struct subject_id *member)
+{
+    struct member_row row;
+    struct err err;
+    bool waits = false;
+    if (entitled_member(txn, member, &n->unit->identity.unit, &row, &err) != 0)
+        return false;
+    for (size_t i = 0; i < row.n; i++)
+        waits |= row.entries[i].outcome == OUTCOME_WAITING;
+    member_row_release(&row);
+    return waits;
+}
+
+/* Whether something of the member waits for a log that follows one which was lost at every node when disks were set back: until a root statement. */
+static bool
+follows_what_is_lost(struct sim_node *n, const struct subject_id *member)
 {
     struct db_txn *txn = NULL;
     struct err err;
@@ -351,7 +365,7 @@ follows_what_is_lost(struct sim_node *n)
     bool lost = false;
     if (n->w->stats.restores == 0 || db_begin_read(n->db, &txn, &err) != 0)
         return false;
-    if (evlog_count(txn, &count, &err) != 0)
+    if (!something_waits(n, txn, member) || evlog_count(txn, &count, &err) != 0)
         count = 0;
     for (uint32_t no = 1; no <= count && !lost; no++) {
         struct log_row log;
@@ -383,7 +397,7 @@ finish(struct sim_node *n, const struct handover_view *v)
         break;
     default: return false;
     }
-    if (!done && !n->w->failed && last.code != ERR_UNAVAILABLE && !follows_what_is_lost(n))
+    if (!done && !n->w->failed && last.code != ERR_UNAVAILABLE && !follows_what_is_lost(n, &v->member))
         world_fail(n->w, n, "the handover of %s is open and no desk can end it (turn %d): %s", short_id(&v->member),
                    (int)v->turn, last.text);
     return done;
@@ -417,20 +431,21 @@ moving_check_finished(struct world *w)
     static struct handover_view open[OPEN_MAX];
     for (int i = 0; i < w->n_units && !w->failed; i++) {
         struct sim_node *n = &w->nodes[i];
-        size_t count = can_write(n) && !follows_what_is_lost(n) ? open_ones(n, open) : 0;
+        size_t count = can_write(n) ? open_ones(n, open) : 0;
         for (size_t k = 0; k < count && !w->failed; k++) {
             struct err err = {0};
             bool ours = TYPE_EQ(&open[k].from, &n->unit->identity.unit) && open[k].turn != TURN_THEY_RECEIVE;
             if (ours ? act(n, HANDOVER_WITHDRAW, &open[k], &err)
                      : open[k].turn != TURN_WE_RECEIVE || act(n, HANDOVER_RECEIVE, &open[k], &err))
                 continue;
-            if (!w->failed && err.code != ERR_UNAVAILABLE)
+            if (!w->failed && err.code != ERR_UNAVAILABLE && !follows_what_is_lost(n, &open[k].member))
                 world_fail(w, n, "the handover of %s cannot be ended (turn %d): %s", short_id(&open[k].member),
                            (int)open[k].turn, err.text);
         }
-        count = can_write(n) && !follows_what_is_lost(n) ? open_ones(n, open) : 0;
+        count = can_write(n) ? open_ones(n, open) : 0;
         for (size_t k = 0; k < count && !w->failed; k++)
-            if (TYPE_EQ(&open[k].from, &n->unit->identity.unit) && open[k].turn != TURN_THEY_RECEIVE)
+            if (TYPE_EQ(&open[k].from, &n->unit->identity.unit) && open[k].turn != TURN_THEY_RECEIVE &&
+                !follows_what_is_lost(n, &open[k].member))
                 world_fail(w, n, "the handover of %s is still open (turn %d)", short_id(&open[k].member),
                            (int)open[k].turn);
     }
