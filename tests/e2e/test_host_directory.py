@@ -106,6 +106,14 @@ class HostDirectory(unittest.TestCase):
         cls.home.get("/v1/members/%s" % granted, "desk")
         cls.cluster.wait_equal()
 
+        def journal(member):
+            """How much the home's vault holds of the work and of the looks; equal logs do not say that it has been told."""
+            known = cls.home.get("/v1/members/%s/openings" % member, "desk")
+            return len([w for r in known["units"] for w in r["work"]]), sum(look["count"] for look in known["own_desk"])
+        for member in (granted, passed):
+            wait_until("the home knows what was done at the host", lambda: journal(member)[0] == 1 + INVOICES)
+        wait_until("the home's own look is in its journal", lambda: journal(granted)[1])
+
     @classmethod
     def seen(cls, member):
         return cls.host.get("/v1/members/%s?unit=BE" % member, "desk")
