@@ -132,7 +132,7 @@ struct vault_link {
     struct subject_id entity, member;
     uint8_t flags;
     struct unit_id
-        unit; /* LINK_ABROAD: whose the activity or invoice is; zeros of a link of an earlier release, and of all others */
+        unit; /* LINK_ABROAD: whose the activity or invoice is; LINK_OTHER_UNIT: whose the member is; zeros of a link of an earlier release, and of all others */
 };
 int vault_links_stage(struct vault *v, const struct vault_link *link, const struct index_entry *entries,
                       size_t n_entries, struct err *err) NODISCARD;

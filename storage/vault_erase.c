@@ -1,4 +1,5 @@
 /* Destroying what is in the vault. See vault_erase.h. */
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "storage/lookups.h"
@@ -63,9 +64,39 @@ erase_capsules(struct db_txn *txn, const struct vault_erase *what, struct vault_
     return rc;
 }
 
-/* Adds the entities that are linked to one of the members, which are sorted. A link that does not open is nobody's. */
+/* Which links go: sorted by member, which is compared alone. */
+struct doomed_links {
+    struct vault_erase_linked *v;
+    size_t n;
+};
+
+_Static_assert(offsetof(struct vault_erase_linked, member) == 0, "compared as an id");
+
+static bool
+takes(const struct vault_erase_linked *x, const struct vault_link *l)
+{
+    static const struct unit_id nowhere;
+    return x->all || ((l->flags & LINK_OTHER_UNIT) != 0 &&
+                      (TYPE_EQ(&l->unit, &nowhere) ? x->earlier : TYPE_EQ(&l->unit, &x->home)));
+}
+
+static bool
+is_doomed(const struct doomed_links *d, const struct vault_link *l)
+{
+    const struct vault_erase_linked *x = bsearch(&l->member, d->v, d->n, sizeof(*d->v), vault_compare_ids);
+    if (!x)
+        return false;
+    while (x > d->v && TYPE_EQ(&x[-1].member, &l->member))
+        x--;
+    for (; x < d->v + d->n && TYPE_EQ(&x->member, &l->member); x++)
+        if (takes(x, l))
+            return true;
+    return false;
+}
+
+/* Adds the entities whose links go. A link that does not open is nobody's. */
 static int
-entities_of(struct vault *v, struct db_txn *txn, const struct id_list *members, struct id_list *entities,
+entities_of(struct vault *v, struct db_txn *txn, const struct doomed_links *doomed, struct id_list *entities,
             struct err *err)
 {
     struct db_cursor *c = NULL;
@@ -73,8 +104,7 @@ entities_of(struct vault *v, struct db_txn *txn, const struct id_list *members, 
     struct vault_link link;
     int rc = db_cursor_open(txn, TABLE_LINKS, &c, err);
     for (rc = rc != 0 ? rc : db_cursor_first(c, &key, &row, err); rc == 0; rc = db_cursor_next(c, &key, &row, err)) {
-        if (link_open(v, key, row, &link) != 0 ||
-            !bsearch(&link.member, members->v, members->n, sizeof(*members->v), vault_compare_ids))
+        if (link_open(v, key, row, &link) != 0 || !is_doomed(doomed, &link))
             continue;
         rc = ids_add(entities, key.data, 1, err);
         if (rc != 0)
@@ -88,19 +118,20 @@ static int
 erase_links(struct vault *v, struct db_txn *txn, const struct vault_erase *what, struct id_list *ret_entities,
             struct vault_erased *done, struct err *err)
 {
-    struct id_list members = {0};
+    struct doomed_links d = {.n = what->n_linked};
     if (what->n_linked == 0)
         return 0;
-    int rc = ids_add(&members, what->linked, what->n_linked, err);
-    if (rc == 0) {
-        ids_sort(&members);
-        rc = entities_of(v, txn, &members, ret_entities, err);
-    }
+    d.v = reallocarray(NULL, d.n, sizeof(*d.v));
+    if (!d.v)
+        return err_set(err, ERR_NOMEM, "vault: out of memory");
+    memcpy(d.v, what->linked, d.n * sizeof(*d.v));
+    qsort(d.v, d.n, sizeof(*d.v), vault_compare_ids);
+    int rc = entities_of(v, txn, &d, ret_entities, err);
     for (size_t i = 0; i < ret_entities->n && rc == 0; i++) {
         rc = db_del(txn, TABLE_LINKS, slice_of(ret_entities->v[i].b, ID_BYTES), err);
         done->links++;
     }
-    ids_free(&members);
+    free(d.v);
     return rc;
 }
 

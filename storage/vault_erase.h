@@ -22,6 +22,13 @@ struct vault_erase_visitor {
     struct unit_id home;
     struct subject_id subject;
 };
+/* Links of activities, invoices and postings to a member. all: every one, for the unit whose member it is; else those of a visitor whose home
+ * is `home`, and, with earlier, those of an earlier release that do not say. */
+struct vault_erase_linked {
+    struct subject_id member;
+    struct unit_id home;
+    bool all, earlier;
+};
 struct vault_erase_capsule {
     struct position at;
     uint8_t index;
@@ -38,8 +45,7 @@ struct vault_erase {
     /* all entries of the blind index that lead to these subjects, and what double admission keeps of them (storage/lookups.h) */
     const struct subject_id *indexed;
     size_t n_indexed;
-    const struct subject_id
-        *linked; /* links of activities and invoices to these members, and the entries that lead to those */
+    const struct vault_erase_linked *linked; /* links, and the entries that lead to what is linked */
     size_t n_linked;
     const struct vault_erase_received
         *received; /* keys that other units sealed to this one (storage/received.h, parted.h) */

@@ -22,7 +22,7 @@ links_write(struct vault *v, struct db_txn *txn, const struct vault_link *links,
     for (size_t i = 0; i < n; i++) {
         struct slice key = slice_of(links[i].entity.b, ID_BYTES);
         uint8_t plain[LINK_PLAIN_ABROAD], *row;
-        size_t len = links[i].flags & LINK_ABROAD ? LINK_PLAIN_ABROAD : LINK_PLAIN;
+        size_t len = links[i].flags & (LINK_ABROAD | LINK_OTHER_UNIT) ? LINK_PLAIN_ABROAD : LINK_PLAIN;
         memcpy(plain, links[i].member.b, ID_BYTES);
         plain[ID_BYTES] = links[i].flags;
         memcpy(plain + LINK_PLAIN, links[i].unit.b, HASH_BYTES);

@@ -192,6 +192,25 @@ add_former(struct gathered *g, const struct erasure_order *o, struct err *err)
     return erasing_moved_vault(g->e, g->txn, o, &fns, err);
 }
 
+/* Links of work. At a host those of visitors from that unit, or from one that the member left for it: any unit can write a row, and an order,
+ * under any id. A link of an earlier release does not say from where: it goes unless the member is this unit's own. */
+static int
+add_links(struct gathered *g, const struct erasure_order *o, bool own, bool theirs, struct err *err)
+{
+    struct vault_erase_linked l = {.member = o->subject, .home = o->unit, .all = own, .earlier = !theirs};
+    struct unit_id homes[ERASING_HOMES_MAX];
+    size_t n = 0;
+    int rc = add(&g->linked, &l, sizeof(l), err);
+    if (rc == 0 && !own)
+        rc = erasing_moved_homes(g->txn, &o->subject, &o->unit, homes, &n, err);
+    l.earlier = false;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        l.home = homes[i];
+        rc = add(&g->linked, &l, sizeof(l), err);
+    }
+    return rc;
+}
+
 /* An order of the own unit: all of it. Of another one: what it sealed to this one, and its key capsules if this node keeps them. */
 static int
 gather(struct gathered *g, const struct erasure_order *o, struct err *err)
@@ -214,8 +233,8 @@ gather(struct gathered *g, const struct erasure_order *o, struct err *err)
         rc = add_former(g, o, err);
     if (rc == 0 && own && (has_class(o, CLASS_IDENTITY) || has_class(o, CLASS_CONTACT)))
         rc = add(&g->indexed, &o->subject, sizeof(o->subject), err);
-    if (rc == 0 && !theirs && has_class(o, CLASS_ACTIVITY))
-        rc = add(&g->linked, &o->subject, sizeof(o->subject), err);
+    if (rc == 0 && has_class(o, CLASS_ACTIVITY))
+        rc = add_links(g, o, own, theirs, err);
     if (rc == 0 && has_class(o, CLASS_IDENTITY))
         rc = own ? add(&g->looks, &o->subject, sizeof(o->subject), err)
                  : add(&g->openings, &visitor, sizeof(visitor), err);
@@ -317,8 +336,10 @@ destroy(struct gathered *g, struct err *err)
         e->erasing.rewrite_owed |= asks > 0;
     }
     for (size_t i = 0; rc == 0 && i < g->linked.n; i++) {
+        const struct vault_erase_linked *l = (const struct vault_erase_linked *)g->linked.v + i;
         size_t taken = 0;
-        rc = taken_del_member(e->config.vault, (const struct subject_id *)g->linked.v + i, &taken, err);
+        if (l->all)
+            rc = taken_del_member(e->config.vault, &l->member, &taken, err);
         e->erasing.rewrite_owed |= taken > 0;
     }
     for (size_t i = 0; rc == 0 && i < g->indexed.n; i++)

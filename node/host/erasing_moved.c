@@ -4,12 +4,10 @@
 #include "node/host/engine_private.h"
 #include "node/host/entitled.h"
 
-enum { HOMES_MAX = 64 };
-
 /* Units that a member came from, as far as they gave something along. */
 static int
-former_homes(const struct engine *e, struct db_txn *txn, const struct subject_id *member, struct unit_id ret[HOMES_MAX],
-             size_t *ret_n, struct err *err)
+former_homes(const struct engine *e, struct db_txn *txn, const struct subject_id *member,
+             struct unit_id ret[ERASING_HOMES_MAX], size_t *ret_n, struct err *err)
 {
     const struct unit_id *own = &e->config.identity->unit;
     struct db_cursor *c = NULL;
@@ -18,7 +16,7 @@ former_homes(const struct engine *e, struct db_txn *txn, const struct subject_id
     bool here = false;
     int rc = db_cursor_open(txn, TABLE_MEMBERS, &c, err);
     for (rc = rc != 0 ? rc : db_cursor_seek(c, slice_of(member->b, ID_BYTES), &key, &value, err);
-         rc == 0 && n < HOMES_MAX && key.len == KEY_MEMBER && memcmp(key.data, member->b, ID_BYTES) == 0;
+         rc == 0 && n < ERASING_HOMES_MAX && key.len == KEY_MEMBER && memcmp(key.data, member->b, ID_BYTES) == 0;
          rc = db_cursor_next(c, &key, &value, err)) {
         struct member_row row;
         bool gave = false;
@@ -83,6 +81,58 @@ each_event(struct db_txn *txn, const struct subject_id *member, const struct uni
     return rc;
 }
 
+/* Whether the member went from here to the unit; row is of one that was the home. */
+static int
+leads_to(struct db_txn *txn, const struct member_row *row, const struct unit_id *unit, bool *ret, struct err *err)
+{
+    struct member_state s;
+    int rc = 0;
+    *ret = false;
+    member_state_at(row, DATE_MAX, &s);
+    for (int hop = 0; rc == 0 && hop < COMPLETIONS_MAX && s.left_reason == LEFT_MOVED && s.status == STATUS_LEFT;
+         hop++) {
+        struct member_row next;
+        if (TYPE_EQ(&s.moved_to, unit)) {
+            *ret = true;
+            break;
+        }
+        rc = entitled_member(txn, &row->subject, &s.moved_to, &next, err);
+        if (rc != 0)
+            break;
+        member_state_at(&next, DATE_MAX, &s);
+        member_row_release(&next);
+    }
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+int
+erasing_moved_homes(struct db_txn *txn, const struct subject_id *member, const struct unit_id *unit,
+                    struct unit_id ret[ERASING_HOMES_MAX], size_t *ret_n, struct err *err)
+{
+    struct db_cursor *c = NULL;
+    struct slice key, value;
+    size_t n = 0;
+    int rc = db_cursor_open(txn, TABLE_MEMBERS, &c, err);
+    for (rc = rc != 0 ? rc : db_cursor_seek(c, slice_of(member->b, ID_BYTES), &key, &value, err);
+         rc == 0 && n < ERASING_HOMES_MAX && key.len == KEY_MEMBER && memcmp(key.data, member->b, ID_BYTES) == 0;
+         rc = db_cursor_next(c, &key, &value, err)) {
+        struct member_row row;
+        bool leads = false;
+        memcpy(ret[n].b, key.data + ID_BYTES, HASH_BYTES);
+        rc = member_row_decode(value, &ret[n], member, &row, err);
+        if (rc == 0) {
+            rc = leads_to(txn, &row, unit, &leads, err);
+            member_row_release(&row);
+        }
+        if (rc != 0)
+            break;
+        n += leads;
+    }
+    db_cursor_close(&c);
+    *ret_n = n;
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
 /* ---- main environment ---- */
 
 struct taking {
@@ -112,7 +162,7 @@ static int
 take_all(struct engine *e, const struct erasure_order *o, struct err *err)
 {
     const struct engine_config *c = &e->config;
-    struct unit_id homes[HOMES_MAX];
+    struct unit_id homes[ERASING_HOMES_MAX];
     struct taking t = {e, o};
     size_t n = 0;
     int rc = former_homes(e, e->txn, &o->subject, homes, &n, err);
@@ -163,7 +213,7 @@ int
 erasing_moved_vault(const struct engine *e, struct db_txn *txn, const struct erasure_order *o,
                     const struct erasing_moved_fns *fns, struct err *err)
 {
-    struct unit_id homes[HOMES_MAX];
+    struct unit_id homes[ERASING_HOMES_MAX];
     struct erasing_moved_fns copy = *fns;
     size_t n = 0;
     int rc = former_homes(e, txn, &o->subject, homes, &n, err);

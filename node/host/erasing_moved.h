@@ -8,6 +8,11 @@
 #include "storage/erasures.h"
 #include "storage/vault_erase.h"
 
+enum { ERASING_HOMES_MAX = 64 };
+/* Units that a member left for `unit`, by a handover or several one after the other; of more than ERASING_HOMES_MAX the rest is left out. */
+int erasing_moved_homes(struct db_txn *txn, const struct subject_id *member, const struct unit_id *unit,
+                        struct unit_id ret[ERASING_HOMES_MAX], size_t *ret_n, struct err *err) NODISCARD;
+
 /* Capsules of the main environment, for the orders of the own unit that are noted; in groups of its own; may be done again. None of a unit
  * that this node is a keeper for: those are its copies, and have lost their key here. */
 int erasing_moved(struct engine *e, const struct erasure_order *orders, size_t n, struct err *err) NODISCARD;

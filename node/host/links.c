@@ -26,6 +26,14 @@ flags_of(uint16_t kind, const struct unit_id *unit, const struct activity_links 
     return (uint8_t)((invoice ? LINK_INVOICE : posting ? LINK_POSTING : LINK_ACTIVITY) | (other ? LINK_OTHER_UNIT : 0));
 }
 
+/* Of a visitor; zeros of an own member. */
+static struct unit_id
+home_of(const struct unit_id *unit, const struct activity_links *l)
+{
+    static const struct unit_id nowhere;
+    return l->has_unit && !TYPE_EQ(&l->unit, unit) ? l->unit : nowhere;
+}
+
 /* Of the member, and of the number if there is one that can be looked for. */
 static size_t
 entries_of(const struct vault *vault, uint8_t flags, const struct subject_id *entity, const struct activity_links *l,
@@ -54,8 +62,10 @@ links_stage(struct vault *vault, const struct unit_id *unit, const struct draft 
             break;
         if (d->has_link)
             l.member = d->link_member;
-        struct vault_link link = {
-            .entity = d->payload.common.subject, .member = l.member, .flags = flags_of(d->kind, unit, &l)};
+        struct vault_link link = {.entity = d->payload.common.subject,
+                                  .member = l.member,
+                                  .flags = flags_of(d->kind, unit, &l),
+                                  .unit = home_of(unit, &l)};
         size_t n = entries_of(vault, link.flags, &link.entity, &l, entries);
         rc = vault_links_stage(vault, &link, entries, n, err);
         person_wipe(&l, sizeof(l));
@@ -185,7 +195,10 @@ relink(struct search *x, const struct event_header *h, const struct subject_id *
         if (!map_put(&x->relinked, entity, NULL))
             rc = err_set(err, ERR_NOMEM, "links: out of memory");
         struct vault_link *link = &x->links[x->n_links++];
-        *link = (struct vault_link){.entity = *entity, .member = l.member, .flags = flags_of(h->kind, &x->s->unit, &l)};
+        *link = (struct vault_link){.entity = *entity,
+                                    .member = l.member,
+                                    .flags = flags_of(h->kind, &x->s->unit, &l),
+                                    .unit = home_of(&x->s->unit, &l)};
         x->n_entries += entries_of(x->s->vault, link->flags, entity, &l, &x->entries[x->n_entries]);
         person_wipe(&l, sizeof(l));
     }

@@ -678,7 +678,15 @@ a_restriction_destroys_what_a_host_holds_of_the_class(void **state)
     test_node_remove(&host);
 }
 
-/* Any unit can write a row, and an order, under the id of another one's member. */
+static struct unit_id
+stranger_id(void)
+{
+    struct test_unit stranger;
+    test_unit_make(&stranger, "SE", 4);
+    return stranger.id;
+}
+
+/* Any unit can write a row, and an order, under the id of another one's member, or visitor. */
 static void
 another_units_order_takes_no_links_and_no_keys_of_a_third(void **state)
 {
@@ -692,8 +700,14 @@ another_units_order_takes_no_links_and_no_keys_of_a_third(void **state)
     bool stored = false;
     struct civil_date on = {n->today};
     struct subject_id office = {{0x0F}};
-    struct vault_link link = {.entity = {{0x55}}, .member = w->member, .flags = LINK_ACTIVITY};
-    assert_int_equal(vault_links_put(n->vault, &link, 1, NULL, 0, &err), 0);
+    const struct subject_id visitor = {{0x77}};
+    const struct unit_id home = {{7}};
+    struct vault_link link;
+    const struct vault_link links[] = {
+        {.entity = {{0x55}}, .member = w->member, .flags = LINK_ACTIVITY},
+        {.entity = {{0x56}}, .member = visitor, .flags = LINK_ACTIVITY | LINK_OTHER_UNIT, .unit = home},
+        {.entity = {{0x57}}, .member = visitor, .flags = LINK_INVOICE | LINK_OTHER_UNIT, .unit = stranger_id()}};
+    assert_int_equal(vault_links_put(n->vault, links, 3, NULL, 0, &err), 0);
     struct received_key given = {.subject = w->member,
                                  .unit = {{7}},
                                  .class = CLASS_ACTIVITY,
@@ -711,6 +725,9 @@ another_units_order_takes_no_links_and_no_keys_of_a_third(void **state)
     struct event_payload p = test_payload(KIND_ERASURE_ORDERED, w->member, on);
     p.erasure = (struct erasure){.n_classes = 2, .classes = {CLASS_IDENTITY, CLASS_ACTIVITY}, .ground = 1};
     struct position at = test_log_event(&log, &p, NULL, 0);
+    test_admission(&log, visitor, on, office, CATEGORY_A, 1);
+    p.common.subject = visitor;
+    test_log_event(&log, &p, NULL, 0);
     test_log_seal(&log, &run, &chain);
     assert_int_equal(engine_begin(n->engine, &err), 0);
     assert_int_equal(engine_append(n->engine, &run, &chain, &log.opened, &log.first, &stored, &err), 0);
@@ -718,7 +735,10 @@ another_units_order_takes_no_links_and_no_keys_of_a_third(void **state)
     assert_true(engine_erasures_due(n->engine));
     finish(n);
     assert_int_not_equal(state_of(n, &at), ERASURE_NOTED);
-    assert_int_equal(vault_link_get(n->vault, &link.entity, &link, &err), 0);
+    assert_int_equal(vault_link_get(n->vault, &links[0].entity, &link, &err), 0);
+    assert_int_equal(vault_link_get(n->vault, &links[1].entity, &link, &err), 0);
+    assert_memory_equal(&link, &links[1], sizeof(link));
+    assert_int_equal(vault_link_get(n->vault, &links[2].entity, &link, &err), ERR_NOTFOUND); /* its own visitor's */
     assert_int_equal(received_newest(n->vault, &given.subject, &of_home, &given, &err), 0);
     test_log_release(&log);
 }

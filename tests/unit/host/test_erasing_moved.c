@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "node/host/entitled.h"
+#include "node/host/erasing_moved.h"
 #include "storage/erasures.h"
 #include "storage/received.h"
 #include "tests/support/node.h"
@@ -258,6 +259,23 @@ by_the_old_homes_order_its_capsules_and_keys_go_at_the_new_one(void **state)
 }
 
 static void
+the_home_that_a_member_left_for_another_is_known(void **state)
+{
+    struct fixture *f = *state;
+    struct unit_id homes[ERASING_HOMES_MAX];
+    struct db_txn *txn;
+    struct err err = {0};
+    size_t n = 9;
+    assert_int_equal(db_begin_read(f->new.db, &txn, &err), 0);
+    assert_int_equal(erasing_moved_homes(txn, &f->member, &f->new.identity.unit, homes, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_memory_equal(&homes[0], &f->old.identity.unit, sizeof(homes[0]));
+    assert_int_equal(erasing_moved_homes(txn, &f->member, &f->old.identity.unit, homes, &n, &err), 0);
+    assert_int_equal(n, 0);
+    db_abort(&txn);
+}
+
+static void
 a_keeper_of_the_old_home_keeps_its_copies_without_a_key(void **state)
 {
     static const char kept[][UNIT_CODE_MAX] = {"BE"};
@@ -286,6 +304,7 @@ main(void)
             by_the_new_homes_order_what_the_old_one_gave_goes_there_and_stays_at_the_old_one, setup, teardown),
         cmocka_unit_test_setup_teardown(by_the_old_homes_order_its_capsules_and_keys_go_at_the_new_one, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(the_home_that_a_member_left_for_another_is_known, setup, teardown),
         cmocka_unit_test_setup_teardown(a_keeper_of_the_old_home_keeps_its_copies_without_a_key, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,12 +170,6 @@ entry(uint32_t token, uint32_t of)
     return e;
 }
 
-static struct vault_link
-link_of(uint32_t entity, uint32_t member, uint8_t flags)
-{
-    return (struct vault_link){.entity = subject(entity), .member = subject(member), .flags = flags};
-}
-
 static void
 what_finds_a_person_goes_and_nothing_of_others(void **state)
 {
@@ -183,16 +177,18 @@ what_finds_a_person_goes_and_nothing_of_others(void **state)
     /* members 1 and 2; activities 11 and 12 of 1, 21 of 2 */
     struct index_entry entries[] = {entry(1, 1),  entry(2, 1),  entry(1, 2),    entry(3, 2),
                                     entry(4, 11), entry(5, 12), entry(104, 11), entry(6, 21)};
-    struct vault_link links[] = {link_of(11, 1, LINK_ACTIVITY), link_of(12, 1, LINK_INVOICE),
-                                 link_of(21, 2, LINK_ACTIVITY)};
+    struct vault_link links[] = {{.entity = subject(11), .member = subject(1), .flags = LINK_ACTIVITY},
+                                 {.entity = subject(12), .member = subject(1), .flags = LINK_INVOICE},
+                                 {.entity = subject(21), .member = subject(2), .flags = LINK_ACTIVITY}};
     struct vault_link link;
     struct subject_id gone = subject(1);
+    const struct vault_erase_linked linked = {.member = gone, .all = true};
     struct err err;
     bool has;
     assert_int_equal(vault_links_put(p->vault, links, 3, entries, 8, &err), 0);
     struct vault_erase single = {.entries = &entries[1], .n_entries = 1};
     assert_int_equal(erase(p->vault, &single).entries, 1);
-    struct vault_erase what = {.indexed = &gone, .n_indexed = 1, .linked = &gone, .n_linked = 1};
+    struct vault_erase what = {.indexed = &gone, .n_indexed = 1, .linked = &linked, .n_linked = 1};
     struct vault_erased done = erase(p->vault, &what);
     assert_int_equal(done.links, 2);
     assert_int_equal(done.entries, 4); /* one of the member, three of its activities */
@@ -209,6 +205,36 @@ what_finds_a_person_goes_and_nothing_of_others(void **state)
 }
 
 static void
+of_a_visitors_links_those_go_that_are_of_the_home_that_orders_it(void **state)
+{
+    struct place *p = *state;
+    const struct unit_id home = {{1}}, other = {{2}};
+    const struct vault_link links[] = {
+        {.entity = subject(11), .member = subject(1), .flags = LINK_ACTIVITY | LINK_OTHER_UNIT, .unit = home},
+        {.entity = subject(12), .member = subject(1), .flags = LINK_INVOICE | LINK_OTHER_UNIT, .unit = other},
+        {.entity = subject(13), .member = subject(1), .flags = LINK_ACTIVITY | LINK_OTHER_UNIT}, /* does not say */
+        {.entity = subject(14), .member = subject(1), .flags = LINK_ACTIVITY},
+        {.entity = subject(15), .member = subject(2), .flags = LINK_ACTIVITY | LINK_OTHER_UNIT, .unit = home}};
+    static const bool gone[][ARRAY_LEN(links)] = {{true}, {true, false, true}, {true, true, true, true}};
+    struct vault_erase_linked orders[] = {{.member = subject(1), .home = home},
+                                          {.member = subject(1), .home = home, .earlier = true},
+                                          {.member = subject(1), .all = true}};
+    struct vault_link link;
+    struct err err;
+    assert_int_equal(vault_links_put(p->vault, links, ARRAY_LEN(links), NULL, 0, &err), 0);
+    for (size_t k = 0; k < ARRAY_LEN(orders); k++) {
+        struct vault_erase what = {.linked = &orders[k], .n_linked = 1};
+        (void)erase(p->vault, &what);
+        for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+            int rc = vault_link_get(p->vault, &links[i].entity, &link, &err);
+            assert_int_equal(rc, gone[k][i] ? ERR_NOTFOUND : 0);
+            if (rc == 0)
+                assert_memory_equal(&link, &links[i], sizeof(link));
+        }
+    }
+}
+
+static void
 many_members_are_erased_in_one_call(void **state)
 {
     enum { MEMBERS = 4000, EACH = 5 };
@@ -216,16 +242,19 @@ many_members_are_erased_in_one_call(void **state)
     struct index_entry *entries = calloc((size_t)MEMBERS * EACH, sizeof(*entries));
     struct vault_link *links = calloc(MEMBERS, sizeof(*links));
     struct subject_id *gone = calloc(MEMBERS / 2, sizeof(*gone));
+    struct vault_erase_linked *linked = calloc(MEMBERS / 2, sizeof(*linked));
     struct err err;
     for (uint32_t m = 0; m < MEMBERS; m++) {
-        links[m] = link_of(1000000 + m, m, LINK_ACTIVITY);
+        links[m] = (struct vault_link){.entity = subject(1000000 + m), .member = subject(m), .flags = LINK_ACTIVITY};
         for (uint32_t i = 0; i < EACH; i++)
             entries[m * EACH + i] = entry(m * 2654435761U + i, i == 0 ? 1000000 + m : m);
-        if (m % 2 == 1)
+        if (m % 2 == 1) {
             gone[m / 2] = subject(m);
+            linked[m / 2] = (struct vault_erase_linked){.member = subject(m), .all = true};
+        }
     }
     assert_int_equal(vault_links_put(p->vault, links, MEMBERS, entries, (size_t)MEMBERS * EACH, &err), 0);
-    struct vault_erase what = {.indexed = gone, .n_indexed = MEMBERS / 2, .linked = gone, .n_linked = MEMBERS / 2};
+    struct vault_erase what = {.indexed = gone, .n_indexed = MEMBERS / 2, .linked = linked, .n_linked = MEMBERS / 2};
     struct vault_erased done = erase(p->vault, &what);
     assert_int_equal(done.links, MEMBERS / 2);
     assert_int_equal(done.entries, MEMBERS / 2 * EACH);
@@ -233,6 +262,7 @@ many_members_are_erased_in_one_call(void **state)
     assert_int_equal(test_table_rows(vault_db(p->vault), TABLE_LINKS), MEMBERS / 2);
     free(entries);
     free(links);
+    free(linked);
     free(gone);
 }
 
@@ -530,11 +560,12 @@ an_erasure_that_fails_at_any_step_has_changed_nothing_and_can_be_done_again(void
     struct slot_keys keys;
     struct err err;
     struct index_entry entries[] = {entry(1, 1), entry(2, 1), entry(3, 11)};
-    struct vault_link link = link_of(11, 1, LINK_ACTIVITY);
+    struct vault_link link = {.entity = subject(11), .member = subject(1), .flags = LINK_ACTIVITY};
     struct received_key rk = received(1, 1, CLASS_CONTACT, 1, 10, 0);
     struct key_capsule capsule = {at(1), 0, slice_of("a", 1)};
     struct look look = {subject(1), {100}, {{5}}, 1, 1};
     struct subject_id gone = subject(1);
+    struct vault_erase_linked linked = {.member = gone, .all = true};
     struct vault_erase_capsule where = {at(1), 0};
     struct vault_erase_received received_gone = {rk.unit, gone, VAULT_ALL_CLASSES};
     assert_int_equal(vault_take(p->vault, &keys, &err), 0);
@@ -549,7 +580,7 @@ an_erasure_that_fails_at_any_step_has_changed_nothing_and_can_be_done_again(void
                                .n_capsules = 1,
                                .indexed = &gone,
                                .n_indexed = 1,
-                               .linked = &gone,
+                               .linked = &linked,
                                .n_linked = 1,
                                .received = &received_gone,
                                .n_received = 1,
@@ -659,6 +690,7 @@ main(void)
         T(key_capsules_go_by_position_and_index),
         T(key_capsules_go_while_links_are_staged),
         T(what_finds_a_person_goes_and_nothing_of_others),
+        T(of_a_visitors_links_those_go_that_are_of_the_home_that_orders_it),
         T(many_members_are_erased_in_one_call),
         T(received_keys_are_found_by_age_day_unit_and_event),
         T(a_capsule_opens_with_whichever_received_key_fits),

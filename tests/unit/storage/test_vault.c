@@ -633,8 +633,8 @@ a_link_abroad_says_whose_the_entity_is(void **state)
     }
     assert_linked(p->vault, 9, 2, LINK_ACTIVITY | LINK_ABROAD);
     struct vault_erased done;
-    struct subject_id member = {{1}};
-    struct vault_erase what = {.linked = &member, .n_linked = 1};
+    struct vault_erase_linked linked = {.member = {{1}}, .all = true};
+    struct vault_erase what = {.linked = &linked, .n_linked = 1};
     assert_int_equal(vault_erase(p->vault, &what, &done, &err), 0);
     assert_int_equal(done.links, 2);
 }
