@@ -292,26 +292,29 @@ visits_get(struct vault *v, const struct subject_id *subject, const struct posit
     return rc;
 }
 
+void
+visits_label(const struct vault *v, const struct visit *of, struct subject_id *ret)
+{
+    uint8_t key[KEY_VISIT];
+    key_visit(key, &of->subject, &of->at, of->index);
+    label_of(v, key, ret);
+}
+
 int
-visits_settle(struct vault *v, const struct subject_id *subject, const struct position *at, uint8_t index,
-              enum visit_settled settled, struct err *err)
+visits_settle(struct vault *v, const struct subject_id *label, enum visit_settled settled, struct err *err)
 {
     struct db_txn *txn;
-    uint8_t key[KEY_VISIT];
-    struct subject_id label;
     uint8_t *plain = NULL;
     size_t len = 0;
-    key_visit(key, subject, at, index);
-    label_of(v, key, &label);
     int rc = db_begin_write(v->db, &txn, err);
     if (rc != 0)
         return rc;
-    rc = row_get(v, txn, &label, &plain, &len, err);
+    rc = row_get(v, txn, label, &plain, &len, err);
     if (rc == ERR_NOTFOUND)
         rc = err_set(err, ERR_NOTFOUND, "no such record of a host");
     if (rc == 0) {
         plain[AT_SETTLED] = (uint8_t)settled;
-        rc = row_put(v, txn, &label, plain, len, err);
+        rc = row_put(v, txn, label, plain, len, err);
     }
     row_free(plain, len);
     return finish(&txn, rc, err);

@@ -29,9 +29,11 @@ int visits_each(struct vault *v, const struct subject_id *subject, const struct 
 /* One record; plain (may be NULL) gets its content, which the caller wipes. ERR_NOTFOUND, ERR_CORRUPT. */
 int visits_get(struct vault *v, const struct subject_id *subject, const struct position *at, uint8_t index,
                struct visit *ret, struct buf *plain, struct err *err) NODISCARD;
-/* ERR_NOTFOUND. */
-int visits_settle(struct vault *v, const struct subject_id *subject, const struct position *at, uint8_t index,
-                  enum visit_settled settled, struct err *err) NODISCARD;
+/* What stands for a record (subject, at and index of it) outside the vault: nobody without the vault's key can tell of whom it is. */
+void visits_label(const struct vault *v, const struct visit *of, struct subject_id *ret);
+/* Of the record with that label. One vault commit. ERR_NOTFOUND, ERR_FULL, ERR_CORRUPT. */
+int visits_settle(struct vault *v, const struct subject_id *label, enum visit_settled settled,
+                  struct err *err) NODISCARD;
 /* What a record says is this from now on; what became of it stays as it was. Empty: the record goes. One vault commit, none if it is not
  * there. A vault_rewrite takes what it said out of the file. ERR_FULL, ERR_LIMIT, ERR_CORRUPT. */
 int visits_replace(struct vault *v, const struct visit *visit, struct slice plain, struct err *err) NODISCARD;

@@ -5,6 +5,7 @@
 #include "node/host/engine_private.h"
 #include "node/host/guests.h"
 #include "node/host/recover.h"
+#include "node/host/settling.h"
 #include "node/host/tokens.h"
 #include "storage/changes.h"
 #include "storage/erasures.h"
@@ -194,9 +195,11 @@ engine_commit(struct engine *e, struct err *err)
     }
     indexer_commit(&e->indexer, &e->own.key_capsules);
     e->logs_changed |= apply_restood(e->apply) || e->own.bridged;
+    struct err ignored;
+    if (e->settling_due && settling_turn(e, &ignored) != 0)
+        e->settling_due = true; /* the next flush of the vault tries again, and says what is wrong */
     if (!began)
         return 0;
-    struct err ignored;
     e->rebuild_wanted |= apply_rebuild_needed(e->config.db, &rebuild, &ignored) != 0 || rebuild;
     return 0;
 }
@@ -443,19 +446,23 @@ engine_reload(struct engine *e, struct err *err)
 bool
 engine_vault_pending(const struct engine *e, bool *ret_urgent)
 {
-    return indexer_pending(&e->indexer, ret_urgent);
+    bool pending = indexer_pending(&e->indexer, ret_urgent);
+    return pending || e->settling_due;
 }
 
 int
 engine_vault_flush(struct engine *e, struct err *err)
 {
-    return indexer_flush(&e->indexer, err);
+    int rc = e->settling_due ? settling_turn(e, err) : 0;
+    return rc == 0 ? indexer_flush(&e->indexer, err) : rc;
 }
 
 int
 engine_vault_complete(struct engine *e, struct err *err)
 {
     int rc = indexer_complete(&e->indexer, err);
+    if (rc == 0)
+        rc = settling_turn(e, err);
     return rc == 0 ? erasing_start(e, err) : rc;
 }
 

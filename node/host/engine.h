@@ -83,7 +83,7 @@ bool engine_logs_changed(struct engine *e);
 bool engine_erasures_due(const struct engine *e);
 int engine_erase(struct engine *e, bool *ret_rewrote, struct err *err) NODISCARD;
 
-/* Writes what the vault still lacks (blind index, key capsules) of committed groups. */
+/* Writes what the vault still lacks (blind index, key capsules, answers: settling.h) of committed groups. */
 bool engine_vault_pending(const struct engine *e, bool *ret_urgent);
 int engine_vault_flush(struct engine *e, struct err *err) NODISCARD;
 /* At start: completes the vault from the own logs, where a stop came between the two commits; and sees which erasures are due. */

@@ -26,7 +26,8 @@ struct engine {
     bool began_log; /* in this group: it may be cut by a statement that is held */
     bool statement; /* the own log was opened with one in this group */
     bool logs_changed;
-    bool more; /* stored events are left to apply */
+    bool settling_due; /* settling.h: noted, and not done in the vault */
+    bool more;         /* stored events are left to apply */
 };
 
 /* exec.c: whether events can be written at all; one event with all that follows from it. */
@@ -36,8 +37,9 @@ int engine_write(struct engine *e, struct draft *d, struct position *ret, struct
  * read. Errors are the operation's refusal. */
 int engine_note_taken(struct engine *e, const struct command_ctx *ctx, const struct handover_request *req,
                       struct err *err) NODISCARD;
-/* After a completion or a reception: what the member asked of this unit about moving is dealt with; and the answer says what does not move. */
-void engine_moved(struct engine *e, const struct command_ctx *ctx, struct api_op *op);
+/* After a completion or a reception: what the member asked of this unit about moving is dealt with once it is durable; and the answer says what
+ * does not move. Errors are the group's. */
+int engine_moved(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct err *err) NODISCARD;
 int engine_read_taken(const struct command_ctx *ctx, struct api_op *op, struct err *err) NODISCARD;
 /* exec_settle.c: whether a host's proposal may still be answered as op says; else op->result.err says why not. Other errors are the group's. */
 int engine_may_settle(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err) NODISCARD;

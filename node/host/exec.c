@@ -7,6 +7,7 @@
 #include "node/host/hearing.h"
 #include "node/host/links.h"
 #include "node/host/person_read.h"
+#include "node/host/settling.h"
 #include "node/host/tokens.h"
 #include "node/host/trust.h"
 #include "storage/lookups.h"
@@ -389,7 +390,7 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
     if (rc == 0)
         rc = renew_access(e, &ctx, err);
     if (rc == 0 && op->kind == OP_HANDOVER)
-        engine_moved(e, &ctx, op);
+        rc = engine_moved(e, &ctx, op, err);
     if (rc == 0 && op->kind == OP_MEMBER && op->member.ask) {
         struct lookup_question q = {.since = e->config.now(e->config.arg), .subject = op->result.subject};
         rc = lookup_question_put(e->txn, &q, err);
@@ -612,8 +613,9 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
     default: rc = exec_event(e, actor, op, err); break;
     }
     if (rc == 0 && op->result.err.code == ERR_NONE && op->settles.as != VISIT_OPEN)
-        rc = visits_settle(e->config.vault, &op->settles.member, &op->settles.at, op->settles.index,
-                           (enum visit_settled)op->settles.as, err);
+        rc = settling_note_answer(
+            e, &(struct visit){.subject = op->settles.member, .at = op->settles.at, .index = op->settles.index},
+            (enum visit_settled)op->settles.as, err);
     if (rc != 0 || op->result.err.code != ERR_NONE)
         return rc;
     op->result.status = op->status_on_success;

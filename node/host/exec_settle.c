@@ -4,15 +4,17 @@
 #include "node/command/guest.h"
 #include "node/command/rows.h"
 #include "node/host/engine_private.h"
-#include "storage/visits.h"
+#include "node/host/settling.h"
 
 static int
-check_answered(const struct visit *v, struct err *err)
+check_answered(struct engine *e, const struct visit *v, struct err *err)
 {
-    if (v->settled == VISIT_OPEN)
-        return 0;
+    uint8_t as;
+    int rc = settling_answered(e, v, &as, err);
+    if (rc != 0 || as == VISIT_OPEN)
+        return rc;
     return err_field(err, ERR_CONFLICT, "proposal", "proposal: it was %s already",
-                     v->settled == VISIT_ACCEPTED ? "accepted" : "declined");
+                     as == VISIT_ACCEPTED ? "accepted" : "declined");
 }
 
 /* What is dated before an erasure of contact is not entered again, whoever proposed it. */
@@ -49,7 +51,7 @@ engine_may_settle(struct engine *e, const struct actor_id *actor, struct api_op 
     if (rc == ERR_NOTFOUND)
         rc = err_field(&refusal, ERR_NOTFOUND, "proposal", "no such proposal for this member");
     if (rc == 0)
-        rc = check_answered(&v, &refusal);
+        rc = check_answered(e, &v, &refusal);
     if (rc == 0 && op->settles.as == VISIT_ACCEPTED)
         rc = guest_record_decode(buf_slice(&plain), r, &refusal);
     if (rc == 0 && op->settles.as == VISIT_ACCEPTED)

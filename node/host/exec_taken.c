@@ -3,7 +3,7 @@
 
 #include "node/command/rows.h"
 #include "node/host/engine_private.h"
-#include "storage/asks.h"
+#include "node/host/settling.h"
 
 /* Durable before the reception is: a stop between the two leaves a list of somebody who is not received, which nobody opens and the next reception
  * replaces. */
@@ -30,36 +30,20 @@ engine_read_taken(const struct command_ctx *ctx, struct api_op *op, struct err *
     return handover_open_taken(ctx, &key, &op->activity.request, err);
 }
 
-/* Requests to move; a failure leaves them to the desk. */
-static void
-settle_asks(struct engine *e, const struct subject_id *member)
-{
-    struct err ignored;
-    size_t n = 0;
-    struct ask *asks = calloc(ASKS_MAX, sizeof(*asks));
-    if (!asks || asks_list(e->config.vault, member, NULL, asks, ASKS_MAX, &n, &ignored) != 0)
-        n = 0;
-    for (size_t i = 0; i < n; i++)
-        if (asks[i].what == ASK_MOVE && asks_del(e->config.vault, member, &asks[i].id, NULL, &ignored) != 0)
-            break;
-    if (asks)
-        person_wipe(asks, ASKS_MAX * sizeof(*asks));
-    free(asks);
-}
-
 /* Those who act for a company are persons with keys of their own, of which the dossier has nothing. */
-void
-engine_moved(struct engine *e, const struct command_ctx *ctx, struct api_op *op)
+int
+engine_moved(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct err *err)
 {
     const struct handover_request *q = &op->handover.request;
     struct member_row row;
     struct member_state s;
     struct err ignored;
     if (q->action != HANDOVER_COMPLETE && q->action != HANDOVER_RECEIVE)
-        return;
-    if (q->action == HANDOVER_COMPLETE)
-        settle_asks(e, &q->member);
-    int rc = rows_member(ctx, &q->member, &row, &ignored);
+        return 0;
+    int rc = q->action == HANDOVER_COMPLETE ? settling_note_moved(e, &q->member, err) : 0;
+    if (rc != 0)
+        return rc;
+    rc = rows_member(ctx, &q->member, &row, &ignored);
     if (rc == 0) {
         member_state_at(&row, DATE_MAX, &s);
         member_row_release(&row);
@@ -70,4 +54,5 @@ engine_moved(struct engine *e, const struct command_ctx *ctx, struct api_op *op)
         member_row_release(&row);
     }
     op->result.representatives = rc == 0 ? s.n_representatives : 0;
+    return 0;
 }

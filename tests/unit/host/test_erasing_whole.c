@@ -452,12 +452,10 @@ what_hosts_recorded_goes_with_activity_and_what_they_proposed_with_contact(void 
     test_node_remove(&host);
 }
 
-/* ERR_NONE: it is answered. */
-static enum err_code
-answer(struct test_node *n, const struct visit *v, enum visit_settled as, const char *field)
+static struct api_op *
+answering(const struct visit *v, enum visit_settled as)
 {
     struct api_op *op = calloc(1, sizeof(*op));
-    struct err err = {0};
     assert_non_null(op);
     op->kind = as == VISIT_ACCEPTED ? OP_MEMBER : OP_SETTLE;
     op->settles.as = (uint8_t)as;
@@ -469,6 +467,15 @@ answer(struct test_node *n, const struct visit *v, enum visit_settled as, const 
                                                  .has_subject = true,
                                                  .effective = DATE_NONE,
                                                  .person = {.has_contact = as == VISIT_ACCEPTED}};
+    return op;
+}
+
+/* ERR_NONE: it is answered. */
+static enum err_code
+answer(struct test_node *n, const struct visit *v, enum visit_settled as, const char *field)
+{
+    struct api_op *op = answering(v, as);
+    struct err err = {0};
     if (test_node_exec(n, op, &err) != 0)
         fail_msg("%s", err.text);
     enum err_code code = op->result.err.code;
@@ -504,6 +511,81 @@ a_proposal_is_answered_once_and_not_after_an_erasure(void **state)
     test_node_remove(&host);
 }
 
+/* Wherever a stop comes between the two environments: after the start a proposal is answered if the event is there, and open if not. */
+static void
+an_answer_and_its_event_are_both_there_or_neither(void **state)
+{
+    struct test_node *n = *state, host = {0};
+    struct subject_id member = test_node_admit(n, 1);
+    struct err err = {0};
+    unsigned made = 0;
+    test_node_make_as(&host, "DE", 3);
+    while (test_node_carry(&host, n) > 0) {
+    }
+    assert_int_equal(engine_vault_flush(n->engine, &err), 0);
+    for (uint8_t as = VISIT_ACCEPTED; as <= VISIT_DECLINED; as++) {
+        struct visit v = record_visit(n, &host, &member, as, true), now;
+        for (unsigned at = 1; made < 4 * as; at++) {
+            struct api_op *op = answering(&v, (enum visit_settled)as);
+            db_fail_after(at);
+            bool answered = test_node_exec(n, op, &err) == 0;
+            db_fail_after(0);
+            free(op);
+            if (!answered) { /* nothing of it is seen, before the stop and after it */
+                assert_int_equal(visits_get(n->vault, &member, &v.at, v.index, &now, NULL, &err), 0);
+                assert_int_equal(now.settled, VISIT_OPEN);
+            }
+            test_node_close(n);
+            test_node_open(n);
+            assert_int_equal(visits_get(n->vault, &member, &v.at, v.index, &now, NULL, &err), 0);
+            assert_int_equal(now.settled, answered ? as : VISIT_OPEN);
+            if (answered) { /* again, with the next step failing */
+                assert_int_equal(answer(n, &v, (enum visit_settled)as, "proposal"), ERR_CONFLICT);
+                v = record_visit(n, &host, &member, (uint8_t)(2 + ++made), true);
+            }
+            assert_in_range(at, 1, 500);
+        }
+    }
+    test_node_remove(&host);
+}
+
+/* The vault cannot be written for a while after the event is there. */
+static void
+an_answer_that_the_vault_did_not_take_holds_and_is_made_up_for(void **state)
+{
+    struct test_node *n = *state, host = {0};
+    struct subject_id member = test_node_admit(n, 1);
+    struct visit now;
+    struct err err = {0};
+    bool answered = false;
+    test_node_make_as(&host, "DE", 3);
+    while (test_node_carry(&host, n) > 0) {
+    }
+    assert_int_equal(engine_vault_flush(n->engine, &err), 0);
+    struct visit v = record_visit(n, &host, &member, 0, true);
+    for (unsigned at = 1; !answered; at++) { /* the first step that may fail is in the vault */
+        struct api_op *op = answering(&v, VISIT_ACCEPTED);
+        db_fail_after(at);
+        answered = test_node_exec(n, op, &err) == 0;
+        db_fail_after(0);
+        free(op);
+        assert_in_range(at, 1, 500);
+    }
+    assert_int_equal(visits_get(n->vault, &member, &v.at, v.index, &now, NULL, &err), 0);
+    assert_int_equal(now.settled, VISIT_OPEN);
+    assert_true(engine_vault_pending(n->engine, &(bool){false}));
+    struct api_op *again = answering(&v, VISIT_ACCEPTED);
+    assert_int_equal(engine_begin(n->engine, &err), 0);
+    assert_int_equal(engine_exec(n->engine, &(struct actor_id){{1}}, again, &err), 0);
+    assert_int_equal(again->result.err.code, ERR_CONFLICT);
+    engine_abort(n->engine);
+    free(again);
+    assert_int_equal(engine_vault_flush(n->engine, &err), 0);
+    assert_int_equal(visits_get(n->vault, &member, &v.at, v.index, &now, NULL, &err), 0);
+    assert_int_equal(now.settled, VISIT_ACCEPTED);
+    test_node_remove(&host);
+}
+
 int
 main(void)
 {
@@ -516,6 +598,9 @@ main(void)
         cmocka_unit_test_setup_teardown(what_hosts_recorded_goes_with_activity_and_what_they_proposed_with_contact,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_proposal_is_answered_once_and_not_after_an_erasure, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_answer_and_its_event_are_both_there_or_neither, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_answer_that_the_vault_did_not_take_holds_and_is_made_up_for, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

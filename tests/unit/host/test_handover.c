@@ -10,6 +10,7 @@
 #include "node/command/person_open.h"
 #include "node/host/moved_work.h"
 #include "node/host/taken_work.h"
+#include "storage/asks.h"
 #include "tests/support/node.h"
 
 struct fixture {
@@ -623,6 +624,51 @@ what_waits_goes_with_an_erasure_and_when_the_member_has_left(void **state)
     free(dossier);
 }
 
+static size_t
+asks_of(struct test_node *n, const struct subject_id *member, enum ask_what what)
+{
+    struct ask some[ASKS_MAX];
+    struct err err = {0};
+    size_t count = 0, found = 0;
+    assert_int_equal(asks_list(n->vault, member, NULL, some, ASKS_MAX, &count, &err), 0);
+    for (size_t i = 0; i < count; i++)
+        found += some[i].what == what;
+    return found;
+}
+
+/* Wherever a stop comes between the two environments. */
+static void
+requests_to_move_are_dealt_with_if_the_move_is_complete_and_not_if_it_is_not(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = {0};
+    both(f);
+    for (uint8_t i = 1; i <= 3; i++) {
+        struct ask ask = {.member = f->member, .id = {{i}}, .what = i == 3 ? ASK_OTHER : ASK_MOVE, .day = DATE_NONE};
+        assert_int_equal(asks_put(f->old.vault, &ask, &err), 0);
+    }
+    offer(f);
+    accept_offer(f);
+    bool complete = false;
+    for (unsigned at = 1; !complete; at++) {
+        struct api_op *op = calloc(1, sizeof(*op));
+        assert_non_null(op);
+        op->kind = OP_HANDOVER;
+        op->handover.request = asking(f, HANDOVER_COMPLETE);
+        db_fail_after(at);
+        complete = test_node_exec(&f->old, op, &err) == 0;
+        db_fail_after(0);
+        assert_int_equal(op->result.err.code, 0);
+        free(op);
+        test_node_close(&f->old);
+        test_node_open(&f->old);
+        assert_int_equal(asks_of(&f->old, &f->member, ASK_MOVE), complete ? 0 : 2);
+        assert_int_equal(asks_of(&f->old, &f->member, ASK_OTHER), 1);
+        assert_in_range(at, 1, 500);
+    }
+    assert_int_equal(turn_of(&f->old, f), TURN_THEY_RECEIVE);
+}
+
 int
 main(void)
 {
@@ -640,6 +686,8 @@ main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_stop_between_the_opening_and_the_list_opens_nothing_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(what_waits_goes_with_an_erasure_and_when_the_member_has_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(requests_to_move_are_dealt_with_if_the_move_is_complete_and_not_if_it_is_not,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
