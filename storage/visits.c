@@ -230,13 +230,20 @@ each_of(const struct vault *v, struct db_txn *txn, const struct subject_id *subj
 }
 
 static int
-each_of_all(const struct vault *v, struct db_txn *txn,
+each_of_all(const struct vault *v, struct db_txn *txn, const struct visit *after,
             int (*one)(void *arg, const struct visit *visit, struct slice plain), void *arg, struct err *err)
 {
     struct db_cursor *c = NULL;
     struct slice k, row;
+    struct subject_id from = {0};
     int rc = db_cursor_open(txn, TABLE_VISITED, &c, err);
-    for (rc = rc != 0 ? rc : db_cursor_first(c, &k, &row, err); rc == 0;) {
+    if (after != NULL)
+        visits_label(v, after, &from);
+    if (rc == 0)
+        rc = db_cursor_seek(c, slice_of(from.b, ID_BYTES), &k, &row, err);
+    if (rc == 0 && after != NULL && k.len == ID_BYTES && memcmp(k.data, from.b, ID_BYTES) == 0)
+        rc = db_cursor_next(c, &k, &row, err);
+    while (rc == 0) {
         uint8_t *plain = NULL;
         size_t len = 0;
         rc = k.len == LABEL_BYTES ? row_open(v, WRAP_VISITED, k, row, HEAD, &plain, &len, err)
@@ -255,11 +262,10 @@ visits_each(struct vault *v, const struct subject_id *subject, const struct visi
             int (*one)(void *arg, const struct visit *visit, struct slice plain), void *arg, struct err *err)
 {
     struct db_txn *txn;
-    MUST(subject != NULL || after == NULL);
     int rc = db_begin_read(v->db, &txn, err);
     if (rc != 0)
         return rc;
-    rc = subject != NULL ? each_of(v, txn, subject, after, one, arg, err) : each_of_all(v, txn, one, arg, err);
+    rc = subject != NULL ? each_of(v, txn, subject, after, one, arg, err) : each_of_all(v, txn, after, one, arg, err);
     db_abort(&txn);
     return rc > 0 ? 0 : rc;
 }

@@ -20,9 +20,10 @@ struct visit {
 /* plain: the capsule's content. One vault commit; one that is there already stays as it is. ERR_FULL, ERR_LIMIT (plain longer than a
  * capsule). */
 int visits_put(struct vault *v, const struct visit *visit, struct slice plain, struct err *err) NODISCARD;
-/* Calls one for each record of a subject in the order of log, seq, index, after `after` (NULL = from the start), or, with subject and after
- * NULL, for every record in no order, until it returns other than 0, which ends the walk: positive as 0, an error as that error. plain is good
- * until it returns, and wiped then; it must not write to the vault. ERR_CORRUPT: a row does not open. */
+/* Calls one for each record of a subject in the order of log, seq, index, after `after` (NULL = from the start), or, with subject
+ * NULL, for every record in the order of their labels, until it returns other than 0, which ends the walk: positive as 0, an error as that error.
+ * plain is good until it returns, and wiped then; it must not write to the vault. after need not be there any more. ERR_CORRUPT: a row does
+ * not open. */
 int visits_each(struct vault *v, const struct subject_id *subject, const struct visit *after,
                 int (*one)(void *arg, const struct visit *visit, struct slice plain), void *arg,
                 struct err *err) NODISCARD;

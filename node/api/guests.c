@@ -166,10 +166,33 @@ put_record(struct visit_walk *w, const struct visit *v)
     json_close(j, '}');
 }
 
-static void
+/* Whether the desk may not read contact data of this member. */
+static int
+hides_contact(struct request *r, const struct subject_id *member, bool *ret, struct err *err)
+{
+    struct member_row row;
+    *ret = false;
+    if (r->token.role == ROLE_MEMBER) {
+        return 0;
+    }
+    int rc = view_member(r->txn, member, &r->api->deps.unit, &row, err);
+    if (rc != 0) {
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    }
+    *ret = retention_restricted(&row) >> (CLASS_CONTACT - 1) & 1;
+    member_row_release(&row);
+    return 0;
+}
+
+static int
 put_proposal(struct visit_walk *w, const struct visit *v)
 {
     struct json_out *j = w->j;
+    bool hidden = false;
+    int rc = hides_contact(w->r, &v->subject, &hidden, NULL);
+    if (rc != 0) {
+        return rc;
+    }
     const struct guest_record *g = &w->record;
     char code[UNIT_CODE_MAX], hex[HEX32_MAX], id[PROPOSAL_TEXT_MAX];
     unit_code_of(w->r, &v->host, code);
@@ -181,11 +204,15 @@ put_proposal(struct visit_walk *w, const struct visit *v)
     json_put_text(j, "unit", code);
     json_put_date(j, "day", g->day);
     json_put_text(j, "status", settled_word(v));
-    contact_write(j, "contact", &g->contact);
-    if (g->text[0] != '\0') {
+    json_put_text(j, "personal", hidden ? "restricted" : "here");
+    if (!hidden) {
+        contact_write(j, "contact", &g->contact);
+    }
+    if (!hidden && g->text[0] != '\0') {
         json_put_text(j, "text", g->text);
     }
     json_close(j, '}');
+    return 0;
 }
 
 static int
@@ -203,8 +230,8 @@ one_visit(void *arg, const struct visit *v, struct slice plain)
         put_record(w, v);
         w->n++;
     } else if (w->record.n_contact > 0 && !(w->open_only && v->settled != VISIT_OPEN)) {
-        put_proposal(w, v);
         w->n++;
+        return put_proposal(w, v);
     }
     return 0;
 }

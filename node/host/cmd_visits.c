@@ -155,6 +155,8 @@ print_proposal(const json_t *e)
         printf("%s%s", comma, desk_text(contact, FIELDS[i]));
         comma = ", ";
     }
+    if (strcmp(desk_text(e, "personal"), "restricted") == 0)
+        printf("restricted");
     printf("%s%s\n", desk_text(e, "text")[0] ? "; " : "", desk_text(e, "text"));
 }
 

@@ -7,17 +7,19 @@
 
 #include "node/api/router.h"
 #include "node/apply/apply.h"
+#include "node/command/guest.h"
+#include "storage/visits.h"
 #include "tests/support/api_server.h"
 #include "tests/support/register.h"
 #include "tests/support/storage.h"
 
-enum { ANN = 1, BEN, GIVEN_UP, KEPT, MERGED_LATER, KEPT_LATER, ERASED, UNREACHABLE, NOBODY };
+enum { ANN = 1, BEN, GIVEN_UP, KEPT, MERGED_LATER, KEPT_LATER, ERASED, UNREACHABLE, RESTRICTED, NOBODY };
 
 static const char some_headers[] = "Idempotency-Key: one\r\nIf-Match: \"x\"\r\n";
 static const struct subject_id office = {{0x22}};
 static char answer[ANSWER_BYTES_MAX], ann[TOKEN_TEXT_MAX], given_up[TOKEN_TEXT_MAX], kept[TOKEN_TEXT_MAX],
-    later[TOKEN_TEXT_MAX], erased[TOKEN_TEXT_MAX], unreachable[TOKEN_TEXT_MAX], over[TOKEN_TEXT_MAX],
-    vault_dir[TEST_PATH_MAX];
+    later[TOKEN_TEXT_MAX], erased[TOKEN_TEXT_MAX], unreachable[TOKEN_TEXT_MAX], restricted[TOKEN_TEXT_MAX],
+    over[TOKEN_TEXT_MAX], vault_dir[TEST_PATH_MAX];
 
 static const char *
 hex_of(uint32_t n)
@@ -74,6 +76,10 @@ register_write(struct api_server *s)
     merge(&log, MERGED_LATER, KEPT_LATER, date_from_ymd(2026, 6, 1)); /* after today */
     erase(&log, ERASED, CLASS_IDENTITY);
     erase(&log, UNREACHABLE, CLASS_CONTACT);
+    p = test_payload(KIND_RESTRICTION_ORDERED, test_subject(RESTRICTED), date_from_ymd(2026, 5, 1));
+    p.erasure =
+        (struct erasure){.n_classes = 1, .classes = {CLASS_CONTACT}, .ground = GROUND_ASKED, .until = DATE_NONE};
+    test_log_event(&log, &p, NULL, 0);
     assert_int_equal(state_new(s->db, &state, &err), 0);
     assert_int_equal(apply_new(s->db, state, &apply, &err), 0);
     assert_int_equal(db_begin_write(s->db, &txn, &err), 0);
@@ -130,6 +136,7 @@ prepare(struct api_server *s)
     token_write(s, MERGED_LATER, 0x44, 0, later);
     token_write(s, ERASED, 0x46, 0, erased);
     token_write(s, UNREACHABLE, 0x47, 0, unreachable);
+    token_write(s, RESTRICTED, 0x48, 0, restricted);
     token_write(s, ANN, 0x45, 15 * 60000, over);
 }
 
@@ -424,6 +431,76 @@ tokens_of_members_are_listed_only_where_they_are_asked_for(void **state)
     assert_null(strstr(answer, hex_of(ANN)));
 }
 
+/* ---- what was proposed at hosts ---- */
+
+static void
+propose(struct api_server *s, uint32_t who, uint8_t index, const char *email)
+{
+    struct guest_record *r = calloc(1, sizeof(*r));
+    struct visit v = {.subject = test_subject(who), .at = {.log = {{9}}, .seq = 5}, .index = index, .host = {{7}}};
+    struct err err;
+    struct buf plain;
+
+    assert_non_null(r);
+    *r = (struct guest_record){.member = v.subject, .unit = s->deps.unit, .day = {20500}, .opened = 1, .classes = 1};
+    r->n_contact = 1;
+    snprintf(r->contact.email.s, sizeof(r->contact.email.s), "%s", email);
+    snprintf(r->text, sizeof(r->text), "write to %s", email);
+    buf_init(&plain, CAPSULE_BYTES_MAX);
+    assert_int_equal(guest_record_encode(r, &plain, &err), 0);
+    assert_int_equal(visits_put(s->vault, &v, buf_slice(&plain), &err), 0);
+    buf_free(&plain);
+    free(r);
+}
+
+static void
+a_proposal_of_restricted_contact_is_read_by_its_member_alone(void **state)
+{
+    struct api_server *s = *state;
+
+    propose(s, RESTRICTED, 0, "hidden@example.org");
+    propose(s, ANN, 0, "ann@example.org");
+    const char *const lists[] = {"/v1/proposals", "/v1/proposals?limit=1"};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        assert_int_equal(ask(s, "GET", lists[i], s->desk, NULL), 200);
+        assert_null(strstr(answer, "hidden@example.org"));
+    }
+    assert_int_equal(get_member_of(s, ANN, "/proposals", s->desk), 200);
+    assert_non_null(strstr(answer, "write to ann@example.org"));
+    assert_int_equal(get_member_of(s, RESTRICTED, "/proposals", s->desk), 200);
+    assert_null(strstr(answer, "hidden@example.org"));
+    assert_non_null(strstr(answer, "\"personal\":\"restricted\""));
+    assert_int_equal(get_member_of(s, RESTRICTED, "/proposals", restricted), 200);
+    assert_non_null(strstr(answer, "\"email\":\"hidden@example.org\""));
+}
+
+static void
+all_proposals_are_told_page_by_page_each_once(void **state)
+{
+    struct api_server *s = *state;
+    char path[256] = "/v1/proposals?limit=2", email[32];
+    unsigned seen[5] = {0}, pages = 0;
+
+    for (uint8_t i = 0; i < ARRAY_LEN(seen); i++) {
+        snprintf(email, sizeof(email), "p%u@example.org", i);
+        propose(s, i % 2 ? ANN : BEN, i, email);
+    }
+    for (bool more = true; more && pages < 9; pages++) {
+        assert_int_equal(ask(s, "GET", path, s->desk, NULL), 200);
+        for (uint8_t i = 0; i < ARRAY_LEN(seen); i++) {
+            snprintf(email, sizeof(email), "\"p%u@example.org", i);
+            seen[i] += strstr(answer, email) != NULL;
+        }
+        const char *next = strstr(answer, "\"next\":\"");
+        more = next != NULL;
+        if (more)
+            snprintf(path, sizeof(path), "/v1/proposals?limit=2&after=%.*s", (int)strcspn(next + 8, "\""), next + 8);
+    }
+    assert_int_equal(pages, 3);
+    for (size_t i = 0; i < ARRAY_LEN(seen); i++)
+        assert_int_equal(seen[i], 1);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -439,6 +516,8 @@ main(void)
         CASE(the_units_platform_makes_a_token_that_ends_soon),
         CASE(no_other_way_makes_a_token_of_a_member),
         CASE(a_member_ends_its_own_tokens),
+        CASE(a_proposal_of_restricted_contact_is_read_by_its_member_alone),
+        CASE(all_proposals_are_told_page_by_page_each_once),
         CASE(an_idempotency_key_of_one_token_is_not_that_of_another),
         CASE(tokens_of_members_are_listed_only_where_they_are_asked_for),
     };
