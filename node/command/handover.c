@@ -187,8 +187,8 @@ complete(struct handing *h, struct err *err)
     if (rc == 0)
         rc = draft_check_closed(h->ctx, h->effective, CLOSED_SINCE, q->adjusts_closed, "effective_on", err);
     if (rc == 0)
-        rc = draft_check_closed_at(h->ctx, &terms.other, "of the new home", h->effective, q->adjusts_closed,
-                                   "effective_on", err);
+        rc = draft_check_closed_there(h->ctx, &terms.other, latest.offer_day, &accepted, h->effective,
+                                      q->adjusts_closed, "effective_on", err);
     if (rc == 0)
         rc = handover_dossier(h->ctx, &h->row, &terms.other, d, err);
     if (rc == 0 && !q->owed_stays)

@@ -45,7 +45,8 @@ struct handover_request {
 /* Drafts in the order in which they are to be written, in one commit; the first is the one that was asked for. Beside it: WITHDRAW begins a new
  * generation of keys (the other unit had the old ones); COMPLETE repays, and ends grants and passes (open activities are closed later: node/host/moved_work.h). Those taken along
  * are opened some time after RECEIVE (handover_taken), which restricts what the old home has restricted, until the same days.
- * The day of a move is asked for in closed years: by ACCEPT in this unit's, by COMPLETE in those of both units, as far as they are known here.
+ * The day of a move is asked for in closed years: by ACCEPT in this unit's, by COMPLETE in this unit's, and in those that the new home has
+ * closed since it accepted, as far as that is known here.
  * Errors: ERR_INVALID (unit, proposed, effective_on, office, shares, category, activities), ERR_NOTFOUND (subject, unit, office), ERR_CONFLICT
  * (what is not offered, accepted or completed; too much is open), and those of storage. ret: HANDOVER_DRAFTS_MAX of them, the caller's to
  * release after success. */

@@ -160,29 +160,50 @@ draft_check_unit(const struct command_ctx *ctx, const struct unit_id *unit, cons
     return rc;
 }
 
-/* whose: NULL for the own unit. */
+/* Of another unit: what it was asked about itself. */
+struct asked_there {
+    int year;                  /* it was asked about this one and those that follow */
+    const struct position *at; /* what it had closed before this */
+};
+
 static int
-check_years(const struct command_ctx *ctx, const struct unit_id *unit, const char *whose, struct civil_date date,
-            enum closed_reach reach, bool meant, const char *field, struct err *err)
+is_asked(const struct command_ctx *ctx, const struct asked_there *x, const struct unit_id *unit, int year,
+         struct slice value, bool *ret, struct err *err)
+{
+    struct period_row row;
+    int rc = period_row_decode(value, unit, (uint16_t)year, &row, err);
+    if (rc != 0)
+        return rc;
+    *ret = year >= x->year && ctx->world != NULL && dag_before(ctx->world->dag, &row.at, x->at);
+    period_row_release(&row);
+    return 0;
+}
+
+/* there: NULL for the own unit. */
+static int
+check_years(const struct command_ctx *ctx, const struct unit_id *unit, const struct asked_there *there,
+            struct civil_date date, enum closed_reach reach, const char *field, struct err *err)
 {
     uint8_t key[KEY_PERIOD_ROW];
-    struct slice ignored;
+    struct slice value;
     char day[DATE_TEXT_MAX];
     int year, last, month, day_of_month;
-    if (meant)
-        return 0;
     date_to_ymd(date, &year, &month, &day_of_month);
     date_to_ymd(ctx->today, &last, &month, &day_of_month);
     for (int y = year; y == year || (reach == CLOSED_SINCE && y <= last); y++) {
+        bool asked = false;
         key_period_row(key, unit, (uint16_t)y);
-        int rc = rows_get(ctx, TABLE_PERIODS, slice_of(key, sizeof(key)), &ignored, err);
-        if (rc == 0)
+        int rc = rows_get(ctx, TABLE_PERIODS, slice_of(key, sizeof(key)), &value, err);
+        if (rc == 0 && there != NULL)
+            rc = is_asked(ctx, there, unit, y, value, &asked, err);
+        if (rc == 0 && !asked)
             return err_field(
                 err, ERR_CONFLICT, field,
-                "%s: %s lies in%s a closed year%s%s (%d); its published figures stay and the change will show "
+                "%s: %s lies in%s a closed year%s (%d); its published figures stay and the change will show "
                 "as an adjustment. Say that this is meant, or choose another date",
-                field, date_format(date, day), y == year ? "" : " or before", whose ? " " : "", whose ? whose : "", y);
-        if (rc != ERR_NOTFOUND)
+                field, date_format(date, day), y == year ? "" : " or before", there != NULL ? " of the new home" : "",
+                y);
+        if (rc != 0 && rc != ERR_NOTFOUND)
             return rc;
         err_clear(err);
     }
@@ -193,14 +214,18 @@ int
 draft_check_closed(const struct command_ctx *ctx, struct civil_date date, enum closed_reach reach, bool meant,
                    const char *field, struct err *err)
 {
-    return check_years(ctx, &ctx->unit, NULL, date, reach, meant, field, err);
+    return meant ? 0 : check_years(ctx, &ctx->unit, NULL, date, reach, field, err);
 }
 
 int
-draft_check_closed_at(const struct command_ctx *ctx, const struct unit_id *unit, const char *whose,
-                      struct civil_date date, bool meant, const char *field, struct err *err)
+draft_check_closed_there(const struct command_ctx *ctx, const struct unit_id *unit, struct civil_date offered,
+                         const struct position *accepted, struct civil_date date, bool meant, const char *field,
+                         struct err *err)
 {
-    return check_years(ctx, unit, whose, date, CLOSED_SINCE, meant, field, err);
+    struct asked_there there = {.at = accepted};
+    int month, day;
+    date_to_ymd(offered, &there.year, &month, &day);
+    return meant ? 0 : check_years(ctx, unit, &there, date, CLOSED_SINCE, field, err);
 }
 
 int

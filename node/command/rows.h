@@ -36,9 +36,11 @@ int draft_date(const struct command_ctx *ctx, struct civil_date given, struct ci
 /* A date in a year whose figures the unit has closed must be meant: ERR_CONFLICT naming `field` otherwise. CLOSED_SINCE: a year before a
  * closed one likewise, for what is in force from a day on (membership, shares) is in the figures of every later year. */
 enum closed_reach { CLOSED_YEAR, CLOSED_SINCE };
-/* The same of another unit's years, as far as they are known here; whose: "of the new home". */
-int draft_check_closed_at(const struct command_ctx *ctx, const struct unit_id *unit, const char *whose,
-                          struct civil_date date, bool meant, const char *field, struct err *err) NODISCARD;
+/* The same of the new home of somebody who moves, as far as its years are known here. It was asked about the day of the offer when it accepted
+ * (accepted: where in its log): what it had closed by then is meant. */
+int draft_check_closed_there(const struct command_ctx *ctx, const struct unit_id *unit, struct civil_date offered,
+                             const struct position *accepted, struct civil_date date, bool meant, const char *field,
+                             struct err *err) NODISCARD;
 int draft_check_closed(const struct command_ctx *ctx, struct civil_date date, enum closed_reach reach, bool meant,
                        const char *field, struct err *err) NODISCARD;
 /* Whether a client saw the row as it is (last: its newest event). ERR_CONFLICT, field "if-match"; what: "member", … */

@@ -624,6 +624,56 @@ what_waits_goes_with_an_erasure_and_when_the_member_has_left(void **state)
     free(dossier);
 }
 
+static void
+close_year(struct test_node *n, uint16_t year, bool again)
+{
+    struct api_op *op = calloc(1, sizeof(*op));
+    struct err err = {0};
+    assert_non_null(op);
+    op->kind = OP_CLOSE_PERIOD;
+    op->close.year = year;
+    op->close.again = again;
+    assert_int_equal(test_node_exec(n, op, &err), 0);
+    if (op->result.err.code != 0)
+        fail_msg("%s", op->result.err.text);
+    free(op);
+}
+
+static void
+the_new_home_is_asked_once_about_the_years_that_it_has_closed(void **state)
+{
+    struct fixture *f = *state;
+    f->old.today = f->new.today = date_from_ymd(2026, 2, 1).days;
+    both(f);
+    close_year(&f->new, 2024, false);
+    close_year(&f->new, 2025, false);
+    struct handover_request offer = asking(f, HANDOVER_OFFER), accept = asking(f, HANDOVER_ACCEPT),
+                            complete = asking(f, HANDOVER_COMPLETE);
+    offer.unit = f->new.identity.unit;
+    offer.proposed = date_from_ymd(2025, 1, 20);
+    done(&f->old, &offer, "");
+    both(f);
+    refused(&f->new, &accept, "Gent", ERR_CONFLICT, "proposed");
+    accept.adjusts_closed = true;
+    done(&f->new, &accept, "Gent");
+    both(f);
+    complete.effective = date_from_ymd(2024, 12, 20); /* about this year nobody asked it */
+    refused(&f->old, &complete, "", ERR_CONFLICT, "effective_on");
+    complete.effective = date_from_ymd(2025, 3, 1);
+    close_year(&f->new, 2025, true); /* with other figures than those that it meant */
+    both(f);
+    refused(&f->old, &complete, "", ERR_CONFLICT, "effective_on");
+    struct handover_request withdraw = asking(f, HANDOVER_WITHDRAW);
+    done(&f->old, &withdraw, "");
+    both(f);
+    done(&f->old, &offer, "");
+    both(f);
+    done(&f->new, &accept, "Gent");
+    both(f);
+    close_year(&f->old, 2024, false);
+    done(&f->old, &complete, "");
+}
+
 static size_t
 asks_of(struct test_node *n, const struct subject_id *member, enum ask_what what)
 {
@@ -688,6 +738,7 @@ main(void)
         cmocka_unit_test_setup_teardown(what_waits_goes_with_an_erasure_and_when_the_member_has_left, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_to_move_are_dealt_with_if_the_move_is_complete_and_not_if_it_is_not,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(the_new_home_is_asked_once_about_the_years_that_it_has_closed, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
