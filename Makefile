@@ -85,10 +85,10 @@ TEST_CFLAGS := -Wno-unused-parameter
 
 # ---- rooms -------------------------------------------------------------------------------------
 
-ROOMS := proto storage rules sync command apply view api net host
+ROOMS := proto storage rules sync command apply view api net host exchange cli
 DIRS_proto := proto/base proto
 DIRS_storage := storage
-$(foreach r,rules sync command apply view api net host,$(eval DIRS_$(r) := node/$(r)))
+$(foreach r,rules sync command apply view api net host exchange cli,$(eval DIRS_$(r) := node/$(r)))
 
 # What the tests of a room link: the room and the rooms below it, so that a room that does not
 # compile today does not stop the tests of another one.
@@ -102,6 +102,7 @@ LINK_view := view apply rules storage proto
 LINK_api := $(ROOMS)
 LINK_net := $(ROOMS)
 LINK_host := $(ROOMS)
+LINK_exchange := $(ROOMS)
 
 GEN := $(B)/gen
 SCHEMAS := $(wildcard proto/schema/*.proto)
@@ -110,7 +111,7 @@ GEN_H := $(GEN_C:.c=.h)
 
 # room(name): its sources, its objects for the program and for the fuzzers.
 define room
-SRC_$(1) := $$(filter-out node/host/main.c,$$(foreach d,$$(DIRS_$(1)),$$(wildcard $$(d)/*.c)))
+SRC_$(1) := $$(filter-out node/cli/main.c,$$(foreach d,$$(DIRS_$(1)),$$(wildcard $$(d)/*.c)))
 OBJ_$(1) := $$(SRC_$(1):%.c=$$(B)/obj/%.o)
 FUZZ_OBJ_$(1) := $$(SRC_$(1):%.c=$$(B)/fuzz/obj/%.o)
 endef
@@ -123,7 +124,7 @@ OBJ_testsupport := $(SUPPORT_SRC:%.c=$(B)/obj/%.o)
 FUZZ_OBJ_testsupport := $(SUPPORT_SRC:%.c=$(B)/fuzz/obj/%.o)
 
 LIBS := $(ROOMS:%=$(B)/lib%.a)
-MAIN_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard node/host/main.c))
+MAIN_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard node/cli/main.c))
 PROGRAM := $(if $(MAIN_OBJ),$(B)/smartnode)
 DEMO_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ops/demo/*.c))
 GENERATE := $(if $(DEMO_OBJ),$(B)/smartnode-generate)
@@ -228,7 +229,7 @@ $(B)/sim: $(SIM_OBJ) $(B)/libtestsupport.a $(LIBS)
 	$(LINK)
 
 # The program of a later version, for the test of an upgrade: what names its version is compiled again.
-NEXT_SRC := $(shell grep -l SMARTNODE_VERSION $(foreach r,$(ROOMS),$(SRC_$(r))) node/host/main.c)
+NEXT_SRC := $(shell grep -l SMARTNODE_VERSION $(foreach r,$(ROOMS),$(SRC_$(r))) node/cli/main.c)
 NEXT_OBJ := $(NEXT_SRC:%.c=$(B)/next/obj/%.o)
 NEXT := $(B)/next/smartnode
 $(B)/next/obj/%.o: %.c $(B)/flags

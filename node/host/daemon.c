@@ -1,55 +1,21 @@
-/* smartnode run: one node, until a signal. Puts writer, net loop and HTTP server together and answers what the server asks of the
- * host. docs/ARCHITECTURE.md "Threads". */
-#include <argp.h>
+/* One node, until a signal (daemon.h). Puts writer, net loop and HTTP server together;
+ * what the server asks of the host is in daemon_api.c. docs/ARCHITECTURE.md "Threads". */
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "node/command/guest.h"
-#include "node/host/cli.h"
 #include "node/host/copied.h"
-#include "node/host/datadir.h"
-#include "node/host/health.h"
+#include "node/host/daemon.h"
+#include "node/host/daemon_private.h"
 #include "node/host/log.h"
-#include "node/host/lookup.h"
-#include "node/host/netloop.h"
 #include "node/host/notify.h"
-#include "node/host/overdue.h"
-#include "node/host/upkeep.h"
-#include "node/host/writer.h"
 
-enum { TURN_MS = 1000, READER_CHECK_MS = 60000, WARNING_KEPT_MS = 3600000, WARNING_REPEAT_MS = 60000 };
-
-struct warning {
-    struct wall_ms at;
-    struct mono_ms logged;
-    char text[API_WARNING_BYTES_MAX + 1];
-};
-
-struct daemon {
-    struct datadir dir;
-    struct engine *engine;
-    struct writer *writer;
-    struct upkeep *upkeep;
-    struct netloop *net;
-    struct lookup *lookup;
-    pthread_mutex_t api_lock; /* the writer may look at api while it starts and stops */
-    struct api *api;
-    struct wall_ms started;
-    atomic_int readiness;
-    atomic_uint rebuild_permille;
-    pthread_mutex_t lock; /* warnings, own head */
-    size_t next_warning;
-    struct warning warnings[API_WARNINGS_MAX];
-    bool has_own_log;
-    struct position own_head;
-};
+enum { TURN_MS = 1000, READER_CHECK_MS = 60000, WARNING_REPEAT_MS = 60000 };
 
 /* ---- what the other threads tell ---- */
 
@@ -80,19 +46,8 @@ on_alarm(void *arg, const struct log_about *about, const char *what)
         log_write(LOG_WARNING, about, "%s", what);
 }
 
-/* It starts last and stops before the writer. */
-static void
-arrivals_found(struct daemon *d, struct arrivals_found *ret)
-{
-    *ret = (struct arrivals_found){.since = DATE_NONE};
-    pthread_mutex_lock(&d->lock);
-    if (d->upkeep)
-        upkeep_arrivals(d->upkeep, ret);
-    pthread_mutex_unlock(&d->lock);
-}
-
-static void
-wake_upkeep(struct daemon *d, bool record)
+void
+daemon_wake_upkeep(struct daemon *d, bool record)
 {
     pthread_mutex_lock(&d->lock);
     if (d->upkeep && record)
@@ -124,7 +79,7 @@ on_notice(void *arg, const struct writer_notice *n)
     else
         netloop_notice(d->net, n);
     if (n->type == NOTICE_CAPSULES || n->type == NOTICE_APPENDED)
-        wake_upkeep(d, false);
+        daemon_wake_upkeep(d, false);
 }
 
 static void
@@ -178,203 +133,6 @@ on_rebuilding(void *arg, uint64_t done, uint64_t total)
         (void)atomic_compare_exchange_strong(&d->readiness, &from, API_REBUILDING);
 }
 
-/* ---- what the HTTP server asks ---- */
-
-static int
-deps_submit(void *arg, struct api_job *job, struct err *err)
-{
-    struct daemon *d = arg;
-    if (atomic_load(&d->readiness) == API_REBUILDING)
-        return err_set(err, ERR_UNAVAILABLE, "the state is being rebuilt; reads go on, writes wait");
-    return writer_submit(d->writer, job, err);
-}
-
-static struct wall_ms
-deps_now_wall(void *arg)
-{
-    (void)arg;
-    return wall_now();
-}
-
-static struct mono_ms
-deps_now_mono(void *arg)
-{
-    (void)arg;
-    return mono_now();
-}
-
-static struct civil_date
-deps_today(void *arg)
-{
-    struct daemon *d = arg;
-    return datadir_today(&d->dir);
-}
-
-static enum api_readiness
-deps_readiness(void *arg)
-{
-    struct daemon *d = arg;
-    struct writer_stats s;
-    int r = atomic_load(&d->readiness);
-    if (r != API_READY)
-        return (enum api_readiness)r;
-    writer_stats(d->writer, &s);
-    return s.is_full ? API_FULL : API_READY;
-}
-
-/* A unit that does not confirm an erasure is a matter for the telephone. */
-static void
-warn_overdue(struct daemon *d, struct api_status *ret)
-{
-    struct overdue overdue;
-    struct api_peer *peers = malloc(API_PEERS_MAX * sizeof(*peers));
-    if (peers) {
-        size_t n = netloop_peers(d->net, peers, API_PEERS_MAX);
-        overdue_read(d->dir.db, &d->dir.identity.unit, peers, n, datadir_today(&d->dir), d->dir.config.silent_days,
-                     &overdue);
-        if (overdue.late > 0)
-            snprintf(
-                ret->warnings[ret->n_warnings++], sizeof(ret->warnings[0]),
-                "%llu erasures are not confirmed by every unit for more than %u days, %s among them: smartnode erasures --open",
-                (unsigned long long)overdue.late, d->dir.config.silent_days,
-                overdue.unit[0] == '?' ? "this one" : overdue.unit);
-    }
-    free(peers);
-}
-
-static void
-deps_status(void *arg, struct api_status *ret)
-{
-    struct daemon *d = arg;
-    struct writer_stats w;
-    struct netloop_stats n;
-    struct lookup_stats l;
-    struct health h;
-    struct wall_ms now = wall_now();
-    writer_stats(d->writer, &w);
-    netloop_stats(d->net, &n);
-    lookup_stats(d->lookup, &l);
-    health_read(d->dir.db, d->dir.vault, d->dir.path, now, &h);
-    struct arrivals_found arrivals;
-    arrivals_found(d, &arrivals);
-    *ret = (struct api_status){.production = d->dir.identity.production,
-                               .started = d->started,
-                               .rebuild_permille = atomic_load(&d->rebuild_permille),
-                               .queue_used = w.queue,
-                               .queue_max = WRITER_JOBS_MAX,
-                               .map_bytes = h.main.map_bytes,
-                               .map_used_bytes = h.main.used_bytes,
-                               .vault_map_bytes = h.vault.map_bytes,
-                               .vault_map_used_bytes = h.vault.used_bytes,
-                               .disk_bytes = h.disk_bytes,
-                               .disk_free_bytes = h.disk_free_bytes,
-                               .last_commit = w.last_commit,
-                               .waiting = h.waiting,
-                               .waiting_oldest_ms = h.waiting_oldest_ms,
-                               .conflicts = (uint32_t)h.conflicts,
-                               .lookups_asked = l.asked,
-                               .lookups_hits = l.hits,
-                               .lookups_answered = l.answered,
-                               .lookups_refused = l.limited + l.unavailable,
-                               .lookups_open = l.open,
-                               .arrivals_waiting = arrivals.waiting,
-                               .arrivals_for_desk = arrivals.by_hand,
-                               .arrivals_since = arrivals.since,
-                               .peers_connected = n.peers_open,
-                               .peers_trusted = n.peers};
-    snprintf(ret->federation, sizeof(ret->federation), "%s", d->dir.identity.federation_name.s);
-    if (!netloop_has_keeper(d->net))
-        snprintf(
-            ret->warnings[ret->n_warnings++], sizeof(ret->warnings[0]),
-            "no peer is the keeper of this unit's capsules: losing this disk loses the members' names (peer trust --keeper)");
-    warn_overdue(d, ret);
-    uint32_t hearing = netloop_hearing(d->net);
-    if (hearing > 0)
-        snprintf(ret->warnings[ret->n_warnings++], sizeof(ret->warnings[0]),
-                 "recovered: nothing is written before %u peer%s heard completely (they must have pinned the new card; "
-                 "smartnode recover --write-now does not wait)",
-                 hearing, hearing > 1 ? "s are" : " is");
-    pthread_mutex_lock(&d->lock);
-    ret->has_own_log = d->has_own_log;
-    ret->own_head = d->own_head;
-    for (size_t i = 0; i < API_WARNINGS_MAX && ret->n_warnings < API_WARNINGS_MAX; i++)
-        if (d->warnings[i].text[0] != '\0' && now.ms - d->warnings[i].at.ms < WARNING_KEPT_MS)
-            memcpy(ret->warnings[ret->n_warnings++], d->warnings[i].text, sizeof(ret->warnings[0]));
-    pthread_mutex_unlock(&d->lock);
-}
-
-static size_t
-deps_peers(void *arg, struct api_peer *ret, size_t max)
-{
-    struct daemon *d = arg;
-    return netloop_peers(d->net, ret, max);
-}
-
-static bool
-deps_known_at(void *arg, const struct unit_id *unit, struct wall_ms *ret)
-{
-    struct daemon *d = arg;
-    return netloop_known_at(d->net, unit, ret);
-}
-
-static void
-deps_record_guests(void *arg)
-{
-    wake_upkeep(arg, true);
-}
-
-static void
-deps_open_taken(void *arg)
-{
-    struct daemon *d = arg;
-    pthread_mutex_lock(&d->lock);
-    if (d->upkeep)
-        upkeep_open_taken(d->upkeep);
-    pthread_mutex_unlock(&d->lock);
-}
-
-static void
-deps_metrics(void *arg, struct buf *out)
-{
-    struct daemon *d = arg;
-    struct writer_stats w;
-    struct netloop_stats n;
-    struct health h;
-    struct wall_ms now = wall_now();
-    struct lookup_stats l;
-    struct api_peer *peers = malloc(API_PEERS_MAX * sizeof(*peers));
-    writer_stats(d->writer, &w);
-    netloop_stats(d->net, &n);
-    lookup_stats(d->lookup, &l);
-    health_read(d->dir.db, d->dir.vault, d->dir.path, now, &h);
-    struct arrivals_found arrivals;
-    arrivals_found(d, &arrivals);
-    struct metrics m = {.health = &h,
-                        .arrivals = &arrivals,
-                        .today = datadir_today(&d->dir),
-                        .writer = &w,
-                        .net = &n,
-                        .lookup = &l,
-                        .readiness = deps_readiness(d),
-                        .started = d->started,
-                        .n_peers = peers ? netloop_peers(d->net, peers, API_PEERS_MAX) : 0,
-                        .peers = peers};
-    struct overdue overdue;
-    overdue_read(d->dir.db, &d->dir.identity.unit, peers, m.n_peers, datadir_today(&d->dir), d->dir.config.silent_days,
-                 &overdue);
-    m.overdue = &overdue;
-    metrics_write(out, &m);
-    free(peers);
-}
-
-static void
-deps_log(void *arg, const char *line)
-{
-    static const struct log_about about = {.code = "http", .next = "see what else was logged at that moment"};
-    (void)arg;
-    log_write(LOG_ERROR, &about, "%s", line);
-}
-
 /* ---- start and stop ---- */
 
 static int
@@ -401,33 +159,12 @@ read_pem(const char *path, char **ret, struct err *err)
 static int
 start_api(struct daemon *d, struct err *err)
 {
-    struct api_deps deps = {.db = d->dir.db,
-                            .vault = d->dir.vault,
-                            .unit = d->dir.identity.unit,
-                            .federation = d->dir.identity.federation,
-                            .production = d->dir.identity.production,
-                            .arg = d,
-                            .submit = deps_submit,
-                            .now_wall = deps_now_wall,
-                            .now_mono = deps_now_mono,
-                            .today = deps_today,
-                            .random = random_fill,
-                            .readiness = deps_readiness,
-                            .status = deps_status,
-                            .peers = deps_peers,
-                            .unit_known_at = deps_known_at,
-                            .foreign_days_max = d->dir.config.foreign_days_max,
-                            .record_guests = deps_record_guests,
-                            .open_taken = deps_open_taken,
-                            .metrics = deps_metrics,
-                            .log = deps_log};
+    struct api_deps deps;
     struct api_config config = {
         .listen = d->dir.config.http_listen, .port = d->dir.config.http_port, .threads = d->dir.config.http_threads};
     char *key = NULL, *cert = NULL;
     struct api *api = NULL;
-    memcpy(deps.unit_code, d->dir.identity.unit_code, sizeof(deps.unit_code));
-    _Static_assert((int)CONFIG_RETENTION_N == (int)RETAIN_N, "every period can be set");
-    memcpy(deps.retention.v, d->dir.config.retention, sizeof(deps.retention.v));
+    daemon_deps(d, &deps);
     int rc = read_pem(d->dir.config.tls_key, &key, err);
     if (rc == 0)
         rc = read_pem(d->dir.config.tls_cert, &cert, err);
@@ -487,7 +224,7 @@ prepare(struct daemon *d, const char *path, struct err *err)
                                 .listen =
                                     strcmp(d->dir.config.sync_listen, "none") == 0 ? NULL : d->dir.config.sync_listen,
                                 .settings = &d->dir.config,
-                                .today = deps_today,
+                                .today = daemon_today,
                                 .alarm = on_alarm,
                                 .admission = on_admission,
                                 .arg = d};
@@ -516,11 +253,11 @@ start(struct daemon *d, struct err *err)
                                .vault = d->dir.vault,
                                .unit = d->dir.identity.unit,
                                .per_hour = d->dir.config.lookups_per_hour,
-                               .today = deps_today,
-                               .now_wall = deps_now_wall,
-                               .now_mono = deps_now_mono,
+                               .today = daemon_today,
+                               .now_wall = daemon_now_wall,
+                               .now_mono = daemon_now_mono,
                                .random = random_fill,
-                               .peers = deps_peers,
+                               .peers = daemon_peers,
                                .send = send_admission,
                                .alarm = on_alarm,
                                .arg = d};
@@ -537,7 +274,7 @@ start(struct daemon *d, struct err *err)
                                .writer = d->writer,
                                .alarm = on_alarm,
                                .want_work = want_work,
-                               .known_at = deps_known_at,
+                               .known_at = daemon_known_at,
                                .arg = d};
     struct upkeep *upkeep = NULL;
     if (rc == 0)
@@ -601,8 +338,8 @@ turn(struct daemon *d, int signals)
     }
 }
 
-static int
-run(const char *path, struct err *err)
+int
+daemon_run(const char *path, struct err *err)
 {
     static struct daemon d; /* large, and one for each process */
     sigset_t set;
@@ -638,44 +375,4 @@ run(const char *path, struct err *err)
     stop(&d);
     close(signals);
     return rc;
-}
-
-struct run_args {
-    const char *data;
-};
-
-static error_t
-on_option(int key, char *arg, struct argp_state *state)
-{
-    struct run_args *a = state->input;
-    if (key == 'd')
-        a->data = arg;
-    else if (key == ARGP_KEY_ARG)
-        argp_error(state, "unexpected argument: %s", arg);
-    else
-        return ARGP_ERR_UNKNOWN;
-    return 0;
-}
-
-int
-cmd_run(int argc, char **argv)
-{
-    static const struct argp_option options[] = {{"data", 'd', "DIR", 0, "The node's data directory", 0}, {0}};
-    static const struct argp argp = {
-        options,
-        on_option,
-        NULL,
-        "Runs the node until it gets SIGTERM or SIGINT. SIGHUP reads the pinned peers again.\v"
-        "Addresses, ports and limits are in DIR/smartnode.conf; smartnode config check tells what is wrong with it.",
-        NULL,
-        NULL,
-        NULL};
-    struct run_args args = {0};
-    char path[PATH_BYTES_MAX];
-    struct err err = {0};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &args) != 0)
-        return EXIT_USAGE;
-    if (datadir_find(args.data, path, &err) != 0 || run(path, &err) != 0)
-        return cli_fail(&err);
-    return EXIT_OK;
 }

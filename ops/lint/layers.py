@@ -57,7 +57,13 @@ ROOMS = (
     Room("node/net", ["proto/base", "proto", "node/net"], ["zmq"]),
     Room("node/host", ["proto/base", "proto", "storage", "node/rules", "node/sync", "node/apply",
                        "node/command", "node/view", "node/api", "node/net", "node/host"],
-         ["sodium", "jansson", "inih", "systemd", "curl", "csv", "utf8proc"]),
+         ["sodium", "jansson", "inih", "systemd", "utf8proc"]),
+    Room("node/exchange", ["proto/base", "proto", "storage", "node/rules", "node/command", "node/view", "node/api", "node/host",
+                           "node/exchange"],
+         ["sodium", "jansson", "curl", "csv", "inih", "utf8proc"]),
+    Room("node/cli", ["proto/base", "proto", "storage", "node/rules", "node/sync", "node/apply", "node/command",
+                      "node/view", "node/api", "node/net", "node/host", "node/exchange", "node/cli"],
+         ["sodium", "jansson", "utf8proc"]),
 )
 
 # The generated types of protobuf-c stay inside these files, one line of reason each.

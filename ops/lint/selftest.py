@@ -28,7 +28,7 @@ GOOD = {
     "node/apply/apply.c": including('"node/rules/rules.h"', '"storage/db.h"'),
     "node/net/net.c": including("<zmq.h>"),
     "node/api/http.c": including("<microhttpd.h>", "<jansson.h>"),
-    "node/host/main.c": including("<time.h>", '"storage/db.h"') + '/* strcpy( printf( */\n',
+    "node/cli/main.c": including("<time.h>", '"storage/db.h"') + '/* strcpy( printf( */\n',
     "tests/unit/sync/test_a.c": including("<time.h>", "<lmdb.h>", '"storage/db.h"'),
 }
 

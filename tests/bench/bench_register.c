@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/exchange/import_dir.h"
 #include "node/host/datadir.h"
-#include "node/host/import_dir.h"
 #include "node/view/view.h"
 #include "tests/bench/bench.h"
 

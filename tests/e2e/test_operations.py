@@ -303,7 +303,7 @@ class OperationsTest(unittest.TestCase):
         self.assertEqual(listed, sample)
 
     def test_the_exit_statuses_are_those_of_the_program(self):
-        numbers = re.search(r"enum exit_status \{(.*?)\};", read("node/host/cli.h"), re.S).group(1)
+        numbers = re.search(r"enum exit_status \{(.*?)\};", read("node/cli/cli.h"), re.S).group(1)
         self.assertEqual([row[0] for row in table(self.text, "Exit status")], re.findall(r"= (\d)", numbers))
 
     def test_every_message_that_is_explained_is_one_that_the_program_has(self):

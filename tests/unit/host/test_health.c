@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "node/api/prometheus.h"
+#include "node/cli/status_show.h"
 #include "node/host/health.h"
-#include "node/host/status_show.h"
 #include "tests/support/node.h"
 
 static struct health
