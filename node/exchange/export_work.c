@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "node/command/names.h"
+#include "node/command/rows.h"
 #include "node/exchange/export_private.h"
 #include "node/view/view.h"
 
@@ -69,6 +70,23 @@ activity_op(uint16_t kind)
                                                             : VERB_ACTIVITY_CLOSE);
 }
 
+/* Whose member a visitor is. */
+static void
+put_member_unit(struct exporter *x, const struct vault_link *link, const struct activity_links *now)
+{
+    static const struct unit_id unsaid;
+    struct unit_id unit = TYPE_EQ(&link->unit, &unsaid) && now->has_unit ? now->unit : link->unit;
+    struct slice value;
+    struct err ignored;
+    struct place_row row;
+    if ((link->flags & LINK_OTHER_UNIT) == 0 ||
+        rows_get(&x->ctx, TABLE_UNITS, slice_of(unit.b, sizeof(unit.b)), &value, &ignored) != 0 ||
+        place_row_decode(value, &unit, NULL, &row, &ignored) != 0)
+        return;
+    sheet_text(&x->sheet, COLUMN_MEMBER_UNIT, row.unit_code);
+    place_row_release(&row);
+}
+
 /* link: NULL where whose it is is restricted. */
 static int
 write_activity_entry(struct exporter *x, const struct activity_row *row, size_t i, const struct vault_link *link,
@@ -89,6 +107,8 @@ write_activity_entry(struct exporter *x, const struct activity_row *row, size_t 
         sheet_text(s, COLUMN_ACTIVITY_NO, now->number.s);
         if (link)
             sheet_id(s, COLUMN_ID, link->member.b);
+        if (link)
+            put_member_unit(x, link, now);
         x->nameless += !link;
     }
     if (e->kind != KIND_ACTIVITY_CLOSED) {
@@ -158,9 +178,9 @@ write_activities(struct exporter *x, struct err *err)
 const struct export_file export_activities_file = {
     "activity_operations",
     TABLE_OF_ACTIVITIES,
-    9,
-    {COLUMN_ACTIVITY, COLUMN_ACTIVITY_NO, COLUMN_OP, COLUMN_EFFECTIVE_ON, COLUMN_ID, COLUMN_SECTOR, COLUMN_CULTURE,
-     COLUMN_OFFICE, COLUMN_TEXT},
+    10,
+    {COLUMN_ACTIVITY, COLUMN_ACTIVITY_NO, COLUMN_OP, COLUMN_EFFECTIVE_ON, COLUMN_ID, COLUMN_MEMBER_UNIT, COLUMN_SECTOR,
+     COLUMN_CULTURE, COLUMN_OFFICE, COLUMN_TEXT},
     write_activities,
 };
 

@@ -79,6 +79,7 @@ enum import_column {
     COLUMN_REFERENCE,
     COLUMN_FROM,
     COLUMN_TO,
+    COLUMN_MEMBER_UNIT,
     IMPORT_COLUMNS
 };
 extern const char *const import_column_names[IMPORT_COLUMNS];
@@ -135,6 +136,7 @@ struct import_row {
     /* work */
     bool by_entry; /* an activity entry by entry */
     bool has_entity, has_activity, has_sector, has_culture, culture, has_rate, has_contribution, cancelled;
+    char member_unit[UNIT_CODE_MAX];    /* an activity: of the member, where it is another one; "" */
     struct subject_id entity, activity; /* entity: an activity, invoice, posting or office */
     uint16_t sector;
     uint32_t rate_bp;

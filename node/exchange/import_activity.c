@@ -1,4 +1,5 @@
 /* Rows of activities, one for each or entry by entry. See import.h. */
+#include "node/command/guest.h"
 #include "node/command/names.h"
 #include "node/command/work.h"
 #include "node/exchange/import.h"
@@ -67,12 +68,16 @@ read_activity(const struct import_cells *c, struct import_row *row, struct err *
     if (rc == 0)
         rc = cell_text(c, COLUMN_MEMBER_NO, row->member_no, sizeof(row->member_no), err);
     if (rc == 0)
+        rc = cell_text(c, COLUMN_MEMBER_UNIT, row->member_unit, sizeof(row->member_unit), err);
+    if (rc == 0)
         rc = cell(c, COLUMN_OP)[0] != '\0' ? read_entry(c, row, err) : read_dates(c, row, err);
     if (rc != 0)
         return rc;
     bool opens = row->steps[0].verb == VERB_ACTIVITY_OPEN;
     if (opens && !row->has_id && row->member_no[0] == '\0')
         return err_field(err, ERR_INVALID, "member_no", "missing");
+    if (row->member_unit[0] != '\0' && !row->has_id)
+        return err_field(err, ERR_INVALID, "id", "missing: a member of another unit has no number here");
     if (!opens && !row->has_entity && row->number.s[0] == '\0')
         return err_field(err, ERR_INVALID, "activity_no", "missing");
     rc = read_sector(c, row, err);
@@ -213,12 +218,46 @@ static const struct import_finding finding = {
     .column = COLUMN_ACTIVITY_NO, .field = INDEX_ACTIVITY_NO, .of_member = work_of_member, .same = same};
 
 static int
+named_member(struct import_match *m, struct import_job *job, struct err *err)
+{
+    const struct import_row *row = &job->row;
+    job->has_member = row->member_unit[0] != '\0';
+    job->member = row->id;
+    if (job->has_member)
+        return 0;
+    int rc = import_named_member(m, job, err);
+    return rc == ERR_NOTFOUND && row->has_id
+               ? err_field(err, ERR_NOTFOUND, "id",
+                           "no member has it; if it is of another unit's member, member_unit says so")
+               : rc;
+}
+
+/* What is sealed for a visitor is sealed with her key. */
+static int
+check_visitor(struct import_match *m, const struct import_row *row, struct err *err)
+{
+    struct unit_id unit;
+    struct data_key key;
+    int rc = guest_key(m->ctx, NULL, &row->id, "id", &unit, &key, err);
+    person_wipe(&key, sizeof(key));
+    return rc == ERR_CONFLICT
+               ? err_field(
+                     err, ERR_CONFLICT, "member_unit",
+                     "the member of %s has given this unit no access, and without it nothing can be recorded of her: import the row, and "
+                     "the invoices of its activity, once there is a grant or a pass, or leave them out",
+                     row->member_unit)
+               : rc;
+}
+
+static int
 match_activity(struct import_match *m, struct import_job *job, struct err *err)
 {
     const struct import_row *row = &job->row;
     struct activity_row have;
     bool found = false;
-    int rc = import_named_member(m, job, err);
+    if (strcmp(row->member_unit, m->ctx->unit_code) == 0)
+        job->row.member_unit[0] = '\0';
+    int rc = named_member(m, job, err);
     if (rc == 0)
         rc = import_find_entity(m, job, &finding, &found, err);
     if (rc == 0 && found)
@@ -227,6 +266,8 @@ match_activity(struct import_match *m, struct import_job *job, struct err *err)
     rc = rc == ERR_NOTFOUND && row->has_entity ? 0 : rc;
     if (rc == 0 && !found && row->steps[0].verb != VERB_ACTIVITY_OPEN)
         return err_field(err, ERR_NOTFOUND, row->has_entity ? "activity" : "activity_no", "no activity has it");
+    if (rc == 0 && !found && row->member_unit[0] != '\0')
+        rc = check_visitor(m, row, err);
     if (rc != 0 || !found)
         return rc;
     job->has_subject = true;
@@ -252,6 +293,7 @@ activity_op(const struct import_job *job, struct api_op *ret)
     q->as_recorded = row->has_entity;
     if (job->has_member)
         q->member = job->member;
+    snprintf(ret->activity.unit_code, sizeof(ret->activity.unit_code), "%s", row->member_unit);
     if (s->verb == VERB_ACTIVITY_CLOSE)
         return;
     q->has_sector = row->has_sector;
@@ -271,12 +313,13 @@ activity_op(const struct import_job *job, struct api_op *ret)
 const struct import_type import_activities = {
     .type = TABLE_OF_ACTIVITIES,
     .needs_unit = true,
-    .n_columns = 12,
+    .n_columns = 13,
     .columns = {{COLUMN_ACTIVITY, false},
                 {COLUMN_ACTIVITY_NO, false},
                 {COLUMN_OP, false},
                 {COLUMN_ID, false},
                 {COLUMN_MEMBER_NO, false},
+                {COLUMN_MEMBER_UNIT, false},
                 {COLUMN_SECTOR, true},
                 {COLUMN_CULTURE, false},
                 {COLUMN_OFFICE, false},

@@ -70,6 +70,7 @@ const char *const import_column_names[IMPORT_COLUMNS] = {
     [COLUMN_REFERENCE] = "reference",
     [COLUMN_FROM] = "from",
     [COLUMN_TO] = "to",
+    [COLUMN_MEMBER_UNIT] = "member_unit",
 };
 
 const char *

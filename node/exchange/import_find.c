@@ -21,6 +21,9 @@ import_same_member(struct import_match *m, const struct subject_id *a, const str
                    struct err *err)
 {
     struct subject_id kept_a, kept_b;
+    *ret = TYPE_EQ(a, b);
+    if (*ret)
+        return 0;
     int rc = work_kept(m->ctx, a, &kept_a, err);
     if (rc == 0)
         rc = work_kept(m->ctx, b, &kept_b, err);

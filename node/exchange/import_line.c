@@ -111,6 +111,7 @@ put_activity(struct json_out *j, const struct import_job *job, const struct impo
             json_put_hex(j, "member", job->has_member ? job->member.b : row->id.b, ID_BYTES);
         else
             json_put_text(j, "member_no", row->member_no);
+        put_given(j, "member_unit", row->member_unit);
         put_given(j, "activity_no", row->number.s);
     }
     if (row->has_sector)

@@ -1,12 +1,20 @@
 """A member of one unit at the desk of another: what a grant opens there, what the host does, what the home hears of it, and what is left
 when the grant ends."""
 
+import csv
 import os
+import tempfile
 import unittest
 
 from cluster import Cluster, admission, run, wait_until
+from test_roundtrip import Empty, imported
 
 CONTACT = {"email": "ilse@example.org", "city": "Brussel", "country": "BE"}
+
+
+def rows(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 class Guests(unittest.TestCase):
@@ -220,6 +228,38 @@ class Guests(unittest.TestCase):
         self.assertIn("SE", asked)
         at(self.home, "member", "close-request", member, asked[1])
         self.assertIn("no requests", at(self.home, "member", "requests", member))
+
+    def test_work_of_visitors_is_exported_as_such_and_imported_where_they_give_access(self):
+        member = self.member()
+        self.grant(member)
+        self.wait_here(member)
+        activity, invoice = self.work(member)
+        self.host.stop()
+        with tempfile.TemporaryDirectory() as folder:
+            files = os.path.join(folder, "files")
+            os.mkdir(files)
+            run("export", "--data", self.host.data, "--out", files)
+            found = {name: rows(os.path.join(files, name)) for name in ("activity_operations.csv", "invoices.csv")}
+            opened, = [r for r in found["activity_operations.csv"] if r["activity"] == activity and r["op"] == "activity.open"]
+            self.assertEqual((opened["id"], opened["member_unit"]), (member, "BE"))
+            imported(self.host.data, files)  # all there
+            again = os.path.join(folder, "again")
+            os.mkdir(again)
+            for name, of in found.items():
+                with open(os.path.join(again, name), "w", encoding="utf-8", newline="") as file:
+                    out = csv.DictWriter(file, of[0].keys())
+                    out.writeheader()
+                    for row in (r for r in of if r["activity"] == activity):
+                        row.update({"activity": "7" * 32}, **{k: row[k][:4] + "9" * 28 for k in row if k == "invoice"})
+                        row.update({k: row[k] + "x" for k in ("activity_no", "invoice_no") if row.get(k)})
+                        out.writerow(row)
+            self.assertEqual(sum(f["imported"] for f in imported(self.host.data, again)["files"]), 2)
+            empty = Empty(folder, "DE", listens=False).init()
+            with self.assertRaisesRegex(AssertionError, "member_unit.*given this unit no access.*leave them out"):
+                imported(empty.data, files)
+        self.host.start()
+        self.assertEqual(self.host.get("/v1/activities/" + "7" * 32, "desk")["member_unit"], "BE")
+        wait_until("the home is told", lambda: len(self.home.get("/v1/invoices?member=" + member, "desk")["invoices"]) == 2)
 
     def test_a_declined_proposal_changes_nothing(self):
         member = self.member()
