@@ -17,6 +17,7 @@ struct exporting {
     struct json_out *j;
     struct command_ctx ctx;
     struct subject_id subject;
+    struct subject_id kept; /* the record that stands for the person: what is not of one record alone is asked of it */
     struct member_row own;
     bool has_own;
     uint16_t hidden; /* bit (class − 1): restricted, and the asker is not the member */
@@ -213,7 +214,7 @@ put_work_of(struct exporting *x, bool invoices, struct err *err)
     json_key(x->j, invoices ? "invoices" : "activities");
     json_open(x->j, '[');
     for (bool first = true; rc == 0 && n == WORK_STEP && !hides(x, CLASS_ACTIVITY); first = false) {
-        rc = work_of_member(&x->ctx, &x->subject, first ? NULL : &after, WORK_STEP, found, &n, err);
+        rc = work_of_member(&x->ctx, &x->kept, first ? NULL : &after, WORK_STEP, found, &n, err);
         for (size_t i = 0; rc == 0 && i < n; i++) {
             struct vault_link link;
             rc = vault_link_get(x->ctx.vault, &found[i], &link, err);
@@ -270,7 +271,7 @@ put_postings(struct exporting *x, struct err *err)
     json_key(x->j, "postings");
     json_open(x->j, '[');
     for (bool first = true; rc == 0 && n == WORK_STEP && !hides(x, CLASS_ACTIVITY); first = false) {
-        rc = postings_of_member(&x->ctx, &x->subject, first ? NULL : &after, WORK_STEP, found, &n, err);
+        rc = postings_of_member(&x->ctx, &x->kept, first ? NULL : &after, WORK_STEP, found, &n, err);
         for (size_t i = 0; rc == 0 && i < n; i++) {
             rc = posting_write(x->r, x->j, &found[i], err);
             rc = rc == ERR_NOTFOUND ? 0 : rc; /* erased meanwhile, or not recorded yet */
@@ -289,26 +290,6 @@ put_at_hosts(struct exporting *x, struct err *err)
     json_key(x->j, "at_hosts");
     json_open(x->j, '[');
     int rc = hides(x, CLASS_ACTIVITY) ? 0 : visits_export(x->r, x->j, &x->subject, !hides(x, CLASS_CONTACT), err);
-    json_close(x->j, ']');
-    return rc;
-}
-
-/* Other records of the same person, which were merged: each has an export of its own. */
-static int
-put_merged(struct exporting *x, struct err *err)
-{
-    struct subject_id records[ERASE_RECORDS_MAX];
-    size_t n = 0;
-    json_key(x->j, "merged_records");
-    json_open(x->j, '[');
-    int rc = erase_records(&x->ctx, &x->subject, records, &n, err);
-    if (rc == ERR_LIMIT) {
-        err_clear(err);
-        rc = 0;
-    }
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        if (!TYPE_EQ(&records[i], &x->subject))
-            json_hex(x->j, records[i].b, ID_BYTES);
     json_close(x->j, ']');
     return rc;
 }
@@ -433,8 +414,9 @@ put_erasure_entries(struct exporting *x)
 
 /* ---- the whole ---- */
 
+/* What is said of one record; the work of the person is told once, with the record that was asked for. */
 static int
-put_own(struct exporting *x, struct err *err)
+put_data(struct exporting *x, bool asked, struct err *err)
 {
     int rc = put_class(x, CLASS_IDENTITY, "identity", err);
     if (rc == 0)
@@ -445,13 +427,13 @@ put_own(struct exporting *x, struct err *err)
         rc = put_notes(x, err);
     if (rc == 0)
         rc = put_representatives(x, err);
-    if (rc == 0)
+    if (rc == 0 && asked)
         rc = put_work_of(x, false, err);
-    if (rc == 0)
+    if (rc == 0 && asked)
         rc = put_work_of(x, true, err);
     if (rc == 0)
         rc = put_waiting(x, err);
-    if (rc == 0)
+    if (rc == 0 && asked)
         rc = put_postings(x, err);
     if (rc == 0)
         rc = put_at_hosts(x, err);
@@ -460,31 +442,119 @@ put_own(struct exporting *x, struct err *err)
     return rc;
 }
 
+/* Records are written; so is that somebody looks. */
+static int
+put_rest(struct exporting *x, bool asked, struct err *err)
+{
+    int rc = 0;
+    if (x->has_own && x->ctx.vault != NULL)
+        rc = put_data(x, asked, err);
+    if (rc == 0)
+        rc = put_accesses(x, err);
+    if (rc == 0) {
+        put_restrictions(x);
+        put_erasure_entries(x);
+    }
+    if (rc == 0 && x->has_own && x->ctx.vault != NULL)
+        rc = look_note(x->r, &x->subject, err);
+    return rc;
+}
+
+static void
+take_hidden(struct exporting *x)
+{
+    if (x->has_own)
+        x->hidden = x->r->token.role == ROLE_MEMBER ? 0 : retention_restricted(&x->own);
+}
+
+/* Another record of the same person: what is kept under it is the person's, too. */
+static int
+put_merged_one(const struct exporting *x, const struct subject_id *record, struct err *err)
+{
+    struct exporting y = {.r = x->r, .j = x->j, .ctx = x->ctx, .subject = *record, .kept = x->kept};
+    json_open(y.j, '{');
+    json_put_hex(y.j, "id", record->b, ID_BYTES);
+    int rc = put_records(&y, err);
+    take_hidden(&y);
+    if (rc == 0)
+        rc = put_rest(&y, false, err);
+    if (y.has_own)
+        member_row_release(&y.own);
+    json_close(y.j, '}');
+    return rc;
+}
+
+/* The record that stands for this one today: a merge of a day to come is none yet. */
+static int
+kept_today(const struct exporting *x, const struct subject_id *record, struct subject_id *ret, struct err *err)
+{
+    *ret = *record;
+    for (size_t i = 0; i < ERASE_RECORDS_MAX; i++) {
+        struct member_row row;
+        struct member_state s;
+        int rc = view_member(x->r->txn, ret, &x->ctx.unit, &row, err);
+        if (rc != 0)
+            return rc;
+        member_state_at(&row, x->ctx.today, &s);
+        member_row_release(&row);
+        if (s.status != STATUS_MERGED)
+            return 0;
+        *ret = s.merged_into;
+    }
+    return 0;
+}
+
+/* Other records of the same person, which were merged. *ret_all = false: there are more of them. */
+static int
+put_merged(struct exporting *x, bool *ret_all, struct err *err)
+{
+    struct subject_id records[ERASE_RECORDS_MAX];
+    size_t n = 0;
+    json_key(x->j, "merged_records");
+    json_open(x->j, '[');
+    int rc = erase_records(&x->ctx, &x->subject, records, &n, err);
+    *ret_all = rc != ERR_LIMIT;
+    if (rc == ERR_LIMIT) {
+        err_clear(err);
+        rc = 0;
+    }
+    if (rc == 0)
+        rc = kept_today(x, &x->subject, &x->kept, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct subject_id kept;
+        rc = kept_today(x, &records[i], &kept, err);
+        if (rc == 0 && TYPE_EQ(&kept, &x->kept) && !TYPE_EQ(&records[i], &x->subject))
+            rc = put_merged_one(x, &records[i], err);
+    }
+    json_close(x->j, ']');
+    return rc;
+}
+
 static int
 put_all(struct exporting *x, struct err *err)
 {
     const struct api_deps *d = &x->r->api->deps;
+    bool all = true;
     json_open(x->j, '{');
     json_put_text(x->j, "schema", "smartnode member export 1");
     json_put_time(x->j, "made_at", d->now_wall(d->arg));
     json_put_text(x->j, "made_by_unit", d->unit_code);
     json_put_hex(x->j, "id", x->subject.b, ID_BYTES);
     int rc = put_records(x, err);
+    take_hidden(x);
+    x->kept = x->subject;
     if (rc == 0 && x->has_own)
-        x->hidden = x->r->token.role == ROLE_MEMBER ? 0 : retention_restricted(&x->own);
-    if (rc == 0 && x->has_own)
-        rc = put_merged(x, err);
-    if (rc == 0 && x->has_own && x->ctx.vault != NULL)
-        rc = put_own(x, err);
+        rc = put_merged(x, &all, err);
     if (rc == 0)
-        rc = put_accesses(x, err);
-    if (rc == 0) {
-        put_restrictions(x);
-        put_erasure_entries(x);
-        json_put_text(x->j, "not_included",
-                      "What hosts have not told this unit yet; ask those units. Figures in which nobody can be "
-                      "recognised. Copies of the vault that are kept for a limited time.");
-    }
+        rc = put_rest(x, true, err);
+    if (rc == 0)
+        json_put_text(
+            x->j, "not_included",
+            all ? "What hosts have not told this unit yet; ask those units. Figures in which nobody can be "
+                  "recognised. Copies of the vault that are kept for a limited time."
+                : "Other records of the person, which are too many: their ids are in the events, ask for each. "
+                  "What hosts have not told this unit yet; ask those units. Figures in which nobody can be "
+                  "recognised. Copies of the vault that are kept for a limited time.");
     json_close(x->j, '}');
     return rc;
 }
@@ -506,8 +576,6 @@ get_member_export(struct request *r, struct err *err)
     x.j = &j;
     r->personal = true;
     rc = put_all(&x, err);
-    if (rc == 0 && x.has_own && x.ctx.vault != NULL)
-        rc = look_note(r, &x.subject, err);
     if (x.has_own)
         member_row_release(&x.own);
     if (rc == 0 && wants_type(r, "text/html"))

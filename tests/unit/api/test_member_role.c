@@ -501,6 +501,35 @@ all_proposals_are_told_page_by_page_each_once(void **state)
         assert_int_equal(seen[i], 1);
 }
 
+static bool
+export_has(struct api_server *s, uint32_t who, const char *token, const char *text)
+{
+    assert_int_equal(get_member_of(s, who, "/export", token), 200);
+    return strstr(answer, text) != NULL;
+}
+
+static void
+what_is_known_of_a_person_is_told_of_all_records_that_are_merged(void **state)
+{
+    struct api_server *s = *state;
+    const struct {
+        uint32_t who;
+        const char *token;
+    } asked[] = {{KEPT, s->desk}, {GIVEN_UP, s->desk}, {KEPT, kept}, {GIVEN_UP, given_up}};
+
+    propose(s, GIVEN_UP, 0, "gone@example.org");
+    propose(s, KEPT, 1, "kept@example.org");
+    propose(s, MERGED_LATER, 2, "now@example.org");
+    propose(s, KEPT_LATER, 3, "later@example.org");
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        assert_true(export_has(s, asked[i].who, asked[i].token, "\"email\":\"gone@example.org\""));
+        assert_true(export_has(s, asked[i].who, asked[i].token, "\"email\":\"kept@example.org\""));
+    }
+    assert_true(export_has(s, MERGED_LATER, later, "now@example.org"));
+    assert_false(export_has(s, MERGED_LATER, later, "later@example.org")); /* not yet */
+    assert_false(export_has(s, ANN, s->desk, "@example.org"));
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -516,6 +545,7 @@ main(void)
         CASE(the_units_platform_makes_a_token_that_ends_soon),
         CASE(no_other_way_makes_a_token_of_a_member),
         CASE(a_member_ends_its_own_tokens),
+        CASE(what_is_known_of_a_person_is_told_of_all_records_that_are_merged),
         CASE(a_proposal_of_restricted_contact_is_read_by_its_member_alone),
         CASE(all_proposals_are_told_page_by_page_each_once),
         CASE(an_idempotency_key_of_one_token_is_not_that_of_another),
