@@ -129,8 +129,11 @@ held_by_all(const struct command_ctx *ctx, const struct member_row *row, uint16_
         struct member_row other;
         if (i > 0 && (rc = rows_member(ctx, &records[i], &other, err)) != 0)
             break;
+        uint16_t left_over = 0;
         for (uint8_t c = 0; c < CLASSES_ASKED; c++)
             *ret |= (uint16_t)(retention_holds(i > 0 ? &other : row, (uint8_t)(c + 1)) << c);
+        rc = retention_left_over(ctx, i > 0 ? &other : row, &left_over, err);
+        *ret |= left_over;
         if (i > 0)
             member_row_release(&other);
     }

@@ -2,6 +2,7 @@
  * part is done afterwards (node/host/erasing.h). */
 #include "node/apply/apply_private.h"
 #include "storage/erasures.h"
+#include "storage/keyslots.h"
 
 /* Positions in logs of other units, and what does not lie in the order's past, are not its to erase. */
 static int
@@ -46,6 +47,36 @@ payload_of(struct apply *a, const struct position *at, struct slice *ret, struct
 }
 
 static int
+newest_of(struct apply *a, const struct subject_id *subject, uint32_t *newest, struct err *err)
+{
+    uint32_t generation = 0;
+    uint64_t slot;
+    int rc = keyslot_find(a->txn, subject, &generation, &slot, err);
+    if (rc == ERR_NOTFOUND) {
+        err_clear(err);
+        return 0;
+    }
+    *newest = rc == 0 && generation > *newest ? generation : *newest;
+    return rc;
+}
+
+/* At home the order takes keys that are there now. Another instance of the node, which wrote it, counts generations of its own: those that
+ * begin here afterwards are under the same numbers, and the order may be carried out again. */
+static int
+end_at_newest(struct apply *a, const struct member_row *row, uint32_t *generation, struct err *err)
+{
+    uint32_t newest = 0;
+    if (!a->has_own || !TYPE_EQ(&row->unit, &a->own))
+        return 0;
+    int rc = newest_of(a, &row->subject, &newest, err);
+    for (size_t i = 0; rc == 0 && i < row->n; i++)
+        if (row->entries[i].kind == KIND_REPRESENTATIVE_NAMED)
+            rc = newest_of(a, &row->entries[i].other, &newest, err);
+    *generation = rc == 0 && newest < *generation ? newest : *generation;
+    return rc;
+}
+
+static int
 order_note(struct apply *a, const struct member_row *row, const struct member_entry *x, struct err *err)
 {
     struct erasure_order order;
@@ -71,6 +102,7 @@ order_note(struct apply *a, const struct member_row *row, const struct member_en
                                    .effective = x->effective};
     for (uint8_t i = 0; i < p.erasure.n_classes; i++)
         order.classes |= (uint16_t)(1U << p.erasure.classes[i]);
+    rc = end_at_newest(a, row, &order.generation, err);
     size_t n = x->kind == KIND_ERASURE_ORDERED ? erased_places_read(payload, places) : 0;
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = place_erased(a, &row->unit, &x->at, &places[i], err);

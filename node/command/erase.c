@@ -45,7 +45,7 @@ outranks_dates(const struct erase_request *r)
 static bool
 holds(const struct ordering *o, uint8_t class)
 {
-    bool ret = retention_holds(&o->row, class);
+    bool ret = retention_holds(&o->row, class) || o->left_over >> (class - 1) & 1;
     for (size_t i = 0; !ret && o->req->representatives && i < o->row.n; i++)
         ret = o->row.entries[i].kind == KIND_REPRESENTATIVE_NAMED && o->row.entries[i].capsule_mask & 1U << (class - 1);
     return ret;
@@ -275,7 +275,7 @@ draw_up(struct ordering *o, struct err *err)
     if (rc == 0 && o->out.restricted != 0)
         restrictions(o);
     if (rc == 0 && o->out.erased != 0)
-        rc = orders(o, has_keys, generation, err);
+        rc = orders(o, has_keys && !o->others_keys, generation, err);
     if (rc == 0 && o->req->has_note && TYPE_EQ(&o->member, &o->req->member))
         rc = add_note(o, &o->drafts[first], err);
     for (size_t i = first; rc == 0 && i < o->n; i++)
@@ -344,12 +344,14 @@ order_record(struct ordering *o, const struct subject_id *record, bool *ret_any,
     o->member = *record;
     o->out = (struct erased_record){.member = *record};
     o->n_places = o->n_escrow = 0;
-    o->ends_accesses = false;
+    o->ends_accesses = o->others_keys = false;
     int rc = rows_member(o->ctx, record, &o->row, err);
     if (rc != 0)
         return rc;
     member_state_at(&o->row, DATE_MAX, &o->now);
-    rc = decide(o, err);
+    rc = retention_left_over(o->ctx, &o->row, &o->left_over, err);
+    if (rc == 0)
+        rc = decide(o, err);
     bool any = o->out.erased != 0 || o->out.restricted != 0 ||
                (o->req->action == ERASE_LIFT && (o->req->classes & o->now.restricted) != 0);
     if (rc == 0 && any)

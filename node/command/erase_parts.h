@@ -24,15 +24,18 @@ struct ordering {
     struct subject_id member;
     struct member_row row;
     struct member_state now;
+    uint16_t left_over; /* retention_left_over */
     struct erased_record out;
     struct erased_place *places; /* heap, ascending, each event once */
     size_t n_places, cap_places;
     struct draft_escrow *escrow; /* heap: keys that stay and whose key capsules go */
     size_t n_escrow, cap_escrow;
     bool ends_accesses;
+    bool
+        others_keys; /* something listed is under a key that is not here: of another instance of the node, which counts generations of its own */
 };
 
-/* Fills places and ends_accesses. Field member: ERR_CONFLICT, something was recorded in the open group. ERR_LIMIT. */
+/* Fills places, ends_accesses and others_keys. Field member: ERR_CONFLICT, something was recorded in the open group. ERR_LIMIT. */
 int erase_find_places(struct ordering *o, struct err *err) NODISCARD;
 /* Fills escrow: of the member every generation up to `generation`, of representatives, where they are asked for, every one. */
 int erase_find_escrow(struct ordering *o, uint32_t generation, struct err *err) NODISCARD;

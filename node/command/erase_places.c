@@ -8,9 +8,50 @@
 #include "node/command/erase_parts.h"
 #include "node/command/rows.h"
 #include "node/command/strays.h"
+#include "storage/erasures.h"
 #include "storage/keyslots.h"
 
 enum { PLACES_MAX = ERASE_ORDERS_MAX * ERASED_PLACES_MAX, ACCESS_PAGE = 32 };
+
+/* ---- whose keys ---- */
+
+/* The member's keys of the classes that go, once they are needed: of strays nothing says whose they are. */
+struct finding {
+    struct ordering *o;
+    bool loaded;
+    struct keyslot *slots;
+    size_t n_slots;
+};
+
+/* By the hash of the key in the capsule. */
+static bool
+opens(const struct finding *f, uint8_t class, struct slice capsule)
+{
+    uint8_t key_class = class == CLASS_DOSSIER || class == CLASS_GUEST ? CLASS_ACTIVITY : class;
+    int index = vault_class_index(key_class);
+    struct slot_keys keys;
+    struct err ignored;
+    struct buf plain;
+    bool opened = false;
+    buf_init(&plain, CAPSULE_BYTES_MAX);
+    for (size_t i = 0; index >= 0 && !opened && i < f->n_slots; i++) {
+        buf_clear(&plain);
+        opened = vault_slot(f->o->ctx->vault, f->slots[i].slot, &keys, &ignored) == 0 &&
+                 vault_key_there(&keys.keys[index]) &&
+                 capsule_open(&keys.keys[index], class, capsule, &plain, &ignored) == 0;
+    }
+    person_wipe(&keys, sizeof(keys));
+    buf_free(&plain);
+    return opened;
+}
+
+static int
+load_slots(struct finding *f, struct err *err)
+{
+    int rc = f->loaded ? 0 : keyslots_all(f->o->ctx->txn, &f->o->member, &f->slots, &f->n_slots, err);
+    f->loaded |= rc == 0;
+    return rc;
+}
 
 /* ---- rows ---- */
 
@@ -52,9 +93,29 @@ put_place(struct ordering *o, const struct erased_place *p, struct err *err)
     return 0;
 }
 
+/* Notes whether one of the capsules that go is under a key that is not here, or may be. */
 static int
-add_place(struct ordering *o, const struct position *at, struct err *err)
+look_for_others(struct finding *f, uint32_t log_no, const struct position *at, const struct event_header *h,
+                uint16_t indexes, struct err *err)
 {
+    int rc = load_slots(f, err);
+    for (uint8_t i = 0; rc == 0 && h->kind != KIND_REPRESENTATIVE_NAMED && i < h->n_capsules; i++) {
+        struct slice capsule;
+        if ((indexes >> i & 1) == 0 || h->capsules[i].class > CLASS_NOTE)
+            continue;
+        rc = capsules_get(f->o->ctx->txn, log_no, h->seq, i, &capsule, err);
+        bool gone = false, there = rc == 0;
+        if (rc == ERR_NOTFOUND)
+            rc = tombstone_find(f->o->ctx->txn, at, i, &gone, NULL, err);
+        f->o->others_keys |= rc == 0 && !gone && !(there && opens(f, h->capsules[i].class, capsule));
+    }
+    return rc;
+}
+
+static int
+add_place(struct finding *f, const struct position *at, struct err *err)
+{
+    struct ordering *o = f->o;
     struct log_row log;
     struct stored_event ev;
     struct event_header h;
@@ -70,24 +131,27 @@ add_place(struct ordering *o, const struct position *at, struct err *err)
     if (rc != 0)
         return rc;
     struct erased_place p = {.log = at->log, .seq = at->seq, .indexes = indexes_of(o, &h)};
-    return put_place(o, &p, err);
+    rc = o->others_keys ? 0 : look_for_others(f, log.no, at, &h, p.indexes, err);
+    return rc == 0 ? put_place(o, &p, err) : rc;
 }
 
 static int
-add_access(struct ordering *o, const struct access_row *row, struct err *err)
+add_access(struct finding *f, const struct access_row *row, struct err *err)
 {
+    struct ordering *o = f->o;
     struct access_state s;
     int rc = 0;
     access_state_of(row, &s);
     o->ends_accesses |= access_is_open(&s, o->ctx->today) && access_gives(&s, o->out.erased | o->out.restricted);
     for (size_t k = 0; rc == 0 && k < row->n && access_gives(&s, o->out.erased); k++)
-        rc = add_place(o, &row->entries[k].at, err);
+        rc = add_place(f, &row->entries[k].at, err);
     return rc;
 }
 
 static int
-add_accesses(struct ordering *o, struct err *err)
+add_accesses(struct finding *f, struct err *err)
 {
+    struct ordering *o = f->o;
     struct access_key keys[ACCESS_PAGE], after;
     size_t n = ACCESS_PAGE;
     int rc = 0;
@@ -100,7 +164,7 @@ add_accesses(struct ordering *o, struct err *err)
             rc = access_load(o->ctx, &keys[i], &row, err);
             if (rc != 0)
                 break;
-            rc = add_access(o, &row, err);
+            rc = add_access(f, &row, err);
             access_row_release(&row);
         }
         if (n > 0)
@@ -111,36 +175,6 @@ add_accesses(struct ordering *o, struct err *err)
 
 /* ---- strays ---- */
 
-/* The member's keys of the classes that go, once they are needed: of other events nothing says whose they are. */
-struct finding {
-    struct ordering *o;
-    bool loaded;
-    struct keyslot *slots;
-    size_t n_slots;
-};
-
-/* By the hash of the key in the capsule. */
-static bool
-opens(const struct finding *f, uint8_t class, struct slice capsule)
-{
-    uint8_t key_class = class == CLASS_DOSSIER || class == CLASS_GUEST ? CLASS_ACTIVITY : class;
-    int index = vault_class_index(key_class);
-    struct slot_keys keys;
-    struct err ignored;
-    struct buf plain;
-    bool opened = false;
-    buf_init(&plain, CAPSULE_BYTES_MAX);
-    for (size_t i = 0; index >= 0 && !opened && i < f->n_slots; i++) {
-        buf_clear(&plain);
-        opened = vault_slot(f->o->ctx->vault, f->slots[i].slot, &keys, &ignored) == 0 &&
-                 vault_key_there(&keys.keys[index]) &&
-                 capsule_open(&keys.keys[index], class, capsule, &plain, &ignored) == 0;
-    }
-    person_wipe(&keys, sizeof(keys));
-    buf_free(&plain);
-    return opened;
-}
-
 static bool
 is_of_member(const struct finding *f, const struct stray *s)
 {
@@ -148,14 +182,6 @@ is_of_member(const struct finding *f, const struct stray *s)
     struct err ignored;
     return event_common_decode(s->payload, &c, &ignored) == 0 && c.has_subject && TYPE_EQ(&c.subject, &f->o->member) &&
            (!c.has_subject_unit || TYPE_EQ(&c.subject_unit, &f->o->ctx->unit));
-}
-
-static int
-load_slots(struct finding *f, struct err *err)
-{
-    int rc = f->loaded ? 0 : keyslots_all(f->o->ctx->txn, &f->o->member, &f->slots, &f->n_slots, err);
-    f->loaded |= rc == 0;
-    return rc;
 }
 
 /* Of what the keys open, that of the classes that go; a key capsule beside it, or of an event that names the member, holds such keys. */
@@ -187,15 +213,6 @@ look_at_stray(void *arg, const struct stray *s, struct err *err)
     return rc == 0 ? put_place(f->o, &p, err) : rc;
 }
 
-static int
-add_strays(struct ordering *o, struct err *err)
-{
-    struct finding f = {.o = o};
-    int rc = strays_each(o->ctx, look_at_stray, &f, err);
-    free(f.slots);
-    return rc;
-}
-
 /* ---- all of it ---- */
 
 static int
@@ -224,14 +241,16 @@ each_once(struct ordering *o)
 int
 erase_find_places(struct ordering *o, struct err *err)
 {
+    struct finding f = {.o = o};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < o->row.n; i++)
         if (o->out.erased != 0 && o->row.entries[i].outcome != OUTCOME_UNKNOWN) /* that is a stray */
-            rc = add_place(o, &o->row.entries[i].at, err);
+            rc = add_place(&f, &o->row.entries[i].at, err);
     if (rc == 0)
-        rc = add_accesses(o, err);
+        rc = add_accesses(&f, err);
     if (rc == 0 && o->out.erased != 0)
-        rc = add_strays(o, err);
+        rc = strays_each(o->ctx, look_at_stray, &f, err);
+    free(f.slots);
     if (rc == 0)
         each_once(o);
     return rc;

@@ -1,12 +1,20 @@
 /* See retention.h. */
 #include "node/command/retention.h"
 
+#include "storage/erasures.h"
+
 static const char GROUND_CONTACT[] = "no longer needed for the purpose (GDPR Art. 5(1)(e), 17(1)(a))";
 static const char GROUND_BANK[] = "no longer needed once everything is repaid (GDPR Art. 5(1)(e), 17(1)(a))";
 static const char GROUND_REFUSED[] = "defence against claims of an applicant (GDPR Art. 6(1)(f), 17(3)(e))";
 static const char GROUND_SET[] = "set by the unit";
 
-enum { CONTACT_DAYS = 180, BANK_DAYS = 90, REFUSED_DAYS = 180 };
+enum {
+    CONTACT_DAYS = 180,
+    BANK_DAYS = 90,
+    REFUSED_DAYS = 180,
+    /* of the classes that are asked for; capsules of activity links stay */
+    LISTED = 1 << (CLASS_IDENTITY - 1) | 1 << (CLASS_CONTACT - 1) | 1 << (CLASS_BANK - 1) | 1 << (CLASS_NOTE - 1),
+};
 
 /* Years from leaving for the register of members, years from the end of the year for accounting documents. Starting points for counsel. */
 static const struct {
@@ -140,6 +148,53 @@ retention_holds(const struct member_row *row, uint8_t class)
     if (class == CLASS_NOTE)
         return member_capsule_history(row, class, &place, 1) > 0;
     return member_capsule_position(row, class, &at);
+}
+
+/* Of one event of the row: classes of its capsules that no erasure took. */
+static int
+left_of(const struct command_ctx *ctx, const struct position *at, uint16_t of, uint16_t *ret, struct err *err)
+{
+    struct log_row log;
+    struct stored_event ev;
+    struct event_header h;
+    int rc = evlog_find(ctx->txn, &at->log, &log, err);
+    if (rc == 0 && !TYPE_EQ(&log.unit, &ctx->unit))
+        return 0; /* not this unit's to erase */
+    if (rc == 0)
+        rc = evlog_event(ctx->txn, log.no, at->seq, &ev, err);
+    if (rc == ERR_NOTFOUND) { /* of the open group */
+        err_clear(err);
+        return 0;
+    }
+    if (rc == 0)
+        rc = event_header_decode(ev.header, &h, err);
+    for (uint8_t i = 0; rc == 0 && i < h.n_capsules; i++) {
+        uint8_t class = h.capsules[i].class;
+        bool erased = true;
+        if (class <= CLASS_NOTE && of >> (class - 1) & 1)
+            rc = tombstone_find(ctx->txn, at, i, &erased, NULL, err);
+        if (rc == 0 && !erased)
+            *ret |= (uint16_t)(1U << (class - 1));
+    }
+    return rc;
+}
+
+int
+retention_left_over(const struct command_ctx *ctx, const struct member_row *row, uint16_t *ret, struct err *err)
+{
+    struct member_state s;
+    uint16_t left = 0;
+    int rc = 0;
+    member_state_at(row, DATE_MAX, &s);
+    uint16_t of = s.erased & LISTED;
+    for (size_t i = 0; rc == 0 && of != 0 && i < row->n; i++) {
+        const struct member_entry *e = &row->entries[i];
+        if (e->kind != KIND_REPRESENTATIVE_NAMED && e->outcome != OUTCOME_UNKNOWN && (e->capsule_mask & of) != 0)
+            rc = left_of(ctx, &e->at, of, &left, err);
+    }
+    if (rc == 0)
+        *ret = left;
+    return rc;
 }
 
 uint16_t

@@ -44,6 +44,10 @@ struct retention_date retention_due(const struct retention_rules *rules, const s
                                     struct civil_date last_invoice);
 /* Whether something of the class is there to erase: entered and not erased since. Class 4 always is. */
 bool retention_holds(const struct member_row *row, uint8_t class);
+/* Classes, bit class − 1, that an erasure took and of which a capsule is in the row that none took: another instance of the node wrote it side by
+ * side with the order, before whose day it may stand. An order made now takes it. row: of the own unit. */
+int retention_left_over(const struct command_ctx *ctx, const struct member_row *row, uint16_t *ret,
+                        struct err *err) NODISCARD;
 /* Classes that are restricted, bit class − 1: nobody but the member reads them. The day until which they must be kept ends nothing by itself:
  * what is restricted stays so until it is erased, or a person lifts it. */
 uint16_t retention_restricted(const struct member_row *row);

@@ -100,6 +100,38 @@ key_key(uint8_t out[KEY_KEY], const struct subject_id *subject, uint8_t class)
     out[ID_BYTES] = class;
 }
 
+/* A key whose capsule is of a deeper log, or later in the same one, was made afterwards, or beside it where it lists nothing. */
+static int
+note_all(struct erased *e, const struct own_event *ev, const uint8_t key[KEY_KEY], struct err *err)
+{
+    struct all_until *until = map_put(&e->all, key, NULL);
+    if (!until)
+        return err_set(err, ERR_NOMEM, "erasures: out of memory");
+    if (ev->row->depth > until->depth || (TYPE_EQ(&ev->row->id, &until->at.log) && ev->header->seq > until->at.seq))
+        *until = (struct all_until){ev->row->depth, {ev->row->id, ev->header->seq}};
+    return 0;
+}
+
+static int
+note_keys(struct erased *e, const struct own_event *ev, const struct event_payload *p, struct err *err)
+{
+    for (uint8_t i = 0; i < p->erasure.n_classes; i++) {
+        uint8_t key[KEY_KEY];
+        key_key(key, &p->common.subject, p->erasure.classes[i]);
+        if (!p->erasure.has_generation) {
+            int rc = note_all(e, ev, key, err);
+            if (rc != 0)
+                return rc;
+            continue;
+        }
+        uint64_t to = 1 + (uint64_t)p->erasure.generation, *limit = map_put(&e->keys, key, NULL);
+        if (!limit)
+            return err_set(err, ERR_NOMEM, "erasures: out of memory");
+        *limit = to > *limit ? to : *limit;
+    }
+    return 0;
+}
+
 /* Also one that is void counts: what somebody ordered to be forgotten is not brought back by a copy. */
 static int
 note_erasure(void *arg, const struct own_event *ev, struct err *err)
@@ -120,16 +152,7 @@ note_erasure(void *arg, const struct own_event *ev, struct err *err)
             return err_set(err, ERR_NOMEM, "erasures: out of memory");
         *bits |= places[i].indexes;
     }
-    for (uint8_t i = 0; i < p.erasure.n_classes; i++) {
-        uint8_t key[KEY_KEY];
-        uint64_t to = 1 + (uint64_t)(p.erasure.has_generation ? p.erasure.generation : UINT32_MAX);
-        key_key(key, &p.common.subject, p.erasure.classes[i]);
-        uint64_t *limit = map_put(&e->keys, key, NULL);
-        if (!limit)
-            return err_set(err, ERR_NOMEM, "erasures: out of memory");
-        *limit = to > *limit ? to : *limit;
-    }
-    return 0;
+    return note_keys(e, ev, &p, err);
 }
 
 int
@@ -137,6 +160,7 @@ erased_load(struct db *db, const struct unit_id *unit, struct erased *ret, struc
 {
     map_init(&ret->places, PLACE_KEY, sizeof(uint64_t), PLACES_MAX, NULL);
     map_init(&ret->keys, KEY_KEY, sizeof(uint64_t), PLACES_MAX, NULL);
+    map_init(&ret->all, KEY_KEY, sizeof(struct all_until), PLACES_MAX, NULL);
     int rc = own_events_walk(db, unit, note_erasure, ret, err);
     if (rc != 0)
         erased_free(ret);
@@ -148,6 +172,7 @@ erased_free(struct erased *e)
 {
     map_free(&e->places);
     map_free(&e->keys);
+    map_free(&e->all);
 }
 
 bool
@@ -160,10 +185,16 @@ erased_place(const struct erased *e, const struct position *at, uint8_t index)
 }
 
 bool
-erased_key(const struct erased *e, const struct subject_id *subject, uint8_t class, uint32_t generation)
+erased_key(const struct erased *e, const struct subject_id *subject, const struct keyed_class *key, uint32_t depth,
+           const struct position *at)
 {
-    uint8_t key[KEY_KEY];
-    key_key(key, subject, class);
-    const uint64_t *limit = map_get(&e->keys, key);
-    return limit && generation < *limit;
+    uint8_t which[KEY_KEY];
+    key_key(which, subject, key->class);
+    const uint64_t *limit = map_get(&e->keys, which);
+    const struct all_until *until = map_get(&e->all, which);
+    if (limit && key->generation < *limit)
+        return true;
+    if (!until)
+        return false;
+    return TYPE_EQ(&at->log, &until->at.log) ? at->seq <= until->at.seq : depth <= until->depth;
 }

@@ -128,13 +128,14 @@ look_for_day(void *arg, const struct own_event *ev, struct err *err)
 /* ---- key capsules ---- */
 
 static int
-keep_keys(struct reopening *o, const struct key_capsule_content *c, struct err *err)
+keep_keys(struct reopening *o, const struct key_capsule_content *c, uint32_t depth, const struct position *at,
+          struct err *err)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < c->n_keys; i++) {
         if (vault_class_index(c->keys[i].class) < 0)
             continue;
-        if (erased_key(&o->erased, &c->subject, c->keys[i].class, c->keys[i].generation)) {
+        if (erased_key(&o->erased, &c->subject, &c->keys[i], depth, at)) {
             o->found->keys_erased++;
             continue;
         }
@@ -170,7 +171,7 @@ open_with_a_day(struct reopening *o)
 }
 
 static int
-open_key_capsule(struct reopening *o, const struct position *at, uint8_t index, struct err *err)
+open_key_capsule(struct reopening *o, uint32_t depth, const struct position *at, uint8_t index, struct err *err)
 {
     struct key_capsule_content content;
     buf_clear(&o->capsule);
@@ -191,7 +192,7 @@ open_key_capsule(struct reopening *o, const struct position *at, uint8_t index, 
         return 0;
     }
     o->found->capsules++;
-    rc = keep_keys(o, &content, err);
+    rc = keep_keys(o, &content, depth, at, err);
     sodium_memzero(&content, sizeof(content));
     return rc;
 }
@@ -205,7 +206,7 @@ look_for_keys(void *arg, const struct own_event *ev, struct err *err)
     shown(o);
     for (uint8_t i = 0; rc == 0 && ev->header->kind != KIND_ESCROW_OPENED && i < ev->header->n_capsules; i++)
         if (ev->header->capsules[i].class == CLASS_KEY && !erased_place(&o->erased, &at, i))
-            rc = open_key_capsule(o, &at, i, err);
+            rc = open_key_capsule(o, ev->row->depth, &at, i, err);
     return rc;
 }
 

@@ -9,11 +9,19 @@
 struct erased {
     struct map places; /* log id ‖ seq → bits of indexes */
     struct map keys;   /* subject ‖ class → 1 + greatest generation */
+    struct map all;    /* subject ‖ class → struct all_until, by orders that name no generation */
+};
+/* The last order that takes every key that was there. */
+struct all_until {
+    uint32_t depth; /* of its log; 0: there is none */
+    struct position at;
 };
 int erased_load(struct db *db, const struct unit_id *unit, struct erased *ret, struct err *err) NODISCARD;
 void erased_free(struct erased *e);
 bool erased_place(const struct erased *e, const struct position *at, uint8_t index);
-bool erased_key(const struct erased *e, const struct subject_id *subject, uint8_t class, uint32_t generation);
+/* at: of an event with a key capsule that holds the key, of a log of that depth. */
+bool erased_key(const struct erased *e, const struct subject_id *subject, const struct keyed_class *key, uint32_t depth,
+                const struct position *at);
 
 /* Every event of the own unit's logs, with a read transaction that is good for the call. An error of each ends the walk. */
 struct own_event {

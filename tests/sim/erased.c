@@ -1,4 +1,4 @@
-/* What an erasure must have taken: the keys that a member had, as they were before the order, open nothing and are nowhere at any node, whatever was
+/* What an erasure must have taken: the keys that a member had, as they were before an order, open nothing and are nowhere at any node, whatever was
  * restored or entered again since; and nothing of before the order is entered again (docs/PROTOCOL.md §10 "Erasure"). See sim.h. */
 #include "tests/sim/sim.h"
 
@@ -26,9 +26,10 @@ erased_note(struct sim_node *n, const struct api_op *op)
     struct db_txn *txn = NULL;
     struct keyslot *slots = NULL;
     struct slot_keys keys;
+    struct log_row log;
     struct err err;
     size_t count = 0;
-    if (op->kind != OP_ERASE || op->erase.request.action != ERASE_ORDER)
+    if (op->kind != OP_ERASE || op->erase.request.action != ERASE_ORDER || !engine_own_log(n->engine, &log))
         return;
     if (!w->erased_keys)
         w->erased_keys = calloc(ERASED_KEYS_MAX, sizeof(*w->erased_keys));
@@ -45,6 +46,7 @@ erased_note(struct sim_node *n, const struct api_op *op)
                                                                          .member = op->erase.request.member,
                                                                          .class = class,
                                                                          .generation = slots[i].generation,
+                                                                         .since = {log.id, log.head_seq},
                                                                          .key = keys.keys[at]};
             }
     free(slots);
@@ -81,11 +83,21 @@ follows(struct db_txn *txn, const struct position *a, const struct position *b)
     return false;
 }
 
+/* Whether one follows all of the others. */
+static bool
+follows_all(struct db_txn *txn, const struct position *const *of, const struct position *b)
+{
+    for (; of && *of; of++)
+        if (!follows(txn, *of, b))
+            return false;
+    return true;
+}
+
 /* The day of the newest order that is in the node's row and takes keys of the class and generation; done: and that the node has carried out; of:
- * NULL, or what the order must follow. */
+ * NULL, or what the order must follow, up to NULL. */
 static struct civil_date
 order_of(struct db_txn *txn, const struct unit_id *unit, const struct subject_id *member, uint8_t class,
-         uint32_t generation, bool done, const struct position *of)
+         uint32_t generation, bool done, const struct position *const *of)
 {
     struct civil_date day = DATE_NONE;
     struct member_row row;
@@ -96,11 +108,9 @@ order_of(struct db_txn *txn, const struct unit_id *unit, const struct subject_id
         struct erasure_order order;
         const struct member_entry *e = &row.entries[i];
         if (e->kind != KIND_ERASURE_ORDERED || e->outcome != OUTCOME_APPLIED ||
-            erasure_get(txn, &e->at, &order, &err) != 0)
+            erasure_get(txn, &e->at, &order, &err) != 0 || !follows_all(txn, of, &e->at))
             continue;
         bool takes = (order.classes >> class & 1) != 0 && generation <= order.generation;
-        if (of && !follows(txn, of, &e->at))
-            continue;
         if (takes && (!done || order.state == ERASURE_DONE) && (date_is_none(day) || e->effective.days > day.days))
             day = e->effective;
     }
@@ -150,11 +160,11 @@ try_capsules(struct sim_node *n, struct db_txn *txn, const struct log_row *log, 
     for (uint8_t i = 0; i < h->n_capsules && !n->w->failed; i++) {
         if (h->capsules[i].class != k->class || capsules_get(txn, log->no, h->seq, i, &capsule, &err) != 0)
             continue;
-        const struct position at = {log->id, h->seq};
+        const struct position at = {log->id, h->seq}, *const past[] = {&k->since, &at, NULL};
         buf_init(&plain, CAPSULE_BYTES_MAX);
         /* What another instance wrote side by side with the order is not listed in it, and has lost its keys. */
         if (capsule_open(&k->key, k->class, capsule, &plain, &err) == 0 &&
-            !date_is_none(order_of(txn, &log->unit, &k->member, k->class, k->generation, true, &at)))
+            !date_is_none(order_of(txn, &log->unit, &k->member, k->class, k->generation, true, past)))
             world_fail(n->w, n, "capsule %u of %s/%llu, class %u, was erased and opens with the key of before", i,
                        short_id(&log->id), (unsigned long long)h->seq, k->class);
         buf_free(&plain);
@@ -196,7 +206,8 @@ erased_check(struct sim_node *n, struct db_txn *txn)
     for (size_t i = 0; i < w->n_erased_keys && !w->failed; i++) {
         const struct erased_key *k = &w->erased_keys[i];
         const struct unit_id *unit = &w->units[k->unit].identity.unit;
-        if (date_is_none(order_of(txn, unit, &k->member, k->class, k->generation, true, NULL)))
+        const struct position *const past[] = {&k->since, NULL};
+        if (date_is_none(order_of(txn, unit, &k->member, k->class, k->generation, true, past)))
             continue;
         w->stats.erased++;
         check_slots(n, txn, k);

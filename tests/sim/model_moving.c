@@ -40,37 +40,23 @@ person_moved(const struct model *m, const struct subject_id *who)
     return false;
 }
 
+/* Whoever it was ever said to be of, also while it is cancelled: it may be entered again. */
 static bool
-activity_moved(const struct model *m, const struct subject_id *id)
+work_moved(const struct model *m, enum model_sort sort, const struct subject_id *id)
 {
-    struct model_activity a;
-    (void)model_activity(m, id, INT32_MAX, NULL, &a);
-    return model_is_moved(m, id) || (a.exists && person_moved(m, &a.owner));
-}
-
-static bool
-invoice_moved(const struct model *m, const struct subject_id *id)
-{
-    struct model_invoice v;
-    (void)model_invoice(m, id, INT32_MAX, NULL, &v);
-    return model_is_moved(m, id) || (v.exists && person_moved(m, &v.owner));
-}
-
-static bool
-posting_moved(const struct model *m, const struct subject_id *id)
-{
-    struct model_posting p;
-    (void)model_posting(m, id, NULL, &p);
-    return model_is_moved(m, id) || (p.exists && person_moved(m, &p.owner));
+    bool moved = model_is_moved(m, id);
+    for (size_t i = 0; i < m->n && !moved; i++)
+        moved = m->events[i].sort == sort && TYPE_EQ(&m->events[i].entity, id) && person_moved(m, &m->events[i].other);
+    return moved;
 }
 
 static bool
 cancels_moved(const struct model *m, const struct cancel_request *r)
 {
     switch (r->what) {
-    case CANCEL_ACTIVITY: return activity_moved(m, &r->subject);
-    case CANCEL_INVOICE: return invoice_moved(m, &r->subject);
-    case CANCEL_POSTING: return posting_moved(m, &r->subject);
+    case CANCEL_ACTIVITY: return work_moved(m, SORT_ACTIVITY, &r->subject);
+    case CANCEL_INVOICE: return work_moved(m, SORT_INVOICE, &r->subject);
+    case CANCEL_POSTING: return work_moved(m, SORT_POSTING, &r->subject);
     default: return person_moved(m, &r->subject);
     }
 }
@@ -91,11 +77,11 @@ model_concerns_moved(const struct model *m, const struct api_op *op)
         return (r->has_subject && person_moved(m, &r->subject)) || (r->has_other && person_moved(m, &r->other));
     case OP_MERGE: return person_moved(m, &op->merge.from) || person_moved(m, &op->merge.into);
     case OP_CANCEL: return cancels_moved(m, &op->cancel);
-    case OP_ACTIVITY: return a->has_activity ? activity_moved(m, &a->activity) : person_moved(m, &a->member);
+    case OP_ACTIVITY: return a->has_activity ? work_moved(m, SORT_ACTIVITY, &a->activity) : person_moved(m, &a->member);
     case OP_INVOICE:
-        return (v->has_invoice && invoice_moved(m, &v->invoice)) ||
-               (v->has_activity && activity_moved(m, &v->activity));
-    case OP_POSTING: return p->has_posting ? posting_moved(m, &p->posting) : person_moved(m, &p->member);
+        return (v->has_invoice && work_moved(m, SORT_INVOICE, &v->invoice)) ||
+               (v->has_activity && work_moved(m, SORT_ACTIVITY, &v->activity));
+    case OP_POSTING: return p->has_posting ? work_moved(m, SORT_POSTING, &p->posting) : person_moved(m, &p->member);
     default: return false;
     }
 }

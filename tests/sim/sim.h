@@ -216,6 +216,7 @@ struct erased_key {
     struct subject_id member;
     uint8_t class;
     uint32_t generation;
+    struct position since; /* it was there then */
     struct data_key key;
 };
 

@@ -243,6 +243,36 @@ test_keys_made_meanwhile_stay_the_newest(void **state)
     world_remove(&w);
 }
 
+static void
+change_contact(struct home *h, const struct subject_id *who)
+{
+    struct api_op *op = calloc(1, sizeof(*op));
+    assert_non_null(op);
+    op->kind = OP_MEMBER;
+    op->member.request = (struct member_request){
+        .action = ACTION_CHANGE_DATA, .has_subject = true, .subject = *who, .effective = DATE_NONE};
+    op->member.request.person.has_contact = true;
+    op->member.request.person.identity.birth_date = DATE_NONE;
+    op->member.request.person.contact = (struct person_contact){.email = {"later@example.org"}};
+    exec(h, op);
+    free(op);
+}
+
+static void
+erase_contact(struct home *h, const struct subject_id *who)
+{
+    struct api_op *op = calloc(1, sizeof(*op));
+    assert_non_null(op);
+    op->kind = OP_ERASE;
+    op->erase.request = (struct erase_request){.action = ERASE_ORDER,
+                                               .member = *who,
+                                               .classes = 1U << (CLASS_CONTACT - 1),
+                                               .effective = DATE_NONE,
+                                               .until = DATE_NONE};
+    exec(h, op);
+    free(op);
+}
+
 /* The order is in the log, and the directory that is copied has not carried it out yet. */
 static void
 test_what_an_erasure_lists_does_not_come_back(void **state)
@@ -252,22 +282,43 @@ test_what_an_erasure_lists_does_not_come_back(void **state)
     (void)state;
     world_make(&w);
     struct subject_id who = admit(&w.gone, 1), other = admit(&w.gone, 2);
-    struct api_op *op = calloc(1, sizeof(*op));
-    assert_non_null(op);
-    op->kind = OP_ERASE;
-    op->erase.request = (struct erase_request){.action = ERASE_ORDER,
-                                               .member = who,
-                                               .classes = 1U << (CLASS_CONTACT - 1),
-                                               .effective = DATE_NONE,
-                                               .until = DATE_NONE};
-    exec(&w.gone, op);
-    free(op);
+    erase_contact(&w.gone, &who);
     struct recover_copied c = copy(&w);
     assert_true(c.capsules_erased > 0);
     open_keys(&w);
     assert_int_equal(keys_of(&w.back, &who, CLASS_CONTACT, keys), 0);
     assert_true(keys_of(&w.back, &who, CLASS_IDENTITY, keys) > 0);
     assert_int_equal(keys_of(&w.back, &other, CLASS_CONTACT, keys), 1);
+    world_remove(&w);
+}
+
+/* An order of a directory without the keys says all of them; it began a first generation of its own afterwards. */
+static void
+test_keys_made_after_an_order_of_all_come_back(void **state)
+{
+    struct world w, second = {.dir = ""};
+    struct keyslot_key made[4], keys[4];
+    struct identity fresh;
+    struct err err = {0};
+    (void)state;
+    world_make(&w);
+    struct subject_id who = admit(&w.gone, 1);
+    copy(&w);
+    assert_int_equal(keys_of(&w.back, &who, CLASS_CONTACT, keys), 0);
+    erase_contact(&w.back, &who);
+    change_contact(&w.back, &who);
+    assert_int_equal(keys_of(&w.back, &who, CLASS_CONTACT, made), 1);
+    assert_int_equal(identity_rekey(&w.gone.d.identity, w.offline.root_seed, 3, true, random_fill, NULL, &fresh, &err),
+                     0);
+    second.offline = w.offline;
+    second.gone = w.back;
+    home_make(&second.back, w.dir, "again", &fresh);
+    copy(&second);
+    struct recover_keys_found f = open_keys(&second);
+    assert_true(f.keys > 0);
+    assert_int_equal(keys_of(&second.back, &who, CLASS_CONTACT, keys), 1);
+    assert_true(TYPE_EQ(&keys[0].key, &made[0].key));
+    home_stop(&second.back);
     world_remove(&w);
 }
 
@@ -347,6 +398,7 @@ main(void)
         cmocka_unit_test(test_another_recovery_key_opens_nothing),
         cmocka_unit_test(test_keys_made_meanwhile_stay_the_newest),
         cmocka_unit_test(test_what_an_erasure_lists_does_not_come_back),
+        cmocka_unit_test(test_keys_made_after_an_order_of_all_come_back),
         cmocka_unit_test(test_what_is_known_of_a_units_keys),
         cmocka_unit_test(test_nothing_is_written_before_enough_peers_were_heard),
     };
