@@ -7,11 +7,16 @@
 #include "node/command/work.h"
 #include "node/host/draws.h"
 
-enum { TURN_MAX = 4096 /* the rest in the next turn */ };
+enum {
+    TURN_MAX = 4096, /* the rest in the next turn */
+    CHANGES_MAX = 64 /* of a posting that is cancelled, event by event; likewise */
+};
 
 struct ending {
     struct subject_id posting;
     struct civil_date to;
+    bool cancels;          /* it begins later */
+    struct position event; /* its next one to be cancelled */
 };
 
 struct found {
@@ -57,6 +62,23 @@ add(struct found *f, const struct ending *e, struct err *err)
     return 0;
 }
 
+/* Its changes first, since none is possible without the issue. False: nothing of it stands. */
+static bool
+next_cancelled(const struct posting_row *row, struct position *ret)
+{
+    static const uint16_t kinds[] = {KIND_POSTING_CHANGED, KIND_POSTING_ISSUED};
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+        for (size_t i = row->n; i-- > 0;) {
+            const struct posting_entry *e = &row->entries[i];
+            if (e->kind == kinds[k] && e->outcome == OUTCOME_APPLIED && !posting_slot_empty(row, i)) {
+                *ret = e->at;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static int
 look_at(const struct moved_work *m, const struct command_ctx *ctx, const struct posting_row *row, struct found *f,
         struct err *err)
@@ -77,10 +99,11 @@ look_at(const struct moved_work *m, const struct command_ctx *ctx, const struct 
     if (rc != 0 || date_is_none(e.to) || month_number(s.facts.last_month) < month_number(e.to))
         return rc;
     rc = posting_days(ctx, row, &first, &last, err);
+    e.cancels = rc == 0 && first.days > e.to.days && next_cancelled(row, &e.event);
     /* What was said for a month after the leaving was said in knowledge of it. */
     bool ends =
         rc == 0 && first.days <= e.to.days && last.days > e.to.days && month_number(s.said) <= month_number(e.to);
-    return ends ? add(f, &e, err) : rc;
+    return ends || e.cancels ? add(f, &e, err) : rc;
 }
 
 static int
@@ -120,30 +143,54 @@ find(const struct moved_work *m, struct found *f, struct err *err)
     return rc;
 }
 
-int
-left_postings_run(const struct moved_work *m, uint64_t *ret_ended, struct err *err)
+static void
+operation(const struct ending *e, struct api_op *ret)
+{
+    *ret = (struct api_op){.kind = e->cancels ? OP_CANCEL : OP_POSTING, .status_on_success = 200};
+    if (e->cancels) {
+        ret->cancel = (struct cancel_request){
+            .what = CANCEL_POSTING, .subject = e->posting, .event = e->event, .adjusts_closed = true};
+        return;
+    }
+    struct posting_request *q = &ret->posting.request;
+    q->action = POSTING_CHANGE;
+    q->has_posting = true;
+    q->posting = e->posting;
+    q->from = q->effective = DATE_NONE;
+    q->to = e->to;
+}
+
+/* *ret_more: events were cancelled, and others of these postings may be left. */
+static int
+turn(const struct moved_work *m, struct api_op *op, uint64_t *ret_ended, bool *ret_more, struct err *err)
 {
     struct found f = {.v = NULL};
-    struct api_op *op = calloc(1, sizeof(*op));
-    *ret_ended = 0;
-    int rc = op ? find(m, &f, err) : err_set(err, ERR_NOMEM, "postings of members who left: out of memory");
+    int rc = find(m, &f, err);
+    *ret_more = false;
     draws_shuffle(m->random, m->random_arg, f.v, f.n, sizeof(*f.v));
     for (size_t i = 0; rc == 0 && i < f.n; i++) {
         if (m->stop && m->stop(m->arg)) {
             rc = err_set(err, ERR_UNAVAILABLE, "stopped");
             break;
         }
-        *op = (struct api_op){.kind = OP_POSTING, .status_on_success = 200};
-        struct posting_request *q = &op->posting.request;
-        q->action = POSTING_CHANGE;
-        q->has_posting = true;
-        q->posting = f.v[i].posting;
-        q->from = q->effective = DATE_NONE;
-        q->to = f.v[i].to;
+        operation(&f.v[i], op);
         rc = m->run(m->arg, &m->actor, op, err);
+        *ret_more |= f.v[i].cancels && rc == 0 && op->result.err.code == ERR_NONE;
         *ret_ended += rc == 0 && op->result.err.code == ERR_NONE;
     }
     free(f.v);
+    return rc;
+}
+
+int
+left_postings_run(const struct moved_work *m, uint64_t *ret_ended, struct err *err)
+{
+    struct api_op *op = calloc(1, sizeof(*op));
+    bool more = true;
+    *ret_ended = 0;
+    int rc = op ? 0 : err_set(err, ERR_NOMEM, "postings of members who left: out of memory");
+    for (int i = 0; rc == 0 && more && i < CHANGES_MAX; i++)
+        rc = turn(m, op, ret_ended, &more, err);
     free(op);
     return rc;
 }
