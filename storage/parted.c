@@ -1,4 +1,4 @@
-/* See parted.h. A row: key = label of member and year, value = wrapped member 16 ‖ home 32 ‖ year u16 ‖ last month u16 ‖ pseudonym 16. There
+/* See parted.h. A row: key = label of member, year and home (of an earlier release of the first two), value = wrapped member 16 ‖ home 32 ‖ year u16 ‖ last month u16 ‖ pseudonym 16. There
  * are few, each for two months at most: what is to be found otherwise than by its label is found by a walk. */
 #include "storage/parted.h"
 
@@ -18,11 +18,13 @@ struct parted {
 };
 
 static void
-label_of(const struct vault *v, const struct subject_id *member, uint16_t year, uint8_t out[LABEL_BYTES])
+label_of(const struct vault *v, const struct subject_id *member, uint16_t year, const struct unit_id *home,
+         uint8_t out[LABEL_BYTES])
 {
-    uint8_t text[ID_BYTES + 2];
+    uint8_t text[ID_BYTES + 2 + HASH_BYTES];
     memcpy(text, member->b, ID_BYTES);
     be16_put(text + ID_BYTES, year);
+    memcpy(text + ID_BYTES + 2, home->b, HASH_BYTES);
     vault_label(v, LABEL_PARTED, slice_of(text, sizeof(text)), out);
 }
 
@@ -30,7 +32,7 @@ static int
 row_put(struct vault *v, struct db_txn *txn, const struct parted *p, struct err *err)
 {
     uint8_t label[LABEL_BYTES], plain[PLAIN], *row;
-    label_of(v, &p->member, p->year, label);
+    label_of(v, &p->member, p->year, &p->home, label);
     memcpy(plain, p->member.b, ID_BYTES);
     memcpy(plain + ID_BYTES, p->home.b, HASH_BYTES);
     be16_put(plain + ID_BYTES + HASH_BYTES, p->year);
@@ -86,21 +88,46 @@ parted_note(struct vault *v, const struct position *from, uint16_t last, struct 
     return rc;
 }
 
+/* By what is in the rows: where the home is not known, and rows of an earlier release. */
+static int
+walk(const struct vault *v, struct db_txn *txn, const struct subject_id *member, const struct unit_id *home_or_null,
+     uint16_t year, struct parted *ret, struct err *err)
+{
+    struct db_cursor *c = NULL;
+    struct slice key, row;
+    struct err none;
+    bool found = false;
+    int rc = db_cursor_open(txn, TABLE_PARTED, &c, err);
+    for (rc = rc != 0 ? rc : db_cursor_first(c, &key, &row, err); rc == 0 && !found;) {
+        found = row_open(v, key, row, ret, &none) == 0 && TYPE_EQ(&ret->member, member) && ret->year == year &&
+                (home_or_null == NULL || TYPE_EQ(&ret->home, home_or_null));
+        if (!found)
+            rc = db_cursor_next(c, &key, &row, err);
+    }
+    db_cursor_close(&c);
+    return rc;
+}
+
 int
-parted_get(struct vault *v, const struct subject_id *member, uint16_t year, struct subject_id *ret_pseudonym,
-           struct err *err)
+parted_get(struct vault *v, const struct subject_id *member, const struct unit_id *home_or_null, uint16_t year,
+           struct subject_id *ret_pseudonym, struct err *err)
 {
     struct db_txn *txn;
     struct slice row;
     struct parted p;
     uint8_t label[LABEL_BYTES];
-    label_of(v, member, year, label);
     int rc = db_begin_read(v->db, &txn, err);
     if (rc != 0)
         return rc;
-    rc = db_get(txn, TABLE_PARTED, slice_of(label, sizeof(label)), &row, err);
-    if (rc == 0)
-        rc = row_open(v, slice_of(label, sizeof(label)), row, &p, err);
+    rc = ERR_NOTFOUND;
+    if (home_or_null != NULL) {
+        label_of(v, member, year, home_or_null, label);
+        rc = db_get(txn, TABLE_PARTED, slice_of(label, sizeof(label)), &row, err);
+        if (rc == 0)
+            rc = row_open(v, slice_of(label, sizeof(label)), row, &p, err);
+    }
+    if (rc == ERR_NOTFOUND)
+        rc = walk(v, txn, member, home_or_null, year, &p, err);
     db_abort(&txn);
     if (rc == 0)
         *ret_pseudonym = p.pseudonym;

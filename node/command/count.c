@@ -5,13 +5,14 @@
 #include <stdlib.h>
 
 #include "node/command/keys.h"
+#include "node/command/rows.h"
 #include "node/command/work.h"
 
 #include "proto/base/map.h"
 #include "storage/parted.h"
 #include "storage/received.h"
 
-enum { PEOPLE_MAX = 1 << 22, INVOICES_MAX = 1 << 24 };
+enum { PEOPLE_MAX = 1 << 22, INVOICES_MAX = 1 << 24, HOMES_MAX = 8 };
 
 /* A person, and a cell that an invoice of hers is in; has_cell false: one who is known, whatever she did. */
 struct counted {
@@ -20,7 +21,13 @@ struct counted {
     struct activity_cell cell;
 };
 
-/* Of a member whom an invoice is linked to. */
+/* Whom an invoice is linked to; two units may use one id. home: of visitors, zeros where the link does not say; of own members the own unit. */
+struct whose {
+    struct subject_id member;
+    struct unit_id home;
+};
+_Static_assert(sizeof(struct whose) == ID_BYTES + HASH_BYTES, "compared byte by byte");
+
 struct person {
     bool known; /* there is a counting key */
     struct subject_id pseudonym;
@@ -29,7 +36,7 @@ struct person {
 struct tally {
     const struct command_ctx *ctx;
     uint16_t month, year;
-    struct map people; /* member → struct person */
+    struct map people; /* struct whose → struct person */
     struct counted *v;
     size_t n, cap;
     bool has_keyed;
@@ -76,7 +83,8 @@ person_of(struct tally *t, const struct subject_id *member, struct person **ret,
 {
     struct subject_id kept, ignored;
     bool is_new = false, known;
-    struct person *p = map_put(&t->people, member, &is_new);
+    const struct whose key = {*member, t->ctx->unit};
+    struct person *p = map_put(&t->people, &key, &is_new);
     *ret = p;
     if (p == NULL)
         return err_set(err, ERR_NOMEM, "counting: out of memory");
@@ -88,27 +96,61 @@ person_of(struct tally *t, const struct subject_id *member, struct person **ret,
     return rc == 0 ? pseudonym_of(t, &kept, &p->known, &p->pseudonym, err) : rc;
 }
 
-/* A visitor is counted with the year key that her home gave, so that nobody counts her twice; without it she is left to the home. */
+/* With the year key that one home gave, or what is left of it; home_or_null: whoever did. */
 static int
-guest_of(struct tally *t, const struct subject_id *member, struct person **ret, struct err *err)
+guest_pseudonym(const struct tally *t, const struct subject_id *member, const struct unit_id *home_or_null,
+                struct subject_id *ret, struct err *err)
 {
     struct received_filter years = RECEIVED_ANY;
     struct received_key year;
-    bool is_new = false;
-    struct person *p = map_put(&t->people, member, &is_new);
+    years.class = CLASS_COUNTING;
+    years.unit = home_or_null;
+    int rc = received_get(t->ctx->vault, member, &years, t->year, &year, err);
+    if (rc == ERR_NOTFOUND) /* her access is over, in this month or after it */
+        return parted_get(t->ctx->vault, member, home_or_null, t->year, ret, err);
+    if (rc == 0)
+        *ret = counting_pseudonym(&year.key);
+    person_wipe(&year, sizeof(year));
+    return rc;
+}
+
+/* Where she moved from there. */
+static int
+next_home(const struct tally *t, const struct subject_id *member, struct unit_id *home, struct err *err)
+{
+    struct member_row row;
+    struct member_state s;
+    int rc = rows_member_of(t->ctx, home, member, &row, err);
+    if (rc != 0)
+        return rc;
+    member_state_at(&row, DATE_MAX, &s);
+    member_row_release(&row);
+    *home = s.moved_to;
+    return s.status == STATUS_LEFT && s.left_reason == LEFT_MOVED ? 0 : ERR_NOTFOUND;
+}
+
+/* A visitor is counted with the year key that her home gave, so that nobody counts her twice; without it she is left to the home. A new home
+ * gives the key of the one before for that year. */
+static int
+guest_of(struct tally *t, const struct vault_link *link, struct person **ret, struct err *err)
+{
+    static const struct unit_id unsaid;
+    const struct whose key = {link->member, link->unit};
+    struct unit_id home = link->unit;
+    bool is_new = false, says = !TYPE_EQ(&home, &unsaid);
+    struct person *p = map_put(&t->people, &key, &is_new);
     *ret = p;
     if (p == NULL)
         return err_set(err, ERR_NOMEM, "counting: out of memory");
     if (!is_new)
         return 0;
     p->known = false;
-    years.class = CLASS_COUNTING;
-    int rc = received_get(t->ctx->vault, member, &years, t->year, &year, err);
-    if (rc == 0) {
-        p->pseudonym = counting_pseudonym(&year.key);
-        person_wipe(&year, sizeof(year));
-    } else if (rc == ERR_NOTFOUND) { /* her access is over, in this month or after it */
-        rc = parted_get(t->ctx->vault, member, t->year, &p->pseudonym, err);
+    int rc = guest_pseudonym(t, &link->member, says ? &home : NULL, &p->pseudonym, err);
+    for (int hop = 0; rc == ERR_NOTFOUND && says && hop < HOMES_MAX; hop++) {
+        rc = next_home(t, &link->member, &home, err);
+        if (rc != 0)
+            break;
+        rc = guest_pseudonym(t, &link->member, &home, &p->pseudonym, err);
     }
     if (rc == ERR_NOTFOUND || rc == ERR_CORRUPT)
         return 0;
@@ -137,7 +179,7 @@ take_invoice(struct tally *t, const struct subject_id *id, struct slice value, s
         return 0;
     if (rc != 0)
         return rc;
-    rc = link.flags & LINK_OTHER_UNIT ? guest_of(t, &link.member, &p, err) : person_of(t, &link.member, &p, err);
+    rc = link.flags & LINK_OTHER_UNIT ? guest_of(t, &link, &p, err) : person_of(t, &link.member, &p, err);
     if (rc != 0 || !p->known || s.cancelled)
         return rc == ERR_NOTFOUND ? 0 : rc;
     struct activity_cell cell = {.facets = s.facts.facets};
@@ -365,7 +407,7 @@ command_count(const struct command_ctx *ctx, uint16_t month, const struct subjec
     struct walk w = {.max = max, .ret = ret};
     /* What this transaction changed must be in the tables, which are walked by cursor. */
     int rc = ctx->state != NULL ? state_flush(ctx->state, err) : 0;
-    map_init(&t.people, ID_BYTES, sizeof(struct person), PEOPLE_MAX, NULL);
+    map_init(&t.people, sizeof(struct whose), sizeof(struct person), PEOPLE_MAX, NULL);
     map_init(&t.keyed, ID_BYTES, 1, PEOPLE_MAX, NULL);
     if (rc == 0)
         rc = take_month(&t, err);

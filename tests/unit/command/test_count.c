@@ -489,7 +489,7 @@ visitor_works(struct counter *k, const struct subject_id *visitor, struct positi
                                .from = {.seq = 77},
                                .kind = KIND_ACCESS_GRANTED,
                                .until = DATE_NONE};
-    struct vault_link link = {.member = *visitor, .flags = LINK_INVOICE | LINK_OTHER_UNIT};
+    struct vault_link link = {.member = *visitor, .flags = LINK_INVOICE | LINK_OTHER_UNIT, .unit = HOME};
     struct err err = {0};
     memset(key.key.b, 0x5a, sizeof(key.key.b));
     assert_int_equal(received_put(k->vault, &key, 1, &err), 0);
@@ -497,6 +497,43 @@ visitor_works(struct counter *k, const struct subject_id *visitor, struct positi
     assert_int_equal(vault_links_stage(k->vault, &link, NULL, 0, &err), 0);
     *ret_from = key.from;
     return counting_pseudonym(&key.key);
+}
+
+/* Any unit can give keys under the id of another one's member. */
+static void
+a_visitor_is_counted_with_the_year_key_of_her_home_and_no_other_units(void **state)
+{
+    struct counter *k = *state;
+    const struct subject_id visitor = {{0x77, 2}};
+    struct subject_id noted;
+    struct position from;
+    struct activity_cell c[DRAFTS_MAX];
+    struct err err = {0};
+    size_t n = 0;
+    struct received_key other = {.subject = visitor,
+                                 .unit = {{3}}, /* before the home in the order of keys */
+                                 .class = CLASS_COUNTING,
+                                 .generation = YEAR,
+                                 .from = {.seq = 78},
+                                 .kind = KIND_ACCESS_GRANTED,
+                                 .until = DATE_NONE};
+    memset(other.key.b, 0x33, sizeof(other.key.b));
+    assert_int_equal(received_put(k->vault, &other, 1, &err), 0);
+    struct subject_id p = visitor_works(k, &visitor, &from), not_hers = counting_pseudonym(&other.key);
+    assert_int_equal(counted(k, 3), 1);
+    assert_int_equal(said(k, &p, 3, c), 1);
+    assert_int_equal(said(k, &not_hers, 3, c), 0);
+    /* So when both are over, whichever was last. */
+    assert_int_equal(parted_note(k->vault, &from, month(3), &err), 0);
+    assert_int_equal(parted_note(k->vault, &other.from, month(3), &err), 0);
+    assert_int_equal(received_del_event(k->vault, &from, &n, &err), 0);
+    assert_int_equal(received_del_event(k->vault, &other.from, &n, &err), 0);
+    assert_int_equal(parted_get(k->vault, &visitor, &HOME, YEAR, &noted, &err), 0);
+    assert_memory_equal(&noted, &p, sizeof(p));
+    assert_int_equal(parted_get(k->vault, &visitor, &other.unit, YEAR, &noted, &err), 0);
+    assert_memory_equal(&noted, &not_hers, sizeof(p));
+    assert_int_equal(parted_get(k->vault, &visitor, &(struct unit_id){{9}}, YEAR, &noted, &err), ERR_NOTFOUND);
+    assert_int_equal(parted_get(k->vault, &visitor, NULL, YEAR, &noted, &err), 0); /* a link that does not say whose */
 }
 
 static void
@@ -513,14 +550,14 @@ a_visitor_whose_access_ends_in_a_month_is_counted_in_it(void **state)
     assert_int_equal(parted_note(k->vault, &from, month(3), &err), 0);
     assert_int_equal(received_del_event(k->vault, &from, &n, &err), 0);
     assert_int_equal(n, 1);
-    assert_int_equal(parted_get(k->vault, &visitor, YEAR + 1, &noted, &err), ERR_NOTFOUND);
+    assert_int_equal(parted_get(k->vault, &visitor, &HOME, YEAR + 1, &noted, &err), ERR_NOTFOUND);
     assert_int_equal(counted(k, 3), 1);
     assert_int_equal(said(k, &p, 3, c), 1);
     assert_int_equal(parted_expire(k->vault, month(3), &n, &err), 0);
     assert_int_equal(n, 0);
     assert_int_equal(parted_expire(k->vault, month(4), &n, &err), 0);
     assert_int_equal(n, 1);
-    assert_int_equal(parted_get(k->vault, &visitor, YEAR, &noted, &err), ERR_NOTFOUND);
+    assert_int_equal(parted_get(k->vault, &visitor, &HOME, YEAR, &noted, &err), ERR_NOTFOUND);
     assert_int_equal(counted(k, 3), 0); /* what was said stays */
     assert_int_equal(said(k, &p, 3, c), 1);
 }
@@ -543,12 +580,12 @@ an_order_of_the_home_takes_the_note_of_a_visitor_too(void **state)
     assert_int_equal(parted_note(k->vault, &from, month(3), &err),
                      0); /* after a crash between: there are no keys any more */
     assert_int_equal(vault_erase(k->vault, &what, &done, &err), 0);
-    assert_int_equal(parted_get(k->vault, &visitor, YEAR, &noted, &err),
+    assert_int_equal(parted_get(k->vault, &visitor, &HOME, YEAR, &noted, &err),
                      0); /* another unit's order is none about her */
     order.unit = HOME;
     assert_int_equal(vault_erase(k->vault, &what, &done, &err), 0);
     assert_int_equal(done.received, 1);
-    assert_int_equal(parted_get(k->vault, &visitor, YEAR, &noted, &err), ERR_NOTFOUND);
+    assert_int_equal(parted_get(k->vault, &visitor, &HOME, YEAR, &noted, &err), ERR_NOTFOUND);
     assert_int_equal(counted(k, 3), 0);
 }
 
@@ -569,6 +606,7 @@ main(void)
         TEST(merged_records_are_one_person),
         TEST(what_another_unit_says_of_a_person_is_left_alone),
         TEST(who_moved_here_is_counted_with_the_key_of_the_former_home),
+        TEST(a_visitor_is_counted_with_the_year_key_of_her_home_and_no_other_units),
         TEST(a_visitor_whose_access_ends_in_a_month_is_counted_in_it),
         TEST(an_order_of_the_home_takes_the_note_of_a_visitor_too),
         TEST(pages_are_the_whole),
