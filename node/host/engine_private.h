@@ -1,4 +1,4 @@
-/* What the files of the engine share: engine.c (groups), exec.c (operations). Private to them; the public face is engine.h. */
+/* What the files of the engine share: engine.c (groups), engine_runs.c (what comes from peers), exec*.c (operations). Private to them; the public face is engine.h. */
 #ifndef SMARTNODE_HOST_ENGINE_PRIVATE_H
 #define SMARTNODE_HOST_ENGINE_PRIVATE_H
 
@@ -8,6 +8,9 @@
 #include "node/host/indexer.h"
 #include "node/host/ownlog.h"
 #include "node/host/quota.h"
+
+/* Events of one operation, in the order in which they are written; all of them or none is committed. */
+enum { OP_DRAFTS_MAX = 160 };
 
 struct engine {
     struct engine_config config;
@@ -33,6 +36,9 @@ struct engine {
 /* exec.c: whether events can be written at all; one event with all that follows from it. */
 int engine_ready(struct engine *e, struct err *err) NODISCARD;
 int engine_write(struct engine *e, struct draft *d, struct position *ret, struct err *err) NODISCARD;
+/* exec_draft.c: the events of one operation, checked; OP_DRAFTS_MAX of them at most. Errors are the operation's refusal. */
+int engine_drafts(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct draft ret[OP_DRAFTS_MAX],
+                  size_t *ret_n, struct err *err) NODISCARD;
 /* exec_taken.c: before a reception is written, what it takes along is noted in the vault; before an activity of these is opened, what is noted is
  * read. Errors are the operation's refusal. */
 int engine_note_taken(struct engine *e, const struct command_ctx *ctx, const struct handover_request *req,

@@ -1,4 +1,4 @@
-/* What the files of the net thread share: netloop.c (loop and effects), netgive.c (logs, trust and bounds for the core). Private to
+/* What the files of the net thread share: netloop.c (the loop), netloop_effects.c (steps of the core), netgive.c (logs, trust and bounds for the core). Private to
  * them; the public face is netloop.h. */
 #ifndef SMARTNODE_HOST_NETLOOP_PRIVATE_H
 #define SMARTNODE_HOST_NETLOOP_PRIVATE_H
@@ -72,7 +72,11 @@ struct netloop {
 
 /* netloop.c */
 void netloop_alarm(struct netloop *l, const struct err *err);
+
+/* netloop_effects.c */
 void netloop_step(struct netloop *l, const struct sync_event *ev);
+void netloop_answer_reads(struct netloop *l);
+bool netloop_is_muted(const struct netloop *l, uint32_t conn);
 
 /* netgive.c */
 void netloop_give_log(struct netloop *l, struct db_txn *txn, const struct log_row *row);
