@@ -2,41 +2,15 @@
 #include "storage/keyslots.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 
-enum { KEYSLOT_KEY = ID_BYTES + 4 };
+enum { KEYSLOT_KEY = ID_BYTES + 4, SLOTS_FIRST = 16 };
 
 static void
 keyslot_key(uint8_t out[KEYSLOT_KEY], const struct subject_id *subject, uint32_t generation)
 {
     memcpy(out, subject->b, ID_BYTES);
     be32_put(out + ID_BYTES, generation);
-}
-
-int
-keyslots_of(struct db_txn *txn, const struct subject_id *subject, struct keyslot ret[KEYSLOTS_MAX], size_t *ret_n,
-            struct err *err)
-{
-    uint8_t key[KEYSLOT_KEY];
-    struct db_cursor *cursor = NULL;
-    struct slice k, v;
-    size_t n = 0;
-    keyslot_key(key, subject, 0);
-    int rc = db_cursor_open(txn, TABLE_KEYSLOTS, &cursor, err);
-    for (rc = rc != 0 ? rc : db_cursor_seek(cursor, slice_of(key, sizeof(key)), &k, &v, err);
-         rc == 0 && k.len == KEYSLOT_KEY && v.len == 8 && memcmp(k.data, subject->b, ID_BYTES) == 0;
-         rc = db_cursor_next(cursor, &k, &v, err)) {
-        if (n == KEYSLOTS_MAX) {
-            memmove(&ret[1], &ret[2], (KEYSLOTS_MAX - 2) * sizeof(ret[0]));
-            n--;
-        }
-        ret[n++] = (struct keyslot){be32_get(k.data + ID_BYTES), be64_get(v.data)};
-    }
-    db_cursor_close(&cursor);
-    if (rc != 0 && rc != ERR_NOTFOUND)
-        return rc;
-    err_clear(err);
-    *ret_n = n;
-    return 0;
 }
 
 int
@@ -53,7 +27,7 @@ keyslots_all(struct db_txn *txn, const struct subject_id *subject, struct keyslo
          rc == 0 && k.len == KEYSLOT_KEY && v.len == 8 && memcmp(k.data, subject->b, ID_BYTES) == 0;
          rc = db_cursor_next(cursor, &k, &v, err)) {
         if (n == cap) {
-            cap = cap ? cap * 2 : KEYSLOTS_MAX;
+            cap = cap ? cap * 2 : SLOTS_FIRST;
             struct keyslot *more = reallocarray(slots, cap, sizeof(*more));
             if (!more) {
                 rc = err_set(err, ERR_NOMEM, "out of memory");
@@ -78,14 +52,17 @@ int
 keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot,
              struct err *err)
 {
-    struct keyslot slots[KEYSLOTS_MAX];
+    struct keyslot *slots = NULL;
     size_t n = 0;
-    int rc = keyslots_of(txn, subject, slots, &n, err);
-    if (rc != 0 || n == 0)
-        return rc != 0 ? rc : err_set(err, ERR_NOTFOUND, "no data keys");
-    *ret_generation = slots[n - 1].generation;
-    *ret_slot = slots[n - 1].slot;
-    return 0;
+    int rc = keyslots_all(txn, subject, &slots, &n, err);
+    if (rc == 0 && n == 0)
+        rc = err_set(err, ERR_NOTFOUND, "no data keys");
+    if (rc == 0) {
+        *ret_generation = slots[n - 1].generation;
+        *ret_slot = slots[n - 1].slot;
+    }
+    free(slots);
+    return rc;
 }
 
 int
@@ -137,13 +114,13 @@ int
 keyslots_open(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class,
               struct slice capsule, struct buf *plain, struct err *err)
 {
-    struct keyslot slots[KEYSLOTS_MAX];
+    struct keyslot *slots = NULL;
     struct slot_keys keys;
     size_t n = 0, start = plain->len;
     uint64_t damaged = 0;
     int index = vault_class_index(class);
     bool opened = false;
-    int rc = keyslots_of(txn, subject, slots, &n, err);
+    int rc = keyslots_all(txn, subject, &slots, &n, err);
     while (rc == 0 && !opened && n > 0 && index >= 0) {
         rc = read_slot(vault, slots[--n].slot, &keys, &damaged, err);
         if (rc == 0 && vault_key_there(&keys.keys[index]))
@@ -154,6 +131,7 @@ keyslots_open(struct db_txn *txn, struct vault *vault, const struct subject_id *
         rc = rc == 1 || rc == ERR_DENIED ? 0 : rc;
         MUST(opened || rc != 0 || plain->len == start);
     }
+    free(slots);
     sodium_memzero(&keys, sizeof(keys));
     return rc != 0 ? rc : opened ? 0 : none_fits(damaged, err);
 }
@@ -162,13 +140,13 @@ int
 keyslots_first(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class,
                struct data_key *ret, struct err *err)
 {
-    struct keyslot slots[KEYSLOTS_MAX];
+    struct keyslot *slots = NULL;
     struct slot_keys keys;
     size_t n = 0;
     uint64_t damaged = 0;
     int index = vault_class_index(class);
     bool found = false;
-    int rc = keyslots_of(txn, subject, slots, &n, err);
+    int rc = keyslots_all(txn, subject, &slots, &n, err);
     for (size_t i = 0; rc == 0 && !found && i < n && index >= 0; i++) {
         rc = read_slot(vault, slots[i].slot, &keys, &damaged, err);
         found = rc == 0 && vault_key_there(&keys.keys[index]);
@@ -176,31 +154,48 @@ keyslots_first(struct db_txn *txn, struct vault *vault, const struct subject_id 
     }
     if (rc == 0 && found)
         *ret = keys.keys[index];
+    free(slots);
     sodium_memzero(&keys, sizeof(keys));
     return rc != 0 ? rc : found ? 0 : none_fits(damaged, err);
 }
 
-int
-keyslots_class(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class,
-               struct keyslot_key *ret, size_t max, size_t *ret_n, struct err *err)
+void
+keyslot_keys_free(struct keyslot_key **keys, size_t n)
 {
-    struct keyslot slots[KEYSLOTS_MAX];
+    if (*keys)
+        sodium_memzero(*keys, n * sizeof(**keys));
+    free(*keys);
+    *keys = NULL;
+}
+
+int
+keyslots_class(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class, size_t max,
+               struct keyslot_key **ret, size_t *ret_n, struct err *err)
+{
+    struct keyslot *slots = NULL;
+    struct keyslot_key *list = NULL;
     struct slot_keys keys;
     size_t n = 0, found = 0;
     uint64_t damaged = 0;
     int index = vault_class_index(class);
-    int rc = keyslots_of(txn, subject, slots, &n, err);
-    while (rc == 0 && n > 0 && found < max && index >= 0) {
+    int rc = keyslots_all(txn, subject, &slots, &n, err);
+    size_t room = n < max ? n : max;
+    if (rc == 0 && room > 0 && (list = calloc(room, sizeof(*list))) == NULL)
+        rc = err_set(err, ERR_NOMEM, "out of memory");
+    while (rc == 0 && n > 0 && found < room && index >= 0) {
         rc = read_slot(vault, slots[--n].slot, &keys, &damaged, err);
         if (rc == 0 && vault_key_there(&keys.keys[index]))
-            ret[found++] = (struct keyslot_key){slots[n].generation, keys.keys[index]};
+            list[found++] = (struct keyslot_key){slots[n].generation, keys.keys[index]};
         rc = rc == 1 ? 0 : rc;
     }
+    free(slots);
     sodium_memzero(&keys, sizeof(keys));
-    if (rc == 0)
+    if (rc != 0 || found == 0)
+        keyslot_keys_free(&list, found);
+    if (rc == 0) {
+        *ret = list;
         *ret_n = found;
-    else
-        sodium_memzero(ret, found * sizeof(*ret));
+    }
     return rc;
 }
 
@@ -208,10 +203,10 @@ int
 keyslots_newest(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, struct slot_keys *ret,
                 uint32_t *ret_generation, uint64_t *ret_damaged, struct err *err)
 {
-    struct keyslot slots[KEYSLOTS_MAX];
+    struct keyslot *slots = NULL;
     struct slot_keys keys, newest = {0};
     size_t n = 0;
-    int rc = keyslots_of(txn, subject, slots, &n, err);
+    int rc = keyslots_all(txn, subject, &slots, &n, err);
     uint32_t generation = rc == 0 && n > 0 ? slots[n - 1].generation : 0;
     unsigned have = 0;
     *ret_damaged = 0;
@@ -230,6 +225,7 @@ keyslots_newest(struct db_txn *txn, struct vault *vault, const struct subject_id
         *ret = newest;
         *ret_generation = generation;
     }
+    free(slots);
     sodium_memzero(&keys, sizeof(keys));
     sodium_memzero(&newest, sizeof(newest));
     return rc;

@@ -10,15 +10,10 @@ struct keyslot {
     uint32_t generation;
     uint64_t slot;
 };
-/* Of more generations the oldest and the newest ones are looked at. Each access that is revoked makes one. */
-enum { KEYSLOTS_MAX = 128 };
-
-/* All slots of a subject, oldest generation first, in *ret, which is the caller's to free() (NULL if it has none). */
+/* All slots of a subject, oldest generation first, in *ret, which is the caller's to free() (NULL if it has none). Each access that is revoked
+ * makes one more. */
 int keyslots_all(struct db_txn *txn, const struct subject_id *subject, struct keyslot **ret, size_t *ret_n,
                  struct err *err) NODISCARD;
-/* Slots of a subject, oldest generation first; *ret_n = 0 if it has none. */
-int keyslots_of(struct db_txn *txn, const struct subject_id *subject, struct keyslot ret[KEYSLOTS_MAX], size_t *ret_n,
-                struct err *err) NODISCARD;
 /* Latest generation: ERR_NOTFOUND if there is none. */
 int keyslot_find(struct db_txn *txn, const struct subject_id *subject, uint32_t *ret_generation, uint64_t *ret_slot,
                  struct err *err) NODISCARD;
@@ -35,13 +30,16 @@ int keyslots_open(struct db_txn *txn, struct vault *vault, const struct subject_
 /* The key of the oldest generation that has one of the class: of class 6 that is the counting key (§6). Errors as keyslots_open. */
 int keyslots_first(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class,
                    struct data_key *ret, struct err *err) NODISCARD;
-/* Keys of a class, the newest generation first, at most max. A slot that does not open counts as one without keys. */
+/* Keys of a class, the newest generation first, at most max (SIZE_MAX: all), in *ret, which is the caller's (NULL if there is none), for
+ * keyslot_keys_free. A slot that does not open counts as one without keys. */
 struct keyslot_key {
     uint32_t generation;
     struct data_key key;
 };
-int keyslots_class(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class,
-                   struct keyslot_key *ret, size_t max, size_t *ret_n, struct err *err) NODISCARD;
+int keyslots_class(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class, size_t max,
+                   struct keyslot_key **ret, size_t *ret_n, struct err *err) NODISCARD;
+/* Wipes them. */
+void keyslot_keys_free(struct keyslot_key **keys, size_t n);
 /* Newest key of each class, by vault_class_index; zeros where there is none. *ret_generation: the greatest, 0 if none. A slot that does
  * not open counts as one without keys; *ret_damaged = its number (0 = none). */
 int keyslots_newest(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, struct slot_keys *ret,

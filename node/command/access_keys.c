@@ -98,7 +98,7 @@ static int
 open_in_force(const struct command_ctx *ctx, const struct member_row *row, uint8_t class, struct buf *plain,
               uint32_t *ret_generation, struct err *err)
 {
-    struct keyslot_key keys[KEYSLOTS_MAX];
+    struct keyslot_key *keys = NULL;
     struct position at;
     struct log_row log;
     size_t n = 0;
@@ -107,7 +107,7 @@ open_in_force(const struct command_ctx *ctx, const struct member_row *row, uint8
         return ERR_NOTFOUND;
     int rc = evlog_find(ctx->txn, &at.log, &log, err);
     if (rc == 0)
-        rc = keyslots_class(ctx->txn, ctx->vault, &row->subject, class, keys, KEYSLOTS_MAX, &n, err);
+        rc = keyslots_class(ctx->txn, ctx->vault, &row->subject, class, SIZE_MAX, &keys, &n, err);
     for (uint8_t i = 0; rc == 0 && !opened && i < HEADER_CAPSULES_MAX; i++) {
         struct slice capsule;
         rc = capsules_get(ctx->txn, log.no, at.seq, i, &capsule, err);
@@ -125,7 +125,7 @@ open_in_force(const struct command_ctx *ctx, const struct member_row *row, uint8
         if (rc == ERR_FORGED || rc == ERR_INVALID) /* damaged, or of another class */
             rc = 0;
     }
-    person_wipe(keys, sizeof(keys));
+    keyslot_keys_free(&keys, n);
     err_clear(rc == 0 ? err : NULL);
     return rc != 0 ? rc : opened ? 0 : ERR_NOTFOUND;
 }
@@ -145,14 +145,16 @@ add_older(struct draft_seal *s, uint8_t class, uint32_t generation)
 static int
 seal_older(const struct command_ctx *ctx, const struct member_row *row, struct draft_seal *s, struct err *err)
 {
-    struct keyslot_key keys[DRAFT_SEALED_MAX];
+    struct keyslot_key *keys = NULL;
     size_t n = 0;
     int rc = 0;
     for (uint8_t class = CLASS_IDENTITY; rc == 0 && class <= CLASS_ACTIVITY; class ++) {
         if (!(s->classes & 1U << (class - 1)))
             continue;
         size_t wanted = class == CLASS_ACTIVITY ? DRAFT_SEALED_MAX : 1;
-        rc = keyslots_class(ctx->txn, ctx->vault, &row->subject, class, keys, wanted, &n, err);
+        keyslot_keys_free(&keys, n);
+        n = 0;
+        rc = keyslots_class(ctx->txn, ctx->vault, &row->subject, class, wanted, &keys, &n, err);
         if (rc == 0 && class == CLASS_ACTIVITY) {
             for (size_t i = 1; i < n; i++)
                 add_older(s, class, keys[i].generation);
@@ -168,7 +170,7 @@ seal_older(const struct command_ctx *ctx, const struct member_row *row, struct d
         rc = rc == ERR_NOTFOUND ? 0 : rc;
         buf_free(&plain);
     }
-    person_wipe(keys, sizeof(keys));
+    keyslot_keys_free(&keys, n);
     return rc;
 }
 

@@ -1,6 +1,8 @@
 /* See person_open.h. Slots, and an event's header, are looked up once for all classes of a person: this is what a desk waits for. */
 #include "node/command/person_open.h"
 
+#include <stdlib.h>
+
 #include "storage/keyslots.h"
 
 enum { PLAIN_BYTES = 4096 }; /* more than any class takes */
@@ -14,8 +16,8 @@ struct opener {
     struct event_header header;
     size_t n_slots, n_read; /* the newest n_read of them are in keys, newest first */
     uint64_t damaged;       /* a slot that does not open; 0 = none */
-    struct keyslot slots[KEYSLOTS_MAX];
-    struct slot_keys keys[KEYSLOTS_MAX];
+    struct keyslot *slots;
+    struct slot_keys *keys;
     struct buf plain;
 };
 
@@ -128,15 +130,22 @@ open_classes(struct db_txn *txn, struct vault *vault, const struct subject_id *s
     o.has_event = false;
     o.n_slots = o.n_read = 0;
     o.damaged = 0;
+    o.slots = NULL;
+    o.keys = NULL;
     buf_fixed(&o.plain, room, sizeof(room));
     memset(ret, 0, sizeof(*ret));
     ret->identity.birth_date = DATE_NONE;
-    int rc = keyslots_of(txn, subject, o.slots, &o.n_slots, err);
+    int rc = keyslots_all(txn, subject, &o.slots, &o.n_slots, err);
+    if (rc == 0 && o.n_slots > 0 && (o.keys = calloc(o.n_slots, sizeof(*o.keys))) == NULL)
+        rc = err_set(err, ERR_NOMEM, "a person: out of memory");
     for (uint8_t class = CLASS_IDENTITY; rc == 0 && class <= CLASS_BANK; class ++)
         if (classes & 1U << class && place(arg, class, &at))
             rc = part_open(&o, &at, class, ret, err);
     person_wipe(room, sizeof(room));
-    person_wipe(o.keys, o.n_read * sizeof(o.keys[0]));
+    if (o.keys != NULL)
+        person_wipe(o.keys, o.n_read * sizeof(o.keys[0]));
+    free(o.keys);
+    free(o.slots);
     if (rc != 0)
         person_wipe(ret, sizeof(*ret));
     return rc;

@@ -30,11 +30,11 @@ key_add(struct guests_keys *k, const struct subject_id *member, const struct dat
 static int
 keys_of(struct guests_keys *k, struct db_txn *txn, const struct subject_id *member, struct err *err)
 {
-    struct keyslot slots[KEYSLOTS_MAX];
+    struct keyslot *slots = NULL;
     struct slot_keys keys;
     int index = vault_class_index(CLASS_ACTIVITY);
     size_t n = 0;
-    int rc = keyslots_of(txn, member, slots, &n, err);
+    int rc = keyslots_all(txn, member, &slots, &n, err);
     for (size_t i = 0; i < n && rc == 0; i++) {
         int there = vault_slot(k->vault, slots[i].slot, &keys, err);
         if (there == 0 && vault_key_there(&keys.keys[index]))
@@ -42,6 +42,7 @@ keys_of(struct guests_keys *k, struct db_txn *txn, const struct subject_id *memb
         else if (there != 0 && there != ERR_NOTFOUND && there != ERR_CORRUPT)
             rc = there;
     }
+    free(slots);
     sodium_memzero(&keys, sizeof(keys));
     return rc;
 }

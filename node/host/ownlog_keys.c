@@ -204,9 +204,9 @@ static int
 add_class(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, uint8_t class, struct sealed_keys *ret,
           struct err *err)
 {
-    struct keyslot_key keys[KEYSLOTS_MAX];
+    struct keyslot_key *keys = NULL;
     size_t n = 0;
-    int rc = keyslots_class(txn, o->config->vault, &s->member, class, keys, KEYSLOTS_MAX, &n, err);
+    int rc = keyslots_class(txn, o->config->vault, &s->member, class, SIZE_MAX, &keys, &n, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         bool named = i == 0;
         for (uint8_t k = 0; k < s->n_older && !named; k++)
@@ -214,7 +214,7 @@ add_class(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, uint
         if (named)
             rc = add_key(ret, class, keys[i].generation, &keys[i].key, err);
     }
-    sodium_memzero(keys, sizeof(keys));
+    keyslot_keys_free(&keys, n);
     return rc;
 }
 

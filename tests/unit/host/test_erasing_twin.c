@@ -148,12 +148,13 @@ change_contact(struct test_node *n, const struct subject_id *member, int32_t on)
 static size_t
 keys(struct test_node *n, const struct subject_id *member, uint8_t class)
 {
-    struct keyslot_key ret[8];
+    struct keyslot_key *ret = NULL;
     struct db_txn *txn;
     struct err err = {0};
     size_t count = 0;
     assert_int_equal(db_begin_read(n->db, &txn, &err), 0);
-    assert_int_equal(keyslots_class(txn, n->vault, member, class, ret, ARRAY_LEN(ret), &count, &err), 0);
+    assert_int_equal(keyslots_class(txn, n->vault, member, class, SIZE_MAX, &ret, &count, &err), 0);
+    keyslot_keys_free(&ret, count);
     db_abort(&txn);
     return count;
 }

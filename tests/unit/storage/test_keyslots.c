@@ -72,33 +72,71 @@ damage(struct place *p, uint64_t slot)
     assert_int_equal(db_commit(&txn, &err), 0);
 }
 
+enum { MANY = 300 };
+
 static void
-generations_come_in_order_and_of_many_the_oldest_and_the_newest(void **state)
+of_however_many_generations_all_come_in_order(void **state)
 {
     struct place *p = *state;
-    struct keyslot got[KEYSLOTS_MAX];
+    struct keyslot *got = NULL;
     uint32_t generation;
     uint64_t slot, last;
     size_t n = 9;
     struct err err;
-    assert_int_equal(keyslots_of(p->txn, &WHO, got, &n, &err), 0);
+    assert_int_equal(keyslots_all(p->txn, &WHO, &got, &n, &err), 0);
     assert_int_equal(n, 0);
+    assert_null(got);
     assert_int_equal(keyslot_find(p->txn, &WHO, &generation, &slot, &err), ERR_NOTFOUND);
     assert_int_equal(keyslot_last(p->txn, &last, &err), 0);
     assert_int_equal(last, 0);
-    for (uint32_t g = 0; g < KEYSLOTS_MAX + 8; g++)
+    for (uint32_t g = 0; g < MANY; g++)
         assert_int_equal(keyslot_put(p->txn, &WHO, g, 100 + g, &err), 0);
     assert_int_equal(keyslot_put(p->txn, &OTHER, 1, 7, &err), 0);
-    assert_int_equal(keyslots_of(p->txn, &WHO, got, &n, &err), 0);
-    assert_int_equal(n, KEYSLOTS_MAX);
-    assert_int_equal(got[0].generation, 0);
-    assert_int_equal(got[0].slot, 100);
-    for (size_t i = 1; i < n; i++)
-        assert_int_equal(got[i].generation, i + 8);
+    assert_int_equal(keyslots_all(p->txn, &WHO, &got, &n, &err), 0);
+    assert_int_equal(n, MANY);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(got[i].generation, i);
+        assert_int_equal(got[i].slot, 100 + i);
+    }
+    free(got);
     assert_int_equal(keyslot_find(p->txn, &WHO, &generation, &slot, &err), 0);
-    assert_int_equal(generation, KEYSLOTS_MAX + 7);
+    assert_int_equal(generation, MANY - 1);
     assert_int_equal(keyslot_last(p->txn, &last, &err), 0);
-    assert_int_equal(last, 100 + KEYSLOTS_MAX + 7);
+    assert_int_equal(last, 100 + MANY - 1);
+}
+
+/* Each access that is revoked makes a generation; what was entered long before is still under an old one. */
+static void
+after_many_revocations_what_was_entered_between_still_opens(void **state)
+{
+    struct place *p = *state;
+    const uint8_t nonce[CAPSULE_NONCE_BYTES] = {1};
+    struct slot_keys between = {0};
+    struct keyslot_key *keys = NULL;
+    struct buf capsule, plain;
+    struct err err;
+    size_t n = 0;
+    for (uint32_t g = 1; g <= MANY; g++) {
+        struct slot_keys made = give(p, &WHO, g, VAULT_ALL_CLASSES);
+        if (g == 3)
+            between = made;
+    }
+    buf_init(&capsule, CAPSULE_BYTES_MAX);
+    buf_init(&plain, CAPSULE_BYTES_MAX);
+    assert_int_equal(capsule_seal(&between.keys[4], CLASS_ACTIVITY, nonce, slice_of("x", 1), &capsule, &err), 0);
+    assert_int_equal(keyslots_open(p->txn, p->vault, &WHO, CLASS_ACTIVITY, buf_slice(&capsule), &plain, &err), 0);
+    assert_int_equal(keyslots_class(p->txn, p->vault, &WHO, CLASS_ACTIVITY, SIZE_MAX, &keys, &n, &err), 0);
+    assert_int_equal(n, MANY);
+    assert_int_equal(keys[MANY - 3].generation, 3);
+    assert_memory_equal(&keys[MANY - 3].key, &between.keys[4], sizeof(struct data_key));
+    keyslot_keys_free(&keys, n);
+    assert_null(keys);
+    assert_int_equal(keyslots_class(p->txn, p->vault, &WHO, CLASS_ACTIVITY, 2, &keys, &n, &err), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(keys[1].generation, MANY - 1);
+    keyslot_keys_free(&keys, n);
+    buf_free(&capsule);
+    buf_free(&plain);
 }
 
 static void
@@ -173,7 +211,8 @@ main(void)
 {
 #define SLOT_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        SLOT_TEST(generations_come_in_order_and_of_many_the_oldest_and_the_newest),
+        SLOT_TEST(of_however_many_generations_all_come_in_order),
+        SLOT_TEST(after_many_revocations_what_was_entered_between_still_opens),
         SLOT_TEST(a_class_is_the_newest_of_the_generations_that_have_it_and_counting_the_oldest),
         SLOT_TEST(a_capsule_opens_with_whatever_generation_sealed_it),
         SLOT_TEST(a_damaged_slot_counts_as_one_without_keys_and_is_named),
