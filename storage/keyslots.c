@@ -4,6 +4,8 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "proto/event.h"
+
 enum { KEYSLOT_KEY = ID_BYTES + 4, SLOTS_FIRST = 16 };
 
 static void
@@ -92,6 +94,62 @@ keyslot_put(struct db_txn *txn, const struct subject_id *subject, uint32_t gener
     return db_put(txn, TABLE_KEYSLOTS, slice_of(key, sizeof(key)), slice_of(value, sizeof(value)), err);
 }
 
+/* ---- what orders take ---- */
+
+static void
+going_add(struct keys_going *g, const struct erasure_order *o)
+{
+    unsigned classes = 0;
+    for (uint8_t class = CLASS_IDENTITY; class <= CLASS_DOSSIER; class ++)
+        if (o->classes & 1U << class && vault_class_index(class) >= 0)
+            classes |= 1U << vault_class_index(class);
+    if (g->n < GOING_MAX) {
+        g->v[g->n].by = o->at;
+        g->v[g->n].classes = classes;
+        g->v[g->n++].generation = o->generation;
+        return;
+    }
+    g->v[GOING_MAX - 1].classes |= classes;
+    if (o->generation > g->v[GOING_MAX - 1].generation)
+        g->v[GOING_MAX - 1].generation = o->generation;
+}
+
+int
+keys_going(struct db_txn *txn, const struct unit_id *unit, const struct subject_id *member, struct keys_going *ret,
+           struct err *err)
+{
+    enum { PAGE = 16 };
+    struct erasure_order orders[PAGE];
+    size_t n = PAGE;
+    struct position after;
+    bool first = true;
+    int rc = 0;
+    ret->n = 0;
+    if (erasures_due(txn) == 0)
+        return 0;
+    for (; rc == 0 && n == PAGE; first = false) {
+        rc = erasures_list(txn, true, first ? NULL : &after, orders, PAGE, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++)
+            if (orders[i].state == ERASURE_NOTED && orders[i].kind == KIND_ERASURE_ORDERED &&
+                TYPE_EQ(&orders[i].unit, unit) && TYPE_EQ(&orders[i].subject, member))
+                going_add(ret, &orders[i]);
+        if (rc == 0 && n > 0)
+            after = orders[n - 1].at;
+    }
+    return rc;
+}
+
+unsigned
+keys_going_of(const struct keys_going *going, uint32_t generation)
+{
+    unsigned classes = 0;
+    for (size_t i = 0; going && i < going->n; i++)
+        classes |= generation <= going->v[i].generation ? going->v[i].classes : 0;
+    return classes;
+}
+
+/* ---- keys ---- */
+
 /* 0 = the slot is there and opens, 1 = it has no keys (any more); a damaged one is noted. */
 static int
 read_slot(struct vault *vault, uint64_t slot, struct slot_keys *ret, uint64_t *damaged, struct err *err)
@@ -137,8 +195,8 @@ keyslots_open(struct db_txn *txn, struct vault *vault, const struct subject_id *
 }
 
 int
-keyslots_first(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class,
-               struct data_key *ret, struct err *err)
+keyslots_first(struct db_txn *txn, struct vault *vault, const struct subject_id *subject,
+               const struct keys_going *going, uint8_t class, struct data_key *ret, struct err *err)
 {
     struct keyslot *slots = NULL;
     struct slot_keys keys;
@@ -149,7 +207,8 @@ keyslots_first(struct db_txn *txn, struct vault *vault, const struct subject_id 
     int rc = keyslots_all(txn, subject, &slots, &n, err);
     for (size_t i = 0; rc == 0 && !found && i < n && index >= 0; i++) {
         rc = read_slot(vault, slots[i].slot, &keys, &damaged, err);
-        found = rc == 0 && vault_key_there(&keys.keys[index]);
+        bool goes = keys_going_of(going, slots[i].generation) & 1U << index;
+        found = rc == 0 && !goes && vault_key_there(&keys.keys[index]);
         rc = rc == 1 ? 0 : rc;
     }
     if (rc == 0 && found)
@@ -169,8 +228,9 @@ keyslot_keys_free(struct keyslot_key **keys, size_t n)
 }
 
 int
-keyslots_class(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, uint8_t class, size_t max,
-               struct keyslot_key **ret, size_t *ret_n, struct err *err)
+keyslots_class(struct db_txn *txn, struct vault *vault, const struct subject_id *subject,
+               const struct keys_going *going, uint8_t class, size_t max, struct keyslot_key **ret, size_t *ret_n,
+               struct err *err)
 {
     struct keyslot *slots = NULL;
     struct keyslot_key *list = NULL;
@@ -184,7 +244,8 @@ keyslots_class(struct db_txn *txn, struct vault *vault, const struct subject_id 
         rc = err_set(err, ERR_NOMEM, "out of memory");
     while (rc == 0 && n > 0 && found < room && index >= 0) {
         rc = read_slot(vault, slots[--n].slot, &keys, &damaged, err);
-        if (rc == 0 && vault_key_there(&keys.keys[index]))
+        bool goes = index >= 0 && keys_going_of(going, slots[n].generation) & 1U << index;
+        if (rc == 0 && !goes && vault_key_there(&keys.keys[index]))
             list[found++] = (struct keyslot_key){slots[n].generation, keys.keys[index]};
         rc = rc == 1 ? 0 : rc;
     }
@@ -200,8 +261,9 @@ keyslots_class(struct db_txn *txn, struct vault *vault, const struct subject_id 
 }
 
 int
-keyslots_newest(struct db_txn *txn, struct vault *vault, const struct subject_id *subject, struct slot_keys *ret,
-                uint32_t *ret_generation, uint64_t *ret_damaged, struct err *err)
+keyslots_newest(struct db_txn *txn, struct vault *vault, const struct subject_id *subject,
+                const struct keys_going *going, struct slot_keys *ret, uint32_t *ret_generation, uint64_t *ret_damaged,
+                struct err *err)
 {
     struct keyslot *slots = NULL;
     struct slot_keys keys, newest = {0};
@@ -212,8 +274,9 @@ keyslots_newest(struct db_txn *txn, struct vault *vault, const struct subject_id
     *ret_damaged = 0;
     while (rc == 0 && n > 0 && have != VAULT_ALL_CLASSES) {
         rc = read_slot(vault, slots[--n].slot, &keys, ret_damaged, err);
+        unsigned passed_over = have | keys_going_of(going, slots[n].generation);
         for (size_t c = 0; rc == 0 && c < VAULT_CLASSES; c++) {
-            if (have & 1U << c || !vault_key_there(&keys.keys[c]))
+            if (passed_over & 1U << c || !vault_key_there(&keys.keys[c]))
                 continue;
             newest.keys[c] = keys.keys[c];
             newest.slot = slots[n].slot;

@@ -101,13 +101,16 @@ open_in_force(const struct command_ctx *ctx, const struct member_row *row, uint8
     struct keyslot_key *keys = NULL;
     struct position at;
     struct log_row log;
+    struct keys_going going;
     size_t n = 0;
     bool opened = false;
     if (!member_capsule_position(row, class, &at))
         return ERR_NOTFOUND;
     int rc = evlog_find(ctx->txn, &at.log, &log, err);
     if (rc == 0)
-        rc = keyslots_class(ctx->txn, ctx->vault, &row->subject, class, SIZE_MAX, &keys, &n, err);
+        rc = keys_going(ctx->txn, &ctx->unit, &row->subject, &going, err);
+    if (rc == 0)
+        rc = keyslots_class(ctx->txn, ctx->vault, &row->subject, &going, class, SIZE_MAX, &keys, &n, err);
     for (uint8_t i = 0; rc == 0 && !opened && i < HEADER_CAPSULES_MAX; i++) {
         struct slice capsule;
         rc = capsules_get(ctx->txn, log.no, at.seq, i, &capsule, err);
@@ -146,15 +149,16 @@ static int
 seal_older(const struct command_ctx *ctx, const struct member_row *row, struct draft_seal *s, struct err *err)
 {
     struct keyslot_key *keys = NULL;
+    struct keys_going going;
     size_t n = 0;
-    int rc = 0;
+    int rc = keys_going(ctx->txn, &ctx->unit, &row->subject, &going, err);
     for (uint8_t class = CLASS_IDENTITY; rc == 0 && class <= CLASS_ACTIVITY; class ++) {
         if (!(s->classes & 1U << (class - 1)))
             continue;
         size_t wanted = class == CLASS_ACTIVITY ? DRAFT_SEALED_MAX : 1;
         keyslot_keys_free(&keys, n);
         n = 0;
-        rc = keyslots_class(ctx->txn, ctx->vault, &row->subject, class, wanted, &keys, &n, err);
+        rc = keyslots_class(ctx->txn, ctx->vault, &row->subject, &going, class, wanted, &keys, &n, err);
         if (rc == 0 && class == CLASS_ACTIVITY) {
             for (size_t i = 1; i < n; i++)
                 add_older(s, class, keys[i].generation);

@@ -296,7 +296,8 @@ any_stays(const struct slot_keys *keys, unsigned gone)
 
 /* The newest first. A slot that does not open has nothing that could be escrowed. */
 static int
-escrow_of(struct ordering *o, const struct subject_id *subject, uint32_t generation, struct err *err)
+escrow_of(struct ordering *o, const struct subject_id *subject, const struct keys_going *going, uint32_t generation,
+          struct err *err)
 {
     struct keyslot *slots = NULL;
     struct slot_keys keys;
@@ -308,6 +309,7 @@ escrow_of(struct ordering *o, const struct subject_id *subject, uint32_t generat
             e.gone = erase_vault_classes(o->out.erased);
         else if (TYPE_EQ(subject, &o->member)) /* begins with this commit, in a key capsule of its own */
             continue;
+        e.gone |= keys_going_of(going, slots[n].generation);
         rc = vault_slot(o->ctx->vault, e.slot, &keys, err);
         if (rc == 0 && any_stays(&keys, e.gone))
             rc = put_escrow(o, &e, err);
@@ -331,12 +333,45 @@ named_before(const struct member_row *row, size_t i)
     return false;
 }
 
+/* Of orders that are not carried out yet those that take the representative's keys, too: they list where she was named. */
+static int
+going_of_representative(const struct ordering *o, const struct subject_id *who, const struct keys_going *all,
+                        struct keys_going *ret, struct err *err)
+{
+    int rc = 0;
+    ret->n = 0;
+    for (size_t k = 0; rc == 0 && k < all->n; k++) {
+        bool takes = false;
+        for (size_t i = 0; rc == 0 && !takes && i < o->row.n; i++) {
+            const struct member_entry *e = &o->row.entries[i];
+            for (uint8_t index = 0; rc == 0 && !takes && index < HEADER_CAPSULES_MAX &&
+                                    e->kind == KIND_REPRESENTATIVE_NAMED && TYPE_EQ(&e->other, who);
+                 index++) {
+                struct position by;
+                rc = tombstone_find(o->ctx->txn, &e->at, index, &takes, &by, err);
+                takes &= rc == 0 && TYPE_EQ(&by, &all->v[k].by);
+            }
+        }
+        if (takes)
+            ret->v[ret->n++] = all->v[k];
+    }
+    return rc;
+}
+
 int
 erase_find_escrow(struct ordering *o, uint32_t generation, struct err *err)
 {
-    int rc = escrow_of(o, &o->member, generation, err);
-    for (size_t i = 0; rc == 0 && o->req->representatives && i < o->row.n; i++)
-        if (o->row.entries[i].kind == KIND_REPRESENTATIVE_NAMED && !named_before(&o->row, i))
-            rc = escrow_of(o, &o->row.entries[i].other, generation, err);
+    struct keys_going going, theirs;
+    int rc = keys_going(o->ctx->txn, &o->ctx->unit, &o->member, &going, err);
+    if (rc == 0)
+        rc = escrow_of(o, &o->member, &going, generation, err);
+    for (size_t i = 0; rc == 0 && o->req->representatives && i < o->row.n; i++) {
+        const struct member_entry *e = &o->row.entries[i];
+        if (e->kind != KIND_REPRESENTATIVE_NAMED || named_before(&o->row, i))
+            continue;
+        rc = going_of_representative(o, &e->other, &going, &theirs, err);
+        if (rc == 0)
+            rc = escrow_of(o, &e->other, &theirs, generation, err);
+    }
     return rc;
 }

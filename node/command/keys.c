@@ -90,11 +90,11 @@ year_key_of_former_home(struct vault *vault, const struct subject_id *member, ui
 }
 
 static int
-own_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
-             struct data_key *ret, struct err *err)
+own_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member, const struct keys_going *going,
+             uint16_t year, struct data_key *ret, struct err *err)
 {
     struct data_key counting;
-    int rc = keyslots_first(txn, vault, member, CLASS_COUNTING, &counting, err);
+    int rc = keyslots_first(txn, vault, member, going, CLASS_COUNTING, &counting, err);
     if (rc != 0)
         return rc;
     counting_year_key(&counting, year, ret);
@@ -103,12 +103,12 @@ own_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *m
 }
 
 int
-member_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
-                struct data_key *ret, struct err *err)
+member_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member,
+                const struct keys_going *going, uint16_t year, struct data_key *ret, struct err *err)
 {
     struct data_key own;
     /* Whose own key is destroyed is counted no more, whatever came along. */
-    int rc = own_year_key(txn, vault, member, year, &own, err);
+    int rc = own_year_key(txn, vault, member, going, year, &own, err);
     if (rc != 0)
         return rc;
     rc = year_key_of_former_home(vault, member, year, ret, err);
@@ -133,7 +133,7 @@ member_pseudonym(struct db_txn *txn, struct vault *vault, const struct subject_i
                  struct subject_id *ret, struct err *err)
 {
     struct data_key key;
-    int rc = member_year_key(txn, vault, member, year, &key, err);
+    int rc = member_year_key(txn, vault, member, NULL, year, &key, err);
     if (rc == 0)
         *ret = pseudonym_of(&key);
     return rc;
@@ -144,7 +144,7 @@ member_own_pseudonym(struct db_txn *txn, struct vault *vault, const struct subje
                      struct subject_id *ret, struct err *err)
 {
     struct data_key key;
-    int rc = own_year_key(txn, vault, member, year, &key, err);
+    int rc = own_year_key(txn, vault, member, NULL, year, &key, err);
     if (rc == 0)
         *ret = pseudonym_of(&key);
     return rc;

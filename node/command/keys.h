@@ -20,10 +20,10 @@ int escrow_capsule(const struct box_public *recovery, const struct unit_id *unit
                    struct err *err) NODISCARD;
 
 /* Counting (§6): a member's year key, and the pseudonym that kind 112 has as its subject. Of somebody who moved here the key of the former
- * home, for the years that it gave one of: both count one person. Two or three reads, some µs each. Wipe the key. ERR_NOTFOUND: the counting key is
- * gone, or never was. ERR_CORRUPT: its slot does not open. */
-int member_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
-                    struct data_key *ret, struct err *err) NODISCARD;
+ * home, for the years that it gave one of: both count one person. going: what counts as gone already (may be NULL). Two or three reads, some µs each. Wipe the
+ * key. ERR_NOTFOUND: the counting key is gone, or never was. ERR_CORRUPT: its slot does not open. */
+int member_year_key(struct db_txn *txn, struct vault *vault, const struct subject_id *member,
+                    const struct keys_going *going, uint16_t year, struct data_key *ret, struct err *err) NODISCARD;
 int member_pseudonym(struct db_txn *txn, struct vault *vault, const struct subject_id *member, uint16_t year,
                      struct subject_id *ret, struct err *err) NODISCARD;
 /* The one by this unit's own counting key alone: under which a member was counted here before the former home's key came. Errors likewise. */

@@ -1,4 +1,7 @@
 /* What the upkeep worked out about visitors, stored: see guests.h, struct guest_work_order. */
+#include <sodium.h>
+
+#include "node/command/rows.h"
 #include "node/host/engine_private.h"
 #include "node/host/guests.h"
 #include "storage/erasures.h"
@@ -41,6 +44,51 @@ record(struct engine *e, struct api_op *op, struct err *err)
         rc = o->step == GUEST_RECORD ? guests_put_read(e->txn, &o->places[i].at, err)
                                      : guests_put_owed(e->txn, &o->places[i].at, false, err);
     return rc;
+}
+
+/* Whether an order takes the key that this node has noted, and may have carried out since the key capsule was read, or before one came that was
+ * sealed side by side with it: listed or not, its key is erased (docs/PROTOCOL.md §10). What follows an order has no key of it. A year's key
+ * has no generation. */
+static int
+is_erased(struct engine *e, const struct command_ctx *ctx, const struct received_key *k, bool *ret, struct err *err)
+{
+    struct member_row row;
+    *ret = false;
+    int rc = rows_member_of(ctx, &k->unit, &k->subject, &row, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    for (size_t i = 0; rc == 0 && i < row.n && !*ret; i++) {
+        struct erasure_order o;
+        if (row.entries[i].kind != KIND_ERASURE_ORDERED)
+            continue;
+        rc = erasure_get(e->txn, &row.entries[i].at, &o, err);
+        *ret = rc == 0 && (o.classes & 1U << k->class) != 0 &&
+               (k->class == CLASS_COUNTING || k->generation <= o.generation) &&
+               !dag_before(ctx->world->dag, &o.at, &k->from);
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+    }
+    member_row_release(&row);
+    return rc;
+}
+
+static int
+keep_keys(struct engine *e, const struct guest_work_order *o, struct err *err)
+{
+    const struct actor_id nobody = {{0}};
+    struct member_world world;
+    struct command_ctx ctx;
+    size_t n = 0;
+    engine_context(e, &nobody, &world, &ctx);
+    for (size_t i = 0; i < o->n_received; i++) {
+        bool erased;
+        int rc = is_erased(e, &ctx, &o->received[i], &erased, err);
+        if (rc != 0)
+            return rc;
+        if (!erased)
+            o->received[n++] = o->received[i];
+    }
+    sodium_memzero(o->received + n, (o->n_received - n) * sizeof(*o->received));
+    return n > 0 ? received_put(e->config.vault, o->received, n, err) : 0;
 }
 
 /* Of whom there is work here, the pseudonym stays until the month is counted; her keys do not. */
@@ -93,7 +141,7 @@ engine_exec_guest(struct engine *e, struct api_op *op, struct err *err)
     int rc = 0;
     switch (o->step) {
     case GUEST_OPENED: return opened(e, o, err);
-    case GUEST_KEYS: return received_put(e->config.vault, o->received, o->n_received, err);
+    case GUEST_KEYS: return keep_keys(e, o, err);
     case GUEST_RECORD:
     case GUEST_CONFIRM: return record(e, op, err);
     case GUEST_FORGET: return forget(e, o, err);

@@ -142,6 +142,12 @@ fresh_classes(const struct draft *d)
     return classes;
 }
 
+static const struct subject_id *
+going_of(const struct draft *d, const struct subject_id *subject)
+{
+    return d->payload.kind == KIND_REPRESENTATIVE_NAMED ? &d->payload.common.subject : subject;
+}
+
 int
 ownlog_find_keys(struct ownlog *o, struct db_txn *txn, const struct draft *d, struct slot_keys *keys,
                  struct buf *ret_capsule, struct err *err)
@@ -151,12 +157,16 @@ ownlog_find_keys(struct ownlog *o, struct db_txn *txn, const struct draft *d, st
     uint32_t generation = 0;
     uint64_t damaged = 0;
     unsigned wanted = d->new_keys ? VAULT_ALL_CLASSES : 0, lacking = 0;
+    struct keys_going going;
     bool own = d->new_keys || d->fresh_keys;
     for (uint8_t i = 0; i < d->n_capsules; i++)
         own |= !d->capsules[i].has_key;
     if (!own)
         return 0;
-    int rc = keyslots_newest(txn, o->config->vault, subject, keys, &generation, &damaged, err);
+    /* Of a representative by the orders of the member: whether they take her keys, too, is not known here, and a generation more does no harm. */
+    int rc = keys_going(txn, &o->config->identity->unit, going_of(d, subject), &going, err);
+    if (rc == 0)
+        rc = keyslots_newest(txn, o->config->vault, subject, &going, keys, &generation, &damaged, err);
     for (uint8_t i = 0; i < d->n_capsules; i++)
         wanted |= d->capsules[i].has_key ? 0 : 1U << vault_class_index(d->capsules[i].class);
     if (d->fresh_keys)
@@ -201,12 +211,12 @@ add_key(struct sealed_keys *s, uint8_t class, uint32_t generation, const struct 
 
 /* The newest key of a class, and the earlier ones that the draft names. */
 static int
-add_class(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, uint8_t class, struct sealed_keys *ret,
-          struct err *err)
+add_class(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, const struct keys_going *going,
+          uint8_t class, struct sealed_keys *ret, struct err *err)
 {
     struct keyslot_key *keys = NULL;
     size_t n = 0;
-    int rc = keyslots_class(txn, o->config->vault, &s->member, class, SIZE_MAX, &keys, &n, err);
+    int rc = keyslots_class(txn, o->config->vault, &s->member, going, class, SIZE_MAX, &keys, &n, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         bool named = i == 0;
         for (uint8_t k = 0; k < s->n_older && !named; k++)
@@ -221,13 +231,14 @@ add_class(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, uint
 static int
 gather(struct ownlog *o, struct db_txn *txn, const struct draft_seal *s, struct sealed_keys *ret, struct err *err)
 {
-    int rc = 0;
+    struct keys_going going;
+    int rc = keys_going(txn, &o->config->identity->unit, &s->member, &going, err);
     for (uint8_t class = CLASS_IDENTITY; rc == 0 && class <= CLASS_ACTIVITY; class ++)
         if (class == CLASS_ACTIVITY || s->classes & 1U << (class - 1))
-            rc = add_class(o, txn, s, class, ret, err);
+            rc = add_class(o, txn, s, &going, class, ret, err);
     for (uint16_t year = s->first_year; rc == 0 && year <= s->last_year; year++) {
         struct data_key key;
-        rc = member_year_key(txn, o->config->vault, &s->member, year, &key, err);
+        rc = member_year_key(txn, o->config->vault, &s->member, &going, year, &key, err);
         if (rc == 0)
             rc = add_key(ret, CLASS_COUNTING, year, &key, err);
         sodium_memzero(&key, sizeof(key));

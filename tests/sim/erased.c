@@ -146,8 +146,9 @@ check_received(struct sim_node *n, const struct erased_key *k)
         return;
     for (size_t i = 0; i < count; i++)
         if (same_key(&keys[i].key, &k->key))
-            world_fail(n->w, n, "a key of %s, class %u, was erased and is kept as received", short_id(&k->member),
-                       k->class);
+            world_fail(n->w, n, "a key of %s, class %u, generation %u, was erased and is kept as received by %s/%llu",
+                       short_id(&k->member), k->class, k->generation, short_id(&keys[i].from.log),
+                       (unsigned long long)keys[i].from.seq);
 }
 
 static void

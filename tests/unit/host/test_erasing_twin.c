@@ -153,7 +153,7 @@ keys(struct test_node *n, const struct subject_id *member, uint8_t class)
     struct err err = {0};
     size_t count = 0;
     assert_int_equal(db_begin_read(n->db, &txn, &err), 0);
-    assert_int_equal(keyslots_class(txn, n->vault, member, class, SIZE_MAX, &ret, &count, &err), 0);
+    assert_int_equal(keyslots_class(txn, n->vault, member, NULL, class, SIZE_MAX, &ret, &count, &err), 0);
     keyslot_keys_free(&ret, count);
     db_abort(&txn);
     return count;

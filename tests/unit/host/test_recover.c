@@ -165,7 +165,7 @@ keys_of(struct home *h, const struct subject_id *who, uint8_t class, struct keys
     struct keyslot_key *all = NULL;
     size_t n = 0;
     assert_int_equal(db_begin_read(h->d.db, &txn, &err), 0);
-    assert_int_equal(keyslots_class(txn, h->d.vault, who, class, 4, &all, &n, &err), 0);
+    assert_int_equal(keyslots_class(txn, h->d.vault, who, NULL, class, 4, &all, &n, &err), 0);
     if (n > 0)
         memcpy(ret, all, n * sizeof(*ret));
     keyslot_keys_free(&all, n);

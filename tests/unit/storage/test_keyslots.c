@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "proto/event.h"
 #include "storage/keyslots.h"
 #include "tests/support/storage.h"
 
@@ -125,13 +126,13 @@ after_many_revocations_what_was_entered_between_still_opens(void **state)
     buf_init(&plain, CAPSULE_BYTES_MAX);
     assert_int_equal(capsule_seal(&between.keys[4], CLASS_ACTIVITY, nonce, slice_of("x", 1), &capsule, &err), 0);
     assert_int_equal(keyslots_open(p->txn, p->vault, &WHO, CLASS_ACTIVITY, buf_slice(&capsule), &plain, &err), 0);
-    assert_int_equal(keyslots_class(p->txn, p->vault, &WHO, CLASS_ACTIVITY, SIZE_MAX, &keys, &n, &err), 0);
+    assert_int_equal(keyslots_class(p->txn, p->vault, &WHO, NULL, CLASS_ACTIVITY, SIZE_MAX, &keys, &n, &err), 0);
     assert_int_equal(n, MANY);
     assert_int_equal(keys[MANY - 3].generation, 3);
     assert_memory_equal(&keys[MANY - 3].key, &between.keys[4], sizeof(struct data_key));
     keyslot_keys_free(&keys, n);
     assert_null(keys);
-    assert_int_equal(keyslots_class(p->txn, p->vault, &WHO, CLASS_ACTIVITY, 2, &keys, &n, &err), 0);
+    assert_int_equal(keyslots_class(p->txn, p->vault, &WHO, NULL, CLASS_ACTIVITY, 2, &keys, &n, &err), 0);
     assert_int_equal(n, 2);
     assert_int_equal(keys[1].generation, MANY - 1);
     keyslot_keys_free(&keys, n);
@@ -150,12 +151,12 @@ a_class_is_the_newest_of_the_generations_that_have_it_and_counting_the_oldest(vo
     struct err err;
     give(p, &OTHER, 1, VAULT_ALL_CLASSES);
     third = give(p, &WHO, 3, VAULT_ALL_CLASSES & ~1U);
-    assert_int_equal(keyslots_newest(p->txn, p->vault, &WHO, &got, &generation, &damaged, &err), 0);
+    assert_int_equal(keyslots_newest(p->txn, p->vault, &WHO, NULL, &got, &generation, &damaged, &err), 0);
     assert_int_equal(generation, 3);
     assert_int_equal(damaged, 0);
     assert_memory_equal(&got.keys[0], &first.keys[0], KEY_BYTES);
     assert_memory_equal(&got.keys[1], &third.keys[1], 5 * sizeof(struct data_key));
-    assert_int_equal(keyslots_first(p->txn, p->vault, &WHO, CLASS_COUNTING, &counting, &err), 0);
+    assert_int_equal(keyslots_first(p->txn, p->vault, &WHO, NULL, CLASS_COUNTING, &counting, &err), 0);
     assert_memory_equal(&counting, &second.keys[5], KEY_BYTES);
 }
 
@@ -196,14 +197,86 @@ a_damaged_slot_counts_as_one_without_keys_and_is_named(void **state)
     uint64_t damaged;
     struct err err;
     damage(p, second.slot);
-    assert_int_equal(keyslots_newest(p->txn, p->vault, &WHO, &got, &generation, &damaged, &err), 0);
+    assert_int_equal(keyslots_newest(p->txn, p->vault, &WHO, NULL, &got, &generation, &damaged, &err), 0);
     assert_int_equal(generation, 2);
     assert_int_equal(damaged, second.slot);
     assert_memory_equal(got.keys, first.keys, sizeof(got.keys));
     damage(p, first.slot);
-    assert_int_equal(keyslots_first(p->txn, p->vault, &WHO, CLASS_COUNTING, &counting, &err), ERR_CORRUPT);
-    assert_int_equal(keyslots_newest(p->txn, p->vault, &WHO, &got, &generation, &damaged, &err), 0);
+    assert_int_equal(keyslots_first(p->txn, p->vault, &WHO, NULL, CLASS_COUNTING, &counting, &err), ERR_CORRUPT);
+    assert_int_equal(keyslots_newest(p->txn, p->vault, &WHO, NULL, &got, &generation, &damaged, &err), 0);
     assert_false(vault_key_there(&got.keys[0]));
+}
+
+static void
+note_order(struct place *p, const struct subject_id *who, uint8_t unit, uint64_t seq, enum erasure_state state,
+           uint8_t class, uint32_t generation)
+{
+    struct err err;
+    const struct erasure_order o = {.at = {.log = {{1}}, .seq = seq},
+                                    .kind = KIND_ERASURE_ORDERED,
+                                    .state = state,
+                                    .unit = {{unit}},
+                                    .subject = *who,
+                                    .classes = (uint16_t)(1U << class),
+                                    .generation = generation,
+                                    .effective = DATE_NONE};
+    assert_int_equal(erasure_put(p->txn, &o, &err), 0);
+}
+
+static void
+what_an_order_takes_counts_as_gone_until_it_is(void **state)
+{
+    struct place *p = *state;
+    const struct unit_id own = {{9}};
+    struct slot_keys first = give(p, &WHO, 1, VAULT_ALL_CLASSES), second = give(p, &WHO, 2, VAULT_ALL_CLASSES), got;
+    struct keyslot_key *keys = NULL;
+    struct keys_going going;
+    struct data_key counting;
+    uint32_t generation;
+    uint64_t damaged;
+    size_t n;
+    struct err err;
+    assert_int_equal(keys_going(p->txn, &own, &WHO, &going, &err), 0);
+    assert_int_equal(keys_going_of(&going, 1), 0);
+    note_order(p, &WHO, 9, 1, ERASURE_NOTED, CLASS_ACTIVITY, 1);
+    note_order(p, &WHO, 9, 2, ERASURE_NOTED, CLASS_CONTACT, UINT32_MAX);
+    note_order(p, &WHO, 9, 3, ERASURE_NOTED, CLASS_COUNTING, 1);
+    note_order(p, &WHO, 9, 4, ERASURE_DESTROYED, CLASS_IDENTITY, 2);
+    note_order(p, &WHO, 8, 5, ERASURE_NOTED, CLASS_BANK, 2); /* of another unit */
+    note_order(p, &OTHER, 9, 6, ERASURE_NOTED, CLASS_NOTE, 2);
+    assert_int_equal(keys_going(p->txn, &own, &WHO, &going, &err), 0);
+    assert_int_equal(going.n, 3);
+    assert_int_equal(keyslots_class(p->txn, p->vault, &WHO, &going, CLASS_ACTIVITY, 4, &keys, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(keys[0].generation, 2);
+    keyslot_keys_free(&keys, n);
+    assert_int_equal(keyslots_class(p->txn, p->vault, &WHO, NULL, CLASS_ACTIVITY, 4, &keys, &n, &err), 0);
+    assert_int_equal(n, 2);
+    keyslot_keys_free(&keys, n);
+    assert_int_equal(keyslots_newest(p->txn, p->vault, &WHO, &going, &got, &generation, &damaged, &err), 0);
+    assert_int_equal(generation, 2);
+    assert_false(vault_key_there(&got.keys[vault_class_index(CLASS_CONTACT)]));
+    assert_memory_equal(&got.keys[0], &second.keys[0], KEY_BYTES);
+    assert_int_equal(keyslots_first(p->txn, p->vault, &WHO, &going, CLASS_COUNTING, &counting, &err), 0);
+    assert_memory_equal(&counting, &second.keys[vault_class_index(CLASS_COUNTING)], KEY_BYTES);
+    assert_int_equal(keyslots_first(p->txn, p->vault, &WHO, NULL, CLASS_COUNTING, &counting, &err), 0);
+    assert_memory_equal(&counting, &first.keys[vault_class_index(CLASS_COUNTING)], KEY_BYTES);
+}
+
+static void
+many_orders_take_together_what_each_takes(void **state)
+{
+    struct place *p = *state;
+    const struct unit_id own = {{9}};
+    struct keys_going going;
+    struct err err;
+    for (uint64_t seq = 1; seq <= GOING_MAX + 4; seq++)
+        note_order(p, &WHO, 9, seq, ERASURE_NOTED, seq <= GOING_MAX + 3 ? CLASS_CONTACT : CLASS_BANK, (uint32_t)seq);
+    assert_int_equal(keys_going(p->txn, &own, &WHO, &going, &err), 0);
+    assert_int_equal(going.n, GOING_MAX);
+    assert_int_equal(keys_going_of(&going, GOING_MAX + 5), 0);
+    assert_int_equal(keys_going_of(&going, GOING_MAX + 4),
+                     1U << vault_class_index(CLASS_CONTACT) | 1U << vault_class_index(CLASS_BANK));
 }
 
 int
@@ -216,6 +289,8 @@ main(void)
         SLOT_TEST(a_class_is_the_newest_of_the_generations_that_have_it_and_counting_the_oldest),
         SLOT_TEST(a_capsule_opens_with_whatever_generation_sealed_it),
         SLOT_TEST(a_damaged_slot_counts_as_one_without_keys_and_is_named),
+        SLOT_TEST(what_an_order_takes_counts_as_gone_until_it_is),
+        SLOT_TEST(many_orders_take_together_what_each_takes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
