@@ -1,4 +1,4 @@
-/* See taken.h. A row: key = label of the member, value = wrapped member 16 ‖ entries u8 ‖ entries, padded to room for 1, 4, 16 or 64 of them. An entry:
+/* See taken.h. A row: key = label of the member, value = wrapped member 16 ‖ entries u8 ‖ entries, padded to room for 1, 4, 16, 64 or 256 of them. An entry:
  * activity 16 ‖ month i32 ‖ received i32 ‖ sector u16 ‖ culture u8 ‖ title, filled up with zeros. */
 #include "storage/taken.h"
 
@@ -16,7 +16,7 @@ enum {
     HEAD = ID_BYTES + 1,
 };
 
-_Static_assert((int)TAKEN_MAX == 64, "rooms are powers of four");
+_Static_assert((int)TAKEN_MAX <= UINT8_MAX, "how many there are is one byte");
 
 /* What a row says. */
 struct list {
@@ -85,7 +85,7 @@ static int
 row_open(const struct vault *v, struct slice label, struct slice row, struct list *ret, struct err *err)
 {
     if (label.len != LABEL_BYTES || row.len < HEAD + ENTRY + WRAP_OVERHEAD ||
-        row.len > HEAD + TAKEN_MAX * ENTRY + WRAP_OVERHEAD)
+        row.len > HEAD + room_for(TAKEN_MAX) * ENTRY + WRAP_OVERHEAD)
         return err_set(err, ERR_CORRUPT, "vault: activities taken along are cut off");
     size_t len = row.len - WRAP_OVERHEAD;
     uint8_t *plain = malloc(len);
@@ -93,7 +93,7 @@ row_open(const struct vault *v, struct slice label, struct slice row, struct lis
         return err_set(err, ERR_NOMEM, "vault: out of memory");
     bool opens = vault_unwrap(v, WRAP_TAKEN, label, row, plain, len) == 0;
     size_t n = opens ? plain[ID_BYTES] : 0;
-    opens = opens && n <= (len - HEAD) / ENTRY;
+    opens = opens && n <= (len - HEAD) / ENTRY && n <= TAKEN_MAX;
     if (opens) {
         memcpy(ret->member.b, plain, ID_BYTES);
         ret->n = n;

@@ -9,7 +9,10 @@
 #include "proto/person.h"
 #include "storage/vault.h"
 
-enum { TAKEN_MAX = DOSSIER_ACTIVITIES_MAX /* of one member */ };
+enum {
+    TAKEN_DOSSIERS_MAX = 3,                                  /* capsules of one move that list them */
+    TAKEN_MAX = TAKEN_DOSSIERS_MAX * DOSSIER_ACTIVITIES_MAX, /* of one member */
+};
 
 struct taken_key {
     struct subject_id member, activity; /* activity: the id that it will have here */

@@ -89,7 +89,7 @@ offer(struct handing *h, struct err *err)
     d->payload.handover.other = q->unit;
     d->payload.handover.proposed = proposed;
     rc = try_draft(h, d, err);
-    return rc == 0 ? handover_dossier(h->ctx, &h->row, &q->unit, d, err) : rc;
+    return rc == 0 ? handover_dossier(h->ctx, &h->row, &q->unit, false, d, err) : rc;
 }
 
 static int
@@ -190,7 +190,7 @@ complete(struct handing *h, struct err *err)
         rc = draft_check_closed_there(h->ctx, &terms.other, latest.offer_day, &accepted, h->effective,
                                       q->adjusts_closed, "effective_on", err);
     if (rc == 0)
-        rc = handover_dossier(h->ctx, &h->row, &terms.other, d, err);
+        rc = handover_dossier(h->ctx, &h->row, &terms.other, q->activities == ACTIVITIES_TAKEN_ALONG, d, err);
     if (rc == 0 && !q->owed_stays)
         rc = repay(h, err);
     if (rc == 0)

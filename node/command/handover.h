@@ -37,7 +37,8 @@ struct handover_request {
     bool adjusts_closed; /* ACCEPT, COMPLETE: the day of the move lies in a closed year, and that is meant */
     /* RECEIVE: the person as the old home's capsules say, opened by the caller, or as the desk entered it; and what was to be taken along. */
     struct person_input person;
-    const struct dossier *dossier; /* NULL = nothing is taken along */
+    const struct dossier *dossiers; /* n_dossiers of them, TAKEN_DOSSIERS_MAX at most; 0 = nothing is taken along */
+    size_t n_dossiers;
     bool has_if_match;
     struct position if_match; /* the member's row of this unit */
 };
@@ -48,7 +49,7 @@ struct handover_request {
  * The day of a move is asked for in closed years: by ACCEPT in this unit's, by COMPLETE in this unit's, and in those that the new home has
  * closed since it accepted, as far as that is known here.
  * Errors: ERR_INVALID (unit, proposed, effective_on, office, shares, category, activities), ERR_NOTFOUND (subject, unit, office), ERR_CONFLICT
- * (what is not offered, accepted or completed; too much is open), and those of storage. ret: HANDOVER_DRAFTS_MAX of them, the caller's to
+ * (what is not offered, accepted or completed; too much is open; more than TAKEN_MAX activities are to be taken along), and those of storage. ret: HANDOVER_DRAFTS_MAX of them, the caller's to
  * release after success. */
 int command_handover(const struct command_ctx *ctx, const struct handover_request *req, struct draft *ret,
                      size_t *ret_n, struct err *err) NODISCARD;

@@ -5,8 +5,6 @@
 #include "node/command/person.h"
 #include "node/command/work.h"
 
-_Static_assert((int)TAKEN_MAX >= (int)DOSSIER_ACTIVITIES_MAX, "a dossier's activities can all be noted");
-
 /* ---- the old home ---- */
 
 typedef int one_activity(void *arg, const struct activity_row *row, const struct activity_state *s, struct err *err);
@@ -45,8 +43,21 @@ each_open_activity(const struct command_ctx *ctx, const struct subject_id *membe
 
 struct collecting {
     const struct command_ctx *ctx;
-    struct dossier *dossier;
+    struct dossier *dossiers; /* TAKEN_DOSSIERS_MAX of them */
+    size_t n;                 /* activities in all */
+    bool more;                /* than there is room for */
 };
+
+/* Where the next one goes; NULL: there is no room. */
+static struct dossier_activity *
+next_activity(struct collecting *c)
+{
+    c->more |= c->n == TAKEN_MAX;
+    if (c->more)
+        return NULL;
+    struct dossier *d = &c->dossiers[c->n++ / DOSSIER_ACTIVITIES_MAX];
+    return &d->activities[d->n_activities++];
+}
 
 static int
 into_dossier(void *arg, const struct activity_row *row, const struct activity_state *s, struct err *err)
@@ -54,9 +65,9 @@ into_dossier(void *arg, const struct activity_row *row, const struct activity_st
     struct collecting *c = arg;
     struct activity_links links;
     struct position at;
-    if (c->dossier->n_activities == DOSSIER_ACTIVITIES_MAX)
+    struct dossier_activity *a = next_activity(c);
+    if (!a)
         return 0;
-    struct dossier_activity *a = &c->dossier->activities[c->dossier->n_activities];
     *a = (struct dossier_activity){
         .activity = row->activity, .sector = s->facets.sector, .culture = s->facets.culture, .opened = s->opened};
     if (activity_links_position(row, &at)) {
@@ -70,7 +81,6 @@ into_dossier(void *arg, const struct activity_row *row, const struct activity_st
         person_wipe(&links, sizeof(links));
         err_clear(err);
     }
-    c->dossier->n_activities++;
     return 0;
 }
 
@@ -79,22 +89,23 @@ static int
 waiting_into_dossier(struct collecting *c, const struct subject_id *member, struct err *err)
 {
     size_t n = 0;
-    struct dossier *d = c->dossier;
     struct taken_activity *waiting = c->ctx->vault ? calloc(TAKEN_MAX, sizeof(*waiting)) : NULL;
     if (!waiting)
         return c->ctx->vault ? err_set(err, ERR_NOMEM, "handover: out of memory") : 0;
     int rc = taken_list(c->ctx->vault, member, waiting, &n, err);
-    for (size_t i = 0; rc == 0 && i < n && d->n_activities < DOSSIER_ACTIVITIES_MAX; i++) {
+    for (size_t i = 0; rc == 0 && i < n; i++) {
         struct activity_row row;
         rc = rows_activity(c->ctx, &waiting[i].key.activity, &row, err);
         if (rc == 0)
             activity_row_release(&row);
         if (rc == ERR_NOTFOUND) {
-            d->activities[d->n_activities++] = (struct dossier_activity){.activity = waiting[i].key.activity,
-                                                                         .sector = waiting[i].sector,
-                                                                         .culture = waiting[i].culture,
-                                                                         .title = waiting[i].title,
-                                                                         .opened = waiting[i].month};
+            struct dossier_activity *a = next_activity(c);
+            if (a)
+                *a = (struct dossier_activity){.activity = waiting[i].key.activity,
+                                               .sector = waiting[i].sector,
+                                               .culture = waiting[i].culture,
+                                               .title = waiting[i].title,
+                                               .opened = waiting[i].month};
             err_clear(err);
             rc = 0;
         }
@@ -105,14 +116,14 @@ waiting_into_dossier(struct collecting *c, const struct subject_id *member, stru
 }
 
 int
-handover_dossier(const struct command_ctx *ctx, const struct member_row *row, const struct unit_id *to, struct draft *d,
-                 struct err *err)
+handover_dossier(const struct command_ctx *ctx, const struct member_row *row, const struct unit_id *to, bool all,
+                 struct draft *d, struct err *err)
 {
     struct civil_date on = d->payload.common.effective;
-    struct dossier *dossier = calloc(1, sizeof(*dossier));
+    struct dossier *dossier = calloc(TAKEN_DOSSIERS_MAX, sizeof(*dossier));
     if (!dossier)
         return err_set(err, ERR_NOMEM, "handover: out of memory");
-    struct collecting c = {.ctx = ctx, .dossier = dossier};
+    struct collecting c = {.ctx = ctx, .dossiers = dossier};
     struct member_state s;
     member_state_at(row, on, &s);
     dossier->first_joined = s.joined_on;
@@ -125,9 +136,13 @@ handover_dossier(const struct command_ctx *ctx, const struct member_row *row, co
     int rc = each_open_activity(ctx, &row->subject, on, into_dossier, &c, err);
     if (rc == 0)
         rc = waiting_into_dossier(&c, &row->subject, err);
-    if (rc == 0)
-        rc = dossier_encode(dossier, draft_capsule(d, CLASS_DOSSIER), err);
-    person_wipe(dossier, sizeof(*dossier));
+    if (rc == 0 && all && c.more)
+        rc = err_field(err, ERR_CONFLICT, "activities",
+                       "activities: more than %d are open; close some first, or let all be closed by the move",
+                       TAKEN_MAX);
+    for (size_t i = 0; rc == 0 && i < TAKEN_DOSSIERS_MAX && (i == 0 || dossier[i].n_activities > 0); i++)
+        rc = dossier_encode(&dossier[i], draft_capsule(d, CLASS_DOSSIER), err);
+    person_wipe(dossier, TAKEN_DOSSIERS_MAX * sizeof(*dossier));
     free(dossier);
     if (rc != 0)
         return rc;
@@ -143,24 +158,27 @@ int
 handover_taken(const struct command_ctx *ctx, const struct handover_request *req, struct taken_activity *ret,
                size_t *ret_n, struct err *err)
 {
-    const struct dossier *from = req->dossier;
     struct member_row row;
     size_t n = 0;
     int rc = rows_member(ctx, &req->member, &row, err);
     if (rc != 0)
         return rc;
     size_t i = member_arrival_unreceived(&row);
-    bool along = i != SIZE_MAX && from && row.entries[i].activities == ACTIVITIES_TAKEN_ALONG;
+    bool along = i != SIZE_MAX && row.entries[i].activities == ACTIVITIES_TAKEN_ALONG;
     struct civil_date month = along ? date_month_start(row.entries[i].effective) : DATE_NONE;
     member_row_release(&row);
-    for (; along && n < from->n_activities; n++) {
-        ret[n] = (struct taken_activity){.key.member = req->member,
-                                         .month = month,
-                                         .received = ctx->today,
-                                         .sector = from->activities[n].sector,
-                                         .culture = from->activities[n].culture,
-                                         .title = from->activities[n].title};
-        ctx->random(ctx->random_arg, ret[n].key.activity.b, ID_BYTES);
+    MUST(req->n_dossiers <= TAKEN_DOSSIERS_MAX);
+    for (size_t part = 0; along && part < req->n_dossiers; part++) {
+        const struct dossier *from = &req->dossiers[part];
+        for (size_t at = 0; at < from->n_activities; at++, n++) {
+            ret[n] = (struct taken_activity){.key.member = req->member,
+                                             .month = month,
+                                             .received = ctx->today,
+                                             .sector = from->activities[at].sector,
+                                             .culture = from->activities[at].culture,
+                                             .title = from->activities[at].title};
+            ctx->random(ctx->random_arg, ret[n].key.activity.b, ID_BYTES);
+        }
     }
     *ret_n = n;
     return 0;

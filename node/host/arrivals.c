@@ -17,9 +17,9 @@ struct arriving {
     struct db_txn *txn;
     const struct handover_view *view;
     struct position completion;
-    struct api_op *op; /* OP_HANDOVER, with the person */
-    struct dossier *dossier;
-    bool has_dossier;
+    struct api_op *op;        /* OP_HANDOVER, with the person */
+    struct dossier *dossiers; /* TAKEN_DOSSIERS_MAX of them */
+    size_t n_dossiers;
 };
 
 /* ---- capsules of the old home ---- */
@@ -108,23 +108,14 @@ read_class(struct arriving *x, const struct position *at, uint8_t class, enum re
     return 0;
 }
 
+/* Our own release writes no more than there is room for; of another one's the rest is left to the desks. */
 static int
 add_dossier(struct arriving *x, struct slice plain, struct err *err)
 {
-    struct dossier *more = calloc(1, sizeof(*more));
-    if (!more)
-        return err_set(err, ERR_NOMEM, "arrivals: out of memory");
-    int rc = dossier_decode(plain, more, err);
-    struct dossier *to = x->dossier;
-    for (size_t i = 0; rc == 0 && i < more->n_activities && to->n_activities < DOSSIER_ACTIVITIES_MAX; i++)
-        to->activities[to->n_activities++] = more->activities[i];
-    if (rc == 0 && !x->has_dossier) {
-        to->first_joined = more->first_joined;
-        memcpy(to->text, more->text, sizeof(to->text));
-        x->has_dossier = true;
-    }
-    person_wipe(more, sizeof(*more));
-    free(more);
+    if (x->n_dossiers == TAKEN_DOSSIERS_MAX)
+        return 0;
+    int rc = dossier_decode(plain, &x->dossiers[x->n_dossiers], err);
+    x->n_dossiers += rc == 0;
     return rc;
 }
 
@@ -210,7 +201,8 @@ hand_over(const struct arriving *x, bool *ret_refused, struct err *err)
     op->handover.request.action = HANDOVER_RECEIVE;
     op->handover.request.member = x->view->member;
     op->handover.request.effective = op->handover.request.proposed = DATE_NONE;
-    op->handover.request.dossier = x->has_dossier ? x->dossier : NULL;
+    op->handover.request.dossiers = x->dossiers;
+    op->handover.request.n_dossiers = x->n_dossiers;
     int rc = x->a->run(x->a->arg, &actor, op, err);
     if (rc != 0)
         return rc;
@@ -234,11 +226,14 @@ remember(struct arrivals_found *f, const struct handover_view *v)
 static int
 one(const struct arrivals *a, const struct handover_view *view, struct arrivals_found *f, struct err *err)
 {
-    struct arriving x = {
-        .a = a, .view = view, .op = calloc(1, sizeof(*x.op)), .dossier = calloc(1, sizeof(*x.dossier))};
+    struct arriving x = {.a = a,
+                         .view = view,
+                         .op = calloc(1, sizeof(*x.op)),
+                         .dossiers = calloc(TAKEN_DOSSIERS_MAX, sizeof(*x.dossiers))};
     enum reading r = READ_LATER;
     bool refused = false;
-    int rc = x.op && x.dossier ? db_begin_read(a->db, &x.txn, err) : err_set(err, ERR_NOMEM, "arrivals: out of memory");
+    int rc =
+        x.op && x.dossiers ? db_begin_read(a->db, &x.txn, err) : err_set(err, ERR_NOMEM, "arrivals: out of memory");
     if (rc == 0) {
         rc = read_member(&x, &r, err);
         db_abort(&x.txn);
@@ -255,10 +250,10 @@ one(const struct arrivals *a, const struct handover_view *view, struct arrivals_
     }
     if (x.op)
         person_wipe(x.op, sizeof(*x.op));
-    if (x.dossier)
-        person_wipe(x.dossier, sizeof(*x.dossier));
+    if (x.dossiers)
+        person_wipe(x.dossiers, TAKEN_DOSSIERS_MAX * sizeof(*x.dossiers));
     free(x.op);
-    free(x.dossier);
+    free(x.dossiers);
     return rc;
 }
 

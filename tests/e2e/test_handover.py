@@ -137,6 +137,20 @@ class Handover(unittest.TestCase):
     def seen_events(self, node, member, unit):
         return node.get("/v1/members/%s/history?unit=%s" % (member, unit), "desk")["events"]
 
+    def test_more_activities_than_one_capsule_holds_all_go_along(self):
+        member = self.member("Veelzijdig")
+        for n in range(70):
+            self.old.post("/v1/activities", {"member": member, "sector": "music", "text": "Koor %d" % n, "effective_on": "2024-04-01"})
+        self.cluster.wait_equal()
+        self.step(self.old, member, "offer", to="SE")
+        self.wait_turns(member, "they_accept", "we_accept")
+        self.step(self.new, member, "accept", office=self.new.city, shares=1)
+        self.wait_turns(member, "we_complete", "they_complete")
+        self.step(self.old, member, "complete", activities="taken_along")
+        self.wait_turns(member, "nobody", "nobody")
+        waiting = self.new.get("/v1/members/%s/export" % member, "desk")["activities_waiting"]
+        self.assertEqual(sorted(a["text"] for a in waiting), sorted("Koor %d" % n for n in range(70)))
+
     def test_a_withdrawn_offer_leaves_nothing_at_the_other_unit(self):
         member = self.member("Gebleven")
         self.cluster.wait_equal()

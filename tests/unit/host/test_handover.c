@@ -347,24 +347,31 @@ close_moved(struct test_node *n)
 }
 
 static void
-activities_of_who_moved_are_closed_when_the_month_is_over(void **state)
+open_at_old_home(struct fixture *f, size_t n)
 {
-    struct fixture *f = *state;
     struct api_op *op = calloc(1, sizeof(*op));
     struct err err = {0};
     assert_non_null(op);
-    both(f);
-    for (uint16_t sector = 1; sector <= 3; sector++) {
+    for (size_t i = 0; i < n; i++) {
         *op = (struct api_op){.kind = OP_ACTIVITY, .status_on_success = 201};
         op->activity.request = (struct activity_request){.action = WORK_OPEN_ACTIVITY,
                                                          .member = f->member,
                                                          .effective = DATE_NONE,
                                                          .has_sector = true,
-                                                         .sector = sector};
+                                                         .sector = (uint16_t)(i % 8 + 1)};
         assert_int_equal(test_node_exec(&f->old, op, &err), 0);
         assert_int_equal(op->result.err.code, 0);
     }
     free(op);
+    assert_int_equal(engine_vault_flush(f->old.engine, &err), 0);
+}
+
+static void
+activities_of_who_moved_are_closed_when_the_month_is_over(void **state)
+{
+    struct fixture *f = *state;
+    both(f);
+    open_at_old_home(f, 3);
     assert_int_equal(close_moved(&f->old), 0); /* of a member nothing is closed */
     offer(f);
     accept_offer(f);
@@ -405,7 +412,8 @@ static void
 receive_with(struct fixture *f, const struct dossier *dossier)
 {
     struct handover_request q = receiving(f);
-    q.dossier = dossier;
+    q.dossiers = dossier;
+    q.n_dossiers = 1;
     done(&f->new, &q, "");
 }
 
@@ -506,6 +514,77 @@ activities_taken_along_are_opened_when_the_month_is_over_and_not_with_the_recept
     free(dossier);
 }
 
+/* How many capsules of a class the last event but `back` of a node's log has. */
+static size_t
+capsules_of(struct test_node *n, uint64_t back, uint8_t class)
+{
+    struct db_txn *txn;
+    struct err err = {0};
+    struct stored_event ev;
+    struct event_header h;
+    struct log_row log = test_node_log(n);
+    size_t found = 0;
+    assert_int_equal(db_begin_read(n->db, &txn, &err), 0);
+    assert_int_equal(evlog_event(txn, log.no, log.head_seq - back, &ev, &err), 0);
+    assert_int_equal(event_header_decode(ev.header, &h, &err), 0);
+    db_abort(&txn);
+    for (size_t i = 0; i < h.n_capsules; i++)
+        found += h.capsules[i].class == class;
+    return found;
+}
+
+static void
+all_that_are_open_go_along_or_the_move_is_not_completed(void **state)
+{
+    struct fixture *f = *state;
+    struct handover_request q = asking(f, HANDOVER_COMPLETE);
+    q.activities = ACTIVITIES_TAKEN_ALONG;
+    both(f);
+    open_at_old_home(f, TAKEN_MAX + 1);
+    offer(f);
+    accept_offer(f);
+    refused(&f->old, &q, "", ERR_CONFLICT, "activities"); /* one too many */
+    q.activities = ACTIVITIES_CLOSED;
+    uint64_t before = test_node_log(&f->old).head_seq;
+    done(&f->old, &q, "");
+    assert_int_equal(capsules_of(&f->old, test_node_log(&f->old).head_seq - before - 1, CLASS_DOSSIER),
+                     TAKEN_DOSSIERS_MAX);
+}
+
+static void
+what_does_not_fit_one_capsule_is_in_more(void **state)
+{
+    struct fixture *f = *state;
+    enum { OPEN = DOSSIER_ACTIVITIES_MAX + 6 };
+    struct dossier *dossiers = calloc(2, sizeof(*dossiers));
+    struct handover_request q = asking(f, HANDOVER_COMPLETE);
+    assert_non_null(dossiers);
+    q.activities = ACTIVITIES_TAKEN_ALONG;
+    both(f);
+    open_at_old_home(f, OPEN);
+    offer(f);
+    accept_offer(f);
+    uint64_t before = test_node_log(&f->old).head_seq;
+    done(&f->old, &q, "");
+    assert_int_equal(capsules_of(&f->old, test_node_log(&f->old).head_seq - before - 1, CLASS_DOSSIER), 2);
+    both(f);
+    for (size_t i = 0; i < OPEN; i++) {
+        struct dossier *d = &dossiers[i / DOSSIER_ACTIVITIES_MAX];
+        d->first_joined = DATE_NONE;
+        d->activities[d->n_activities++] =
+            (struct dossier_activity){.sector = (uint16_t)(i % 8 + 1), .opened = DATE_NONE};
+    }
+    q = receiving(f);
+    q.dossiers = dossiers;
+    q.n_dossiers = 2;
+    done(&f->new, &q, "");
+    assert_int_equal(waiting_of(&f->new, f), OPEN);
+    pass_days(f, 31);
+    assert_int_equal(open_taken(&f->new, false).opened, OPEN);
+    assert_int_equal(waiting_of(&f->new, f), 0);
+    free(dossiers);
+}
+
 static void
 the_desk_may_have_them_opened_before(void **state)
 {
@@ -537,7 +616,8 @@ a_stop_between_the_list_and_the_reception_loses_and_doubles_nothing(void **state
     arrive_with(f, 3, dossier);
     op->kind = OP_HANDOVER;
     op->handover.request = receiving(f);
-    op->handover.request.dossier = dossier;
+    op->handover.request.dossiers = dossier;
+    op->handover.request.n_dossiers = 1;
     assert_int_equal(engine_begin(f->new.engine, &err), 0);
     assert_int_equal(engine_exec(f->new.engine, &actor, op, &err), 0);
     assert_int_equal(op->result.err.code, 0);
@@ -731,6 +811,8 @@ main(void)
         cmocka_unit_test_setup_teardown(activities_of_who_moved_are_closed_when_the_month_is_over, setup, teardown),
         cmocka_unit_test_setup_teardown(
             activities_taken_along_are_opened_when_the_month_is_over_and_not_with_the_reception, setup, teardown),
+        cmocka_unit_test_setup_teardown(all_that_are_open_go_along_or_the_move_is_not_completed, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_does_not_fit_one_capsule_is_in_more, setup, teardown),
         cmocka_unit_test_setup_teardown(the_desk_may_have_them_opened_before, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stop_between_the_list_and_the_reception_loses_and_doubles_nothing, setup,
                                         teardown),
