@@ -7,30 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/support/syncpair.h"
-
-static struct pair w;
-
-static void
-begin(uint32_t nodes)
-{
-    pair_init(&w, nodes, 1, (struct vnet_faults){.delay_min_ms = 1, .delay_max_ms = 1});
-    w.tracing = true;
-}
-
-/* The trace since the last look is exactly this. */
-static void
-expect(const char *trace)
-{
-    assert_string_equal(pair_trace(&w), trace);
-    pair_trace_clear(&w);
-}
-
-static void
-end(void)
-{
-    pair_release(&w);
-}
+#include "tests/trace/trace.h"
 
 static void
 two_branches_of_one_log_freeze_it_everywhere(void **state)

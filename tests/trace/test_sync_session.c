@@ -6,30 +6,7 @@
 
 #include <cmocka.h>
 
-#include "tests/support/syncpair.h"
-
-static struct pair w;
-
-static void
-begin(uint32_t nodes)
-{
-    pair_init(&w, nodes, 1, (struct vnet_faults){.delay_min_ms = 1, .delay_max_ms = 1});
-    w.tracing = true;
-}
-
-/* The trace since the last look is exactly this. */
-static void
-expect(const char *trace)
-{
-    assert_string_equal(pair_trace(&w), trace);
-    pair_trace_clear(&w);
-}
-
-static void
-end(void)
-{
-    pair_release(&w);
-}
+#include "tests/trace/trace.h"
 
 static void
 a_greeting_opens_a_session_and_what_is_new_is_fetched(void **state)
