@@ -215,6 +215,12 @@ reply_pass(struct request *r, const struct api_op *op)
         json_open(&j, '{');
         result_write(&j, op);
         json_put_text(&j, "pass", r->new_pass);
+        if (r->api->deps.passes_stay) {
+            json_put_text(
+                &j, "warning",
+                "the residency of this unit is granted: nothing travels by a pass, so it opens nothing at another unit; give a "
+                "grant, or ask the operator for another residency");
+        }
         json_close(&j, '}');
     }
 }

@@ -292,6 +292,7 @@ struct api_deps {
     size_t (*peers)(void *arg, struct api_peer *ret, size_t max);
     uint32_t
         foreign_days_max; /* how old knowledge of another unit may be before its members stay closed (guest_knowledge); 0 = however old */
+    bool passes_stay; /* residency `granted`: nothing of this unit's members travels by a pass */
     /* When this node last knew that it held all of the unit's events; false = never. Own unit: not asked. */
     bool (*unit_known_at)(void *arg, const struct unit_id *unit, struct wall_ms *ret);
     /* Writes all that is pending for other units of what was done with their members here (kind 86); returns at once. */

@@ -104,6 +104,10 @@ order_read(struct json_in *in, struct erase_request *q)
     (void)json_in_date(in, "effective_on", false, &q->effective);
     if (q->action == ERASE_RESTRICT)
         (void)json_in_date(in, "until", false, &q->until);
+    else if (json_in_has(in, "until"))
+        json_in_fail(in, "until",
+                     "is of a restriction: what is erased goes at once, what must be kept until its legal date is "
+                     "restricted by itself; to hide data until a day, restrict it");
     bool merged = true;
     (void)json_in_bool(in, "with_merged", &merged);
     q->one_record = !merged;

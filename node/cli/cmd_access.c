@@ -175,6 +175,8 @@ show_pass(const struct access_args *a, const json_t *doc, int *picture, struct e
         desk_dump(doc);
     else
         printf("issued: pass %s. Its code is stored nowhere.\n", desk_text(doc, "id"));
+    if (desk_text(doc, "warning")[0] != '\0')
+        fprintf(stderr, "warning: %s\n", desk_text(doc, "warning"));
     return 0;
 }
 

@@ -211,6 +211,10 @@ cmd_erase(int argc, char **argv)
         return cli_usage("erase MEMBER --class CLASS: which member, and what of it?");
     if (a.restrict_ && a.lift)
         return cli_usage("--restrict or --lift, not both");
+    if (a.until && !a.restrict_)
+        return cli_usage(
+            "--until goes with --restrict, which hides the data until that day; an erasure is carried out at once, and what must be "
+            "kept is restricted until its legal date by itself");
     snprintf(path, sizeof(path), "/v1/members/%s", a.member);
     int rc = desk_open(&a.common, &h, &err);
     if (rc == 0)

@@ -1,5 +1,6 @@
 /* Requests about grants and passes → drafts. See access.h. */
 #include "node/command/access_parts.h"
+#include "node/command/work.h"
 
 static const struct subject_id nobody;
 
@@ -302,6 +303,19 @@ check_given(const struct command_ctx *ctx, const struct access_request *q, struc
     return 0;
 }
 
+/* Of a record that was merged: the one that is kept. */
+static int
+not_this_record(const struct command_ctx *ctx, const struct subject_id *record, struct err *err)
+{
+    struct subject_id kept;
+    char hex[HEX16_MAX];
+    int rc = work_kept(ctx, record, &kept, err);
+    return rc != 0 ? rc
+                   : err_field(err, ERR_CONFLICT, "member",
+                               "member: was merged into %s: give the grant or pass for that record",
+                               hex_encode(kept.b, ID_BYTES, hex));
+}
+
 static int
 check_member(const struct command_ctx *ctx, const struct member_row *row, uint16_t classes, struct err *err)
 {
@@ -310,6 +324,8 @@ check_member(const struct command_ctx *ctx, const struct member_row *row, uint16
     char day[DATE_TEXT_MAX];
     member_state_at(row, ctx->today, &now);
     member_state_at(row, DATE_MAX, &last);
+    if (now.status == STATUS_MERGED)
+        return not_this_record(ctx, &row->subject, err);
     if (now.status != STATUS_MEMBER)
         return err_field(err, ERR_CONFLICT, "member", "member: is no member of this unit today");
     if (last.status == STATUS_LEFT && last.left_reason == LEFT_MOVED)

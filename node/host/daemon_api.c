@@ -235,6 +235,7 @@ daemon_deps(struct daemon *d, struct api_deps *ret)
                              .peers = daemon_peers,
                              .unit_known_at = daemon_known_at,
                              .foreign_days_max = d->dir.config.foreign_days_max,
+                             .passes_stay = d->dir.config.residency == RESIDENCY_GRANTED,
                              .record_guests = deps_record_guests,
                              .open_taken = deps_open_taken,
                              .metrics = deps_metrics,

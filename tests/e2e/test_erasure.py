@@ -57,6 +57,11 @@ class ConfirmationTest(ErasureTest):
         made = self.cluster_of("BE", "SE", "DE")
         member = self.member(made["BE"])
         made.wait_members({"BE": 1})
+        refused = self.order(made["BE"], member, ["contact", "bank"], status=400, until="2040-01-01")
+        self.assertEqual(refused["field"], "until")
+        self.assertIn("to hide data until a day, restrict it", refused["detail"])
+        refused = run("erase", member, "--class", "contact", "--until", "2040-01-01", env={"SMARTNODE_TOKEN": "x"}, status=2).stderr
+        self.assertIn("--until goes with --restrict", refused)
         made["DE"].stop()
         self.assertEqual(self.order(made["BE"], member, ["contact", "bank"])["erased"], ["contact", "bank"])
         self.wait_confirmed(made["BE"], member, ["BE", "SE"])

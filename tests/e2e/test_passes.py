@@ -165,7 +165,12 @@ class Passes(unittest.TestCase):
         self.home.set_config("residency", "granted")
         self.home.start()
         try:
-            text = self.issue(self.member(10), "identity")["pass"]
+            issued = self.issue(self.member(10), "identity")
+            self.assertIn("opens nothing at another unit", issued["warning"])
+            text = issued["pass"]
+            told = run("member", "pass", self.member(11), "--classes", "identity", "--data", self.home.data,
+                       env={"SMARTNODE_TOKEN": self.home.token("desk")})
+            self.assertIn("warning: the residency", told.stderr)
             self.cluster.wait_equal()
             refused = wait_until("DE has the keys, and not the data", lambda: (
                 lambda a: a.json if a.json.get("reason") == "no_keys" and "good" in a.json["detail"] else None)(self.verify(self.host, text)))
@@ -175,6 +180,7 @@ class Passes(unittest.TestCase):
             self.home.set_config("residency", "travelling")
             self.home.start()
         wait_until("it travels now", lambda: self.opened(self.host, text) == ["identity"])
+        self.assertNotIn("warning", self.issue(self.member(12), "identity"))
 
     def test_guessing_is_slowed_down(self):
         member = self.member(6)

@@ -446,6 +446,31 @@ only_members_have_access_given_and_only_so_many_at_a_time(void **state)
     assert_int_equal(test_node_log(&f->n).head_seq, head);
 }
 
+static void
+of_a_record_that_was_merged_the_kept_one_is_named(void **state)
+{
+    struct fixture *f = *state;
+    struct subject_id kept = test_node_admit(&f->n, 7);
+    struct access_request q = granting(f, IDENTITY);
+    struct api_op *op = calloc(1, sizeof(*op));
+    struct err err = {0};
+    char hex[HEX16_MAX];
+    assert_non_null(op);
+    op->kind = OP_MERGE;
+    op->merge = (struct merge_request){.from = f->member, .into = kept, .effective = {f->n.today}};
+    assert_int_equal(test_node_exec(&f->n, op, &err), 0);
+    if (op->result.err.code != 0)
+        fail_msg("%s", op->result.err.text);
+    *op = (struct api_op){.kind = OP_ACCESS, .access = q};
+    assert_int_equal(test_node_exec(&f->n, op, &err), 0);
+    assert_int_equal(op->result.err.code, ERR_CONFLICT);
+    assert_string_equal(op->result.err.field, "member");
+    assert_non_null(strstr(op->result.err.text, hex_encode(kept.b, ID_BYTES, hex)));
+    free(op);
+    q.member = kept;
+    done(f, &q);
+}
+
 /* ---- ending ---- */
 
 static void
@@ -780,6 +805,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_pass_opens_with_its_secret_and_with_no_other, setup, teardown),
         cmocka_unit_test_setup_teardown(the_desk_is_told_what_is_wrong_with_a_request, setup, teardown),
         cmocka_unit_test_setup_teardown(only_members_have_access_given_and_only_so_many_at_a_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(of_a_record_that_was_merged_the_kept_one_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(a_revocation_begins_a_generation_that_only_the_others_get, setup, teardown),
         cmocka_unit_test_setup_teardown(a_revocation_begins_new_keys_also_where_nothing_is_to_be_sealed_anew, setup,
                                         teardown),
