@@ -7,7 +7,7 @@
 
 #include "node/view/view.h"
 
-enum { OPEN_MAX = 64 };
+enum { OPEN_MAX = 64, ROUNDS_MAX = 16 /* offers of one member side by side: there are not so many */ };
 
 static void
 no_random(void *arg, uint8_t *out, size_t len)
@@ -424,23 +424,37 @@ moving_finish(struct world *w)
     return any;
 }
 
-/* What is left after the rounds are offers nobody accepted and what the other side cannot hear of: the old home takes them back. */
+/* What the desk of the unit takes up of those, once each; how many it wrote. */
+static size_t
+end_open(struct sim_node *n, const struct handover_view *open, size_t count)
+{
+    size_t written = 0;
+    for (size_t k = 0; k < count && !n->w->failed; k++) {
+        struct err err = {0};
+        bool ours = TYPE_EQ(&open[k].from, &n->unit->identity.unit) && open[k].turn != TURN_THEY_RECEIVE;
+        if (!ours && open[k].turn != TURN_WE_RECEIVE)
+            continue;
+        if (act(n, ours ? HANDOVER_WITHDRAW : HANDOVER_RECEIVE, &open[k], &err))
+            written++;
+        else if (!n->w->failed && err.code != ERR_UNAVAILABLE && !follows_what_is_lost(n, &open[k].member))
+            world_fail(n->w, n, "the handover of %s cannot be ended (turn %d): %s", short_id(&open[k].member),
+                       (int)open[k].turn, err.text);
+    }
+    return written;
+}
+
+/* What is left after the rounds are offers nobody accepted and what the other side cannot hear of: the old home takes them back. Of offers that two
+ * instances of a node made side by side one is open, and when it is withdrawn perhaps the next: each is withdrawn once. */
 void
 moving_check_finished(struct world *w)
 {
     static struct handover_view open[OPEN_MAX];
     for (int i = 0; i < w->n_units && !w->failed; i++) {
         struct sim_node *n = &w->nodes[i];
-        size_t count = can_write(n) ? open_ones(n, open) : 0;
-        for (size_t k = 0; k < count && !w->failed; k++) {
-            struct err err = {0};
-            bool ours = TYPE_EQ(&open[k].from, &n->unit->identity.unit) && open[k].turn != TURN_THEY_RECEIVE;
-            if (ours ? act(n, HANDOVER_WITHDRAW, &open[k], &err)
-                     : open[k].turn != TURN_WE_RECEIVE || act(n, HANDOVER_RECEIVE, &open[k], &err))
-                continue;
-            if (!w->failed && err.code != ERR_UNAVAILABLE && !follows_what_is_lost(n, &open[k].member))
-                world_fail(w, n, "the handover of %s cannot be ended (turn %d): %s", short_id(&open[k].member),
-                           (int)open[k].turn, err.text);
+        size_t written = 1, count = 0;
+        for (int round = 0; round < ROUNDS_MAX && written > 0 && !w->failed; round++) {
+            count = can_write(n) ? open_ones(n, open) : 0;
+            written = end_open(n, open, count);
         }
         count = can_write(n) ? open_ones(n, open) : 0;
         for (size_t k = 0; k < count && !w->failed; k++)
