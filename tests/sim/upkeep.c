@@ -160,9 +160,11 @@ upkeep_received(struct sim_node *n, const struct api_op *op)
     MUST(w->taken);
     if (taken_list(n->vault, &r->member, list, &count, &err) != 0)
         world_fail(w, n, "what is taken along cannot be read: %s", err.text);
-    if (count > 0 && (!r->dossier || count != r->dossier->n_activities))
-        world_fail(w, n, "%zu activities are taken along, %zu were given", count,
-                   r->dossier ? r->dossier->n_activities : 0);
+    size_t given = 0;
+    for (size_t i = 0; i < r->n_dossiers; i++)
+        given += r->dossiers[i].n_activities;
+    if (count > 0 && count != given)
+        world_fail(w, n, "%zu activities are taken along, %zu were given", count, given);
     for (size_t i = 0; i < count && w->n_taken < TAKEN_NOTED_MAX; i++)
         w->taken[w->n_taken++] =
             (struct sim_taken){.unit = n->unit->index, .key = list[i].key, .received = op->result.position};

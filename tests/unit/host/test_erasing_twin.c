@@ -255,6 +255,11 @@ what_was_written_beside_an_order_is_listed_by_the_next(void **state)
     struct err err = {0};
     assert_int_equal(engine_vault_flush(t->a.engine, &err), 0);
     part(t);
+    /* in a deeper log, so that the order stands last in the row */
+    test_node_admit(&t->a, 2);
+    test_node_close(&t->a);
+    t->a.random += 2000;
+    test_node_open(&t->a);
     struct position beside = change_contact(&t->b, &member, t->b.today);
     assert_int_equal(erase_contact(&t->a, &member), ERR_NONE);
     finish(&t->a);
