@@ -100,7 +100,8 @@ capsules_of(struct counter *k, const struct draft *d, const struct position *at)
     for (uint8_t i = 0; i < d->n_capsules && k->vault != NULL; i++) {
         struct slice plain = buf_slice(&d->capsules[i].plain);
         assert_int_equal(d->capsules[i].class, CLASS_ACTIVITY);
-        assert_int_equal(keyslots_newest(k->txn, k->vault, &d->key_subject, NULL, &keys, &generation, &damaged, &err), 0);
+        assert_int_equal(keyslots_newest(k->txn, k->vault, &d->key_subject, NULL, &keys, &generation, &damaged, &err),
+                         0);
         buf_init(&capsule, CAPSULE_BYTES_MAX);
         be64_put(nonce, at->seq);
         assert_int_equal(
