@@ -166,6 +166,9 @@ post_member_pass(struct request *r, struct err *err)
     q->stale_hours_max = (uint16_t)hours;
     rc = json_in_end(&in, 0);
     if (rc == 0) {
+        rc = own_pass_check(r, &q->member, err);
+    }
+    if (rc == 0) {
         rc = pass_make(r, r->ops, err);
     }
     if (rc == 0) {
@@ -205,6 +208,9 @@ reply_pass(struct request *r, const struct api_op *op)
 
     r->personal = true;
     r->replayed = res->replayed;
+    if (!res->replayed) {
+        own_pass_made(r, &op->access.member);
+    }
     if (wants_type(r, "image/png")) {
         reply_code(r, "image/png", qr_png);
     } else if (wants_type(r, "image/svg+xml")) {

@@ -110,3 +110,30 @@ guess_failed(struct request *r)
 
     (void)limiter_take(r->api->guesses_failed, &r->token_hash, client_address(r), d->now_mono(d->arg));
 }
+
+int
+own_pass_check(struct request *r, const struct subject_id *member, struct err *err)
+{
+    const struct api_deps *d = &r->api->deps;
+
+    if (r->token.role != ROLE_MEMBER) {
+        return 0;
+    }
+    int64_t wait = limiter_wait(r->api->own_passes, NULL, slice_of(member->b, ID_BYTES), d->now_mono(d->arg));
+    return wait > 0
+               ? too_often(
+                     r, wait,
+                     "passes made for this member; one that was lost is ended without it, and the desk can make one",
+                     err)
+               : 0;
+}
+
+void
+own_pass_made(struct request *r, const struct subject_id *member)
+{
+    const struct api_deps *d = &r->api->deps;
+
+    if (r->token.role == ROLE_MEMBER) {
+        (void)limiter_take(r->api->own_passes, NULL, slice_of(member->b, ID_BYTES), d->now_mono(d->arg));
+    }
+}

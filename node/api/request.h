@@ -143,7 +143,7 @@ struct api {
     size_t n_pollers;
     atomic_uint_fast64_t told; /* calls of api_changed */
     atomic_uint batches;
-    struct limiter *tokens_failed, *guesses_failed;
+    struct limiter *tokens_failed, *guesses_failed, *own_passes;
     struct api_counters counters;
 };
 
@@ -195,6 +195,9 @@ int auth_check(struct request *r, unsigned *ret_status, struct err *err) NODISCA
  * Retry-After, once this token at this address has failed too often. failed counts a guess that was wrong. */
 int guess_check(struct request *r, struct err *err) NODISCARD;
 void guess_failed(struct request *r);
+/* Passes that a member makes with a token of its own: 16 at once, and 16 a day. check: ERR_DENIED, and retry_after_s is set. */
+int own_pass_check(struct request *r, const struct subject_id *member, struct err *err) NODISCARD;
+void own_pass_made(struct request *r, const struct subject_id *member);
 
 /* ---- own.c */
 /* The role member: lets the request through only if it is about the token's own member. ERR_DENIED (*ret_status 403): not a route

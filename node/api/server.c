@@ -515,6 +515,7 @@ api_free(struct api *a)
 {
     limiter_free(&a->tokens_failed);
     limiter_free(&a->guesses_failed);
+    limiter_free(&a->own_passes);
     pthread_cond_destroy(&a->no_jobs);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->looks.lock);
@@ -527,11 +528,16 @@ limiters_new(struct api *a, struct err *err)
     /* The burst lets a token be revoked under as many as may wait with it (poll.c). */
     static const struct limiter_rate tokens = {.burst = 128, .each_ms = 1000, .clients_max = 4096};
     static const struct limiter_rate guesses = {.burst = 10, .each_ms = 6000, .clients_max = 4096};
+    /* Each pass that is ended begins new keys at the home and a confirmation at every other unit, for ever. */
+    static const struct limiter_rate passes = {.burst = 16, .each_ms = 24 * 3600 * 1000 / 16, .clients_max = 4096};
     uint8_t seed[LIMITER_SEED_BYTES];
 
     a->deps.random(a->deps.arg, seed, sizeof(seed));
     int rc = limiter_new(tokens, seed, &a->tokens_failed, err);
-    return rc != 0 ? rc : limiter_new(guesses, seed, &a->guesses_failed, err);
+    if (rc == 0) {
+        rc = limiter_new(guesses, seed, &a->guesses_failed, err);
+    }
+    return rc != 0 ? rc : limiter_new(passes, seed, &a->own_passes, err);
 }
 
 int

@@ -1,6 +1,8 @@
 /* Requests about grants and passes → drafts. See access.h. */
 #include "node/command/access_parts.h"
+#include "node/command/room.h"
 #include "node/command/work.h"
+#include "storage/keyslots.h"
 
 static const struct subject_id nobody;
 
@@ -53,9 +55,10 @@ access_load(const struct command_ctx *ctx, const struct access_key *key, struct 
 struct open_access {
     struct subject_id access;
     struct access_state state;
+    size_t events; /* of its row */
 };
 struct open_list {
-    size_t n;
+    size_t n, events; /* events: of the rows of all, the ended too */
     struct open_access v[ACCESS_OPEN_MAX];
 };
 
@@ -66,7 +69,7 @@ list_open(const struct command_ctx *ctx, const struct subject_id *member, struct
     struct access_key keys[STEP], after;
     size_t n = STEP;
     int rc = 0;
-    ret->n = 0;
+    ret->n = ret->events = 0;
     for (bool first = true; rc == 0 && n == STEP; first = false) {
         rc = access_of_member(ctx->txn, member, first ? NULL : &after, keys, STEP, &n, err);
         for (size_t i = 0; rc == 0 && i < n && ret->n < ACCESS_OPEN_MAX; i++) {
@@ -79,6 +82,8 @@ list_open(const struct command_ctx *ctx, const struct subject_id *member, struct
             struct open_access *o = &ret->v[ret->n];
             access_state_of(&row, &o->state);
             o->access = keys[i].access;
+            o->events = row.n;
+            ret->events += row.n;
             ret->n += access_is_open(&o->state, ctx->today) && TYPE_EQ(&o->state.facts.member, member);
             access_row_release(&row);
         }
@@ -187,14 +192,15 @@ begin_anew(const struct command_ctx *ctx, const struct member_row *member, const
     bool fresh = false;
     int rc = access_new_generation(ctx, member, how->without, &ret[*n], &fresh, err);
     *n += fresh;
-    /* Of a record without data that could be sealed anew (cancelled, merged, which both may be undone) the keys begin with the end itself. */
+    /* Of a record without data that could be sealed anew (cancelled, merged, which both may be undone), or without room for it, the keys begin with the
+     * end itself. */
     if (rc == 0 && !fresh) {
         ret[0].key_subject = member->subject;
         ret[0].new_keys = ret[0].fresh_keys = true;
         ret[0].fresh_without = how->without;
     }
     for (size_t i = 0; rc == 0 && i < open->n; i++) {
-        if (ends(how, &open->v[i]))
+        if (ends(how, &open->v[i]) || open->v[i].events >= ROOM_RENEWED_LAST)
             continue;
         rc = draft_renew(ctx, &open->v[i].access, &open->v[i].state, NULL, &ret[*n], err);
         *n += rc == 0;
@@ -264,6 +270,8 @@ access_renew_all(const struct command_ctx *ctx, const struct subject_id *member,
     size_t n = 0;
     int rc = list_open(ctx, member, &open, err);
     for (size_t i = 0; rc == 0 && i < open.n; i++) {
+        if (open.v[i].events >= ROOM_RENEWED_LAST)
+            continue;
         rc = draft_renew(ctx, &open.v[i].access, &open.v[i].state, NULL, &ret[n], err);
         n += rc == 0;
     }
@@ -316,6 +324,39 @@ not_this_record(const struct command_ctx *ctx, const struct subject_id *record, 
                                hex_encode(kept.b, ID_BYTES, hex));
 }
 
+/* What is given must be possible to end, and whoever was given much to erase. */
+static int
+check_room(const struct command_ctx *ctx, const struct subject_id *member, const struct open_list *open,
+           struct err *err)
+{
+    uint32_t generation = 0;
+    uint64_t slot;
+    char hex[HEX16_MAX], day[DATE_TEXT_MAX];
+    if (open->n >= ACCESS_STANDING_MAX)
+        return err_field(err, ERR_CONFLICT, "member", "member: has %d grants and passes; revoke one first",
+                         ACCESS_STANDING_MAX);
+    for (size_t i = 0; i < open->n; i++)
+        if (open->v[i].events >= ROOM_RENEWED)
+            return err_field(
+                err, ERR_CONFLICT, "member",
+                "member: %s %s, which stands since %s, was renewed %zu times, whenever another one ended: revoke "
+                "it first, and give it anew",
+                open->v[i].state.is_pass ? "pass" : "grant", hex_encode(open->v[i].access.b, ID_BYTES, hex),
+                date_format(open->v[i].state.from, day), open->v[i].events - 1);
+    int rc = keyslot_find(ctx->txn, member, &generation, &slot, err);
+    if (rc != 0 && rc != ERR_NOTFOUND)
+        return rc;
+    err_clear(err);
+    if (generation < ROOM_GENERATIONS && open->events < ROOM_ACCESS_EVENTS)
+        return 0;
+    return err_field(
+        err, ERR_CONFLICT, "member",
+        "member: grants and passes of this record were ended %u times, each with new keys; no more can be given. Those "
+        "that run out by themselves count for nothing. To go on, admit the person anew and merge this record into the new "
+        "one",
+        (unsigned)generation);
+}
+
 static int
 check_member(const struct command_ctx *ctx, const struct member_row *row, uint16_t classes, struct err *err)
 {
@@ -335,10 +376,7 @@ check_member(const struct command_ctx *ctx, const struct member_row *row, uint16
     if (classes & now.restricted)
         return err_field(err, ERR_CONFLICT, "classes", "classes: one of them is restricted, nobody is let see it");
     int rc = list_open(ctx, &row->subject, &open, err);
-    if (rc == 0 && open.n >= ACCESS_STANDING_MAX)
-        rc = err_field(err, ERR_CONFLICT, "member", "member: has %d grants and passes; revoke one first",
-                       ACCESS_STANDING_MAX);
-    return rc;
+    return rc == 0 ? check_room(ctx, &row->subject, &open, err) : rc;
 }
 
 static int
@@ -380,7 +418,8 @@ give(const struct command_ctx *ctx, struct access_request *q, struct draft *d, s
 /* ---- ending, renewing ---- */
 
 static int
-state_of(const struct command_ctx *ctx, const struct access_request *q, struct access_state *ret, struct err *err)
+state_of(const struct command_ctx *ctx, const struct access_request *q, struct access_state *ret, size_t *ret_events,
+         struct err *err)
 {
     const struct access_key key = {.unit = ctx->unit, .access = q->access};
     struct access_row row;
@@ -390,6 +429,7 @@ state_of(const struct command_ctx *ctx, const struct access_request *q, struct a
     if (rc != 0)
         return rc;
     access_state_of(&row, ret);
+    *ret_events = row.n;
     access_row_release(&row);
     if (!ret->exists || (!TYPE_EQ(&q->member, &nobody) && !TYPE_EQ(&q->member, &ret->facts.member)))
         return err_field(err, ERR_NOTFOUND, "access", "no such grant or pass");
@@ -405,7 +445,7 @@ revoke(const struct command_ctx *ctx, const struct access_request *q, struct dra
     char day[DATE_TEXT_MAX];
     if (q->reason > ACCESS_END_NOT_NEEDED)
         return err_field(err, ERR_INVALID, "reason", "reason: is not one of the registry");
-    int rc = state_of(ctx, q, s, err);
+    int rc = state_of(ctx, q, s, &one.events, err);
     if (rc != 0)
         return rc;
     if (s->revoked)
@@ -425,9 +465,10 @@ static int
 renew(const struct command_ctx *ctx, const struct access_request *q, struct draft *ret, size_t *ret_n, struct err *err)
 {
     struct access_state s;
-    int rc = state_of(ctx, q, &s, err);
+    size_t events = 0;
+    int rc = state_of(ctx, q, &s, &events, err);
     *ret_n = 0;
-    if (rc != 0 || !access_year_due(&s, ctx->today))
+    if (rc != 0 || events + 1 >= MEMBER_PAST_MAX || !access_year_due(&s, ctx->today)) /* the last one is for its end */
         return rc;
     rc = draft_renew(ctx, &q->access, &s, NULL, ret, err);
     *ret_n = rc == 0;

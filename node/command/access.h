@@ -67,9 +67,15 @@ bool access_gives(const struct access_state *s, uint16_t classes);
 int access_renew_all(const struct command_ctx *ctx, const struct subject_id *member, struct draft *ret, size_t *ret_n,
                      struct err *err) NODISCARD;
 /* The draft (kind 37) that begins a new generation of the member's keys and seals anew what is in force of identity, contact, bank, of all
- * classes but `without`. Nothing (*ret = false) for a record that was merged, or if every class is without. */
+ * classes but `without`. Nothing (*ret = false) for a record that was merged, if every class is without, or if the row has no room for it
+ * (room.h): then the keys begin with another event of the commit. */
 int access_new_generation(const struct command_ctx *ctx, const struct member_row *row, uint16_t without,
                           struct draft *ret_draft, bool *ret, struct err *err) NODISCARD;
+
+/* What stayed under earlier keys for want of room goes along with a change of data: to the draft, which has capsules of other classes, those of
+ * classes 1 to 3 in force under another generation than the newest. */
+int access_seal_stale(const struct command_ctx *ctx, const struct member_row *row, struct draft *d,
+                      struct err *err) NODISCARD;
 
 /* Accesses of a member, of whichever unit, in the order of (unit, id) after `after` (NULL = from the start), at most max. Ids only: rows
  * by access_load. */

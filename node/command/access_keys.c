@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "node/command/access_parts.h"
+#include "node/command/room.h"
 #include "storage/keyslots.h"
 
 /* Newest by depth, then log id, as everywhere (§7). */
@@ -220,7 +221,8 @@ access_new_generation(const struct command_ctx *ctx, const struct member_row *ro
     int rc = 0;
     *ret = false;
     member_state_at(row, DATE_MAX, &s);
-    if (s.status == STATUS_NONE || s.status == STATUS_MERGED || (without & EVERY_CLASS) == EVERY_CLASS)
+    if (s.status == STATUS_NONE || s.status == STATUS_MERGED || (without & EVERY_CLASS) == EVERY_CLASS ||
+        row->n >= ROOM_SEALED)
         return 0;
     if (!date_is_none(s.joined_on) && s.joined_on.days > day.days)
         day = s.joined_on;
@@ -255,4 +257,40 @@ access_new_generation(const struct command_ctx *ctx, const struct member_row *ro
     *ret_draft = d;
     *ret = true;
     return 0;
+}
+
+int
+access_seal_stale(const struct command_ctx *ctx, const struct member_row *row, struct draft *d, struct err *err)
+{
+    struct keys_going going;
+    struct position at;
+    uint32_t generation = 0, last;
+    unsigned there = 0;
+    if (row->n < ROOM_SEALED)
+        return 0;
+    for (size_t i = 0; i < d->n_capsules; i++)
+        there |= 1U << d->capsules[i].class;
+    int rc = keys_going(ctx->txn, &ctx->unit, &row->subject, &going, err);
+    for (uint8_t class = CLASS_IDENTITY; rc == 0 && class <= CLASS_BANK; class ++) {
+        struct civil_date day = d->payload.common.effective;
+        struct keyslot_key *keys = NULL;
+        size_t n = 0;
+        if (there & 1U << class || !member_capsule_position(row, class, &at) ||
+            not_before(row, &at, day).days > day.days)
+            continue;
+        rc = keyslots_class(ctx->txn, ctx->vault, &row->subject, &going, class, 1, &keys, &n, err);
+        last = n > 0 ? keys[0].generation : 0;
+        keyslot_keys_free(&keys, n);
+        struct buf plain;
+        buf_init(&plain, CAPSULE_BYTES_MAX);
+        if (rc == 0)
+            rc = open_in_force(ctx, row, class, &plain, &generation, err);
+        if (rc == 0 && generation < last) {
+            struct slice bytes = buf_slice(&plain);
+            buf_put(draft_capsule(d, class), bytes.data, bytes.len);
+        }
+        rc = rc == ERR_NOTFOUND ? 0 : rc;
+        buf_free(&plain);
+    }
+    return rc;
 }

@@ -209,7 +209,9 @@ orders(struct ordering *o, bool has_generation, uint32_t generation, struct err 
         size_t n_places = share_of(o->n_places, places, ERASED_PLACES_MAX),
                n_escrow = share_of(o->n_escrow, escrow, ESCROW_PER_ORDER);
         if (o->n_orders++ == ERASE_ORDERS_MAX)
-            return err_set(err, ERR_LIMIT, "more than %d orders of erasure for one member", (int)ERASE_ORDERS_MAX);
+            return err_set(err, ERR_LIMIT,
+                           "more than %d orders of erasure: name one class at a time, and the records of the person one by one",
+                           (int)ERASE_ORDERS_MAX);
         rc = check_room(o, 1, err);
         if (rc != 0)
             return rc;
@@ -282,6 +284,11 @@ draw_up(struct ordering *o, struct err *err)
         rc = draft_check_payload(&o->drafts[i], err);
     if (rc == 0)
         rc = draft_try_member(o->ctx, &o->drafts[first], &o->row, err);
+    if (rc == 0 && o->row.n + (o->n - first) > MEMBER_PAST_MAX)
+        rc = err_field(
+            err, ERR_CONFLICT, "member",
+            "member: %zu events, and it would take %zu more than the %d there can be; name one class at a time",
+            o->row.n, o->row.n + (o->n - first) - MEMBER_PAST_MAX, MEMBER_PAST_MAX);
     return rc;
 }
 

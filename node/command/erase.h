@@ -41,8 +41,8 @@ struct erase_outcome {
 };
 
 /* Accesses end, keys of a new generation for what stays, restrictions, orders of up to ERASED_PLACES_MAX events' capsules and 14 generations of
- * keys that stay each. A row has at most 1,024 events in the past of one that is valid: that many are listed with room to spare. */
-enum { ERASE_ORDERS_MAX = 64, ERASE_DRAFTS_MAX = 2 * (ACCESS_DRAFTS_MAX + 8) + ERASE_ORDERS_MAX };
+ * keys that stay each. By the bounds of room.h some 80 for a member; twice that, for what an earlier version let come together. */
+enum { ERASE_ORDERS_MAX = 160, ERASE_DRAFTS_MAX = 2 * (ACCESS_DRAFTS_MAX + 8) + ERASE_ORDERS_MAX };
 
 /* Records of the person whose record this is: the one kept first, then those that were merged into it, and into those. ERR_NOTFOUND, field
  * "member"; ERR_LIMIT: more than ERASE_RECORDS_MAX. */

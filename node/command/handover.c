@@ -108,6 +108,8 @@ withdraw(struct handing *h, struct err *err)
         rc = try_draft(h, d, err);
     if (rc == 0)
         rc = access_new_generation(h->ctx, &h->row, 0, &h->drafts[h->n], &made, err);
+    if (rc == 0 && !made) /* they begin with the withdrawal */
+        d->new_keys = d->fresh_keys = true;
     h->n += made;
     return rc;
 }

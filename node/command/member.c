@@ -1,6 +1,7 @@
 /* Requests about one member → drafts. See command.h. What is possible is said by node/rules alone; what is written here is only
  * what the rules cannot know: what the desk must give, where references point, what the share costs, which words are well
  * formed. */
+#include "node/command/access.h"
 #include "node/command/member_work.h"
 #include "node/command/names.h"
 #include "node/command/person.h"
@@ -45,6 +46,8 @@ command_member(const struct command_ctx *ctx, const struct member_request *req, 
         rc = refer(&w, err);
     if (rc == 0)
         rc = check_office(&w, err);
+    if (rc == 0 && req->action == ACTION_CHANGE_DATA && w.found && !w.base)
+        rc = access_seal_stale(ctx, &w.row, &w.d, err);
     if (rc == 0)
         rc = work_new_keys(&w, err);
     if (rc == 0)

@@ -1,8 +1,8 @@
 /* Rows and drafts. See rows.h. */
 #include <stdlib.h>
 
+#include "node/command/room.h"
 #include "node/command/rows.h"
-
 int
 rows_get(const struct command_ctx *ctx, enum table t, struct slice key, struct slice *ret, struct err *err)
 {
@@ -285,7 +285,9 @@ draft_try_member(const struct command_ctx *ctx, const struct draft *d, const str
                          "subject: the member has just arrived from another unit; record the reception first (the node "
                          "does so by itself once the data is here)");
     int rc = member_row_try(row, &entry, &world, err);
-    return rc != 0 ? rc : member_row_try_passed(row, &entry, &world, err);
+    if (rc == 0)
+        rc = member_row_try_passed(row, &entry, &world, err);
+    return rc == 0 ? room_in_row(row->n, d->kind, err) : rc;
 }
 
 void

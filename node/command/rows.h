@@ -49,7 +49,8 @@ int draft_check_match(const struct position *seen, const struct position *last, 
 /* The world as the rules see it, but for the event to be, which has no position yet: its office was looked up by the caller. below
  * is filled, borrowed by ret. */
 void draft_world(const struct command_ctx *ctx, struct member_world *below, struct member_world *ret);
-/* Whether a draft about a member would be valid after all that its row has. Errors as member_row_try. */
+/* Whether a draft about a member would be valid after all that its row has, and leaves the room that is kept (room.h). Errors as
+ * member_row_try. */
 int draft_try_member(const struct command_ctx *ctx, const struct draft *d, const struct member_row *row,
                      struct err *err) NODISCARD;
 /* Empty draft of a kind with actor, subject (NULL = none) and date. */

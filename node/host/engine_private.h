@@ -10,7 +10,7 @@
 #include "node/host/quota.h"
 
 /* Events of one operation, in the order in which they are written; all of them or none is committed. */
-enum { OP_DRAFTS_MAX = 160 };
+enum { OP_DRAFTS_MAX = 256 };
 
 struct engine {
     struct engine_config config;

@@ -186,6 +186,32 @@ guesses_behind_a_good_token_are_counted_only_when_they_fail(void **state)
     server_stop(&s);
 }
 
+static void
+a_member_makes_so_many_passes_a_day_and_a_desk_as_many_as_it_takes(void **state)
+{
+    static struct api_server s;
+    const struct subject_id ann = {{1}}, ben = {{2}};
+    struct err err = {0};
+    server_start(&s);
+    struct request r = {.api = s.api, .token = {.role = ROLE_MEMBER}},
+                   desk = {.api = s.api, .token = {.role = ROLE_DESK}};
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(own_pass_check(&r, &ann, &err), 0);
+        own_pass_made(&r, &ann);
+    }
+    assert_int_equal(own_pass_check(&r, &ann, &err), ERR_DENIED);
+    assert_int_equal(r.retry_after_s, 24 * 3600 / 16);
+    r.retry_after_s = 0;
+    assert_int_equal(own_pass_check(&r, &ben, &err), 0);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(own_pass_check(&desk, &ann, &err), 0);
+        own_pass_made(&desk, &ann);
+    }
+    pass_time(&s, 24 * 3600 * 1000 / 16);
+    assert_int_equal(own_pass_check(&r, &ann, &err), 0);
+    server_stop(&s);
+}
+
 int
 main(void)
 {
@@ -198,6 +224,7 @@ main(void)
         cmocka_unit_test_teardown(a_limiter_without_a_rate_is_refused, teardown),
         cmocka_unit_test(tokens_that_are_not_valid_are_slowed_down_and_the_others_are_not),
         cmocka_unit_test(guesses_behind_a_good_token_are_counted_only_when_they_fail),
+        cmocka_unit_test(a_member_makes_so_many_passes_a_day_and_a_desk_as_many_as_it_takes),
     };
     return cmocka_run_group_tests_name("limiter", tests, NULL, NULL);
 }
