@@ -99,6 +99,12 @@ check_credit(const struct import_cells *c, const struct import_row *row, struct 
     return 0;
 }
 
+static bool
+names_activity(const struct import_row *row)
+{
+    return row->has_activity || row->activity_no.s[0] != '\0';
+}
+
 static int
 read_invoice(const struct import_cells *c, struct import_row *row, struct err *err)
 {
@@ -119,7 +125,7 @@ read_invoice(const struct import_cells *c, struct import_row *row, struct err *e
         return rc != 0 ? rc : check_credit(c, row, err);
     if (row->credits_no.s[0] != '\0')
         return err_field(err, ERR_INVALID, "credits_no", "only a credit note (op invoice.credit) names an invoice");
-    if (!row->has_activity && row->activity_no.s[0] == '\0')
+    if (!row->has_entity && !names_activity(row))
         return err_field(err, ERR_INVALID, "activity_no", "missing");
     if (row->cancelled)
         row->steps[row->n_steps++] = (struct import_step){VERB_CANCEL_INVOICE, row->steps[0].on};
@@ -341,15 +347,17 @@ static int
 match_issue(struct import_match *m, struct import_job *job, struct err *err)
 {
     struct invoice_row have;
-    bool found = false;
-    int rc = find_activity(m, job, err);
+    bool found = false, named = names_activity(&job->row);
+    int rc = named ? find_activity(m, job, err) : 0;
     if (rc == 0)
         rc = find_issue(m, job, &found, err);
+    if (rc == 0 && found)
+        rc = rows_invoice(m->ctx, &job->subject, &have, err);
+    /* An export has no activity where whose it was is erased: such an invoice can be there, and not be made. */
+    if (!named && (rc == ERR_NOTFOUND || (rc == 0 && !found)))
+        return err_field(err, ERR_INVALID, "activity_no", "missing, and no invoice here has that id");
     if (rc != 0 || !found)
-        return rc;
-    rc = rows_invoice(m->ctx, &job->subject, &have, err);
-    if (rc != 0)
-        return rc == ERR_NOTFOUND ? 0 : rc;
+        return rc == ERR_NOTFOUND && found ? 0 : rc;
     job->has_subject = true;
     rc = compare_invoice(m, job, &have, err);
     invoice_row_release(&have);
