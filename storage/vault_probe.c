@@ -2,12 +2,14 @@
  *
  * A wrapped row is nonce 24 ‖ ciphertext ‖ tag 16. XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03 §2): HChaCha20 of the first 16 bytes of
  * the nonce gives a key, the first block of ChaCha20 under it and the other 8 bytes the key of Poly1305. Both are the same for whichever
- * row it might be and are made once; for each row only the tag is computed, over its associated data. What has its tag is opened as the
- * vault does. */
+ * row it might be and are made once. A slot's associated data is one block, the first under the tag: from the tag follows which slot it would be
+ * (tag_origin.h), so that many cost no more than some. For each received key the tag is computed, over its associated data. What has its tag is
+ * opened as the vault does. */
 #include "storage/vault_probe.h"
 
 #include <stdlib.h>
 
+#include "storage/tag_origin.h"
 #include "storage/vault_private.h"
 
 enum {
@@ -18,6 +20,7 @@ enum {
     AAD_MAX = 32, /* padded */
     DISTINCT_MIN = 9,
     LOOKED_AT_MAX = 256,
+    TRIED_MAX = 4, /* slots: so many tags are computed in less time than an inverse */
     ZEROS_IN_A_ROW = 6,
     ZEROS_BASE =
         10, /* and one more for each 32 bytes: the Poisson distribution with one in 256 expected exceeds it once in 10^12 */
@@ -33,9 +36,16 @@ struct probe_row {
 struct vault_probe {
     struct vault *locked; /* its secrets alone: what vault_unwrap needs */
     size_t n, n_slots;
-    size_t shortest; /* of the rows */
+    size_t shortest; /* of the rows, of which the slots come first, ascending */
     struct probe_row rows[];
 };
+
+static int
+by_slot(const void *a, const void *b)
+{
+    const struct probe_row *x = a, *y = b;
+    return memcmp(x->which, y->which, KEY_SLOT);
+}
 
 static void
 add_rows(struct vault_probe *p, const struct vault_erase_slot *slots, size_t n_slots,
@@ -47,6 +57,8 @@ add_rows(struct vault_probe *p, const struct vault_erase_slot *slots, size_t n_s
         be64_put(r->which, slots[i].slot);
     }
     p->n_slots = n_slots;
+    if (n_slots > 0)
+        qsort(p->rows, n_slots, sizeof(p->rows[0]), by_slot);
     for (size_t i = 0; i < n_received; i++) {
         struct probe_row *r = &p->rows[p->n++];
         const struct received_key *k = &received[i];
@@ -209,25 +221,68 @@ opens(const struct vault_probe *p, const struct probe_row *r, const uint8_t *byt
     return true;
 }
 
+/* Where a row of so many bytes of ciphertext fits, if it is this one. */
+static bool
+is_row(const struct vault_probe *p, const struct probe_row *r, const uint8_t mac_key[KEY_BYTES], const uint8_t *bytes,
+       size_t len, struct vault_probe_hit *ret)
+{
+    return tag_fits(r, mac_key, bytes, len) && opens(p, r, bytes, len, ret);
+}
+
+/* The slot that the tag says it is, if it is one of those looked for. */
+static bool
+is_told_slot(const struct vault_probe *p, const struct tag_key *k, const uint8_t mac_key[KEY_BYTES],
+             const uint8_t *bytes, size_t len, struct vault_probe_hit *ret)
+{
+    static const uint8_t zeros[TAG_BLOCK - AAD_SLOT] = {0};
+    uint8_t rest[SLOT_PLAIN + LENGTHS_BLOCK], origins[TAG_ORIGINS_MAX][TAG_BLOCK];
+    bool is = false;
+    memcpy(rest, bytes + WRAP_NONCE, len);
+    le64_put(rest + len, AAD_SLOT);
+    le64_put(rest + len + 8, len);
+    size_t n = tag_origins(k, slice_of(rest, len + LENGTHS_BLOCK), bytes + WRAP_NONCE + len, origins);
+    for (size_t i = 0; i < n && !is; i++) {
+        struct probe_row key;
+        if (origins[i][0] != WRAP_SLOT || memcmp(origins[i] + AAD_SLOT, zeros, sizeof(zeros)) != 0)
+            continue;
+        memcpy(key.which, origins[i] + 1, KEY_SLOT);
+        const struct probe_row *r = bsearch(&key, p->rows, p->n_slots, sizeof(p->rows[0]), by_slot);
+        is = r != NULL && is_row(p, r, mac_key, bytes, len, ret);
+    }
+    return is;
+}
+
+static bool
+is_slot(const struct vault_probe *p, const uint8_t mac_key[KEY_BYTES], struct slice bytes, struct vault_probe_hit *ret)
+{
+    static const size_t LENGTHS[] = {SLOT_PLAIN, SLOT_PLAIN_EARLIER};
+    bool could_be_long = bytes.len >= SLOT_WRAPPED && vault_probe_random(slice_of(bytes.data, SLOT_WRAPPED));
+    bool told = p->n_slots > TRIED_MAX, is = false;
+    struct tag_key k;
+    told = told && tag_key_init(&k, mac_key);
+    for (size_t l = 0; l < ARRAY_LEN(LENGTHS) && !is; l++) {
+        size_t len = LENGTHS[l];
+        if (bytes.len < len + WRAP_OVERHEAD || (len == SLOT_PLAIN && !could_be_long))
+            continue;
+        if (told)
+            is = is_told_slot(p, &k, mac_key, bytes.data, len, ret);
+        for (size_t i = 0; i < p->n_slots && !told && !is; i++)
+            is = is_row(p, &p->rows[i], mac_key, bytes.data, len, ret);
+    }
+    sodium_memzero(&k, sizeof(k));
+    return is;
+}
+
 bool
 vault_probe_at(const struct vault_probe *p, struct slice bytes, struct vault_probe_hit *ret)
 {
-    static const size_t SLOT_LENGTHS[] = {SLOT_PLAIN, SLOT_PLAIN_EARLIER}, RECEIVED_LENGTHS[] = {KEY_BYTES};
     uint8_t mac_key[KEY_BYTES];
     if (p->n == 0 || bytes.len < p->shortest || !could_be_nonce(bytes.data) ||
         !vault_probe_random(slice_of(bytes.data, p->shortest)))
         return false;
-    bool could_be_long = bytes.len >= SLOT_WRAPPED && vault_probe_random(slice_of(bytes.data, SLOT_WRAPPED));
     mac_key_of(p, bytes.data, mac_key);
-    for (size_t i = 0; i < p->n; i++) {
-        const struct probe_row *r = &p->rows[i];
-        bool slot = r->kind == VAULT_PROBE_SLOT;
-        const size_t *lengths = slot ? SLOT_LENGTHS : RECEIVED_LENGTHS;
-        size_t n = slot ? ARRAY_LEN(SLOT_LENGTHS) : ARRAY_LEN(RECEIVED_LENGTHS);
-        for (size_t k = 0; k < n; k++)
-            if (bytes.len >= lengths[k] + WRAP_OVERHEAD && (lengths[k] < SLOT_PLAIN || could_be_long) &&
-                tag_fits(r, mac_key, bytes.data, lengths[k]) && opens(p, r, bytes.data, lengths[k], ret))
-                return true;
-    }
-    return false;
+    bool is = p->n_slots > 0 && is_slot(p, mac_key, bytes, ret);
+    for (size_t i = p->n_slots; i < p->n && !is; i++)
+        is = is_row(p, &p->rows[i], mac_key, bytes.data, KEY_BYTES, ret);
+    return is;
 }

@@ -10,7 +10,8 @@
 
 struct vault_probe;
 
-enum { VAULT_PROBE_ROWS_MAX = 256 };
+/* 64 members of 1,024 generations each. */
+enum { VAULT_PROBE_ROWS_MAX = 65536 };
 
 /* Rows to look for: a slot, or a received key. key of a received row is not needed. ERR_NOMEM, ERR_LIMIT. */
 int vault_probe_new(const struct vault *v, const struct vault_erase_slot *slots, size_t n_slots,

@@ -6,7 +6,7 @@
 enum {
     PASS_FIELD_ID = 201, /* of vault_token: beyond those of the blind index */
     PASS_FIELD_SECRET = 202,
-    ACCESS_PAGE = 500,
+    ACCESS_STEP = 64,
 };
 
 static const char *const class_words[] = {"identity", "contact", "bank", "activity"}; /* bit = index */
@@ -312,39 +312,103 @@ get_access(struct request *r, struct err *err)
     return 0;
 }
 
+/* One list of a member's accesses: those that stand or will, or the others, in the order of their keys. */
+struct access_list {
+    struct request *r;
+    struct json_out *j;
+    const struct subject_id *member;
+    bool open;
+    size_t left; /* of the others */
+    struct access_key last;
+};
+
+static int
+put_if_listed(struct access_list *l, const struct access_key *key, struct err *err)
+{
+    const struct api_deps *d = &l->r->api->deps;
+    const struct command_ctx ctx = {.txn = l->r->txn, .unit = d->unit};
+    struct access_row row;
+    struct access_state s;
+
+    int rc = access_load(&ctx, key, &row, err);
+    if (rc != 0) {
+        return rc;
+    }
+    access_state_of(&row, &s);
+    access_row_release(&row);
+    if (s.exists && TYPE_EQ(&s.facts.member, l->member) && access_is_open(&s, d->today(d->arg)) == l->open) {
+        put_access(l->r, l->j, key, &s);
+        l->left -= !l->open;
+        l->last = *key;
+    }
+    return 0;
+}
+
+static int
+put_list(struct access_list *l, const struct access_key *after, struct err *err)
+{
+    struct access_key keys[ACCESS_STEP], from = {0};
+    size_t n = ACCESS_STEP;
+    bool first = after == NULL;
+    int rc = 0;
+
+    from = first ? from : *after;
+    while (rc == 0 && n == ACCESS_STEP && l->left > 0) {
+        rc = access_of_member(l->r->txn, l->member, first ? NULL : &from, keys, ACCESS_STEP, &n, err);
+        for (size_t i = 0; rc == 0 && i < n && l->left > 0; i++) {
+            rc = put_if_listed(l, &keys[i], err);
+        }
+        from = n > 0 ? keys[n - 1] : from;
+        first = false;
+    }
+    return rc;
+}
+
+/* Who has access now is on the first page, however much there was before. */
 int
 get_member_access(struct request *r, struct err *err)
 {
-    const struct command_ctx ctx = {.txn = r->txn, .unit = r->api->deps.unit};
-    struct access_key keys[ACCESS_PAGE];
+    struct access_key after;
     struct subject_id member;
-    size_t n = 0;
+    uint8_t key[HASH_BYTES + ID_BYTES];
+    size_t limit = 0;
+    bool has_after = false;
 
     int rc = param_hex(r, 0, "member", member.b, ID_BYTES, err);
     if (rc == 0) {
-        rc = access_of_member(r->txn, &member, NULL, keys, ARRAY_LEN(keys), &n, err);
+        rc = query_limit(r, &limit, err);
+    }
+    if (rc == 0) {
+        rc = query_hex(r, "after", key, sizeof(key), &has_after, err);
     }
     if (rc != 0) {
         return rc;
     }
+    if (has_after) {
+        memcpy(after.unit.b, key, HASH_BYTES);
+        memcpy(after.access.b, key + HASH_BYTES, ID_BYTES);
+    }
     struct json_out j = reply_json(r, MHD_HTTP_OK);
+    struct access_list l = {.r = r, .j = &j, .member = &member, .open = true, .left = limit};
     json_open(&j, '{');
     json_key(&j, "access");
     json_open(&j, '[');
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        struct access_row row;
-        struct access_state s;
-        rc = access_load(&ctx, &keys[i], &row, err);
-        if (rc != 0) {
-            break;
-        }
-        access_state_of(&row, &s);
-        access_row_release(&row);
-        if (s.exists && TYPE_EQ(&s.facts.member, &member)) {
-            put_access(r, &j, &keys[i], &s);
-        }
+    if (!has_after) {
+        rc = put_list(&l, NULL, err);
+    }
+    l.open = false;
+    if (rc == 0) {
+        rc = put_list(&l, has_after ? &after : NULL, err);
     }
     json_close(&j, ']');
+    json_key(&j, "next");
+    if (l.left == 0) {
+        memcpy(key, l.last.unit.b, HASH_BYTES);
+        memcpy(key + HASH_BYTES, l.last.access.b, ID_BYTES);
+        json_hex(&j, key, sizeof(key));
+    } else {
+        json_none(&j);
+    }
     json_close(&j, '}');
     return rc;
 }

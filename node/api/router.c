@@ -45,7 +45,7 @@ static const struct route routes[] = {
     {"GET", "/v1/members/{id}/names", PEOPLE, READS, NULL, get_member_names},
     {"POST", "/v1/members/{id}/token", SELVES, WRITES | ROUTE_BODY_FREE, NULL, post_member_token},
     {"DELETE", "/v1/members/{id}/token", SELVES | ROLE_MEMBER, WRITES | ROUTE_OWN_PATH, NULL, delete_member_token},
-    {"GET", "/v1/members/{id}/access", PEOPLE | ROLE_MEMBER, READS | ROUTE_OWN_PATH, NULL, get_member_access},
+    {"GET", "/v1/members/{id}/access", PEOPLE | ROLE_MEMBER, READS | ROUTE_OWN_PATH, "after limit", get_member_access},
     {"POST", "/v1/members/{id}/access", PEOPLE | ROLE_MEMBER, WRITES | ROUTE_OWN_PATH, NULL, post_member_access},
     {"GET", "/v1/members/{id}/access/{access}", PEOPLE | ROLE_MEMBER, READS | ROUTE_OWN_PATH, NULL, get_access},
     {"POST", "/v1/members/{id}/access/{access}/revoke", PEOPLE | ROLE_MEMBER, WRITES | ROUTE_OWN_PATH | ROUTE_BODY_FREE, NULL, post_access_revoke},

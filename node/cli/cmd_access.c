@@ -242,33 +242,49 @@ print_words(const json_t *list)
     cli_cell(out, 32, false);
 }
 
+static void
+print_access(const json_t *e)
+{
+    cli_cell(desk_text(e, "id"), 34, false);
+    cli_cell(desk_text(e, "what"), 7, false);
+    cli_cell(desk_text(e, "host"), 9, false);
+    cli_cell(desk_text(e, "from"), 12, false);
+    cli_cell(desk_text(e, "until"), 12, false);
+    print_words(json_object_get(e, "classes"));
+    if (desk_text(e, "revoked_on")[0] != '\0')
+        printf("revoked %s (%s)\n", desk_text(e, "revoked_on"), desk_text(e, "reason"));
+    else
+        printf("%s\n", json_is_true(json_object_get(e, "stands")) ? "stands" : "");
+}
+
+/* Page after page; as JSON each is a document. */
 static int
 list(struct http *h, const struct access_args *a, struct err *err)
 {
     char path[DESK_PATH_BYTES];
-    json_t *doc = NULL;
-    const json_t *e;
-    size_t i;
-    snprintf(path, sizeof(path), "/v1/members/%s/access", a->words[1]);
-    int rc = desk_get(h, path, &doc, err);
-    if (rc == 0 && a->common.json)
-        desk_dump(doc);
-    json_array_foreach(rc == 0 && !a->common.json ? json_object_get(doc, "access") : NULL, i, e)
-    {
-        cli_cell(desk_text(e, "id"), 34, false);
-        cli_cell(desk_text(e, "what"), 7, false);
-        cli_cell(desk_text(e, "host"), 9, false);
-        cli_cell(desk_text(e, "from"), 12, false);
-        cli_cell(desk_text(e, "until"), 12, false);
-        print_words(json_object_get(e, "classes"));
-        if (desk_text(e, "revoked_on")[0] != '\0')
-            printf("revoked %s (%s)\n", desk_text(e, "revoked_on"), desk_text(e, "reason"));
-        else
-            printf("%s\n", json_is_true(json_object_get(e, "stands")) ? "stands" : "");
+    size_t n = 0;
+    int rc = 0;
+    snprintf(path, sizeof(path), "/v1/members/%s/access?limit=500", a->words[1]);
+    while (rc == 0 && path[0] != '\0') {
+        json_t *doc = NULL;
+        const json_t *e;
+        size_t i;
+        rc = desk_get(h, path, &doc, err);
+        if (rc == 0 && a->common.json)
+            desk_dump(doc);
+        json_array_foreach(rc == 0 && !a->common.json ? json_object_get(doc, "access") : NULL, i, e)
+        {
+            print_access(e);
+            n++;
+        }
+        const char *next = rc == 0 ? desk_text(doc, "next") : "";
+        path[0] = '\0';
+        if (next[0] != '\0')
+            snprintf(path, sizeof(path), "/v1/members/%s/access?limit=500&after=%s", a->words[1], next);
+        json_decref(doc);
     }
-    if (rc == 0 && !a->common.json && json_array_size(json_object_get(doc, "access")) == 0)
+    if (rc == 0 && !a->common.json && n == 0)
         printf("nobody else has access\n");
-    json_decref(doc);
     return rc;
 }
 

@@ -19,7 +19,8 @@ enum {
     OPT_PROVE,
     OPT_BACKUP,
     NAMED_MAX = 5,
-    BULK = 100
+    BULK = 100,
+    OF_ONE_COMMIT = 512, /* events of one erasure stand closer together */
 };
 
 struct erase_args {
@@ -256,22 +257,93 @@ static const struct argp erasures_argp = {
     NULL,
     NULL};
 
-static void
-print_erasure(const json_t *e)
+/* Orders of one erasure: of one commit, which has an order for each part of what goes. */
+struct erasure_block {
+    json_t *orders;
+};
+
+static bool
+is_of_block(const struct erasure_block *b, const json_t *e)
+{
+    static const char *const same[] = {"id", "effective_on", "classes", "ground", "log"};
+    const json_t *first = json_array_get(b->orders, 0);
+    bool is = first != NULL;
+    for (size_t i = 0; is && i < sizeof(same) / sizeof(same[0]); i++)
+        is = json_equal(json_object_get(first, same[i]), json_object_get(e, same[i]));
+    json_int_t from = json_integer_value(json_object_get(first, "seq")),
+               to = json_integer_value(json_object_get(e, "seq"));
+    return is && to > from && to - from < OF_ONE_COMMIT;
+}
+
+static const json_t *
+of_unit(const json_t *order, const char *list, const char *unit)
 {
     const json_t *v;
     size_t i;
-    printf("%s  %s ", desk_text(e, "effective_on"), desk_text(e, "id"));
-    json_array_foreach(json_object_get(e, "classes"), i, v) printf(" %s", json_string_value(v));
+    json_array_foreach(json_object_get(order, list), i, v) if (strcmp(desk_text(v, "unit"), unit) == 0) return v;
+    return NULL;
+}
+
+/* Who confirmed each of them, with the day of the last. */
+static void
+print_confirmed(const struct erasure_block *b)
+{
+    const json_t *v, *order;
+    size_t i, k;
+    json_array_foreach(json_object_get(json_array_get(b->orders, 0), "confirmed"), i, v)
+    {
+        const char *on = desk_text(v, "on");
+        json_array_foreach(b->orders, k, order)
+        {
+            const json_t *by = of_unit(order, "confirmed", desk_text(v, "unit"));
+            on = !by || !on ? NULL : strcmp(desk_text(by, "on"), on) > 0 ? desk_text(by, "on") : on;
+        }
+        if (on)
+            printf(" %s (%s)", desk_text(v, "unit"), on);
+    }
+}
+
+/* Each unit once that is silent about one of them. */
+static void
+print_silent(const struct erasure_block *b)
+{
+    const json_t *v, *order;
+    size_t i, k;
+    json_array_foreach(b->orders, k, order)
+    {
+        json_array_foreach(json_object_get(order, "silent"), i, v)
+        {
+            bool said = false;
+            for (size_t before = 0; before < k; before++)
+                said |= of_unit(json_array_get(b->orders, before), "silent", desk_text(v, "unit")) != NULL;
+            if (!said)
+                printf("  silent: %s, last heard %s\n", desk_text(v, "unit"),
+                       desk_text(v, "last_heard")[0] != '\0' ? desk_text(v, "last_heard") : "never");
+        }
+    }
+}
+
+static void
+print_block(struct erasure_block *b)
+{
+    const json_t *first = json_array_get(b->orders, 0), *v;
+    const char *until = "";
+    size_t i;
+    if (!first)
+        return;
+    printf("%s  %s ", desk_text(first, "effective_on"), desk_text(first, "id"));
+    json_array_foreach(json_object_get(first, "classes"), i, v) printf(" %s", json_string_value(v));
+    if (json_array_size(b->orders) > 1)
+        printf("  (%zu orders)", json_array_size(b->orders));
     printf("\n  confirmed:");
-    json_array_foreach(json_object_get(e, "confirmed"), i, v)
-        printf(" %s (%s)", desk_text(v, "unit"), desk_text(v, "on"));
+    print_confirmed(b);
     printf("\n");
-    json_array_foreach(json_object_get(e, "silent"), i, v)
-        printf("  silent: %s, last heard %s\n", desk_text(v, "unit"),
-               desk_text(v, "last_heard")[0] != '\0' ? desk_text(v, "last_heard") : "never");
-    if (desk_text(e, "backups_until")[0] != '\0')
-        printf("  copies of a vault may hold a key until %s\n", desk_text(e, "backups_until"));
+    print_silent(b);
+    json_array_foreach(b->orders, i, v) if (strcmp(desk_text(v, "backups_until"), until) > 0) until =
+        desk_text(v, "backups_until");
+    if (until[0] != '\0')
+        printf("  copies of a vault may hold a key until %s\n", until);
+    json_array_clear(b->orders);
 }
 
 /* Pages of a list, one after the other. page (may be NULL): what else a page says. */
@@ -303,10 +375,12 @@ each_page(struct http *h, const char *base, const char *list, bool as_json, void
 }
 
 static int
-one_erasure(struct http *h UNUSED, const json_t *item, void *arg UNUSED, struct err *err UNUSED)
+one_erasure(struct http *h UNUSED, const json_t *item, void *arg, struct err *err)
 {
-    print_erasure(item);
-    return 0;
+    struct erasure_block *b = arg;
+    if (!is_of_block(b, item))
+        print_block(b);
+    return json_array_append_new(b->orders, json_deep_copy(item)) == 0 ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
 int
@@ -317,11 +391,15 @@ cmd_erasures(int argc, char **argv)
     struct err err = {0};
     char path[DESK_PATH_BYTES];
     cli_parse(&erasures_argp, "erasures", argc, argv, &a);
+    struct erasure_block block = {json_array()};
     snprintf(path, sizeof(path), "/v1/erasures?open=%s%s%s", a.open ? "true" : "false", a.member ? "&member=" : "",
              a.member ? a.member : "");
     int rc = desk_open(&a.common, &h, &err);
     if (rc == 0)
-        rc = each_page(h, path, "erasures", a.common.json, NULL, a.common.json ? NULL : one_erasure, NULL, &err);
+        rc = each_page(h, path, "erasures", a.common.json, NULL, a.common.json ? NULL : one_erasure, &block, &err);
+    if (rc == 0)
+        print_block(&block);
+    json_decref(block.orders);
     http_free(&h);
     return rc == 0 ? EXIT_OK : cli_fail(&err);
 }

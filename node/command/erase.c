@@ -209,9 +209,10 @@ orders(struct ordering *o, bool has_generation, uint32_t generation, struct err 
         size_t n_places = share_of(o->n_places, places, ERASED_PLACES_MAX),
                n_escrow = share_of(o->n_escrow, escrow, ESCROW_PER_ORDER);
         if (o->n_orders++ == ERASE_ORDERS_MAX)
-            return err_set(err, ERR_LIMIT,
-                           "more than %d orders of erasure: name one class at a time, and the records of the person one by one",
-                           (int)ERASE_ORDERS_MAX);
+            return err_set(
+                err, ERR_LIMIT,
+                "more than %d orders of erasure: name one class at a time, and the records of the person one by one",
+                (int)ERASE_ORDERS_MAX);
         rc = check_room(o, 1, err);
         if (rc != 0)
             return rc;

@@ -107,6 +107,41 @@ class ConfirmationTest(ErasureTest):
         self.assertEqual(self.shown(node, member)["person"]["contact"]["email"], "new@example.org")
 
 
+class LongRecordTest(ErasureTest):
+    ENDED = 300
+
+    def test_somebody_who_ended_hundreds_of_passes_sees_who_has_access_and_is_erased_and_that_is_proved(self):
+        made = self.cluster_of("BE")
+        node = made["BE"]
+        member = self.member(node)
+        path = "/v1/members/%s" % member
+        for _ in range(self.ENDED):
+            gone = node.post(path + "/pass", {"classes": ["contact"]}).json["id"]
+            node.post(path + "/access/%s/revoke" % gone, {"reason": "not_needed"}, 200)
+        stands = node.post(path + "/pass", {"classes": ["identity"]}).json["id"]
+        first = node.get(path + "/access?limit=40", role="desk")
+        self.assertEqual((stands, True), (first["access"][0]["id"], first["access"][0]["stands"]))
+        seen, page = [a["id"] for a in first["access"]], first
+        while page["next"]:
+            page = node.get(path + "/access?limit=40&after=" + page["next"], role="desk")
+            self.assertFalse(any(a["stands"] for a in page["access"]))
+            seen += [a["id"] for a in page["access"]]
+        self.assertEqual((self.ENDED + 1, self.ENDED + 1), (len(seen), len(set(seen))))
+        desk = {"SMARTNODE_TOKEN": node.token()}
+        text = run("member", "access", member, "--data", node.data, env=desk).stdout
+        self.assertEqual(self.ENDED + 1, len(text.splitlines()))
+        self.assertTrue(text.splitlines()[0].startswith(stands), text)
+        self.assertGreater(self.order(node, member, ["contact"])["events"], 20)
+        wait_until("done", lambda: {e["here"] for e in self.erasures(node, member)} == {"done"})
+        shown = run("erasures", "--data", node.data, env=desk).stdout
+        self.assertEqual(1, shown.count(member), shown)
+        self.assertRegex(shown, r"contact  \(2\d orders\)\n  confirmed: BE \(")
+        self.assertEqual("Oosterzele", self.shown(node, member)["person"]["identity"]["family_name"])
+        node.stop()
+        run("verify", "--data", node.data)
+        run("erase", "--prove", member, "--quick", "--data", node.data)
+
+
 class NoWayBackTest(ErasureTest):
     def test_an_old_copy_of_the_data_does_not_bring_it_back(self):
         made = self.cluster_of("BE", "SE")

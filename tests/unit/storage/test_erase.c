@@ -676,8 +676,44 @@ a_probe_tells_a_row_whose_class_was_destroyed(void **state)
     assert_true(vault_probe_at(probe, slice_of(row, sizeof(row)), &hit));
     assert_int_equal(hit.classes, 0);
     vault_probe_free(&probe);
-    struct vault_erase_slot many[VAULT_PROBE_ROWS_MAX + 1] = {{1, 1}};
+    static const struct vault_erase_slot many[VAULT_PROBE_ROWS_MAX + 1] = {{1, 1}};
     assert_int_equal(vault_probe_new(p->vault, many, VAULT_PROBE_ROWS_MAX + 1, NULL, 0, &probe, &err), ERR_LIMIT);
+}
+
+/* One look costs the same for as many as there are: with a try for each the last lines would take hours. */
+static void
+a_probe_looks_for_as_many_rows_as_there_are(void **state)
+{
+    enum { N = 20000, LOOKS = 50000 };
+    struct place *p = *state;
+    static struct vault_erase_slot slots[N];
+    static uint8_t bytes[LOOKS + 232];
+    const uint8_t seed[randombytes_SEEDBYTES] = {7};
+    struct slot_keys a, b;
+    struct vault_probe *probe;
+    struct vault_probe_hit hit;
+    struct err err;
+    uint8_t row[232], other[232], key[8];
+    assert_int_equal(vault_take(p->vault, &a, &err), 0);
+    assert_int_equal(vault_take(p->vault, &b, &err), 0);
+    for (size_t i = 0; i < N; i++)
+        slots[i] = (struct vault_erase_slot){1000000 - 7 * i, ACTIVITY};
+    slots[N / 3] = (struct vault_erase_slot){a.slot, CONTACT};
+    be64_put(key, a.slot);
+    value_in(p->vault, TABLE_SLOTS, slice_of(key, 8), row, sizeof(row));
+    be64_put(key, b.slot);
+    value_in(p->vault, TABLE_SLOTS, slice_of(key, 8), other, sizeof(other));
+    assert_int_equal(vault_probe_new(p->vault, slots, N, NULL, 0, &probe, &err), 0);
+    assert_true(vault_probe_at(probe, slice_of(row, sizeof(row)), &hit));
+    assert_int_equal(hit.row, N / 3);
+    assert_int_equal(hit.classes, CONTACT);
+    assert_false(vault_probe_at(probe, slice_of(other, sizeof(other)), &hit));
+    row[100] ^= 1;
+    assert_false(vault_probe_at(probe, slice_of(row, sizeof(row)), &hit));
+    randombytes_buf_deterministic(bytes, sizeof(bytes), seed);
+    for (size_t i = 0; i < LOOKS; i++)
+        assert_false(vault_probe_at(probe, slice_of(bytes + i, 232), &hit));
+    vault_probe_free(&probe);
 }
 
 int
@@ -703,6 +739,7 @@ main(void)
         T(an_erasure_that_fails_at_any_step_has_changed_nothing_and_can_be_done_again),
         T(a_probe_knows_a_row_from_any_other_bytes),
         T(a_probe_tells_a_row_whose_class_was_destroyed),
+        T(a_probe_looks_for_as_many_rows_as_there_are),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
