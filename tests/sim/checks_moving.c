@@ -5,10 +5,13 @@
 
 #include <stdlib.h>
 
+#include "node/command/access.h"
+#include "node/rules/access.h"
 #include "node/view/view.h"
 #include "storage/erasures.h"
+#include "storage/received.h"
 
-enum { HOMES_MAX = SIM_UNITS_MAX, HAD_MAX = 512 };
+enum { HOMES_MAX = SIM_UNITS_MAX, HAD_MAX = 512, ACCESSES_MAX = 64 };
 
 /* ---- what was erased ---- */
 
@@ -313,6 +316,57 @@ check_received(struct sim_node *n, struct db_txn *txn, const struct model_event 
     n->w->stats.revoked += r.count > 0;
 }
 
+/* ---- what a host keeps ---- */
+
+/* Whether the event gave something under an access of the unit that is revoked. */
+static bool
+is_revoked(struct db_txn *txn, const struct received_event *e)
+{
+    struct access_key keys[ACCESSES_MAX];
+    struct err err;
+    size_t count = 0;
+    bool revoked = false;
+    if (access_of_member(txn, &e->subject, NULL, keys, ACCESSES_MAX, &count, &err) != 0)
+        return false;
+    for (size_t i = 0; i < count && !revoked; i++) {
+        const struct command_ctx ctx = {.txn = txn, .unit = e->unit};
+        struct access_keys gave[ACCESSES_MAX];
+        struct access_state s;
+        struct access_row row;
+        if (!TYPE_EQ(&keys[i].unit, &e->unit) || access_load(&ctx, &keys[i], &row, &err) != 0)
+            continue;
+        access_state_of(&row, &s);
+        size_t n = access_keys_of(&row, gave, ACCESSES_MAX);
+        for (size_t k = 0; s.revoked && k < n && k < ACCESSES_MAX; k++)
+            revoked |= gave[k].at.seq == e->from.seq && TYPE_EQ(&gave[k].at.log, &e->from.log);
+        access_row_release(&row);
+    }
+    return revoked;
+}
+
+/* Where nodes do their upkeep nothing that an access gave outlives its revocation. */
+static void
+check_kept(struct sim_node *n, struct db_txn *txn)
+{
+    struct received_event events[ACCESSES_MAX];
+    struct position after;
+    struct err err;
+    size_t count = ACCESSES_MAX;
+    if (!n->w->options->upkeep || !n->w->heals || n->w->hostile || n->forger || n->old || !n->up)
+        return;
+    for (bool first = true; count == ACCESSES_MAX && !n->w->failed; first = false) {
+        if (received_events(n->vault, first ? NULL : &after, events, ACCESSES_MAX, &count, &err) != 0)
+            return;
+        for (size_t i = 0; i < count && !n->w->failed; i++) {
+            after = events[i].from;
+            if (is_revoked(txn, &events[i]))
+                world_fail(n->w, n, "keys of %s that %s/%llu gave are kept, and the access was revoked",
+                           short_id(&events[i].subject), short_id(&events[i].from.log),
+                           (unsigned long long)events[i].from.seq);
+        }
+    }
+}
+
 void
 checks_moving(struct sim_node *n)
 {
@@ -327,6 +381,7 @@ checks_moving(struct sim_node *n)
     check_all_homes(n, txn);
     erased_check(n, txn);
     upkeep_check(n, txn);
+    check_kept(n, txn);
     check_figures(n, txn);
     for (size_t i = 0; i < m->n && !n->w->failed && n->index == n->unit->index; i++)
         if (ends_access(&m->events[i]))
