@@ -12,6 +12,12 @@
 
 enum { HISTORY_MAX = 256, WORK_STEP = 128, LOOKS_STEP = 256, HOMES_MAX = 64, ACCESS_STEP = 32, PLAIN_MAX = 8192 };
 
+/* Units beside this one that are or were the home of a record of the person. */
+struct other_homes {
+    char codes[HOMES_MAX][UNIT_CODE_MAX];
+    size_t n;
+};
+
 struct exporting {
     struct request *r;
     struct json_out *j;
@@ -21,6 +27,7 @@ struct exporting {
     struct member_row own;
     bool has_own;
     uint16_t hidden; /* bit (class − 1): restricted, and the asker is not the member */
+    struct other_homes *homes;
 };
 
 static bool
@@ -31,11 +38,25 @@ hides(const struct exporting *x, uint8_t class)
 
 /* ---- records of every home ---- */
 
+static void
+add_home(struct exporting *x, const struct member_row *row, const struct member_state *last)
+{
+    struct other_homes *h = x->homes;
+    char code[UNIT_CODE_MAX];
+    bool known = false;
+    unit_code_of(x->r, &row->unit, code);
+    for (size_t i = 0; i < h->n; i++)
+        known |= strcmp(h->codes[i], code) == 0;
+    if (!known && !TYPE_EQ(&row->unit, &x->ctx.unit) && !date_is_none(last->joined_on) && h->n < HOMES_MAX)
+        memcpy(h->codes[h->n++], code, sizeof(code));
+}
+
 static int
 put_record(struct exporting *x, const struct member_row *row)
 {
     struct member_state now;
     member_state_at(row, DATE_MAX, &now);
+    add_home(x, row, &now);
     json_open(x->j, '{');
     member_state_write(x->r, x->j, row, &now);
     json_key(x->j, "events");
@@ -471,7 +492,7 @@ take_hidden(struct exporting *x)
 static int
 put_merged_one(const struct exporting *x, const struct subject_id *record, struct err *err)
 {
-    struct exporting y = {.r = x->r, .j = x->j, .ctx = x->ctx, .subject = *record, .kept = x->kept};
+    struct exporting y = {.r = x->r, .j = x->j, .ctx = x->ctx, .subject = *record, .kept = x->kept, .homes = x->homes};
     json_open(y.j, '{');
     json_put_hex(y.j, "id", record->b, ID_BYTES);
     int rc = put_records(&y, err);
@@ -530,6 +551,32 @@ put_merged(struct exporting *x, bool *ret_all, struct err *err)
     return rc;
 }
 
+/* Whose an activity, invoice or posting is only the unit that wrote it knows: another home's are not here to be given. */
+static void
+put_not_included(struct exporting *x, bool all_records)
+{
+    char text[2048], homes[HOMES_MAX * (UNIT_CODE_MAX + 2)] = "";
+    size_t n = 0;
+    json_key(x->j, "other_homes");
+    json_open(x->j, '[');
+    for (size_t i = 0; i < x->homes->n; i++) {
+        json_text(x->j, x->homes->codes[i], strlen(x->homes->codes[i]));
+        n += (size_t)snprintf(homes + n, sizeof(homes) - n, "%s%s", i > 0 ? ", " : "", x->homes->codes[i]);
+    }
+    json_close(x->j, ']');
+    snprintf(text, sizeof(text),
+             "%s%s%s%sWhat hosts have not told this unit yet; ask those units. Figures in which nobody can be "
+             "recognised. Copies of the vault that are kept for a limited time.",
+             all_records ? ""
+                         : "Other records of the person, which are too many: their ids are in the events, ask for "
+                           "each. ",
+             n > 0 ? "Activities, invoices, postings and former data of the other units that are or were the "
+                     "member's home ("
+                   : "",
+             homes, n > 0 ? "); ask those units. " : "");
+    json_put_text(x->j, "not_included", text);
+}
+
 static int
 put_all(struct exporting *x, struct err *err)
 {
@@ -548,13 +595,7 @@ put_all(struct exporting *x, struct err *err)
     if (rc == 0)
         rc = put_rest(x, true, err);
     if (rc == 0)
-        json_put_text(
-            x->j, "not_included",
-            all ? "What hosts have not told this unit yet; ask those units. Figures in which nobody can be "
-                  "recognised. Copies of the vault that are kept for a limited time."
-                : "Other records of the person, which are too many: their ids are in the events, ask for each. "
-                  "What hosts have not told this unit yet; ask those units. Figures in which nobody can be "
-                  "recognised. Copies of the vault that are kept for a limited time.");
+        put_not_included(x, all);
     json_close(x->j, '}');
     return rc;
 }
@@ -562,7 +603,9 @@ put_all(struct exporting *x, struct err *err)
 int
 get_member_export(struct request *r, struct err *err)
 {
+    struct other_homes homes = {.n = 0};
     struct exporting x = {.r = r,
+                          .homes = &homes,
                           .ctx = {.txn = r->txn,
                                   .vault = r->api->deps.vault,
                                   .unit = r->api->deps.unit,

@@ -126,19 +126,6 @@ member_state_write(struct request *r, struct json_out *j, const struct member_ro
     put_erased(j, s);
 }
 
-/* Nothing of the classes opens, and nothing of them is restricted: a key is missing of what nobody erased, after a recovery without the
- * recovery key, or it is gone by right. */
-static const char *
-why_nothing(const struct member_row *row, unsigned classes)
-{
-    for (uint8_t class = CLASS_IDENTITY; class <= CLASS_BANK; class ++) {
-        if (classes & 1U << class && retention_holds(row, class)) {
-            return "lost";
-        }
-    }
-    return "erased";
-}
-
 static int
 put_member(struct request *r, struct json_out *j, const struct member_row *row, struct civil_date as_of,
            unsigned classes, struct err *err)
@@ -165,12 +152,15 @@ put_member(struct request *r, struct json_out *j, const struct member_row *row, 
         if (rc != 0) {
             return rc;
         }
-        bool here = p.has_identity || p.has_contact || p.has_bank;
-        json_put_text(j, "personal", here ? "here" : seen != classes ? "restricted" : why_nothing(row, classes));
+        const char *word = p.has_identity || p.has_contact || p.has_bank ? "here" : "restricted";
+        if (word[0] != 'h' && seen == classes) {
+            rc = person_why_nothing(r, row, classes, &word, err);
+        }
+        json_put_text(j, "personal", word);
         person_write(j, &p);
         person_wipe(&p, sizeof(p));
         size_t waiting = 0;
-        rc = classes == all_classes ? taken_count(r->api->deps.vault, &row->subject, &waiting, err) : 0;
+        rc = rc == 0 && classes == all_classes ? taken_count(r->api->deps.vault, &row->subject, &waiting, err) : 0;
         if (rc != 0) {
             return rc;
         }
@@ -561,7 +551,9 @@ get_member_names(struct request *r, struct err *err)
         json_open(&j, '{');
         json_put_date(&j, "from", places[i].effective);
         put_position(&j, &places[i].at);
-        json_put_text(&j, "personal", p.has_identity ? "here" : "erased");
+        bool gone = false;
+        rc = p.has_identity ? 0 : retention_capsule_erased(r->txn, &places[i].at, CLASS_IDENTITY, &gone, err);
+        json_put_text(&j, "personal", p.has_identity ? "here" : gone ? "erased" : "lost");
         person_write(&j, &p);
         person_wipe(&p, sizeof(p));
         json_close(&j, '}');
@@ -594,7 +586,13 @@ get_member_representatives(struct request *r, struct err *err)
         }
         json_open(&j, '{');
         json_put_hex(&j, "id", s.representatives[i].b, ID_BYTES);
-        json_put_text(&j, "personal", p.has_identity || p.has_contact ? "here" : "erased");
+        struct position at;
+        bool gone = false;
+        if (!p.has_identity && !p.has_contact &&
+            member_representative_capsule(&row, &s.representatives[i], CLASS_IDENTITY, &at)) {
+            rc = retention_capsule_erased(r->txn, &at, CLASS_IDENTITY, &gone, err);
+        }
+        json_put_text(&j, "personal", p.has_identity || p.has_contact ? "here" : gone ? "erased" : "lost");
         person_write(&j, &p);
         person_wipe(&p, sizeof(p));
         json_close(&j, '}');

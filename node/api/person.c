@@ -1,6 +1,7 @@
 /* A person of the own unit for an answer. What was opened is wiped by whoever asked. docs/decisions/0004-api-reads-storage.md. */
 #include "node/api/request.h"
 #include "node/command/person_open.h"
+#include "node/command/retention.h"
 
 int
 person_load(struct request *r, const struct member_row *row, unsigned classes, struct person_input *ret,
@@ -24,6 +25,29 @@ person_load_representative(struct request *r, const struct member_row *row, cons
 {
     r->personal = true;
     return person_open_representative(r->txn, r->api->deps.vault, row, person, ret, err);
+}
+
+int
+person_why_nothing(struct request *r, const struct member_row *row, unsigned classes, const char **ret, struct err *err)
+{
+    struct member_state s;
+    struct position at;
+    bool erased = false, lost = false;
+    int rc = 0;
+    member_state_at(row, DATE_MAX, &s);
+    for (uint8_t class = CLASS_IDENTITY; rc == 0 && class <= CLASS_BANK; class ++) {
+        bool gone = s.erased >> (class - 1) & 1;
+        if ((classes & 1U << class) == 0) {
+            continue;
+        }
+        if (!gone && member_capsule_position(row, class, &at)) {
+            rc = retention_capsule_erased(r->txn, &at, class, &gone, err);
+            lost |= !gone;
+        }
+        erased |= gone;
+    }
+    *ret = lost ? "lost" : erased ? "erased" : member_arrival_unreceived(row) != SIZE_MAX ? "not yet here" : "none";
+    return rc;
 }
 
 static void

@@ -37,7 +37,14 @@ put_personal(struct request *r, struct json_out *j, const struct posting_row *ro
     if (rc == 0) {
         rc = work_is_restricted(r, &links.member, &hidden, &none);
     }
-    json_put_text(j, "personal", hidden ? "restricted" : rc == 0 ? "here" : "erased");
+    const char *word = hidden ? "restricted" : "here";
+    if (rc == ERR_NOTFOUND) {
+        int found = work_why_nothing(r, &row->posting, &word, err);
+        if (found != 0) {
+            return found;
+        }
+    }
+    json_put_text(j, "personal", word);
     if (rc == ERR_NOTFOUND || hidden) {
         person_wipe(&links, sizeof(links));
         return 0;

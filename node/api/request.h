@@ -19,6 +19,7 @@
 #include "node/api/json_out.h"
 #include "node/api/limiter.h"
 #include "node/api/router.h"
+#include "node/command/pass_verify.h"
 #include "proto/pass.h"
 #include "storage/changes.h"
 #include "storage/openings.h"
@@ -118,7 +119,8 @@ struct api_counters {
     atomic_uint_fast64_t requests[6]; /* by class of status, 1 to 5 */
     atomic_uint_fast64_t unauthorized, limited, guarded, over_deadline, replayed;
     atomic_uint_fast64_t batch_lines;
-    atomic_uint_fast64_t rejected[API_REASONS_MAX]; /* by error code, lines of batches among them */
+    atomic_uint_fast64_t passes_refused[PASS_NO_KEYS + 1]; /* by enum pass_refusal */
+    atomic_uint_fast64_t rejected[API_REASONS_MAX];        /* by error code, lines of batches among them */
 };
 
 enum { API_LOOKS_MAX = 256 };
@@ -277,6 +279,10 @@ int named_unit(struct request *r, struct unit_id *ret, struct err *err) NODISCAR
 /* ---- person.c: node/command/person_open.h in a request; the vault must be there. Wipe ret. */
 int person_load(struct request *r, const struct member_row *row, unsigned classes, struct person_input *ret,
                 struct err *err) NODISCARD;
+/* The word for why nothing of the classes opens, though none is restricted: "lost" (no key), "erased", "not yet here" (who moved here is not
+ * received), "none" (nothing was entered). Static. */
+int person_why_nothing(struct request *r, const struct member_row *row, unsigned classes, const char **ret,
+                       struct err *err) NODISCARD;
 int person_load_at(struct request *r, const struct subject_id *subject, const struct position *at, uint8_t class,
                    struct person_input *ret, struct err *err) NODISCARD;
 int person_load_representative(struct request *r, const struct member_row *row, const struct subject_id *person,
@@ -312,6 +318,9 @@ void member_entry_write(struct json_out *j, const struct member_entry *e);
 /* ---- work.c: an activity or invoice of the own unit as its resource shows it. ERR_NOTFOUND */
 int work_write(struct request *r, struct json_out *j, bool invoice, const struct subject_id *id,
                struct err *err) NODISCARD;
+/* The word for why an activity, invoice or posting does not open here: "erased", "closed" (the access to a visitor's ended), "not yet here" (a
+ * host's), "lost" (no key). Static. */
+int work_why_nothing(struct request *r, const struct subject_id *entity, const char **ret, struct err *err) NODISCARD;
 /* Whether the member's activity links are kept for their legal date only. The member sees them. *ret is set to true only. */
 int work_is_restricted(struct request *r, const struct subject_id *member, bool *ret, struct err *err) NODISCARD;
 

@@ -256,7 +256,7 @@ put_due(struct request *r, struct json_out *j, const struct command_ctx *ctx, co
 {
     struct member_state s;
     struct retention_date dates[CLASSES_ASKED];
-    struct civil_date last_invoice = DATE_NONE;
+    struct civil_date last_work = DATE_NONE;
     bool any = false;
     int rc = 0;
     member_state_at(row, DATE_MAX, &s);
@@ -265,13 +265,13 @@ put_due(struct request *r, struct json_out *j, const struct command_ctx *ctx, co
     uint16_t held = 0;
     rc = held_by_all(ctx, row, &held, err);
     if (rc == 0 && held & 1U << (CLASS_ACTIVITY - 1) && r->api->deps.vault != NULL)
-        rc = retention_last_invoice(ctx, &row->subject, &last_invoice, err);
+        rc = retention_last_work(ctx, &row->subject, &last_work, err);
     struct asked like = {.member = row->subject};
     for (uint8_t c = 0; rc == 0 && c < CLASSES_ASKED; c++) {
-        dates[c] = like.dates[c] = retention_due(rules, row, (uint8_t)(c + 1), last_invoice);
+        dates[c] = like.dates[c] = retention_due(rules, row, (uint8_t)(c + 1), last_work);
         dates[c].has &= held >> c & 1 && dates[c].due.days <= ctx->today.days;
         /* links of a record that never had work are nothing to ask about by themselves */
-        if (c + 1 != CLASS_ACTIVITY || !date_is_none(last_invoice))
+        if (c + 1 != CLASS_ACTIVITY || !date_is_none(last_work))
             any |= dates[c].has;
     }
     if (rc == 0)

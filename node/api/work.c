@@ -85,6 +85,35 @@ work_is_restricted(struct request *r, const struct subject_id *member, bool *ret
     return 0;
 }
 
+int
+work_why_nothing(struct request *r, const struct subject_id *entity, const char **ret, struct err *err)
+{
+    struct command_ctx ctx = work_ctx(r);
+    struct vault_link link;
+    struct member_row row;
+    struct err none = {0};
+    bool erased = false;
+    int rc = vault_link_get(ctx.vault, entity, &link, &none);
+    if (rc == ERR_NOTFOUND) {
+        *ret = "erased"; /* an order takes links, and nothing else does */
+        return 0;
+    }
+    const struct unit_id *home = link.flags & LINK_OTHER_UNIT ? &link.unit : &ctx.unit;
+    rc = rc != 0 ? rc : view_member(r->txn, &link.member, home, &row, &none);
+    if (rc == 0) {
+        erased = !date_is_none(retention_erased_on(&row, CLASS_ACTIVITY));
+        member_row_release(&row);
+    } else if (rc != ERR_NOTFOUND) {
+        *err = none;
+        return rc;
+    }
+    *ret = erased                         ? "erased"
+           : link.flags & LINK_OTHER_UNIT ? "closed"
+           : link.flags & LINK_ABROAD     ? "not yet here"
+                                          : "lost";
+    return 0;
+}
+
 /* Whose it is, and what else is in the capsule. A link that is gone is said, and no error. */
 static int
 put_links(struct request *r, struct json_out *j, const struct unit_id *unit, const struct subject_id *entity, bool has,
@@ -103,7 +132,14 @@ put_links(struct request *r, struct json_out *j, const struct unit_id *unit, con
     if (rc == 0) {
         rc = work_is_restricted(r, &links.member, &hidden, &none);
     }
-    json_put_text(j, "personal", hidden ? "restricted" : rc == 0 ? "here" : "erased");
+    const char *word = hidden ? "restricted" : "here";
+    if (rc == ERR_NOTFOUND) {
+        int found = work_why_nothing(r, entity, &word, err);
+        if (found != 0) {
+            return found;
+        }
+    }
+    json_put_text(j, "personal", word);
     if (rc == ERR_NOTFOUND || hidden) {
         person_wipe(&links, sizeof(links));
         return 0;

@@ -50,9 +50,15 @@ close_activity(struct ending *e, const json_t *activity, struct err *err)
 {
     const char *id = desk_text(activity, "id");
     struct err refusal = {0};
+    const char *opened = desk_text(activity, "opened");
     if (strcmp(desk_text(activity, "status"), "open") != 0)
         return 0;
-    int rc = change(e, "activities", id, "close", "effective_on", &refusal);
+    bool later = strncmp(opened, e->on, strlen("YYYY-MM")) > 0;
+    int rc = later ? err_set(&refusal, ERR_CONFLICT,
+                             "begins in %.7s, after %s; take it back (smartnode activity show %.32s names the entries, "
+                             "smartnode activity cancel %.32s --event EVENT takes one back)",
+                             opened, e->on, id, id)
+                   : change(e, "activities", id, "close", "effective_on", &refusal);
     return take_back(e, "activity", id, rc, &refusal, &e->activities, err);
 }
 
@@ -64,7 +70,8 @@ end_posting(struct ending *e, const json_t *posting, struct err *err)
     if (strcmp(desk_text(posting, "status"), "issued") != 0 || strcmp(desk_text(posting, "to"), e->on) <= 0)
         return 0;
     bool later = strcmp(desk_text(posting, "from"), e->on) > 0;
-    int rc = later ? err_set(&refusal, ERR_CONFLICT, "begins after %s; cancel it (smartnode posting cancel)", e->on)
+    int rc = later ? err_set(&refusal, ERR_CONFLICT, "begins after %s; take it back (smartnode posting cancel %.32s)",
+                             e->on, id)
                    : change(e, "postings", id, "change", "to", &refusal);
     return take_back(e, "posting", id, rc, &refusal, &e->postings, err);
 }

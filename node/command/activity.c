@@ -91,6 +91,8 @@ take_month(struct request *q, struct err *err)
 {
     struct civil_date day;
     int rc = draft_date(q->ctx, q->req->effective, &day, err);
+    if (rc == 0)
+        rc = draft_check_ahead(q->ctx, day, "effective_on", err);
     if (rc != 0)
         return rc;
     q->month = q->old != NULL && date_is_none(q->req->effective) ? q->old->effective : date_month_start(day);

@@ -96,14 +96,39 @@ command_double(const struct command_ctx *ctx, const struct double_request *req, 
 
 /* ---- what is declared ---- */
 
+/* Of who moved here the joining at the first of the homes: a move makes nobody a newer member. Each home is asked as it was on the day before
+ * the move, for somebody may have been at one of them twice. */
+static int
+first_joining(const struct command_ctx *ctx, const struct subject_id *member, struct unit_id unit,
+              struct civil_date *ret, struct err *err)
+{
+    static const struct unit_id nowhere;
+    struct civil_date on = DATE_MAX;
+    for (int hop = 0; hop <= COMPLETIONS_MAX; hop++) {
+        struct member_row row;
+        struct member_state s;
+        int rc = rows_member_of(ctx, &unit, member, &row, err);
+        if (rc != 0)
+            return rc == ERR_NOTFOUND && hop > 0 ? 0 : rc; /* the former home's log is not here */
+        member_state_at(&row, on, &s);
+        member_row_release(&row);
+        if (date_is_none(s.joined_on))
+            return 0;
+        *ret = s.joined_on;
+        if (TYPE_EQ(&s.came_from, &nowhere))
+            return 0;
+        on.days = s.joined_on.days - 1;
+        unit = s.came_from;
+    }
+    return 0;
+}
+
 static int
 side(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member,
      const struct unit_id *other_unit, const struct subject_id *other, struct double_side *ret, struct err *err)
 {
     uint8_t key[KEY_DOUBLE];
     struct slice value;
-    struct member_row row;
-    struct member_state s;
     *ret = (struct double_side){.joined_on = DATE_NONE};
     key_double(key, unit, member, other_unit, other);
     int rc = rows_get(ctx, TABLE_DOUBLES, slice_of(key, sizeof(key)), &value, err);
@@ -112,12 +137,7 @@ side(const struct command_ctx *ctx, const struct unit_id *unit, const struct sub
         ret->settled = value.data[0];
     }
     if (rc == 0 || rc == ERR_NOTFOUND)
-        rc = rows_member_of(ctx, unit, member, &row, err);
-    if (rc == 0) {
-        member_state_at(&row, DATE_MAX, &s);
-        ret->joined_on = s.joined_on;
-        member_row_release(&row);
-    }
+        rc = first_joining(ctx, member, *unit, &ret->joined_on, err);
     if (rc == ERR_NOTFOUND) {
         err_clear(err);
         rc = 0;

@@ -31,8 +31,9 @@ int command_double(const struct command_ctx *ctx, const struct double_request *r
 /* A pair of records of which one is this unit's, and what each unit said of it. */
 struct double_side {
     bool declared;
-    uint8_t settled;             /* enum double_outcome; 0 = not yet */
-    struct civil_date joined_on; /* first day of the current or last membership; DATE_NONE = never a member */
+    uint8_t settled; /* enum double_outcome; 0 = not yet */
+    struct civil_date
+        joined_on; /* first day of the current or last membership, of who moved that at the first home; DATE_NONE = never a member */
 };
 struct double_view {
     struct subject_id member; /* of this unit */

@@ -57,7 +57,7 @@ decide_class(struct ordering *o, uint8_t class, struct err *err)
 {
     const struct erase_request *r = o->req;
     const uint16_t bit = (uint16_t)(1U << (class - 1));
-    struct retention_date d = retention_due(&r->rules, &o->kept, class, o->last_invoice);
+    struct retention_date d = retention_due(&r->rules, &o->kept, class, o->last_work);
     bool kept_by_law = class == CLASS_IDENTITY || class == CLASS_ACTIVITY,
          come = d.has && d.due.days <= o->ctx->today.days;
     if (!holds(o, class))
@@ -379,7 +379,7 @@ order_all(struct ordering *o, struct erase_outcome *out, struct err *err)
     bool any = false;
     int rc = o->req->one_record ? 0 : erase_records(o->ctx, named, records, &n, err);
     if (rc == 0 && o->req->classes & BIT_ACTIVITY)
-        rc = retention_last_invoice(o->ctx, &o->kept.subject, &o->last_invoice, err);
+        rc = retention_last_work(o->ctx, &o->kept.subject, &o->last_work, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         if (TYPE_EQ(&records[i], named))
             continue;
@@ -420,7 +420,7 @@ int
 command_erase(const struct command_ctx *ctx, const struct erase_request *req, struct draft *ret, size_t *ret_n,
               struct erase_outcome *ret_outcome, struct err *err)
 {
-    struct ordering o = {.ctx = ctx, .req = req, .drafts = ret, .last_invoice = DATE_NONE};
+    struct ordering o = {.ctx = ctx, .req = req, .drafts = ret, .last_work = DATE_NONE};
     struct erase_outcome out = {.n = 0};
     int rc = check_request(&o, err);
     if (rc == 0)

@@ -18,7 +18,7 @@ struct ordering {
     const struct command_ctx *ctx;
     const struct erase_request *req;
     struct member_row kept; /* the record that the others were merged into: legal dates run by it */
-    struct civil_date last_invoice, date;
+    struct civil_date last_work, date;
     struct draft *drafts; /* ERASE_DRAFTS_MAX */
     size_t n, n_orders;
     struct subject_id member;

@@ -2,9 +2,6 @@
 #include "node/command/person.h"
 #include "node/command/work.h"
 
-/* Of a document's date: a slip of the pen would otherwise stand in the figures of a year that nobody looks at. */
-enum { AHEAD_DAYS_MAX = 366 };
-
 /* What one request gathers on its way to a draft. Holds personal data: released by request_release, which wipes. */
 struct request {
     const struct command_ctx *ctx;
@@ -87,8 +84,9 @@ take_month(struct request *q, struct err *err)
     int rc = draft_date(q->ctx, req->effective, &q->day, err);
     if (rc != 0)
         return err_field(err, ERR_INVALID, "date", "date: not between 1900 and 2199");
-    if (q->day.days > q->ctx->today.days + AHEAD_DAYS_MAX)
-        return err_field(err, ERR_INVALID, "date", "date: lies more than a year ahead; is the year right?");
+    rc = draft_check_ahead(q->ctx, q->day, "date", err);
+    if (rc != 0)
+        return rc;
     q->month = q->old != NULL && date_is_none(req->effective) ? q->old->effective : date_month_start(q->day);
     if (q->old != NULL && !req->credit && q->month.days != q->old->effective.days)
         return err_field(err, ERR_INVALID, "date",

@@ -127,6 +127,8 @@ set_date(struct work *w, struct err *err)
     struct event_common *c = &w->d.payload.common;
     bool kept = date_is_none(w->req->effective) && w->base;
     int rc = draft_date(w->ctx, kept ? w->base->effective : w->req->effective, &w->effective, err);
+    if (rc == 0 && !kept && work_creates(w->req->action))
+        rc = draft_check_ahead(w->ctx, w->effective, "effective_on", err);
     if (rc != 0)
         return rc;
     c->effective = w->effective;

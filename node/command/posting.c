@@ -183,6 +183,11 @@ check_given(const struct request *q, struct err *err)
     for (size_t i = 0; i < ARRAY_LEN(dates); i++)
         if (!date_is_none(dates[i].d) && (dates[i].d.days < DATE_MIN.days || dates[i].d.days > DATE_MAX.days))
             return err_field(err, ERR_INVALID, dates[i].field, "%s: not a date of the register", dates[i].field);
+    if (!date_is_none(req->from)) {
+        int rc = draft_check_ahead(q->ctx, req->from, "from", err);
+        if (rc != 0)
+            return rc;
+    }
     if (is_new && date_is_none(req->from))
         return err_field(err, ERR_INVALID, "from", "from: the first day is missing");
     if (is_new && date_is_none(req->to))

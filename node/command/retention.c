@@ -1,6 +1,7 @@
 /* See retention.h. */
 #include "node/command/retention.h"
 
+#include "node/command/posting.h"
 #include "storage/erasures.h"
 
 static const char GROUND_CONTACT[] = "no longer needed for the purpose (GDPR Art. 5(1)(e), 17(1)(a))";
@@ -9,6 +10,7 @@ static const char GROUND_REFUSED[] = "defence against claims of an applicant (GD
 static const char GROUND_SET[] = "set by the unit";
 
 enum {
+    STEP = 256, /* of a walk over what is a member's */
     CONTACT_DAYS = 180,
     BANK_DAYS = 90,
     REFUSED_DAYS = 180,
@@ -98,7 +100,7 @@ after_days(const struct retention_rules *rules, enum retention_what what, struct
 /* Of who left: what each class waits for. */
 static struct retention_date
 left_due(const struct retention_rules *rules, const struct member_row *row, const struct member_state *s, uint8_t class,
-         struct civil_date last_invoice)
+         struct civil_date last_work)
 {
     struct retention_date none = {.has = false};
     struct civil_date settled = later_of(s->left_on, last_of(row, KIND_SHARES_REPAID));
@@ -108,9 +110,9 @@ left_due(const struct retention_rules *rules, const struct member_row *row, cons
         return (struct retention_date){
             true, {add_years(s->left_on, rules->v[RETAIN_REGISTER]).days + 1}, RETAIN_REGISTER};
     case CLASS_ACTIVITY:
-        if (date_is_none(last_invoice))
+        if (date_is_none(last_work))
             return after_days(rules, RETAIN_CONTACT, s->left_on);
-        date_to_ymd(last_invoice, &year, &month, &day);
+        date_to_ymd(last_work, &year, &month, &day);
         /* the day after the last one of the year that is so many years later */
         return (struct retention_date){true,
                                        later_of(date_from_ymd(year + (int)rules->v[RETAIN_WORK] + 1, 1, 1),
@@ -123,12 +125,12 @@ left_due(const struct retention_rules *rules, const struct member_row *row, cons
 
 struct retention_date
 retention_due(const struct retention_rules *rules, const struct member_row *row, uint8_t class,
-              struct civil_date last_invoice)
+              struct civil_date last_work)
 {
     struct member_state s;
     member_state_at(row, DATE_MAX, &s);
     if (s.status == STATUS_LEFT)
-        return left_due(rules, row, &s, class, last_invoice);
+        return left_due(rules, row, &s, class, last_work);
     if (s.status == STATUS_REFUSED)
         return after_days(rules, RETAIN_REFUSED, last_of(row, KIND_APPLICATION_REFUSED));
     return (struct retention_date){.has = false};
@@ -197,6 +199,28 @@ retention_left_over(const struct command_ctx *ctx, const struct member_row *row,
     return rc;
 }
 
+int
+retention_capsule_erased(struct db_txn *txn, const struct position *at, uint8_t class, bool *ret, struct err *err)
+{
+    struct log_row log;
+    struct stored_event ev;
+    struct event_header h;
+    bool erased = false;
+    int rc = evlog_find(txn, &at->log, &log, err);
+    if (rc == 0)
+        rc = evlog_event(txn, log.no, at->seq, &ev, err);
+    if (rc == 0)
+        rc = event_header_decode(ev.header, &h, err);
+    for (uint8_t i = 0; rc == 0 && i < h.n_capsules; i++)
+        if (h.capsules[i].class == class)
+            rc = tombstone_find(txn, at, i, &erased, NULL, err);
+    if (rc != 0 && rc != ERR_NOTFOUND)
+        return rc;
+    err_clear(err);
+    *ret = erased;
+    return 0;
+}
+
 uint16_t
 retention_restricted(const struct member_row *row)
 {
@@ -232,14 +256,11 @@ retention_check_erased(const struct member_row *row, uint8_t class, struct civil
                      words[class - 1], date_format(erased, day));
 }
 
-int
-retention_last_invoice(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date *ret,
-                       struct err *err)
+/* Month of the last invoice; those that are nobody's any more are passed over. */
+static int
+last_invoice(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date *ret, struct err *err)
 {
-    enum { STEP = 256 };
     struct subject_id found[STEP], after;
-    uint16_t last = 0;
-    bool any = false;
     size_t n = STEP;
     int rc = 0;
     for (bool first = true; rc == 0 && n == STEP; first = false) {
@@ -247,21 +268,55 @@ retention_last_invoice(const struct command_ctx *ctx, const struct subject_id *m
         for (size_t i = 0; rc == 0 && i < n; i++) {
             struct vault_link link;
             rc = vault_link_get(ctx->vault, &found[i], &link, err);
-            if (rc == ERR_NOTFOUND) { /* erased meanwhile */
-                err_clear(err);
-                rc = 0;
-                continue;
-            }
-            if (rc != 0 || (link.flags & LINK_INVOICE) == 0)
-                continue;
-            uint16_t month = invoice_id_month(&found[i]);
-            last = month > last ? month : last;
-            any = true;
+            if (rc == 0 && (link.flags & LINK_INVOICE) != 0)
+                *ret = later_of(*ret, month_first(invoice_id_month(&found[i])));
+            rc = rc == ERR_NOTFOUND ? 0 : rc; /* erased meanwhile */
         }
         if (n > 0)
             after = found[n - 1];
     }
+    return rc;
+}
+
+/* Month in which the last posting ends. It is in clear, so it holds also where a capsule cannot be read; one that was cancelled counts as it
+ * was, as a cancelled invoice does. */
+static int
+last_posting(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date *ret, struct err *err)
+{
+    struct subject_id found[STEP], after;
+    size_t n = STEP;
+    int rc = 0;
+    for (bool first = true; rc == 0 && n == STEP; first = false) {
+        rc = postings_of_member(ctx, member, first ? NULL : &after, STEP, found, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++) {
+            struct posting_row row;
+            struct posting_state s;
+            rc = rows_posting(ctx, &found[i], &row, err);
+            if (rc == 0) {
+                posting_state_of(&row, &s);
+                posting_row_release(&row);
+                if (s.exists || s.cancelled)
+                    *ret = later_of(*ret, s.facts.last_month);
+            }
+            rc = rc == ERR_NOTFOUND ? 0 : rc; /* never committed */
+        }
+        if (n > 0)
+            after = found[n - 1];
+    }
+    return rc;
+}
+
+int
+retention_last_work(const struct command_ctx *ctx, const struct subject_id *member, struct civil_date *ret,
+                    struct err *err)
+{
+    struct civil_date last = DATE_NONE;
+    int rc = last_invoice(ctx, member, &last, err);
     if (rc == 0)
-        *ret = any ? month_first(last) : DATE_NONE;
+        rc = last_posting(ctx, member, &last, err);
+    if (rc == 0) {
+        *ret = last;
+        err_clear(err);
+    }
     return rc;
 }

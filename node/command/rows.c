@@ -140,6 +140,14 @@ draft_date(const struct command_ctx *ctx, struct civil_date given, struct civil_
 }
 
 int
+draft_check_ahead(const struct command_ctx *ctx, struct civil_date date, const char *field, struct err *err)
+{
+    if (date.days <= ctx->today.days + AHEAD_DAYS_MAX)
+        return 0;
+    return err_field(err, ERR_INVALID, field, "%s: lies more than a year ahead; is the year right?", field);
+}
+
+int
 draft_check_unit(const struct command_ctx *ctx, const struct unit_id *unit, const char *field, struct err *err)
 {
     struct place_row row;

@@ -33,6 +33,11 @@ int draft_check_unit(const struct command_ctx *ctx, const struct unit_id *unit, 
 /* Date or today, checked. ERR_INVALID, field "effective_on". */
 int draft_date(const struct command_ctx *ctx, struct civil_date given, struct civil_date *ret,
                struct err *err) NODISCARD;
+/* What begins (an admission, an activity, a posting) or is invoiced lies at most AHEAD_DAYS_MAX ahead: what is further off is a slip of the
+ * hand, and nothing that ends things by today would find it. ERR_INVALID naming `field`. */
+enum { AHEAD_DAYS_MAX = 366 };
+int draft_check_ahead(const struct command_ctx *ctx, struct civil_date date, const char *field,
+                      struct err *err) NODISCARD;
 /* A date in a year whose figures the unit has closed must be meant: ERR_CONFLICT naming `field` otherwise. CLOSED_SINCE: a year before a
  * closed one likewise, for what is in force from a day on (membership, shares) is in the figures of every later year. */
 enum closed_reach { CLOSED_YEAR, CLOSED_SINCE };

@@ -314,6 +314,25 @@ class LegalDateTest(ErasureTest):
         self.assertEqual(node.call("GET", "/v1/retention").json["members"], [])
         self.assertEqual(self.shown(node, current)["person"]["contact"]["email"], EMAIL)
 
+    def test_an_a1_stays_as_long_as_an_invoice_of_the_year_of_its_end(self):
+        made, node = self.five_years()
+        member = self.member(node, "D3", day="2021-03-01")
+        posting = node.post("/v1/postings", {"member": member, "country": "DE", "from": "2022-02-20", "to": "2022-02-28",
+                                             "reference": "A1-77"}, 201).json["id"]
+        self.leave(node, member, "2022-03-31")
+        etag = node.call("GET", "/v1/members/" + member).headers["ETag"]
+        node.post("/v1/members/%s/repayments" % member, {"shares": 1, "effective_on": "2022-03-31"}, 200, headers={"If-Match": etag})
+        due = node.call("GET", "/v1/retention").json["members"][0]
+        self.assertEqual(due["id"], member)
+        self.assertNotIn("activity", {d["class"] for d in due["due"]})
+        node.post("/v1/retention", {"members": [member]}, 200)
+        answer = self.order(node, member, ["activity"])
+        self.assertNotIn("activity", answer.get("erased", []))
+        self.assertEqual([r["until"] for r in answer["restricted"] if r["class"] == "activity"], ["2028-01-01"])
+        self.order(node, member, ["activity"], "lift")
+        shown = node.get("/v1/postings/" + posting, "desk")
+        self.assertEqual((shown["personal"], shown["reference"]), ("here", "A1-77"))
+
 
 class MergedTest(ErasureTest):
     def test_of_a_person_with_two_records_both_are_erased_and_the_answer_says_so(self):

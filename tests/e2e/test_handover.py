@@ -107,6 +107,12 @@ class Handover(unittest.TestCase):
         self.assertEqual([m["id"] for m in self.new.get("/v1/members?q=Verhuisd", "desk")["members"]], [member])
         self.assertIn("Verhuisd", run("export", "--data", self.new.data, "--ndjson", "--out", "-").stdout)
 
+        # What she did at the old home only that unit can give her: it is named.
+        for node, elsewhere in ((self.new, "BE"), (self.old, "SE")):
+            told = node.get("/v1/members/%s/export" % member, "desk")
+            self.assertEqual(told["other_homes"], [elsewhere])
+            self.assertIn("(%s); ask those units" % elsewhere, told["not_included"])
+
         # What she took along is not opened with the reception, waits over a crash, and is opened once.
         self.assertEqual((self.waiting(member), self.opened(member)), (1, []))
         self.again(self.new)
@@ -203,6 +209,8 @@ class Handover(unittest.TestCase):
         wait_until("SE knows that both moved, and waits for their data",
                    lambda: self.new.status()["arrivals"].get("waiting") == 2)
         self.assertEqual([self.turn(self.new, member) for member in members], ["we_receive"] * 2)
+        shown = self.seen(self.new, members[0], "SE")
+        self.assertEqual((shown["personal"], "erased" in shown), ("not yet here", False))  # nobody erased it
         self.assertIn("smartnode_arrivals_waiting 2", self.new.call("GET", "/metrics", role=None).body.decode())
         run("member", "handover", "receive", members[1], "--family-name", "Handgeschreven", "--data", self.new.data,
             env={"SMARTNODE_TOKEN": self.new.token()})
@@ -263,6 +271,21 @@ class Handover(unittest.TestCase):
 
     def double(self, node, member):
         return next((d for d in node.get("/v1/doubles", "desk")["doubles"] if d["member"] == member), None)
+
+    def test_a_move_makes_nobody_the_newer_member_of_a_double(self):
+        moved = self.member("Oudste")
+        twin = self.third.admit("FR-%d" % Handover.count, day="2024-06-01")
+        self.cluster.wait_equal()
+        self.step(self.old, moved, "offer", to="SE")
+        self.wait_turns(moved, "they_accept", "we_accept")
+        self.step(self.new, moved, "accept", office=self.new.city)
+        self.wait_turns(moved, "we_complete", "they_complete")
+        self.step(self.old, moved, "complete")
+        self.wait_turns(moved, "nobody", "nobody")
+        self.third.post("/v1/members/%s/doubles" % twin, {"unit": "SE", "other": moved}, 200)
+        self.cluster.wait_equal()
+        self.assertEqual((self.double(self.third, twin)["should_stay"], self.double(self.new, moved)["should_stay"]), ("theirs", "ours"))
+        self.assertEqual(self.double(self.new, moved)["ours"]["joined_on"], self.seen(self.old, moved, "BE")["joined_on"])
 
     def test_a_double_is_declared_settled_and_undone(self):
         here = self.member("Dubbel")

@@ -99,6 +99,11 @@ class WindDown(unittest.TestCase):
             self.assertIn(what, refused)
         tag = at.call("GET", "/v1/members/" + applicant).headers["ETag"]
         at.post("/v1/members/%s/refuse" % applicant, {"effective_on": "2024-06-02"}, 200, headers={"If-Match": tag})
+        # What begins later than the day cannot end on it: it is named, with the command that takes it back.
+        refused = self.unit(at, "end-work", "--on", "2024-03-31", "--yes", status=3).stderr
+        self.assertIn("activity %s: begins in 2024-04, after 2024-03-31; take it back" % work, refused)
+        self.assertIn("smartnode activity cancel %s --event" % work, refused)
+        self.assertRegex(refused, "posting [0-9a-f]{32}: begins after 2024-03-31; take it back .smartnode posting cancel [0-9a-f]{32}")
         ended = self.counted(at, "end-work", "--on", "2024-06-30", "--yes")
         self.assertEqual(ended, {"activities": 1, "postings": 1, "failed": 0})
         self.assertEqual(self.counted(at, "end-work", "--on", "2024-06-30", "--yes"), {"activities": 0, "postings": 0, "failed": 0})

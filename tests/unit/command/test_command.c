@@ -248,6 +248,8 @@ each_part_of_an_admission_is_refused_by_its_name(void **state)
     REFUSED(r.shares = SHARES_MAX + 1, ERR_INVALID, "shares");
     REFUSED(r.effective.days = DATE_MIN.days - 1, ERR_INVALID, "effective_on");
     REFUSED(r.effective.days = DATE_MAX.days + 1, ERR_INVALID, "effective_on");
+    REFUSED(r.effective.days = COUNTER_TODAY.days + 367, ERR_INVALID, "effective_on");
+    REFUSED((r.action = ACTION_APPLY, r.effective.days = COUNTER_TODAY.days + 367), ERR_INVALID, "effective_on");
     REFUSED(r.person.has_identity = false, ERR_INVALID, "family_name");
     REFUSED(r.person.identity.family_name.s[0] = '\0', ERR_INVALID, "family_name");
     REFUSED(r.person.identity.birth_date.days = COUNTER_TODAY.days + 1, ERR_INVALID, "birth_date");

@@ -7,6 +7,7 @@
 
 #include "node/command/country.h"
 #include "node/command/posting.h"
+#include "node/command/retention.h"
 #include "tests/support/counter.h"
 
 static struct civil_date
@@ -186,7 +187,7 @@ each_part_of_a_posting_is_refused_by_its_name(void **state)
     refused(k, r, ERR_INVALID, "reference", "no letter or digit");
     refer(&r, "X 1");
     struct subject_id posting = done(k, r, NULL);
-    r = issuing(m, day(28, 1), day(28, 2), "AT");
+    r = issuing(m, day(3, 1), day(3, 2), "AT");
     refer(&r, "x-1");
     refused(k, r, ERR_CONFLICT, "reference", "another posting of the unit has it");
     r.has_posting = true;
@@ -335,6 +336,57 @@ postings_of_a_record_that_was_merged_are_those_of_the_one_kept(void **state)
     draft_release(&d);
 }
 
+/* COUNTER_TODAY and the 366 days after it. */
+static void
+a_posting_begins_within_a_year_and_may_last_its_24_months(void **state)
+{
+    struct counter *k = *state;
+    struct subject_id m = member_since(k, day(1, 1));
+    struct civil_date last = {COUNTER_TODAY.days + 366}, later = {COUNTER_TODAY.days + 367};
+    struct civil_date end = {last.days + 700};
+    refused(k, issuing(m, later, end, "AT"), ERR_INVALID, "from", "is the year right?");
+    struct subject_id posting = done(k, issuing(m, last, end, "AT"), NULL);
+    struct posting_request r = changing(posting);
+    r.from = later;
+    refused(k, r, ERR_INVALID, "from", "is the year right?");
+    /* One that was recorded so before can still be changed. */
+    k->ctx.today.days -= 30;
+    done(k, until(posting, (struct civil_date){end.days - 1}), NULL);
+}
+
+static struct civil_date
+last_work(struct counter *k, struct subject_id m)
+{
+    struct civil_date d = {1};
+    struct err err;
+    assert_int_equal(retention_last_work(&k->ctx, &m, &d, &err), 0);
+    return d;
+}
+
+static void
+a_posting_is_kept_like_an_invoice_of_its_last_month(void **state)
+{
+    struct counter *k = *state;
+    struct subject_id m = member_since(k, day(1, 1));
+    assert_true(date_is_none(last_work(k, m)));
+    done(k, issuing(m, day(1, 10), day(2, 9), "FR"), NULL);
+    assert_int_equal(last_work(k, m).days, day(2, 1).days);
+    struct position issued;
+    struct subject_id posting = done(k, issuing(m, day(3, 7), day(27, 6), "AT"), &issued);
+    done(k, issuing(m, day(2, 12), day(2, 13), "FR"), NULL);
+    assert_int_equal(last_work(k, m).days, day(27, 1).days);
+    struct position shortened;
+    done(k, until(posting, day(14, 20)), &shortened);
+    assert_int_equal(last_work(k, m).days, day(14, 1).days);
+    /* What was applied for is kept, also if it was taken back. */
+    cancelled(k, posting, shortened);
+    cancelled(k, posting, issued);
+    assert_int_equal(last_work(k, m).days, day(27, 1).days);
+    /* Its month is in clear. */
+    counter_forget_keys(k, &m);
+    assert_int_equal(last_work(k, m).days, day(27, 1).days);
+}
+
 static void
 without_the_key_nothing_can_be_changed_and_the_months_stand(void **state)
 {
@@ -372,6 +424,8 @@ main(void)
         TEST(what_a_change_does_not_say_stays),
         TEST(nobody_is_posted_twice_on_a_day),
         TEST(postings_of_a_record_that_was_merged_are_those_of_the_one_kept),
+        TEST(a_posting_begins_within_a_year_and_may_last_its_24_months),
+        TEST(a_posting_is_kept_like_an_invoice_of_its_last_month),
         cmocka_unit_test(a_country_is_one_of_the_list),
         TEST(without_the_key_nothing_can_be_changed_and_the_months_stand),
     };

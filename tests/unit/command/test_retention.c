@@ -42,10 +42,10 @@ day_of(int year, int month, int day)
 }
 
 static void
-expect_due(const struct member_desk *f, const struct retention_rules *r, uint8_t class, struct civil_date last_invoice,
+expect_due(const struct member_desk *f, const struct retention_rules *r, uint8_t class, struct civil_date last_work,
            int year, int month, int day)
 {
-    struct retention_date d = retention_due(r, &f->row, class, last_invoice);
+    struct retention_date d = retention_due(r, &f->row, class, last_work);
     char text[DATE_TEXT_MAX], expected[DATE_TEXT_MAX];
     assert_true(d.has);
     assert_string_equal(date_format(d.due, text), date_format(date_from_ymd(year, month, day), expected));

@@ -231,7 +231,9 @@ each_part_of_an_activity_is_refused_by_its_name(void **state)
 {
     struct counter *k = *state;
     struct subject_id m = member_since(k, day(1, 1)), other = member_since(k, day(1, 1));
-    struct activity_request r = opening(m, day(3, 1), 0);
+    struct activity_request r = opening(m, (struct civil_date){COUNTER_TODAY.days + 367}, 1);
+    activity_refused(k, r, ERR_INVALID, "effective_on", "is the year right?");
+    r = opening(m, day(3, 1), 0);
     activity_refused(k, r, ERR_INVALID, "sector", "missing");
     r = opening(m, day(3, 1), 1);
     r.has_office = true;

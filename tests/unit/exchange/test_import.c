@@ -345,6 +345,7 @@ static const struct mistake MISTAKES[] = {
     {"closed office", {{COLUMN_OFFICE, "Oud"}}, 1, "office", "closed"},
     {"day", {{COLUMN_ADMITTED_ON, "2024-02-30"}}, 1, "admitted_on", "no such day"},
     {"date", {{COLUMN_ADMITTED_ON, "March 2024"}}, 1, "admitted_on", "YYYY-MM-DD"},
+    {"a year too far", {{COLUMN_ADMITTED_ON, "2131-01-01"}}, 1, "admitted_on", "is the year right?"},
     {"month first", {{COLUMN_ADMITTED_ON, "03/15/2024"}}, 1, "admitted_on", "no month 15"},
     {"no date", {{COLUMN_ADMITTED_ON, ""}}, 1, "admitted_on", "missing"},
     {"no price then", {{COLUMN_ADMITTED_ON, "1999-12-31"}}, 1, "admitted_on", "no share price"},
