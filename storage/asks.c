@@ -90,8 +90,8 @@ asks_put(struct vault *v, const struct ask *ask, struct err *err)
         return rc;
     rc = count(txn, key, &n, &there, err);
     if (rc == 0 && !there && n >= ASKS_MAX)
-        rc = err_field(err, ERR_LIMIT, "member", "member: %d requests are open; the desk has to deal with them first",
-                       ASKS_MAX);
+        rc = err_field(err, ERR_LIMIT, "requests",
+                       "%d requests of the member are open; the desk has to deal with them first", ASKS_MAX);
     if (rc == 0 && !there) {
         size_t len = plain_of(ask, plain);
         rc = db_put_reserve(txn, TABLE_ASKS, slice_of(key, sizeof(key)), len + WRAP_OVERHEAD, &row, err);

@@ -21,7 +21,7 @@ struct ask {
     char text[ASK_TEXT_MAX + 1];
 };
 
-/* One vault commit; of the same id again nothing. ERR_LIMIT: the member has ASKS_MAX open. ERR_FULL. */
+/* One vault commit; of the same id again nothing. ERR_LIMIT, field "requests": the member has ASKS_MAX open. ERR_FULL. */
 int asks_put(struct vault *v, const struct ask *ask, struct err *err) NODISCARD;
 /* Those of a member (NULL = of all) in the order of (member, id) after `after` (NULL = from the start), at most max. Wipe them.
  * ERR_CORRUPT: one does not open. */

@@ -92,8 +92,14 @@ guard_end(struct guard *g)
 bool
 guard_target(const char *target)
 {
+    bool in_path = true;
     for (const char *p = target; *p != '\0'; p++) {
         if (*p <= 0x20 || *p >= 0x7f || (p[0] == '%' && p[1] == '0' && p[2] == '0')) {
+            return false;
+        }
+        in_path &= *p != '?';
+        if (in_path && p[0] == '%' &&
+            ((p[1] == '2' && (p[2] == 'f' || p[2] == 'F')) || (p[1] == '5' && (p[2] == 'c' || p[2] == 'C')))) {
             return false;
         }
     }

@@ -15,7 +15,8 @@ struct guard {
 void guard_header(struct guard *g, const char *name, size_t name_len, const char *value, size_t value_len);
 /* The fault, or NULL if the request may go on. After the last header. */
 const char *guard_end(struct guard *g);
-/* True if the request target may be used: no NUL hidden in it, only printable ASCII. */
+/* True if the request target may be used: no NUL hidden in it, only printable ASCII, no slash or backslash written
+ * as an escape in the path, which a proxy that looks at paths would not see as one. */
 bool guard_target(const char *target);
 
 #endif

@@ -10,7 +10,7 @@ query_text(struct request *r, const char *name)
 }
 
 struct query_scan {
-    const char *allowed;
+    const char *allowed, *others; /* others: what the resource takes of who is no member */
     unsigned seen;
     struct err *err;
     int rc;
@@ -21,6 +21,20 @@ name_is_plain(const char *name)
 {
     return name[0] != '\0' &&
            name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] == '\0';
+}
+
+static bool
+word_in(const char *words, const char *name)
+{
+    size_t len = strlen(name), n;
+
+    for (const char *p = words != NULL ? words : ""; *p != '\0'; p += n + (p[n] == ' ')) {
+        n = strcspn(p, " ");
+        if (n == len && memcmp(p, name, n) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static enum MHD_Result
@@ -42,7 +56,9 @@ query_one(void *cls, enum MHD_ValueKind kind UNUSED, const char *name, const cha
         }
         p += n + (p[n] == ' ');
     }
-    s->rc = err_field(s->err, ERR_INVALID, name_is_plain(name) ? name : "?", "is not a parameter of this resource");
+    s->rc = err_field(s->err, ERR_INVALID, name_is_plain(name) ? name : "?",
+                      word_in(s->others, name) ? "is not for a member's token, which sees its own member alone"
+                                               : "is not a parameter of this resource");
     return MHD_NO;
 }
 
@@ -51,7 +67,8 @@ query_check(struct request *r, struct err *err)
 {
     /* Every other filter of a list could lead past the member's own. */
     bool own = r->token.role == ROLE_MEMBER && r->route->flags & ROUTE_OWN_QUERY;
-    struct query_scan s = {.allowed = own ? "member after limit" : r->route->query, .err = err};
+    struct query_scan s = {
+        .allowed = own ? "member after limit" : r->route->query, .others = r->route->query, .err = err};
 
     MHD_get_connection_values(r->mhd, MHD_GET_ARGUMENT_KIND, query_one, &s);
     return s.rc;

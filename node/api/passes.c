@@ -128,6 +128,19 @@ verify(struct request *r, struct slice text, struct err *err)
     return pass_verify(&check, text, r->pass_seen, err);
 }
 
+/* What nobody gets by a slip of the hand is for the operator to see, without what was shown: what was typed wrong is in the metric alone. */
+static void
+log_guess(struct request *r, enum pass_refusal refusal)
+{
+    const struct api_deps *d = &r->api->deps;
+    char line[96];
+    if (d->log == NULL || (refusal != PASS_FORGED && refusal != PASS_UNKNOWN)) {
+        return;
+    }
+    snprintf(line, sizeof(line), "a pass was shown and refused: %s", pass_refusal_word(refusal));
+    d->log(d->arg, line);
+}
+
 int
 post_passes_verify(struct request *r, struct err *err)
 {
@@ -155,9 +168,12 @@ post_passes_verify(struct request *r, struct err *err)
         return rc;
     }
     if (r->pass_seen->refusal != PASS_GOOD) {
-        if (r->pass_seen->refusal == PASS_UNKNOWN || r->pass_seen->refusal == PASS_FORGED) {
+        enum pass_refusal refusal = r->pass_seen->refusal;
+        atomic_fetch_add_explicit(&r->api->counters.passes_refused[refusal], 1, memory_order_relaxed);
+        if (refusal == PASS_UNKNOWN || refusal == PASS_FORGED) {
             guess_failed(r);
         }
+        log_guess(r, refusal);
         reply_refused(r, r->pass_seen);
         return 0;
     }

@@ -15,7 +15,9 @@ http_status(const struct err *err)
     case ERR_FORGED: return MHD_HTTP_BAD_REQUEST;
     case ERR_VERSION:
     case ERR_UNKNOWN_KIND: return MHD_HTTP_UNPROCESSABLE_CONTENT;
-    case ERR_LIMIT: return MHD_HTTP_CONTENT_TOO_LARGE;
+    case ERR_LIMIT: /* of what is open, or too much at once */
+        return strcmp(err->field, "requests") == 0 || strcmp(err->field, "tokens") == 0 ? MHD_HTTP_TOO_MANY_REQUESTS
+                                                                                        : MHD_HTTP_CONTENT_TOO_LARGE;
     case ERR_NOTFOUND: return strcmp(err->field, "after") == 0 ? MHD_HTTP_GONE : MHD_HTTP_NOT_FOUND;
     case ERR_EXISTS:
         return strcmp(err->field, "idempotency-key") == 0 ? MHD_HTTP_UNPROCESSABLE_CONTENT : MHD_HTTP_CONFLICT;

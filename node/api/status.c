@@ -160,6 +160,11 @@ put_http(struct buf *b, struct api *a)
              atomic_load(&c->over_deadline));
     prom_one(b, "smartnode_http_replayed_total", "counter", "Requests answered from an idempotency key.",
              atomic_load(&c->replayed));
+    prom_family(b, "smartnode_passes_refused_total", "counter", "Passes that were shown and refused, by the reason.");
+    for (size_t i = PASS_GOOD + 1; i < ARRAY_LEN(c->passes_refused); i++) {
+        prom_sample(b, "smartnode_passes_refused_total", "reason", pass_refusal_word((enum pass_refusal)i),
+                    atomic_load(&c->passes_refused[i]));
+    }
     prom_one(b, "smartnode_http_batch_lines_total", "counter", "Lines of batches.", atomic_load(&c->batch_lines));
 }
 

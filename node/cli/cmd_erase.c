@@ -220,6 +220,8 @@ cmd_erase(int argc, char **argv)
     int rc = desk_open(&a.common, &h, &err);
     if (rc == 0)
         rc = desk_get_tagged(h, path, &member, etag, &err);
+    if (rc == ERR_CONFLICT) /* known at others only, and at several */
+        rc = err_set(&err, ERR_NOTFOUND, "no such member of this unit; each unit erases what it holds itself");
     if (rc == 0) {
         snprintf(path, sizeof(path), "/v1/members/%s/%s", a.member,
                  a.lift        ? "lift"

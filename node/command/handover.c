@@ -236,6 +236,8 @@ take_price(const struct handing *h, struct civil_date on, struct admission *a, s
     struct place_row row;
     struct unit_described unit;
     a->shares = q->has_shares ? q->shares : 1;
+    if (a->shares < 1 || a->shares > SHARES_MAX)
+        return err_field(err, ERR_INVALID, "shares", "shares: must be 1 to %d", SHARES_MAX);
     if (q->has_price && q->currency[0] != '\0') {
         a->share_price_minor = q->share_price_minor;
         memcpy(a->currency, q->currency, sizeof(a->currency));

@@ -253,6 +253,8 @@ static const struct numbered double_reasons[] = {
     {4, "not the same person"},
 };
 
+enum { NAMES_LISTED_MAX = 6 };
+
 static int
 numbered_parse(const struct numbered *names, size_t n, const char *field, const char *text, uint16_t *ret,
                struct err *err)
@@ -264,10 +266,16 @@ numbered_parse(const struct numbered *names, size_t n, const char *field, const 
             return 0;
         }
     }
+    char known[ERR_TEXT_MAX / 2];
+    size_t at = 0;
     unsigned long number = text != NULL && *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
     if (end == NULL || *end != '\0' || number < 1 || number > UINT16_MAX) {
-        return err_field(err, ERR_INVALID, field, "is neither a name of the registry (such as “%s”) nor its number",
-                         names[1].name);
+        /* All where they are few; of the sectors one shows what is meant. */
+        for (size_t i = n > NAMES_LISTED_MAX ? 1 : 0; i < (n > NAMES_LISTED_MAX ? 2 : n) && at < sizeof(known); i++) {
+            at += (size_t)snprintf(known + at, sizeof(known) - at, "%s“%s”", at > 0 ? ", " : "", names[i].name);
+        }
+        return err_field(err, ERR_INVALID, field, "is neither a name of the registry (%s%s) nor its number",
+                         n > NAMES_LISTED_MAX ? "such as " : "", known);
     }
     *ret = (uint16_t)number;
     return 0;

@@ -257,6 +257,8 @@ exec_token(struct engine *e, struct api_op *op, struct err *err)
             rc = token_row_decode(value, &op->token.row, &refusal);
         if (rc == 0 && op->token.row.revoked.ms == 0)
             op->token.row.revoked = e->config.now(e->config.arg);
+    } else if (op->token.row.role == ROLE_MEMBER) {
+        rc = tokens_check_room(e->txn, &op->token.row.subject, e->config.now(e->config.arg), &refusal);
     }
     if (rc == 0)
         rc = token_row_encode(&op->token.row, &row, &refusal);

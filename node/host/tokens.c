@@ -82,6 +82,19 @@ tokens_end(struct db_txn *txn, const struct subject_id *member, struct wall_ms n
     return rc;
 }
 
+int
+tokens_check_room(struct db_txn *txn, const struct subject_id *member, struct wall_ms now, struct err *err)
+{
+    const struct end_of e = {*member, now};
+    struct chosen found;
+    int rc = choose(txn, is_good_and_of, &e, TOKENS_OF_MEMBER_MAX, &found, err);
+    if (rc == 0 && found.n == TOKENS_OF_MEMBER_MAX)
+        rc = err_field(err, ERR_LIMIT, "tokens",
+                       "%d tokens of the member are good; end them, or wait until they are over",
+                       (int)TOKENS_OF_MEMBER_MAX);
+    return rc;
+}
+
 static bool
 is_long_over(const void *arg, const struct token_row *row)
 {

@@ -278,10 +278,14 @@ class Handover(unittest.TestCase):
         self.cluster.wait_equal()
         self.step(self.old, moved, "offer", to="SE")
         self.wait_turns(moved, "they_accept", "we_accept")
+        none = self.new.post("/v1/members/%s/handover/accept" % moved, {"office": self.new.city, "shares": 0}, 400).json
+        self.assertEqual((none["field"], "handover.accepted" in none["detail"]), ("shares", False))
         self.step(self.new, moved, "accept", office=self.new.city)
         self.wait_turns(moved, "we_complete", "they_complete")
         self.step(self.old, moved, "complete")
         self.wait_turns(moved, "nobody", "nobody")
+        gone = run("erase", moved, "--class", "contact", "--data", self.third.data, env={"SMARTNODE_TOKEN": self.third.token()}, status=1)
+        self.assertIn("no such member of this unit", gone.stderr)
         self.third.post("/v1/members/%s/doubles" % twin, {"unit": "SE", "other": moved}, 200)
         self.cluster.wait_equal()
         self.assertEqual((self.double(self.third, twin)["should_stay"], self.double(self.new, moved)["should_stay"]), ("theirs", "ours"))
@@ -298,6 +302,9 @@ class Handover(unittest.TestCase):
         self.old.post(path, dict(other, other="f" * 32), 404)
         self.old.post(path, dict(other, unit="BE"), 400)
         self.old.post(path, dict(other, note="Spoke with her"), 200)
+        refused = self.old.post(path + "/settle", dict(settle, reason="who knows"), 400).json
+        for word in ("joined there first", "wish of the member", "recorded twice by mistake", "not the same person"):
+            self.assertIn(word, refused["detail"])
         self.old.post(path, other, 409)
         self.cluster.wait_equal()
         for node, member, mine, stays in ((self.old, here, "ours", "ours"), (self.new, there, "theirs", "theirs")):
@@ -305,6 +312,10 @@ class Handover(unittest.TestCase):
             self.assertEqual((seen["ours"]["declared"], seen["theirs"]["declared"], seen["should_stay"]), (
                 mine == "ours", mine == "theirs", stays))
         self.assertIsNone(self.double(self.third, here))
+
+        # Of other units' members nothing is here to be erased.
+        stranger = run("erase", here, "--class", "contact", "--data", self.third.data, env={"SMARTNODE_TOKEN": self.third.token()}, status=1)
+        self.assertIn("no such member", stranger.stderr)
 
         # The later one is given up: the desk there declares it, too, and settles.
         env = {"SMARTNODE_TOKEN": self.new.token()}

@@ -101,6 +101,21 @@ class MemberRole(unittest.TestCase):
             answer = self.ask("GET", path)
             self.assertEqual(400, answer.status, "%s: %r" % (path, answer))
             self.assertNotIn(b"Klant 2", answer.body)
+            if "unit=" in path or "?month=" in path:
+                self.assertIn("not for a member's token", answer.json["detail"])
+            if "Month=" in path:
+                self.assertIn("is not a parameter of this resource", answer.json["detail"])
+
+    def test_so_many_tokens_and_requests_of_a_member_stand_and_no_more(self):
+        member = self.someone(40)["id"]
+        path = "/v1/members/%s/token" % member
+        texts = [self.node.post(path, {}, 201, role="integration").json["token"] for _ in range(32)]
+        refused = self.node.call("POST", path, {}, role="integration")
+        self.assertEqual((refused.status, refused.json["field"]), (429, "tokens"))
+        for _ in range(16):
+            self.assertEqual(self.ask("POST", "/v1/members/%s/requests" % member, texts[0], body={"what": "other", "text": "?"}).status, 201)
+        refused = self.ask("POST", "/v1/members/%s/requests" % member, texts[0], body={"what": "other", "text": "?"})
+        self.assertEqual((refused.status, refused.json["field"]), (429, "requests"))
 
     def test_a_merged_record_is_the_same_member(self):
         gone, kept, stranger = (self.someone(n)["id"] for n in (3, 4, 5))

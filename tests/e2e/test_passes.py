@@ -197,6 +197,11 @@ class Passes(unittest.TestCase):
             statuses.append((answer.status, answer.json.get("reason")))
         self.assertEqual((403, "unknown_pass"), statuses[0])
         self.assertEqual(429, statuses[-1][0])
+        # The operator sees it, and not what was shown.
+        shown = self.home.call("GET", "/metrics", role=None).body.decode()
+        self.assertRegex(shown, 'smartnode_passes_refused_total.reason="unknown_pass". [1-9]')
+        self.assertIn("a pass was shown and refused: unknown_pass", self.home.log())
+        self.assertNotIn(forged, self.home.log())
         self.assertEqual(429, ask(other).status)
         self.assertEqual(200, self.verify(self.home, other).status)
 

@@ -182,6 +182,10 @@ guard_lets_plain_heads_pass_and_no_others(void **state)
     assert_non_null(HEAD("", "a"));
     assert_true(guard_target("/v1/members?q=a%20b"));
     assert_false(guard_target("/v1%00/x"));
+    assert_true(guard_target("/v1/members?q=a%2Fb"));
+    assert_false(guard_target("/v1/members/ab%2fhistory"));
+    assert_false(guard_target("/v1/members/ab%2Fhistory?limit=1"));
+    assert_false(guard_target("/v1/members/ab%5chistory"));
     assert_false(guard_target("http://x/"));
     assert_false(guard_target("/\xc3\xa9"));
 }

@@ -98,6 +98,22 @@ every_token_of_a_member_is_ended_and_no_other(void **state)
 }
 
 static void
+a_member_has_so_many_good_ones_and_no_more(void **state)
+{
+    struct err err = {0};
+    for (uint32_t n = 0; n < TOKENS_OF_MEMBER_MAX - 1; n++)
+        put_member(n, &ann, 0);
+    put_member(100, &ann, 15 * 60000); /* over */
+    assert_int_equal(tokens_check_room(txn, &ann, now, &err), 0);
+    put_member(101, &ann, 0);
+    assert_int_equal(tokens_check_room(txn, &ann, now, &err), ERR_LIMIT);
+    assert_string_equal(err.field, "tokens");
+    assert_int_equal(tokens_check_room(txn, &ben, now, &err), 0);
+    assert_int_equal(tokens_end(txn, &ann, now, NULL, &err), 0);
+    assert_int_equal(tokens_check_room(txn, &ann, now, &err), 0);
+}
+
+static void
 what_is_over_for_a_day_is_dropped_and_what_people_have_stays(void **state)
 {
     struct token_row row, desk = {.role = ROLE_DESK, .name.s = "desk", .expires.ms = 1, .revoked.ms = 1};
@@ -148,6 +164,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(every_token_of_a_member_is_ended_and_no_other),
+        CASE(a_member_has_so_many_good_ones_and_no_more),
         CASE(what_is_over_for_a_day_is_dropped_and_what_people_have_stays),
         CASE(no_more_are_dropped_at_once_than_was_said),
         CASE(a_row_that_makes_no_sense_is_told),

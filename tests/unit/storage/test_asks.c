@@ -93,7 +93,7 @@ a_member_has_so_many_open_and_no_more(void **state)
     }
     struct ask more = ask_of(1, 200, "once more"), other = ask_of(2, 200, "first");
     assert_int_equal(asks_put(f->vault, &more, &err), ERR_LIMIT);
-    assert_string_equal(err.field, "member");
+    assert_string_equal(err.field, "requests");
     assert_int_equal(asks_put(f->vault, &other, &err), 0);
 }
 
