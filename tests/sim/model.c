@@ -141,9 +141,6 @@ model_slots(const struct model *m, enum model_sort sort, const struct subject_id
     return list;
 }
 
-/* What the desk's check of an invoice's date allows (node/command/invoice.c). */
-enum { DOCUMENT_AHEAD_DAYS_MAX = 366 };
-
 static int
 year_of(int32_t date)
 {
@@ -755,6 +752,26 @@ possible(const struct model *m, const struct model_event *e)
     }
 }
 
+/* What begins, and documents, are of at most a year to come (node/command/rows.h). A clock that stands far behind makes today one of those days. */
+static bool
+too_far_ahead(const struct model *m, const struct api_op *op)
+{
+    enum { AHEAD_DAYS = 366 };
+    const struct member_request *r = &op->member.request;
+    struct civil_date on = DATE_NONE;
+    switch (op->kind) {
+    case OP_INVOICE: on = op->invoice.request.effective; break;
+    case OP_ACTIVITY: on = op->activity.request.effective; break;
+    case OP_POSTING: on = op->posting.request.from; break;
+    case OP_MEMBER:
+        if (r->action == ACTION_APPLY || r->action == ACTION_ADMIT)
+            on = r->effective;
+        break;
+    default: break;
+    }
+    return !date_is_none(on) && on.days > m->today + AHEAD_DAYS;
+}
+
 enum model_verdict
 model_judge(const struct model *m, const struct api_op *op)
 {
@@ -764,8 +781,7 @@ model_judge(const struct model *m, const struct api_op *op)
     if (model_concerns_moved(m, op))
         return model_judge_moving(m, op);
     make_plan(m, op, &p);
-    /* A clock that stands far behind makes a document of today one of years ahead. */
-    if (op->kind == OP_INVOICE && op->invoice.request.effective.days > m->today + DOCUMENT_AHEAD_DAYS_MAX)
+    if (too_far_ahead(m, op))
         p.ok = false;
     for (size_t i = 0; i < p.n && p.ok; i++)
         p.ok = possible(m, &p.e[i]);
