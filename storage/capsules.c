@@ -26,3 +26,24 @@ capsules_del(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint8_t index, s
     key_capsule(key, log_no, seq, index);
     return db_del(txn, TABLE_CAPSULES, slice_of(key, sizeof(key)), err);
 }
+
+int
+capsules_held(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint32_t *ret, struct err *err)
+{
+    uint8_t key[KEY_CAPSULE];
+    struct db_cursor *c = NULL;
+    struct slice k, v;
+    uint32_t held = 0;
+    key_capsule(key, log_no, seq, 0);
+    int rc = db_cursor_open(txn, TABLE_CAPSULES, &c, err);
+    for (rc = rc != 0 ? rc : db_cursor_seek(c, slice_of(key, sizeof(key)), &k, &v, err);
+         rc == 0 && k.len == KEY_CAPSULE && memcmp(k.data, key, KEY_CAPSULE - 1) == 0;
+         rc = db_cursor_next(c, &k, &v, err))
+        held |= k.data[KEY_CAPSULE - 1] < 32 ? UINT32_C(1) << k.data[KEY_CAPSULE - 1] : 0;
+    db_cursor_close(&c);
+    if (rc != 0 && rc != ERR_NOTFOUND)
+        return rc;
+    err_clear(err);
+    *ret = held;
+    return 0;
+}

@@ -133,6 +133,8 @@ int capsules_put(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint8_t inde
                  struct err *err) NODISCARD;
 int capsules_get(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint8_t index, struct slice *ret,
                  struct err *err) NODISCARD;
+/* Which capsules of an event are here: bit index, of the first 32. */
+int capsules_held(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint32_t *ret, struct err *err) NODISCARD;
 /* Absent is fine. Its bytes stay in free pages of the file: ciphertext, which is nothing without a key (docs/STORAGE.md). */
 int capsules_del(struct db_txn *txn, uint32_t log_no, uint64_t seq, uint8_t index, struct err *err) NODISCARD;
 

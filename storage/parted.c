@@ -60,30 +60,38 @@ row_open(const struct vault *v, struct slice label, struct slice row, struct par
     return 0;
 }
 
-int
-parted_note(struct vault *v, const struct position *from, uint16_t last, struct err *err)
+/* Of one event. *noted goes up. */
+static int
+note_event(struct vault *v, struct db_txn *txn, const struct position *from, uint16_t last, struct received_key *keys,
+           size_t *noted, struct err *err)
 {
-    struct db_txn *txn = NULL;
-    size_t n = 0, noted = 0;
-    struct received_key *keys = calloc(KEYS_MAX, sizeof(*keys));
-    int rc = keys ? received_of_event(v, from, keys, KEYS_MAX, &n, NULL, err)
-                  : err_set(err, ERR_NOMEM, "vault: out of memory");
-    if (rc == 0)
-        rc = db_begin_write(v->db, &txn, err);
+    size_t n = 0;
+    int rc = received_of_event(v, from, keys, KEYS_MAX, &n, NULL, err);
     for (size_t i = 0; i < n && rc == 0; i++) {
         struct parted p = {keys[i].subject, keys[i].unit, (uint16_t)keys[i].generation, last, {{0}}};
         if (keys[i].class != CLASS_COUNTING)
             continue;
         p.pseudonym = counting_pseudonym(&keys[i].key);
         rc = row_put(v, txn, &p, err);
-        noted++;
+        (*noted)++;
     }
+    sodium_memzero(keys, n * sizeof(*keys));
+    return rc;
+}
+
+int
+parted_note(struct vault *v, const struct position *from, size_t n, uint16_t last, struct err *err)
+{
+    struct db_txn *txn = NULL;
+    size_t noted = 0;
+    struct received_key *keys = calloc(KEYS_MAX, sizeof(*keys));
+    int rc = keys ? db_begin_write(v->db, &txn, err) : err_set(err, ERR_NOMEM, "vault: out of memory");
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = note_event(v, txn, &from[i], last, keys, &noted, err);
     if (rc == 0 && noted > 0)
         rc = db_commit(&txn, err);
     else
         db_abort(&txn);
-    if (keys)
-        sodium_memzero(keys, KEYS_MAX * sizeof(*keys));
     free(keys);
     return rc;
 }

@@ -7,9 +7,9 @@
 
 #include "storage/vault.h"
 
-/* Of the year keys that the event gave: a note for each, that the member may still be counted for months up to `last` (docs/PROTOCOL.md §2). One vault
- * commit, none if the event gave no such key here; again is fine. Before received_del_event. ERR_FULL, ERR_CORRUPT, ERR_NOMEM. */
-int parted_note(struct vault *v, const struct position *from, uint16_t last, struct err *err) NODISCARD;
+/* Of the year keys that the events gave: a note for each, that the member may still be counted for months up to `last` (docs/PROTOCOL.md §2). One vault
+ * commit, none if they gave no such key here; again is fine. Before received_del_events. ERR_FULL, ERR_CORRUPT, ERR_NOMEM. */
+int parted_note(struct vault *v, const struct position *from, size_t n, uint16_t last, struct err *err) NODISCARD;
 /* home_or_null: whose member it is, where that is known; two units may use one id. ERR_NOTFOUND: nothing is noted. ERR_CORRUPT. */
 int parted_get(struct vault *v, const struct subject_id *member, const struct unit_id *home_or_null, uint16_t year,
                struct subject_id *ret_pseudonym, struct err *err) NODISCARD;

@@ -17,8 +17,9 @@ struct received_key {
     struct civil_date until; /* last day on which it may be used; DATE_NONE = open */
     struct data_key key;
 };
-/* Of one subject, of all units, classes, generations and events together. */
-enum { RECEIVED_MAX = 1024 };
+/* Of one subject, of all units, classes, generations and events together: as many generations as a member's row has room for events, of each
+ * the keys of identity, contact, activities and a year. */
+enum { RECEIVED_MAX = 4096 };
 
 /* One vault commit for all; the same again replaces. ERR_FULL, ERR_LIMIT (a subject would have more than RECEIVED_MAX). */
 int received_put(struct vault *v, const struct received_key *keys, size_t n, struct err *err) NODISCARD;
@@ -43,6 +44,10 @@ int received_newest(struct vault *v, const struct subject_id *subject, const str
 /* The key of exactly this generation (a year's counting key). ERR_NOTFOUND. */
 int received_get(struct vault *v, const struct subject_id *subject, const struct received_filter *filter,
                  uint32_t generation, struct received_key *ret, struct err *err) NODISCARD;
+/* As received_newest, but of the keys that `may` takes: asked of each, the newest first, without the vault's transaction; below 0 is an error. */
+int received_newest_of(struct vault *v, const struct subject_id *subject, const struct received_filter *filter,
+                       int (*may)(void *arg, const struct received_key *key, bool *ret, struct err *err), void *arg,
+                       struct received_key *ret, struct err *err) NODISCARD;
 /* Opens a capsule of filter->class with whichever key fits, the newest first; appends to plain. ERR_NOTFOUND: no key that opens it;
  * otherwise as capsule_open. */
 int received_open(struct vault *v, const struct subject_id *subject, const struct received_filter *filter,
@@ -69,6 +74,11 @@ int received_of_event(struct vault *v, const struct position *from, struct recei
 /* The deletions are one vault commit each, none if nothing is there; ret_n (may be NULL): keys deleted. A vault_rewrite takes them
  * out of the file. */
 int received_del_event(struct vault *v, const struct position *from, size_t *ret_n, struct err *err) NODISCARD;
+int received_del_events(struct vault *v, const struct position *from, size_t n, size_t *ret_n,
+                        struct err *err) NODISCARD;
+/* Single ones, as a list gave them; absent is fine. */
+int received_del_keys(struct vault *v, const struct received_key *keys, size_t n, size_t *ret_n,
+                      struct err *err) NODISCARD;
 int received_del_subject(struct vault *v, const struct subject_id *subject, size_t *ret_n, struct err *err) NODISCARD;
 /* Those whose last day is before `today`. ret: events whose keys went, each once, in order, at most max; with more of them the rest
  * stays for the next call. ret NULL: all of them, without the list. ret_n_events may be NULL. */

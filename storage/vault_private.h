@@ -1,4 +1,4 @@
-/* The inside of the vault, for vault*.c, received.c and openings.c. */
+/* The inside of the vault, for vault*.c, received*.c and openings.c. */
 #ifndef SMARTNODE_STORAGE_VAULT_PRIVATE_H
 #define SMARTNODE_STORAGE_VAULT_PRIVATE_H
 
@@ -116,8 +116,13 @@ int vault_unwrap(const struct vault *v, enum wrap_use use, struct slice which, s
 int vault_slot_read(const struct vault *v, struct db_txn *txn, uint64_t slot, uint8_t plain[SLOT_PLAIN],
                     struct err *err) NODISCARD;
 void key_capsule_key(uint8_t out[KEY_KEY_CAPSULE], const struct position *at, uint8_t index);
+struct received_key;
 /* Which received key, in its associated data: of the key of its row. */
 void received_which(const uint8_t key[KEY_RECEIVED], uint8_t out[ID_BYTES]);
+/* Of a row of TABLE_RECEIVED, all but the key itself; and that. ERR_CORRUPT. */
+int received_row_decode(struct slice key, struct slice row, struct received_key *ret, struct err *err) NODISCARD;
+int received_row_open(const struct vault *v, struct slice key, struct slice row, struct received_key *k,
+                      struct err *err) NODISCARD;
 
 int vault_compare_ids(const void *a, const void *b);
 /* Entries of the index that lead to one of the subjects, which are sorted; *ret is the caller's to free, also after an error. */

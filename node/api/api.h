@@ -79,8 +79,8 @@ enum count_step { COUNT_BEGIN = 1, COUNT_WRITE, COUNT_END };
 enum { COUNT_GROUP_EVENTS = 256 };
 
 /* Members of other units here (node/host/guests.h): capsules that were opened leave the list of those that arrived; keys that were in them go into the vault; records for a home are
- * written, and how far the own logs were read for them; what an access gave that has ended is destroyed; when units were heard of. */
-enum guest_step { GUEST_OPENED = 1, GUEST_KEYS, GUEST_RECORD, GUEST_FORGET, GUEST_CONFIRM, GUEST_KNOWN };
+ * written, and how far the own logs were read for them; that ends are to be confirmed is noted, in a commit before what the accesses gave is destroyed; when units were heard of. */
+enum guest_step { GUEST_OPENED = 1, GUEST_KEYS, GUEST_RECORD, GUEST_OWED, GUEST_FORGET, GUEST_CONFIRM, GUEST_KNOWN };
 enum { GUEST_PLACES_MAX = 512, GUEST_UNITS_MAX = 256 };
 struct guest_place {
     uint32_t log_no; /* 0 in a place of a key capsule: it is in the vault */
@@ -91,18 +91,18 @@ struct guest_place {
 };
 struct guest_work_order {
     enum guest_step step;
-    size_t n_places; /* OPENED, FORGET: capsules; RECORD: positions up to which the own logs were read */
+    /* OPENED, FORGET: capsules; RECORD: positions up to which the own logs were read; CONFIRM: ends that are owed no more */
+    size_t n_places;
     struct guest_place *places;
     struct received_key *received; /* KEYS */
     size_t n_received;
+    size_t
+        n_refused; /* KEYS, by the writer: events whose keys were not kept, because there are too many of their member */
     struct draft *drafts; /* RECORD, CONFIRM */
     size_t n_drafts;
-    size_t n_keys; /* FORGET: events whose keys go */
+    size_t
+        n_keys; /* FORGET: events whose keys go; OWED: what ended accesses and is to be confirmed once nothing of them is left */
     struct position *keys;
-    bool has_revoked; /* FORGET: what is to be confirmed once the vault is rewritten; CONFIRM: places say of which */
-    struct position revoked;
-    struct unit_id unit;
-    struct subject_id member;
     size_t n_units; /* KNOWN */
     struct unit_id *units;
     struct wall_ms *known_at;

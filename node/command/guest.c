@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
+#include "node/command/access.h"
 #include "node/command/person.h"
+#include "node/command/rows.h"
 #include "node/command/text.h"
 #include "node/command/work.h"
 #include "storage/received.h"
@@ -47,13 +49,110 @@ guest_knowledge(bool known, struct wall_ms known_at, struct wall_ms now, uint32_
     return 0;
 }
 
+/* The subject of the event that gave the key: the grant or pass. */
+int
+guest_access_of_key(const struct command_ctx *ctx, const struct received_key *key, struct subject_id *ret,
+                    struct err *err)
+{
+    struct log_row log;
+    struct stored_event ev;
+    struct event_common common;
+    int rc = evlog_find(ctx->txn, &key->from.log, &log, err);
+    if (rc == 0)
+        rc = evlog_event(ctx->txn, log.no, key->from.seq, &ev, err);
+    if (rc == 0)
+        rc = event_common_decode(ev.payload, &common, err);
+    if (rc == 0 && !common.has_subject)
+        rc = err_set(err, ERR_NOTFOUND, "no access");
+    if (rc == 0)
+        *ret = common.subject;
+    return rc;
+}
+
+static int
+access_opens(const struct command_ctx *ctx, const struct access_key *which, const struct subject_id *member, bool *ret,
+             struct err *err)
+{
+    struct access_row row;
+    struct access_state s;
+    *ret = false;
+    int rc = access_load(ctx, which, &row, err);
+    if (rc == ERR_NOTFOUND)
+        err_clear(err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    access_state_of(&row, &s);
+    access_row_release(&row);
+    *ret = access_stands(&s, ctx->today) && TYPE_EQ(&s.facts.member, member) &&
+           (s.is_pass || TYPE_EQ(&s.facts.host, &ctx->unit));
+    return 0;
+}
+
+int
+guest_key_stands(const struct command_ctx *ctx, const struct received_key *key, bool *ret, struct err *err)
+{
+    struct access_key which = {.unit = key->unit};
+    *ret = false;
+    int rc = guest_access_of_key(ctx, key, &which.access, err);
+    if (rc == ERR_NOTFOUND)
+        err_clear(err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    return access_opens(ctx, &which, &key->subject, ret, err);
+}
+
+/* Keys one after the other are mostly of one access. */
+struct asking {
+    const struct command_ctx *ctx;
+    struct access_key last;
+    bool asked, opens;
+};
+
+static int
+may_be_used(void *arg, const struct received_key *key, bool *ret, struct err *err)
+{
+    struct asking *q = arg;
+    struct access_key which = {.unit = key->unit};
+    struct member_row own;
+    int rc;
+    *ret = false;
+    if (key->kind == KIND_HANDOVER_OFFERED)
+        return 0;
+    if (key->kind == KIND_HANDOVER_COMPLETED) {
+        rc = rows_member(q->ctx, &key->subject, &own, err);
+        if ((*ret = rc == 0))
+            member_row_release(&own);
+    } else {
+        rc = guest_access_of_key(q->ctx, key, &which.access, err);
+        if (rc == 0 && !(q->asked && TYPE_EQ(&q->last.access, &which.access) && TYPE_EQ(&q->last.unit, &which.unit))) {
+            rc = access_opens(q->ctx, &which, &key->subject, &q->opens, err);
+            q->asked = rc == 0;
+            q->last = which;
+        }
+        *ret = rc == 0 && q->opens;
+    }
+    if (rc == ERR_NOTFOUND)
+        err_clear(err);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+static int
+find_key(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member,
+         struct received_key *ret, struct err *err)
+{
+    struct received_filter filter = {.unit = unit, .class = CLASS_ACTIVITY, .on = ctx->today};
+    struct asking q = {.ctx = ctx};
+    if (ctx->vault == NULL)
+        return err_set(err, ERR_NOTFOUND, "no vault");
+    return received_newest_of(ctx->vault, member, &filter, may_be_used, &q, ret, err);
+}
+
 int
 guest_key(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member, const char *field,
           struct unit_id *ret_unit, struct data_key *ret_key, struct err *err)
 {
-    struct received_filter filter = {.unit = unit, .class = CLASS_ACTIVITY, .on = ctx->today};
     struct received_key found;
-    int rc = ctx->vault == NULL ? ERR_NOTFOUND : received_newest(ctx->vault, member, &filter, &found, err);
+    int rc = find_key(ctx, unit, member, &found, err);
     if (rc == ERR_NOTFOUND)
         return err_field(err, ERR_CONFLICT, field,
                          "%s: is a member of another unit, and no grant or pass that stands today allows this here",
@@ -86,19 +185,11 @@ guest_access(const struct command_ctx *ctx, const struct unit_id *unit, const st
 {
     struct received_filter filter = {.unit = unit, .class = CLASS_ACTIVITY, .on = DATE_NONE};
     struct received_key found;
-    struct log_row log;
-    struct stored_event ev;
-    struct event_common common;
-    int rc = received_newest(ctx->vault, member, &filter, &found, err);
-    if (rc != 0)
-        return rc;
-    rc = evlog_find(ctx->txn, &found.from.log, &log, err);
+    int rc = find_key(ctx, unit, member, &found, err);
+    if (rc == ERR_NOTFOUND)
+        rc = received_newest(ctx->vault, member, &filter, &found, err);
     if (rc == 0)
-        rc = evlog_event(ctx->txn, log.no, found.from.seq, &ev, err);
-    if (rc == 0)
-        rc = event_common_decode(ev.payload, &common, err);
-    if (rc == 0)
-        *ret = common.subject;
+        rc = guest_access_of_key(ctx, &found, ret, err);
     person_wipe(&found, sizeof(found));
     return rc;
 }

@@ -5,6 +5,7 @@
 
 #include "node/command/command.h"
 #include "storage/openings.h"
+#include "storage/received.h"
 
 /* struct opening.done: the classes that were opened, bit (class − 1), and how. */
 enum { OPENED_CLASSES = 0x0f, OPENED_BY_PASS = 1 << 4 };
@@ -26,9 +27,17 @@ enum { GUEST_LOOKS_MAX = 64 };
 int guest_opening(struct vault *vault, const struct guest_look *looks, size_t n, struct err *err) NODISCARD;
 
 /* The key under which this unit records what a visitor does here: the newest class 4 key that her home gave by a grant or a pass which
- * stands today. unit: her home; NULL = whichever gave one. ERR_CONFLICT naming `field`: there is none. Wipe ret_key. */
+ * stands today, as ctx's transaction has it: between its end and the sweep that destroys its keys (guests.h) nothing is done with them. What was done
+ * for her before she moved here goes on with what the completion gave. unit: her home; NULL = whichever gave one. ERR_CONFLICT naming `field`: there is
+ * none. Wipe ret_key. */
 int guest_key(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member,
               const char *field, struct unit_id *ret_unit, struct data_key *ret_key, struct err *err) NODISCARD;
+/* The grant or pass by which a key came: whom the event that gave it is about. ERR_NOTFOUND: that event is not held. */
+int guest_access_of_key(const struct command_ctx *ctx, const struct received_key *key, struct subject_id *ret,
+                        struct err *err) NODISCARD;
+/* Whether the grant or pass by which a key came stands today. Not of a handover's keys: false. */
+int guest_key_stands(const struct command_ctx *ctx, const struct received_key *key, bool *ret,
+                     struct err *err) NODISCARD;
 /* Whether some unit has, or had, a member of this id. */
 bool guest_known(const struct command_ctx *ctx, const struct subject_id *member);
 
@@ -62,7 +71,7 @@ int guest_draft(const struct command_ctx *ctx, const struct unit_id *home, const
 /* Kind 97: what the event at a position, in another unit's log, ended is destroyed here. ERR_NOTFOUND: it is not held. */
 int guest_confirmation(const struct command_ctx *ctx, const struct position *ended, struct draft *ret,
                        struct err *err) NODISCARD;
-/* The grant or pass by which the key came that guest_key would give. ERR_NOTFOUND. */
+/* The grant or pass by which the key came that guest_key would give; where none stands any more, the newest that is here. ERR_NOTFOUND. */
 int guest_access(const struct command_ctx *ctx, const struct unit_id *unit, const struct subject_id *member,
                  struct subject_id *ret, struct err *err) NODISCARD;
 

@@ -51,5 +51,7 @@ int engine_read_taken(const struct command_ctx *ctx, struct api_op *op, struct e
 int engine_may_settle(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err) NODISCARD;
 /* exec_guest.c: OP_GUEST. */
 int engine_exec_guest(struct engine *e, struct api_op *op, struct err *err) NODISCARD;
+/* The keys of step GUEST_KEYS into the vault; o->n_refused says of how many events they were not. */
+int engine_keep_keys(struct engine *e, struct guest_work_order *o, struct err *err) NODISCARD;
 
 #endif

@@ -211,41 +211,61 @@ sealed_keys(const struct question *q, bool *ret, struct err *err)
     return 0;
 }
 
-static bool
-in_force(const struct question *q, const struct member_row *row, uint8_t class)
+int
+entitled_rights(const struct entitled_by *by, const struct unit_id *asker, const struct member_row *row,
+                struct entitled_rights *ret, struct err *err)
 {
-    struct position at;
-    return member_capsule_position(row, class, &at) && at.seq == q->what->header->seq &&
-           TYPE_EQ(&at.log, &q->what->log->id);
+    struct entitled_rights r = {.by = *by, .asker = *asker, .home = row->unit, .member = row->subject};
+    struct member_state s;
+    int rc = entitled_by_handover(by->txn, row, asker, &r.by_handover, err);
+    if (rc != 0)
+        return rc;
+    member_state_at(row, by->today, &s);
+    for (uint8_t class = CLASS_IDENTITY; class <= CLASS_BANK; class ++)
+        r.in_force[class - CLASS_IDENTITY] = (s.restricted & 1U << (class - 1)) == 0 &&
+                                             member_capsule_position(row, class, &r.at[class - CLASS_IDENTITY]);
+    *ret = r;
+    return 0;
+}
+
+int
+entitled_data(struct entitled_rights *r, uint8_t class, const struct position *at, bool *ret, struct err *err)
+{
+    bool own = TYPE_EQ(&r->home, &r->by.own);
+    if (class < CLASS_IDENTITY || class > CLASS_BANK)
+        return err_set(err, ERR_INVALID, "not a class of a member's data");
+    unsigned bit = 1U << (class - 1);
+    const struct position *stands = &r->at[class - CLASS_IDENTITY];
+    *ret = r->by_handover;
+    if (*ret || !r->in_force[class - CLASS_IDENTITY] || stands->seq != at->seq || !TYPE_EQ(&stands->log, &at->log))
+        return 0;
+    if (!r->has_classes) {
+        int rc = entitled_classes(r->by.txn, &r->member, &r->home, &r->asker, r->by.today, &r->grants, &r->passes, err);
+        if (rc != 0)
+            return rc;
+        r->has_classes = true;
+    }
+    bool travels = !own || r->by.residency != RESIDENCY_GRANTED;
+    *ret = (r->grants & bit) != 0 || (travels && (r->passes & bit) != 0) ||
+           (own && r->by.residency == RESIDENCY_FEDERATION);
+    return 0;
 }
 
 /* Names, addresses, bank accounts. */
 static int
 of_member(const struct question *q, uint8_t class, bool *ret, struct err *err)
 {
-    const struct entitled_by *by = q->by;
-    const struct subject_id *member = &q->payload.common.subject;
-    unsigned bit = 1U << (class - 1), grants = 0, passes = 0;
-    bool own = TYPE_EQ(&q->home, &by->own);
+    const struct position at = {.log = q->what->log->id, .seq = q->what->header->seq};
+    struct entitled_rights rights;
     struct member_row row;
     if (!q->payload.common.has_subject)
         return 0;
-    int rc = entitled_member(by->txn, member, &q->home, &row, err);
+    int rc = entitled_member(q->by->txn, &q->payload.common.subject, &q->home, &row, err);
     if (rc != 0)
         return rc == ERR_NOTFOUND ? 0 : rc;
-    rc = entitled_by_handover(by->txn, &row, q->asker, ret, err);
-    struct member_state s;
-    member_state_at(&row, by->today, &s);
-    bool current = in_force(q, &row, class) && (s.restricted & bit) == 0;
+    rc = entitled_rights(q->by, q->asker, &row, &rights, err);
     member_row_release(&row);
-    if (rc != 0 || *ret || !current)
-        return rc;
-    rc = entitled_classes(by->txn, member, &q->home, q->asker, by->today, &grants, &passes, err);
-    if (rc != 0)
-        return rc;
-    bool travels = !own || by->residency != RESIDENCY_GRANTED;
-    *ret = (grants & bit) != 0 || (travels && (passes & bit) != 0) || (own && by->residency == RESIDENCY_FEDERATION);
-    return 0;
+    return rc != 0 ? rc : entitled_data(&rights, class, &at, ret, err);
 }
 
 /* Whether no unit but this one has a row of the subject. */

@@ -31,6 +31,22 @@ struct entitled_to {
 int entitled(const struct entitled_by *by, const struct unit_id *asker, bool is_keeper, const struct entitled_to *what,
              bool *ret, struct err *err) NODISCARD;
 
+/* The same of one member's names, addresses, bank accounts (classes 1 … 3), for whoever asks of many capsules: the row is read and folded once, the
+ * accesses when a capsule is asked of that is in force. Good while by->txn is. */
+struct entitled_rights {
+    struct entitled_by by;
+    struct unit_id asker, home;
+    struct subject_id member;
+    bool by_handover, in_force[3], has_classes; /* in force, and not restricted */
+    struct position at[3];
+    unsigned grants, passes;
+};
+int entitled_rights(const struct entitled_by *by, const struct unit_id *asker, const struct member_row *row,
+                    struct entitled_rights *ret, struct err *err) NODISCARD;
+/* *ret: whether the capsule of the class in the event at a position, of that row. ERR_INVALID: another class. */
+int entitled_data(struct entitled_rights *r, uint8_t class, const struct position *at, bool *ret,
+                  struct err *err) NODISCARD;
+
 /* Accesses of a member of a unit. one: 0 goes on, positive ends the walk (as 0), negative is an error; row and state are good until it
  * returns. */
 int entitled_accesses(struct db_txn *txn, const struct subject_id *member, const struct unit_id *unit,

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "node/api/idem.h"
+#include "node/command/guest.h"
 #include "node/command/rows.h"
 #include "node/host/engine_private.h"
 #include "node/host/hearing.h"
@@ -191,10 +192,20 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
 /* ---- keys of others ---- */
 
 static int
-exec_keep(struct engine *e, struct api_op *op, struct err *err)
+exec_keep(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err)
 {
+    struct member_world world;
+    struct command_ctx ctx;
     struct err refusal;
-    int rc = received_put(e->config.vault, op->kept.keys, op->kept.n, &refusal);
+    bool stands = true;
+    int rc = 0;
+    engine_context(e, actor, &world, &ctx);
+    /* Revoked since it was verified: what it gave may be destroyed and confirmed already. */
+    for (size_t i = 0; i < op->kept.n && rc == 0 && stands; i++)
+        rc = guest_key_stands(&ctx, &op->kept.keys[i], &stands, err);
+    if (rc != 0 || !stands)
+        return rc;
+    rc = received_put(e->config.vault, op->kept.keys, op->kept.n, &refusal);
     if (rc != 0)
         op->result.err = refusal;
     return db_error(e->txn, err);
@@ -396,7 +407,7 @@ engine_exec(struct engine *e, const struct actor_id *actor, struct api_op *op, s
     case OP_PEER_TRUST:
     case OP_PEER_REMOVE: rc = exec_peer(e, op, err); break;
     case OP_COUNT: rc = exec_count(e, op, err); break;
-    case OP_KEYS_KEEP: rc = exec_keep(e, op, err); break;
+    case OP_KEYS_KEEP: rc = exec_keep(e, actor, op, err); break;
     case OP_GUEST: rc = engine_exec_guest(e, op, err); break;
     case OP_ASK: rc = exec_ask(e, op, err); break;
     case OP_SETTLE: break;

@@ -1,4 +1,4 @@
-/* See guests.h. The turn, what is noted of units, and what arrived. */
+/* See guests.h. The turn, and what arrived. */
 #include "node/host/guests.h"
 
 #include <sodium.h>
@@ -14,16 +14,21 @@
 #include "storage/received.h"
 #include "storage/visits.h"
 
-static const char KNOWN[] = "known-";
-enum { KNOWN_KEY = sizeof(KNOWN) - 1 + HASH_BYTES };
+enum { SWEEPS_MAX = 8 };
+
+int
+guests_going(const struct guests *g, struct err *err)
+{
+    return g->stop && g->stop(g->arg) ? err_set(err, ERR_UNAVAILABLE, "stopped") : 0;
+}
 
 int
 guests_run(const struct guests *g, struct api_op *op, struct err *err)
 {
     struct actor_id actor = counting_actor(&g->identity->unit);
-    if (g->stop && g->stop(g->arg))
-        return err_set(err, ERR_UNAVAILABLE, "stopped");
-    int rc = g->run(g->arg, &actor, op, err);
+    int rc = guests_going(g, err);
+    if (rc == 0)
+        rc = g->run(g->arg, &actor, op, err);
     if (rc == 0 && op->result.err.code != ERR_NONE) {
         *err = op->result.err;
         rc = err->code;
@@ -51,127 +56,7 @@ say(const struct guests *g, const char *what, uint64_t n)
         g->said(g->arg, what, n);
 }
 
-/* ---- which units were heard of ---- */
-
-static void
-known_key(uint8_t out[KNOWN_KEY], const struct unit_id *unit)
-{
-    memcpy(out, KNOWN, sizeof(KNOWN) - 1);
-    memcpy(out + sizeof(KNOWN) - 1, unit->b, HASH_BYTES);
-}
-
-bool
-guests_known_at(struct db_txn *txn, const struct unit_id *unit, struct wall_ms *ret)
-{
-    uint8_t key[KNOWN_KEY];
-    struct slice value;
-    known_key(key, unit);
-    if (db_get(txn, TABLE_META, slice_of(key, sizeof(key)), &value, NULL) != 0 || value.len != 8)
-        return false;
-    ret->ms = (int64_t)be64_get(value.data);
-    return true;
-}
-
-int
-guests_put_known(struct db_txn *txn, const struct unit_id *unit, struct wall_ms at, struct err *err)
-{
-    uint8_t key[KNOWN_KEY], value[8];
-    known_key(key, unit);
-    be64_put(value, (uint64_t)at.ms);
-    return db_put(txn, TABLE_META, slice_of(key, sizeof(key)), slice_of(value, sizeof(value)), err);
-}
-
-int
-guests_drop_known(struct db_txn *txn, struct err *err)
-{
-    const struct slice prefix = slice_of(KNOWN, sizeof(KNOWN) - 1);
-    uint8_t key[KNOWN_KEY];
-    struct db_cursor *c = NULL;
-    struct slice k, v;
-    int rc = 0;
-    while (rc == 0) {
-        rc = db_cursor_open(txn, TABLE_META, &c, err);
-        if (rc == 0)
-            rc = db_cursor_seek(c, prefix, &k, &v, err);
-        if (rc == 0 && (k.len != KNOWN_KEY || memcmp(k.data, KNOWN, prefix.len) != 0))
-            rc = ERR_NOTFOUND;
-        if (rc == 0)
-            memcpy(key, k.data, KNOWN_KEY);
-        db_cursor_close(&c);
-        if (rc == 0)
-            rc = db_del(txn, TABLE_META, slice_of(key, sizeof(key)), err);
-    }
-    if (rc == ERR_NOTFOUND) {
-        err_clear(err);
-        rc = 0;
-    }
-    return rc;
-}
-
-int
-guests_note_known(const struct guests *g, int64_t older_ms, struct err *err)
-{
-    struct unit_id units[GUEST_UNITS_MAX];
-    struct wall_ms at[GUEST_UNITS_MAX], before;
-    struct api_op op = {.kind = OP_GUEST, .guest = {.step = GUEST_KNOWN, .units = units, .known_at = at}};
-    struct db_txn *txn = NULL;
-    struct db_cursor *c = NULL;
-    struct slice k, v;
-    size_t n = 0;
-    int rc = db_begin_read(g->db, &txn, err);
-    if (rc != 0)
-        return rc;
-    rc = db_cursor_open(txn, TABLE_PEERS, &c, err);
-    for (rc = rc != 0 ? rc : db_cursor_first(c, &k, &v, err); rc == 0 && n < GUEST_UNITS_MAX;
-         rc = db_cursor_next(c, &k, &v, err)) {
-        if (k.len != HASH_BYTES)
-            continue;
-        memcpy(units[n].b, k.data, HASH_BYTES);
-        bool noted = guests_known_at(txn, &units[n], &before);
-        if (g->known_at(g->arg, &units[n], &at[n]) && (!noted || at[n].ms - before.ms >= older_ms))
-            n++;
-    }
-    db_cursor_close(&c);
-    db_abort(&txn);
-    if (rc != 0 && rc != ERR_NOTFOUND)
-        return rc;
-    op.guest.n_units = n;
-    return n > 0 ? guests_run(g, &op, err) : 0;
-}
-
 /* ---- what arrived ---- */
-
-static bool
-is_for_us(const struct event_payload *p, const struct unit_id *own)
-{
-    switch (p->kind) {
-    case KIND_ACCESS_GRANTED: return TYPE_EQ(&p->access.host, own);
-    case KIND_ACCESS_RENEWED: return true; /* its row says whose; a pass's is not opened */
-    case KIND_HANDOVER_OFFERED:
-    case KIND_HANDOVER_COMPLETED: return TYPE_EQ(&p->handover.other, own);
-    case KIND_GUEST_RECORDED: return TYPE_EQ(&p->guest.home, own);
-    default: return false;
-    }
-}
-
-int
-guests_note_arrival(struct db_txn *txn, const struct unit_id *own, const struct log_row *log,
-                    const struct event_header *h, struct slice payload, uint8_t index, bool asked_for, struct err *err)
-{
-    struct event_payload p;
-    uint8_t key[KEY_CAPSULE], class = h->capsules[index].class;
-    if (TYPE_EQ(&log->unit, own))
-        return 0;
-    bool ours = false;
-    if (class == CLASS_ACTIVITY)
-        ours = asked_for;
-    else if (class == CLASS_KEY || class == CLASS_GUEST)
-        ours = event_payload_decode(h->kind, h->kind_version, payload, &p, NULL) == 0 && is_for_us(&p, own);
-    if (!ours)
-        return 0;
-    key_capsule(key, log->no, h->seq, index);
-    return db_put(txn, TABLE_ARRIVED, slice_of(key, sizeof(key)), slice_of(&class, 1), err);
-}
 
 struct opening_run {
     const struct guests *g;
@@ -183,7 +68,7 @@ struct opening_run {
     struct guests_keys keys;
     struct position work[GUEST_WORK_MAX * GUESTS_STEP];
     size_t n_work;
-    uint64_t opened;
+    uint64_t opened, refused;
 };
 
 /* Whether some event of ours is about the entity: nobody else's can take its place. */
@@ -496,6 +381,7 @@ store_opened(struct opening_run *x, struct err *err)
         op->guest.received = x->received;
         op->guest.n_received = x->n_received;
         rc = guests_run(x->g, op, err);
+        x->refused += rc == 0 ? op->guest.n_refused : 0;
     }
     if (rc == 0 && x->n_done > 0) {
         op->kind = OP_GUEST;
@@ -540,6 +426,8 @@ guests_arrived(const struct guests *g, uint64_t *ret_n, struct err *err)
             rc = store_opened(x, err);
     }
     *ret_n = x ? x->opened : 0;
+    if (x && x->refused > 0 && g->too_many)
+        g->too_many(g->arg, x->refused);
     if (x)
         run_free(x);
     return rc;
@@ -638,10 +526,26 @@ look_for_ends(const struct guests *g, struct guests_seen *seen, bool *ret, struc
     return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
+/* Until nothing is found any more: only that shows that of what is to be confirmed, which was noted in the rounds before, nothing is left.
+ * *ret_done false: there is always more; that is for the next turn. */
+static int
+sweep_all(const struct guests *g, uint64_t *ret_n, bool *ret_done, struct err *err)
+{
+    int rc = 0;
+    *ret_done = false;
+    for (int i = 0; i < SWEEPS_MAX && rc == 0 && !*ret_done; i++) {
+        uint64_t n = 0;
+        rc = guests_sweep(g, &n, err);
+        *ret_n += n;
+        *ret_done = rc == 0 && n == 0;
+    }
+    return rc;
+}
+
 int
 guests_turn(const struct guests *g, struct guests_seen *seen, bool due, bool all, struct err *err)
 {
-    bool new_day = seen->day.days != g->today.days, ends = new_day;
+    bool new_day = seen->day.days != g->today.days, ends = new_day, swept = true;
     uint64_t n = 0;
     int rc = guests_arrived(g, &n, err);
     say(g, "capsules of other units opened", n);
@@ -655,13 +559,13 @@ guests_turn(const struct guests *g, struct guests_seen *seen, bool due, bool all
     say(g, "records for other units written", n);
     n = 0;
     if (rc == 0 && ends)
-        rc = guests_sweep(g, &n, err);
-    say(g, "ended grants and passes of other units destroyed", n);
-    if (rc == 0 && ends)
+        rc = sweep_all(g, &n, &swept, err);
+    say(g, "ended grants and passes of other units: keys and capsules destroyed", n);
+    if (rc == 0 && ends && swept)
         rc = guests_confirm(g, n > 0, err);
     if (rc == 0 && g->known_at && (due || all))
         rc = guests_note_known(g, 1, err);
-    if (rc == 0)
+    if (rc == 0 && swept)
         seen->day = g->today;
     else if (ends)
         seen->day = (struct civil_date){0}; /* looked for again */

@@ -3,8 +3,8 @@
  *   arrived  key capsules of grants and offers are opened into the vault; what hosts recorded about our members is opened and kept
  *            (storage/visits.h), and the capsules of work that it names are fetched and linked to their member
  *   record   what was opened and done here of other units' members is written for their homes: several members mixed, in random order
- *   sweep    where a grant or pass has ended, its keys, its key capsules, and the capsules that no other right covers are destroyed; an end
- *            by revocation is confirmed in the own log (kind 97)
+ *   sweep    where a grant or pass has ended, all keys that it gave, its key capsules, and the capsules that no other right covers are destroyed;
+ *            an end by revocation is noted before and confirmed in the own log (kind 97) once a whole walk finds nothing left
  *   known    when each unit was known to be complete here last is noted, for after a restart, however the process ended
  *
  * Worked out on read transactions, in the upkeep's thread; stored by the writer (OP_GUEST, OP_KEYS_KEEP). Each step may be done again. */
@@ -30,6 +30,8 @@ struct guests {
     void (*want_work)(void *arg, const struct position *at); /* a capsule of class 4 to be fetched; NULL = none is */
     bool (*known_at)(void *arg, const struct unit_id *unit, struct wall_ms *ret); /* NULL = nothing is noted */
     void (*said)(void *arg, const char *what, uint64_t n);                        /* for the log; NULL = silent */
+    void (*too_many)(void *arg,
+                     uint64_t events); /* whose keys were not kept: their members have too many; may be NULL */
     void *arg;
 };
 
@@ -43,7 +45,8 @@ struct guests_seen {
  * the log; and before anything is destroyed. all: what is of today too. Errors leave the rest to the next turn. ERR_UNAVAILABLE: stopped. */
 int guests_turn(const struct guests *g, struct guests_seen *seen, bool due, bool all, struct err *err) NODISCARD;
 
-/* The parts. *ret_n: opened, written, destroyed. */
+/* The parts. *ret_n: opened, written, destroyed (places of capsules and events that gave keys; 0: nothing is left that has ended). The sweep asks for
+ * a stop as it goes. */
 int guests_arrived(const struct guests *g, uint64_t *ret_n, struct err *err) NODISCARD;
 int guests_missing_work(const struct guests *g, struct err *err) NODISCARD;
 int guests_record(const struct guests *g, bool all, uint64_t *ret_n, struct err *err) NODISCARD;
@@ -72,6 +75,8 @@ int guests_drop_known(struct db_txn *txn, struct err *err) NODISCARD;
 int guests_put_owed(struct db_txn *txn, const struct position *ended, bool owed, struct err *err) NODISCARD;
 /* Up to this position an own log was read for work done for visitors. */
 int guests_put_read(struct db_txn *txn, const struct position *at, struct err *err) NODISCARD;
+/* ERR_UNAVAILABLE if a stop is asked for. */
+int guests_going(const struct guests *g, struct err *err) NODISCARD;
 int guests_run(const struct guests *g, struct api_op *op, struct err *err) NODISCARD;
 void guests_context(const struct guests *g, struct db_txn *txn, struct command_ctx *ret);
 

@@ -1,57 +1,135 @@
-/* What ended grants and passes of other units gave is destroyed here, and what offers of members gave that were taken back or came to nothing. See guests.h; docs/PROTOCOL.md §12.7, kind 97. */
+/* What ended grants and passes of other units gave is destroyed here, and what offers of members gave that were taken back or came to nothing. See guests.h; docs/PROTOCOL.md §12.7, kind 97.
+ *
+ * Two walks, a stretch at a time: by member, for the capsules; by the events that gave keys, for these, so that none is left over, however many there
+ * were and whatever became of the events. What a stretch finds is destroyed before the next; that an end is to be confirmed is committed before
+ * that. A walk that finds nothing costs little: a member's row is read and folded once, and only where capsules of hers are held. */
 #include <stdlib.h>
 
 #include "node/command/guest.h"
 #include "node/host/entitled.h"
 #include "node/host/guests.h"
+#include "storage/erasures.h"
 #include "storage/received.h"
 #include "storage/vault_erase.h"
 
-enum { KEYS_OF_ACCESS_MAX = 64, ORDERS_MAX = 16 };
+enum {
+    STRETCH =
+        GUEST_PLACES_MAX, /* found, of one sort; the member or the event with which it comes to so many is looked at to its end */
+    EVENTS_STEP = 256,
+    ACCESSES_KEPT = 64,
+};
 
-/* One access whose time is over, and what of it is still here. */
-struct over {
+/* What is known of an access that was asked about. */
+struct known_access {
     struct unit_id unit;
-    struct subject_id member;
-    bool has_revoked;
+    struct subject_id access;
+    bool asked, over, has_revoked;
     struct position revoked;
-    size_t n_keys, n_places;
-    struct position keys[KEYS_OF_ACCESS_MAX];
-    struct guest_place places[GUEST_PLACES_MAX];
+};
+
+/* Grows as needed. */
+struct places {
+    struct guest_place *v;
+    size_t n, cap;
+};
+struct positions {
+    struct position *v;
+    size_t n, cap;
 };
 
 struct sweep {
     const struct guests *g;
     struct db_txn *txn;
     struct entitled_by by;
-    struct over *v;
-    size_t n;
+    struct places places;            /* capsules that go */
+    struct positions keys, owed;     /* events whose keys go; what is to be confirmed */
+    struct known_access *known;      /* ACCESSES_KEPT, by id */
+    uint8_t from[KEY_ACCESS_OF + 1]; /* the walk by member goes on here */
+    size_t from_len;
+    struct position event; /* the walk by event, behind this */
+    bool started;
+    bool kept_asked, kept; /* whether capsules are kept for that unit */
+    struct unit_id kept_unit;
 };
 
-/* ---- what is here ---- */
+/* The accesses of one member of one unit. */
+struct visitor {
+    struct unit_id unit;
+    struct subject_id member;
+    bool any, open;       /* one is, or was, for us; one is not over */
+    bool has_last, owing; /* of the ends by revocation: the last one that is not confirmed; one is owed since */
+    struct civil_date last_on;
+    struct position last;
+};
+
+/* ---- lists ---- */
 
 static int
-add_keys(struct sweep *x, const struct access_row *row, struct over *o, struct err *err)
+add_place(struct places *l, uint32_t log_no, const struct position *at, uint8_t index, struct err *err)
 {
-    struct access_keys keys[KEYS_OF_ACCESS_MAX];
-    struct received_key one;
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? 2 * l->cap : STRETCH;
+        struct guest_place *more = reallocarray(l->v, cap, sizeof(*more));
+        if (!more)
+            return err_set(err, ERR_NOMEM, "guests: out of memory");
+        l->v = more;
+        l->cap = cap;
+    }
+    l->v[l->n++] = (struct guest_place){.log_no = log_no, .at = *at, .index = index};
+    return 0;
+}
+
+static int
+add_position(struct positions *l, const struct position *at, struct err *err)
+{
+    if (l->n > 0 && l->v[l->n - 1].seq == at->seq && TYPE_EQ(&l->v[l->n - 1].log, &at->log))
+        return 0;
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? 2 * l->cap : STRETCH;
+        struct position *more = reallocarray(l->v, cap, sizeof(*more));
+        if (!more)
+            return err_set(err, ERR_NOMEM, "guests: out of memory");
+        l->v = more;
+        l->cap = cap;
+    }
+    l->v[l->n++] = *at;
+    return 0;
+}
+
+static bool
+is_full(const struct sweep *x)
+{
+    return x->places.n >= STRETCH || x->keys.n >= STRETCH;
+}
+
+/* ---- capsules ---- */
+
+static int
+event_at(struct sweep *x, const struct position *at, struct log_row *ret_log, struct stored_event *ret,
+         struct event_header *ret_header, struct err *err)
+{
+    int rc = evlog_find(x->txn, &at->log, ret_log, err);
+    if (rc == 0)
+        rc = evlog_event(x->txn, ret_log->no, at->seq, ret, err);
+    return rc != 0 ? rc : event_header_decode(ret->header, ret_header, err);
+}
+
+/* Key capsules of an access, whatever became of the events that carry them. */
+static int
+add_key_capsules(struct sweep *x, const struct access_row *row, struct err *err)
+{
     struct buf capsule;
-    size_t n = access_keys_of(row, keys, KEYS_OF_ACCESS_MAX), n_one = 0;
     int rc = 0;
-    n = n < KEYS_OF_ACCESS_MAX ? n : KEYS_OF_ACCESS_MAX;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = received_of_event(x->g->vault, &keys[i].at, &one, 1, &n_one, NULL, err);
-        if (rc == 0 && n_one > 0)
-            o->keys[o->n_keys++] = keys[i].at;
-        person_wipe(&one, sizeof(one));
+    for (size_t i = 0; i < row->n && rc == 0; i++) {
+        const struct access_entry *e = &row->entries[i];
         for (uint8_t k = 0; k < 8 && rc == 0; k++) {
-            if ((keys[i].capsules & 1U << k) == 0 || o->n_places == GUEST_PLACES_MAX)
+            if ((e->keys & 1U << k) == 0)
                 continue;
             buf_init(&capsule, CAPSULE_BYTES_MAX);
-            rc = vault_capsule_get(x->g->vault, &keys[i].at, k, &capsule, err);
+            rc = vault_capsule_get(x->g->vault, &e->at, k, &capsule, err);
             buf_free(&capsule);
             if (rc == 0)
-                o->places[o->n_places++] = (struct guest_place){.at = keys[i].at, .index = k};
+                rc = add_place(&x->places, 0, &e->at, k, err);
             rc = rc == ERR_NOTFOUND ? 0 : rc;
         }
     }
@@ -60,133 +138,235 @@ add_keys(struct sweep *x, const struct access_row *row, struct over *o, struct e
 
 /* Capsules of an event of the member that are held and to which there is no right any more. */
 static int
-add_capsules_at(struct sweep *x, const struct position *at, struct over *o, struct err *err)
+add_capsules_at(struct sweep *x, struct entitled_rights *rights, const struct position *at, struct err *err)
 {
     struct log_row log;
     struct stored_event ev;
     struct event_header h;
-    struct slice bytes;
+    uint32_t held = 0;
     bool may = false;
     int rc = evlog_find(x->txn, &at->log, &log, err);
-    if (rc == 0)
+    if (rc == 0 && !TYPE_EQ(&log.unit, &x->by.own))
+        rc = capsules_held(x->txn, log.no, at->seq, &held, err);
+    if (rc == 0 && held != 0)
         rc = evlog_event(x->txn, log.no, at->seq, &ev, err);
-    if (rc == 0)
+    if (rc == 0 && held != 0)
         rc = event_header_decode(ev.header, &h, err);
-    for (uint8_t i = 0; rc == 0 && i < h.n_capsules && o->n_places < GUEST_PLACES_MAX; i++) {
-        const struct entitled_to what = {.log = &log, .header = &h, .payload = ev.payload, .index = i};
-        if (h.capsules[i].class < CLASS_IDENTITY || h.capsules[i].class > CLASS_BANK)
+    for (uint8_t i = 0; rc == 0 && held != 0 && i < h.n_capsules; i++) {
+        uint8_t class = h.capsules[i].class;
+        if ((held & UINT32_C(1) << i) == 0 || class < CLASS_IDENTITY || class > CLASS_BANK)
             continue;
-        rc = capsules_get(x->txn, log.no, h.seq, i, &bytes, err);
-        if (rc == ERR_NOTFOUND) {
-            rc = 0;
-            continue;
-        }
-        if (rc == 0)
-            rc = entitled(&x->by, &x->by.own, false, &what, &may, err);
+        rc = entitled_data(rights, class, at, &may, err);
         if (rc == 0 && !may)
-            o->places[o->n_places++] = (struct guest_place){.log_no = log.no, .at = *at, .index = i};
+            rc = add_place(&x->places, log.no, at, i, err);
     }
-    return rc == ERR_NOTFOUND ? 0 : rc;
+    return rc == ERR_NOTFOUND ? 0 : rc; /* cut off since */
 }
 
 static int
-add_capsules(struct sweep *x, struct over *o, struct err *err)
+add_capsules(struct sweep *x, const struct unit_id *unit, const struct subject_id *member, struct err *err)
 {
+    struct entitled_rights rights;
     struct member_row row;
-    int rc = entitled_member(x->txn, &o->member, &o->unit, &row, err);
+    int rc = entitled_member(x->txn, member, unit, &row, err);
     if (rc != 0)
         return rc == ERR_NOTFOUND ? 0 : rc;
-    for (size_t i = 0; i < row.n && rc == 0; i++)
+    rc = entitled_rights(&x->by, &x->by.own, &row, &rights, err);
+    for (size_t i = 0; i < row.n && rc == 0; i++) {
         if (row.entries[i].capsule_mask & 7)
-            rc = add_capsules_at(x, &row.entries[i].at, o, err);
+            rc = add_capsules_at(x, &rights, &row.entries[i].at, err);
+        if (rc == 0)
+            rc = guests_going(x->g, err);
+    }
     member_row_release(&row);
     return rc;
 }
 
 static bool
-is_kept_for(const struct sweep *x, const struct unit_id *unit)
+is_kept_for(struct sweep *x, const struct unit_id *unit)
 {
     const struct config *c = x->g->config;
-    return c && entitled_is_kept(x->txn, c->keep, c->n_keep, unit);
+    if (!x->kept_asked || !TYPE_EQ(&x->kept_unit, unit)) {
+        x->kept = c && entitled_is_kept(x->txn, c->keep, c->n_keep, unit);
+        x->kept_unit = *unit;
+        x->kept_asked = true;
+    }
+    return x->kept;
+}
+
+/* ---- by member ---- */
+
+static int
+is_confirmed(struct sweep *x, const struct position *ended, bool *ret, struct err *err)
+{
+    uint8_t key[KEY_CONFIRMATION];
+    struct slice row;
+    key_confirmation(key, ended, &x->by.own);
+    int rc = db_get(x->txn, TABLE_CONFIRMATIONS, slice_of(key, sizeof(key)), &row, err);
+    *ret = rc == 0;
+    if (rc == ERR_NOTFOUND)
+        err_clear(err);
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
+static bool
+is_later(const struct visitor *v, const struct access_state *s)
+{
+    if (!v->has_last || s->revoked_on.days != v->last_on.days)
+        return !v->has_last || s->revoked_on.days > v->last_on.days;
+    int order = memcmp(s->revoked_by.log.b, v->last.log.b, HASH_BYTES);
+    return order != 0 ? order > 0 : s->revoked_by.seq > v->last.seq;
 }
 
 static int
-look_at(struct sweep *x, const struct access_row *row, struct err *err)
+look_at_access(struct sweep *x, struct visitor *v, bool kept, const struct subject_id *access, struct err *err)
 {
+    struct access_row row;
     struct access_state s;
-    struct over *o = &x->v[x->n];
-    access_state_of(row, &s);
-    if (!s.exists || TYPE_EQ(&row->unit, &x->by.own) || !(s.is_pass || TYPE_EQ(&s.facts.host, &x->by.own)))
-        return 0;
-    *o = (struct over){.unit = row->unit, .member = s.facts.member, .has_revoked = s.revoked, .revoked = s.revoked_by};
-    int rc = 0;
-    bool kept = is_kept_for(x, &row->unit);
-    if (!access_is_open(&s, x->g->today))
-        rc = add_keys(x, row, o, err);
-    if (kept)
-        o->n_places = 0;
-    else if (rc == 0)
-        rc = add_capsules(x, o, err);
-    /* Data that was replaced goes too, but an access that stands has not ended. */
-    o->has_revoked &= !access_is_open(&s, x->g->today);
-    x->n += rc == 0 && o->n_keys + o->n_places > 0;
+    bool confirmed = false;
+    int rc = entitled_access(x->txn, &v->unit, access, &row, err);
+    if (rc != 0)
+        return rc == ERR_NOTFOUND ? 0 : rc;
+    access_state_of(&row, &s);
+    bool ours = s.exists && TYPE_EQ(&s.facts.member, &v->member) && (s.is_pass || TYPE_EQ(&s.facts.host, &x->by.own));
+    v->any |= ours;
+    v->open |= ours && access_is_open(&s, x->g->today);
+    if (ours && !access_is_open(&s, x->g->today)) {
+        size_t before = x->places.n;
+        rc = kept ? 0 : add_key_capsules(x, &row, err);
+        if (rc == 0 && s.revoked && x->places.n > before) {
+            v->owing = true;
+            rc = add_position(&x->owed, &s.revoked_by, err);
+        } else if (rc == 0 && s.revoked && is_later(v, &s)) {
+            rc = is_confirmed(x, &s.revoked_by, &confirmed, err);
+            if (rc == 0 && !confirmed) {
+                v->has_last = true;
+                v->last_on = s.revoked_on;
+                v->last = s.revoked_by;
+            }
+        }
+    }
+    access_row_release(&row);
     return rc;
 }
 
-/* ---- the walk ---- */
-
+/* All of the member's accesses have been looked at. Where only her data was here, and not the keys of what ended, its destruction is confirmed for
+ * the last end that was not confirmed before. Data that was replaced goes too, without a word. */
 static int
-walk(struct sweep *x, uint8_t from[KEY_ACCESS + 1], size_t *from_len, bool *ret_end, struct err *err)
+end_visitor(struct sweep *x, const struct visitor *v, bool kept, struct err *err)
 {
+    size_t before = x->places.n;
+    int rc = v->any && !kept ? add_capsules(x, &v->unit, &v->member, err) : 0;
+    if (rc == 0 && x->places.n > before && !v->owing && !v->open && v->has_last)
+        rc = add_position(&x->owed, &v->last, err);
+    return rc;
+}
+
+/* The table is in the order of member, unit, access. */
+static int
+walk_members(struct sweep *x, bool *ret_end, struct err *err)
+{
+    enum { OF_VISITOR = ID_BYTES + HASH_BYTES };
     struct db_cursor *c = NULL;
-    struct slice k, v;
-    struct access_row row;
-    struct unit_id unit;
-    struct subject_id access;
-    int rc = db_cursor_open(x->txn, TABLE_ACCESS, &c, err);
+    struct slice k, value;
+    int rc = db_cursor_open(x->txn, TABLE_ACCESS_OF, &c, err);
     if (rc == 0)
-        rc =
-            *from_len > 0 ? db_cursor_seek(c, slice_of(from, *from_len), &k, &v, err) : db_cursor_first(c, &k, &v, err);
-    while (rc == 0 && x->n < ORDERS_MAX) {
-        if (k.len != KEY_ACCESS) {
-            rc = err_set(err, ERR_CORRUPT, "access: a key of %zu bytes", k.len);
+        rc = x->from_len > 0 ? db_cursor_seek(c, slice_of(x->from, x->from_len), &k, &value, err)
+                             : db_cursor_first(c, &k, &value, err);
+    while (rc == 0 && !is_full(x)) {
+        struct visitor v = {0};
+        uint8_t prefix[OF_VISITOR];
+        if (k.len != KEY_ACCESS_OF) {
+            rc = err_set(err, ERR_CORRUPT, "accesses of members: a key of %zu bytes", k.len);
             break;
         }
-        memcpy(unit.b, k.data, HASH_BYTES);
-        memcpy(access.b, k.data + HASH_BYTES, ID_BYTES);
-        memcpy(from, k.data, KEY_ACCESS);
-        from[KEY_ACCESS] = 0;
-        *from_len = KEY_ACCESS + 1;
-        rc = access_row_decode(v, &unit, &access, &row, err);
-        if (rc == 0) {
-            rc = look_at(x, &row, err);
-            access_row_release(&row);
+        memcpy(prefix, k.data, OF_VISITOR);
+        memcpy(v.member.b, k.data, ID_BYTES);
+        memcpy(v.unit.b, k.data + ID_BYTES, HASH_BYTES);
+        bool own = TYPE_EQ(&v.unit, &x->by.own), kept = !own && is_kept_for(x, &v.unit);
+        while (rc == 0 && k.len == KEY_ACCESS_OF && memcmp(k.data, prefix, OF_VISITOR) == 0) {
+            struct subject_id access;
+            memcpy(access.b, k.data + OF_VISITOR, ID_BYTES);
+            memcpy(x->from, k.data, KEY_ACCESS_OF);
+            x->from[KEY_ACCESS_OF] = 0;
+            x->from_len = KEY_ACCESS_OF + 1;
+            rc = guests_going(x->g, err);
+            if (rc == 0 && !own)
+                rc = look_at_access(x, &v, kept, &access, err);
+            if (rc == 0)
+                rc = db_cursor_next(c, &k, &value, err);
         }
-        if (rc == 0)
-            rc = db_cursor_next(c, &k, &v, err);
+        *ret_end = rc == ERR_NOTFOUND;
+        if (rc == 0 || rc == ERR_NOTFOUND) {
+            int ended = end_visitor(x, &v, kept, err);
+            rc = ended != 0 ? ended : rc;
+        }
     }
     db_cursor_close(&c);
     *ret_end = rc == ERR_NOTFOUND;
     return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
-/* ---- offers ---- */
+/* ---- by event ---- */
+
+static int
+ask_access(struct sweep *x, const struct received_event *e, struct known_access **ret, struct err *err)
+{
+    struct log_row log;
+    struct stored_event ev;
+    struct event_header h;
+    struct event_common common;
+    struct access_row row;
+    struct access_state s;
+    int rc = event_at(x, &e->from, &log, &ev, &h, err);
+    if (rc == 0)
+        rc = event_common_decode(ev.payload, &common, err);
+    if (rc != 0)
+        return rc;
+    struct known_access *k = &x->known[common.subject.b[ID_BYTES - 1] % ACCESSES_KEPT];
+    *ret = k;
+    if (k->asked && TYPE_EQ(&k->access, &common.subject) && TYPE_EQ(&k->unit, &e->unit))
+        return 0;
+    rc = entitled_access(x->txn, &e->unit, &common.subject, &row, err);
+    if (rc != 0)
+        return rc;
+    access_state_of(&row, &s);
+    access_row_release(&row);
+    *k = (struct known_access){.unit = e->unit,
+                               .access = common.subject,
+                               .asked = true,
+                               .over = s.exists && !access_is_open(&s, x->g->today),
+                               .has_revoked = s.revoked,
+                               .revoked = s.revoked_by};
+    return 0;
+}
+
+/* Keys of a grant or pass. */
+static int
+look_at_keys(struct sweep *x, const struct received_event *e, struct err *err)
+{
+    struct known_access *k = NULL;
+    int rc = ask_access(x, e, &k, err);
+    if (rc == 0 && k->over) {
+        rc = add_position(&x->keys, &e->from, err);
+        if (rc == 0 && k->has_revoked)
+            rc = add_position(&x->owed, &k->revoked, err);
+    }
+    return rc == ERR_NOTFOUND ? 0 : rc;
+}
 
 /* Keys in the vault and the dossier, of the event itself. */
 static int
-add_offer(struct sweep *x, const struct position *at, struct over *o, struct err *err)
+add_offer(struct sweep *x, const struct position *at, struct err *err)
 {
     struct log_row log;
     struct stored_event ev;
     struct event_header h;
     struct slice bytes;
     struct buf out;
-    o->keys[o->n_keys++] = *at;
-    int rc = evlog_find(x->txn, &at->log, &log, err);
+    int rc = add_position(&x->keys, at, err);
     if (rc == 0)
-        rc = evlog_event(x->txn, log.no, at->seq, &ev, err);
-    if (rc == 0)
-        rc = event_header_decode(ev.header, &h, err);
+        rc = event_at(x, at, &log, &ev, &h, err);
     for (uint8_t i = 0; rc == 0 && i < h.n_capsules; i++) {
         bool key = h.capsules[i].class == CLASS_KEY;
         if (!key && h.capsules[i].class != CLASS_DOSSIER)
@@ -196,7 +376,7 @@ add_offer(struct sweep *x, const struct position *at, struct over *o, struct err
                  : capsules_get(x->txn, log.no, h.seq, i, &bytes, err);
         buf_free(&out);
         if (rc == 0)
-            o->places[o->n_places++] = (struct guest_place){.log_no = key ? 0 : log.no, .at = *at, .index = i};
+            rc = add_place(&x->places, key ? 0 : log.no, at, i, err);
         rc = rc == ERR_NOTFOUND ? 0 : rc;
     }
     return rc == ERR_NOTFOUND ? 0 : rc; /* cut off since: the keys go */
@@ -205,12 +385,9 @@ add_offer(struct sweep *x, const struct position *at, struct over *o, struct err
 static int
 look_at_offer(struct sweep *x, const struct received_event *e, struct err *err)
 {
-    struct over *o = &x->v[x->n];
     struct member_row row;
     struct position withdrawn = {0};
     bool stands = false;
-    if (e->kind != KIND_HANDOVER_OFFERED && e->kind != KIND_HANDOVER_COMPLETED)
-        return 0;
     int rc = entitled_member(x->txn, &e->subject, &e->unit, &row, err);
     if (rc == 0) {
         stands = entitled_offer_stands(&row, &e->from, &withdrawn);
@@ -218,50 +395,65 @@ look_at_offer(struct sweep *x, const struct received_event *e, struct err *err)
     }
     if (stands || (rc != 0 && rc != ERR_NOTFOUND))
         return rc;
-    *o = (struct over){.unit = e->unit, .member = e->subject, .has_revoked = withdrawn.seq != 0, .revoked = withdrawn};
-    rc = add_offer(x, &e->from, o, err);
+    size_t before = x->places.n;
+    rc = add_offer(x, &e->from, err);
     if (rc == 0 && is_kept_for(x, &e->unit))
-        o->n_places = 0;
+        x->places.n = before;
     else if (rc == 0)
-        rc = add_capsules(x, o, err);
-    x->n += rc == 0;
-    return rc;
+        rc = add_capsules(x, &e->unit, &e->subject, err);
+    return rc == 0 && withdrawn.seq != 0 ? add_position(&x->owed, &withdrawn, err) : rc;
 }
 
-/* What each event gave that is not destroyed yet, after *at; *ret_end: that was all. */
+/* What each event gave that is not destroyed yet. */
 static int
-walk_offers(struct sweep *x, struct position *at, bool *started, bool *ret_end, struct err *err)
+walk_events(struct sweep *x, bool *ret_end, struct err *err)
 {
-    struct received_event events[ORDERS_MAX];
-    size_t n = 0;
-    int rc = received_events(x->g->vault, *started ? at : NULL, events, ORDERS_MAX, &n, err);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = look_at_offer(x, &events[i], err);
-        *at = events[i].from;
-        *started = true;
+    struct received_event events[EVENTS_STEP];
+    size_t n = EVENTS_STEP;
+    int rc = 0;
+    while (rc == 0 && n == EVENTS_STEP && !is_full(x)) {
+        rc = received_events(x->g->vault, x->started ? &x->event : NULL, events, EVENTS_STEP, &n, err);
+        for (size_t i = 0; i < n && rc == 0; i++) {
+            bool offer = events[i].kind == KIND_HANDOVER_OFFERED || events[i].kind == KIND_HANDOVER_COMPLETED;
+            rc = guests_going(x->g, err);
+            if (rc == 0)
+                rc = offer ? look_at_offer(x, &events[i], err) : look_at_keys(x, &events[i], err);
+            x->event = events[i].from;
+            x->started = true;
+        }
     }
-    *ret_end = n < ORDERS_MAX;
+    *ret_end = n < EVENTS_STEP;
     return rc;
 }
 
+/* ---- destroying ---- */
+
+static int
+run_step(struct sweep *x, struct api_op *op, enum guest_step step, struct err *err)
+{
+    op->kind = OP_GUEST;
+    op->guest.step = step;
+    return guests_run(x->g, op, err);
+}
+
+/* What is owed first, in commits of its own: whatever stops this between, it is confirmed when all is gone, and not before. */
 static int
 forget(struct sweep *x, struct err *err)
 {
     struct api_op *op = calloc(1, sizeof(*op));
     int rc = op ? 0 : err_set(err, ERR_NOMEM, "guests: out of memory");
-    for (size_t i = 0; i < x->n && rc == 0; i++) {
-        struct over *o = &x->v[i];
-        op->kind = OP_GUEST;
-        op->guest = (struct guest_work_order){.step = GUEST_FORGET,
-                                              .n_places = o->n_places,
-                                              .places = o->places,
-                                              .n_keys = o->n_keys,
-                                              .keys = o->keys,
-                                              .has_revoked = o->has_revoked,
-                                              .revoked = o->revoked,
-                                              .unit = o->unit,
-                                              .member = o->member};
-        rc = guests_run(x->g, op, err);
+    for (size_t i = 0; i < x->owed.n && rc == 0; i += STRETCH) {
+        op->guest = (struct guest_work_order){.keys = x->owed.v + i,
+                                              .n_keys = x->owed.n - i < STRETCH ? x->owed.n - i : STRETCH};
+        rc = run_step(x, op, GUEST_OWED, err);
+    }
+    for (size_t i = 0; (i < x->places.n || i < x->keys.n) && rc == 0; i += STRETCH) {
+        size_t places = i < x->places.n ? x->places.n - i : 0, keys = i < x->keys.n ? x->keys.n - i : 0;
+        op->guest = (struct guest_work_order){.places = places > 0 ? x->places.v + i : NULL,
+                                              .n_places = places < STRETCH ? places : STRETCH,
+                                              .keys = keys > 0 ? x->keys.v + i : NULL,
+                                              .n_keys = keys < STRETCH ? keys : STRETCH};
+        rc = run_step(x, op, GUEST_FORGET, err);
     }
     free(op);
     return rc;
@@ -270,100 +462,26 @@ forget(struct sweep *x, struct err *err)
 int
 guests_sweep(const struct guests *g, uint64_t *ret_n, struct err *err)
 {
-    struct sweep x = {.g = g, .v = calloc(ORDERS_MAX, sizeof(struct over))};
-    uint8_t from[KEY_ACCESS + 1];
-    struct position offer;
-    size_t from_len = 0;
-    bool accesses = false, offers = false, started = false;
-    int rc = x.v ? 0 : err_set(err, ERR_NOMEM, "guests: out of memory");
+    struct sweep x = {.g = g, .known = calloc(ACCESSES_KEPT, sizeof(*x.known))};
+    bool members = false, events = false;
+    int rc = x.known ? 0 : err_set(err, ERR_NOMEM, "guests: out of memory");
     *ret_n = 0;
-    while (rc == 0 && !offers) {
-        x.n = 0;
+    while (rc == 0 && !events) {
+        x.places.n = x.keys.n = x.owed.n = 0;
         rc = db_begin_read(g->db, &x.txn, err);
+        if (rc != 0)
+            break;
+        memset(x.known, 0, ACCESSES_KEPT * sizeof(*x.known));
         x.by = (struct entitled_by){.txn = x.txn, .vault = g->vault, .own = g->identity->unit, .today = g->today};
-        if (rc == 0)
-            rc = accesses ? walk_offers(&x, &offer, &started, &offers, err) : walk(&x, from, &from_len, &accesses, err);
+        rc = members ? walk_events(&x, &events, err) : walk_members(&x, &members, err);
         db_abort(&x.txn);
         if (rc == 0)
             rc = forget(&x, err);
-        *ret_n += rc == 0 ? x.n : 0;
+        *ret_n += rc == 0 ? x.places.n + x.keys.n : 0;
     }
-    free(x.v);
-    return rc;
-}
-
-/* ---- confirming ---- */
-
-static const char OWED[] = "owed-";
-enum { KEY_OWED = sizeof(OWED) - 1 + KEY_POSITION, CONFIRM_STEP = 64 };
-
-int
-guests_put_owed(struct db_txn *txn, const struct position *ended, bool owed, struct err *err)
-{
-    uint8_t key[KEY_OWED];
-    memcpy(key, OWED, sizeof(OWED) - 1);
-    key_position(key + sizeof(OWED) - 1, &ended->log, ended->seq);
-    int rc = owed ? db_put(txn, TABLE_META, slice_of(key, sizeof(key)), slice_of("", 1), err)
-                  : db_del(txn, TABLE_META, slice_of(key, sizeof(key)), err);
-    return rc == ERR_NOTFOUND ? 0 : rc;
-}
-
-/* The next ends that are not confirmed yet, with an event for each. */
-static int
-owed_drafts(const struct guests *g, struct guest_place *places, struct draft *drafts, size_t *ret_n, struct err *err)
-{
-    struct command_ctx ctx;
-    struct db_txn *txn = NULL;
-    struct db_cursor *c = NULL;
-    struct slice k, v;
-    size_t n = 0;
-    int rc = db_begin_read(g->db, &txn, err);
-    if (rc != 0)
-        return rc;
-    guests_context(g, txn, &ctx);
-    rc = db_cursor_open(txn, TABLE_META, &c, err);
-    if (rc == 0)
-        rc = db_cursor_seek(c, slice_of(OWED, sizeof(OWED) - 1), &k, &v, err);
-    while (rc == 0 && n < CONFIRM_STEP && k.len == KEY_OWED && memcmp(k.data, OWED, sizeof(OWED) - 1) == 0) {
-        struct position *at = &places[n].at;
-        memcpy(at->log.b, k.data + sizeof(OWED) - 1, HASH_BYTES);
-        at->seq = be64_get(k.data + sizeof(OWED) - 1 + HASH_BYTES);
-        rc = guest_confirmation(&ctx, at, &drafts[n], err);
-        n += rc == 0;
-        if (rc == 0)
-            rc = db_cursor_next(c, &k, &v, err);
-    }
-    db_cursor_close(&c);
-    db_abort(&txn);
-    *ret_n = n;
-    return rc == ERR_NOTFOUND ? 0 : rc;
-}
-
-int
-guests_confirm(const struct guests *g, bool rewrite, struct err *err)
-{
-    struct guest_place *places = calloc(CONFIRM_STEP, sizeof(*places));
-    struct draft *drafts = calloc(CONFIRM_STEP, sizeof(*drafts));
-    struct api_op *op = calloc(1, sizeof(*op));
-    size_t n = CONFIRM_STEP;
-    int rc = places && drafts && op ? 0 : err_set(err, ERR_NOMEM, "guests: out of memory");
-    while (rc == 0 && n == CONFIRM_STEP) {
-        n = 0;
-        rc = owed_drafts(g, places, drafts, &n, err);
-        if (rc == 0 && (rewrite || n > 0))
-            rc = vault_rewrite(g->vault, NULL, err);
-        rewrite = false;
-        if (rc == 0 && n > 0) {
-            op->kind = OP_GUEST;
-            op->guest = (struct guest_work_order){
-                .step = GUEST_CONFIRM, .drafts = drafts, .n_drafts = n, .places = places, .n_places = n};
-            rc = guests_run(g, op, err);
-        }
-        for (size_t i = 0; i < n; i++)
-            draft_release(&drafts[i]);
-    }
-    free(places);
-    free(drafts);
-    free(op);
+    free(x.known);
+    free(x.places.v);
+    free(x.keys.v);
+    free(x.owed.v);
     return rc;
 }

@@ -524,8 +524,8 @@ a_visitor_is_counted_with_the_year_key_of_her_home_and_no_other_units(void **sta
     assert_int_equal(said(k, &p, 3, c), 1);
     assert_int_equal(said(k, &not_hers, 3, c), 0);
     /* So when both are over, whichever was last. */
-    assert_int_equal(parted_note(k->vault, &from, month(3), &err), 0);
-    assert_int_equal(parted_note(k->vault, &other.from, month(3), &err), 0);
+    assert_int_equal(parted_note(k->vault, &from, 1, month(3), &err), 0);
+    assert_int_equal(parted_note(k->vault, &other.from, 1, month(3), &err), 0);
     assert_int_equal(received_del_event(k->vault, &from, &n, &err), 0);
     assert_int_equal(received_del_event(k->vault, &other.from, &n, &err), 0);
     assert_int_equal(parted_get(k->vault, &visitor, &HOME, YEAR, &noted, &err), 0);
@@ -547,7 +547,7 @@ a_visitor_whose_access_ends_in_a_month_is_counted_in_it(void **state)
     struct subject_id p = visitor_works(k, &visitor, &from);
     size_t n = 0;
     struct err err = {0};
-    assert_int_equal(parted_note(k->vault, &from, month(3), &err), 0);
+    assert_int_equal(parted_note(k->vault, &from, 1, month(3), &err), 0);
     assert_int_equal(received_del_event(k->vault, &from, &n, &err), 0);
     assert_int_equal(n, 1);
     assert_int_equal(parted_get(k->vault, &visitor, &HOME, YEAR + 1, &noted, &err), ERR_NOTFOUND);
@@ -574,10 +574,10 @@ an_order_of_the_home_takes_the_note_of_a_visitor_too(void **state)
     struct position from;
     struct err err = {0};
     (void)visitor_works(k, &visitor, &from);
-    assert_int_equal(parted_note(k->vault, &from, month(3), &err), 0);
-    assert_int_equal(parted_note(k->vault, &from, month(3), &err), 0);
+    assert_int_equal(parted_note(k->vault, &from, 1, month(3), &err), 0);
+    assert_int_equal(parted_note(k->vault, &from, 1, month(3), &err), 0);
     assert_int_equal(received_del_event(k->vault, &from, NULL, &err), 0);
-    assert_int_equal(parted_note(k->vault, &from, month(3), &err),
+    assert_int_equal(parted_note(k->vault, &from, 1, month(3), &err),
                      0); /* after a crash between: there are no keys any more */
     assert_int_equal(vault_erase(k->vault, &what, &done, &err), 0);
     assert_int_equal(parted_get(k->vault, &visitor, &HOME, YEAR, &noted, &err),
