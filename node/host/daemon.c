@@ -15,35 +15,42 @@
 #include "node/host/log.h"
 #include "node/host/notify.h"
 
-enum { TURN_MS = 1000, READER_CHECK_MS = 60000, WARNING_REPEAT_MS = 60000 };
+enum { TURN_MS = 1000, READER_CHECK_MS = 60000 };
 
 /* ---- what the other threads tell ---- */
 
-/* The same alarm again is logged once a minute: what is tried again and again must not fill the disk with its complaints. */
 static void
-on_alarm(void *arg, const struct log_about *about, const char *what)
+raise_warning(struct daemon *d, enum warning_source source, const struct log_about *about, const char *what)
 {
-    struct daemon *d = arg;
-    struct mono_ms now = mono_now();
-    struct warning *w = NULL;
     char text[API_WARNING_BYTES_MAX + 1];
     const char *next = about->next ? about->next : "";
     snprintf(text, sizeof(text), "%s%s%s", what, next[0] ? "; " : "", next);
     pthread_mutex_lock(&d->lock);
-    for (size_t i = 0; i < API_WARNINGS_MAX && !w; i++)
-        if (strcmp(d->warnings[i].text, text) == 0)
-            w = &d->warnings[i];
-    bool known = w && now.ms - w->logged.ms < WARNING_REPEAT_MS;
-    if (!w) {
-        w = &d->warnings[d->next_warning++ % API_WARNINGS_MAX];
-        memcpy(w->text, text, sizeof(text));
-    }
-    w->at = wall_now();
-    if (!known)
-        w->logged = now;
+    bool news = warnings_raise(&d->warnings, source, text, wall_now(), mono_now());
     pthread_mutex_unlock(&d->lock);
-    if (!known)
+    if (news)
         log_write(LOG_WARNING, about, "%s", what);
+}
+
+static void
+on_alarm(void *arg, const struct log_about *about, const char *what)
+{
+    raise_warning(arg, WARNING_ANY, about, what);
+}
+
+static void
+on_upkeep_failed(void *arg, const struct log_about *about, const char *what)
+{
+    raise_warning(arg, WARNING_UPKEEP, about, what);
+}
+
+static void
+on_upkeep_well(void *arg)
+{
+    struct daemon *d = arg;
+    pthread_mutex_lock(&d->lock);
+    warnings_settle(&d->warnings, WARNING_UPKEEP);
+    pthread_mutex_unlock(&d->lock);
 }
 
 void
@@ -272,6 +279,8 @@ start(struct daemon *d, struct err *err)
         rc = netloop_start(d->net, d->writer, err);
     struct upkeep_config uc = {.dir = &d->dir,
                                .writer = d->writer,
+                               .failed = on_upkeep_failed,
+                               .well = on_upkeep_well,
                                .alarm = on_alarm,
                                .want_work = want_work,
                                .known_at = daemon_known_at,

@@ -8,8 +8,6 @@
 #include "node/host/log.h"
 #include "node/host/overdue.h"
 
-enum { WARNING_KEPT_MS = 3600000 };
-
 /* It starts last and stops before the writer. */
 static void
 arrivals_found(struct daemon *d, struct arrivals_found *ret)
@@ -138,9 +136,8 @@ deps_status(void *arg, struct api_status *ret)
     pthread_mutex_lock(&d->lock);
     ret->has_own_log = d->has_own_log;
     ret->own_head = d->own_head;
-    for (size_t i = 0; i < API_WARNINGS_MAX && ret->n_warnings < API_WARNINGS_MAX; i++)
-        if (d->warnings[i].text[0] != '\0' && now.ms - d->warnings[i].at.ms < WARNING_KEPT_MS)
-            memcpy(ret->warnings[ret->n_warnings++], d->warnings[i].text, sizeof(ret->warnings[0]));
+    ret->n_warnings +=
+        warnings_list(&d->warnings, now, ret->warnings + ret->n_warnings, API_WARNINGS_MAX - ret->n_warnings);
     pthread_mutex_unlock(&d->lock);
 }
 

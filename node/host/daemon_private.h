@@ -11,13 +11,8 @@
 #include "node/host/lookup.h"
 #include "node/host/netloop.h"
 #include "node/host/upkeep.h"
+#include "node/host/warnings.h"
 #include "node/host/writer.h"
-
-struct warning {
-    struct wall_ms at;
-    struct mono_ms logged;
-    char text[API_WARNING_BYTES_MAX + 1];
-};
 
 struct daemon {
     struct datadir dir;
@@ -32,8 +27,7 @@ struct daemon {
     atomic_int readiness;
     atomic_uint rebuild_permille;
     pthread_mutex_t lock; /* warnings, own head */
-    size_t next_warning;
-    struct warning warnings[API_WARNINGS_MAX];
+    struct warnings warnings;
     bool has_own_log;
     struct position own_head;
 };

@@ -125,6 +125,19 @@ on_guests(void *arg UNUSED, const char *what, uint64_t n)
     log_line(LOG_NOTICE, "%s: %llu", what, (unsigned long long)n);
 }
 
+static void
+too_many(void *arg, uint64_t events)
+{
+    static const struct log_about about = {.code = "received-keys",
+                                           .next = "it goes on when grants and passes of that member to this unit end"};
+    struct upkeep *u = arg;
+    char text[160];
+    snprintf(text, sizeof(text),
+             "a visitor has more keys here than are kept of one member: those of %llu events were left out",
+             (unsigned long long)events);
+    u->config.alarm(u->config.arg, &about, text);
+}
+
 static bool
 is_over(void *arg)
 {
@@ -147,6 +160,7 @@ guests_of(struct upkeep *u)
                            .want_work = u->config.want_work ? want_work : NULL,
                            .known_at = u->config.known_at ? known_at : NULL,
                            .said = on_guests,
+                           .too_many = too_many,
                            .arg = u};
 }
 
@@ -162,6 +176,18 @@ note_known(struct upkeep *u, struct err *err)
 {
     struct guests g = guests_of(u);
     return g.known_at ? guests_note_known(&g, NOTE_OLDER_MS, err) : 0;
+}
+
+/* What was done here for members of others is told before the process ends. What takes long, as destroying what has ended, is for the next one. */
+static int
+last_records(struct upkeep *u, struct err *err)
+{
+    struct guests g = guests_of(u);
+    uint64_t n = 0;
+    int rc = guests_record(&g, true, &n, err);
+    if (n > 0)
+        on_guests(u, "records for other units written", n);
+    return rc == 0 && g.known_at ? guests_note_known(&g, 1, err) : rc;
 }
 
 static void
@@ -318,7 +344,7 @@ complain(struct upkeep *u, struct err *err)
 {
     struct log_about about = log_about_err(err);
     err_wrap(err, "upkeep; tried again in a minute");
-    u->config.alarm(u->config.arg, &about, err->text);
+    u->config.failed(u->config.arg, &about, err->text);
 }
 
 static void
@@ -375,6 +401,8 @@ upkeep_main(void *arg)
             rc = arrived(u, &err);
         if (rc != 0 && !is_stopping(u))
             complain(u, &err);
+        if (rc == 0 && due && !noting)
+            u->config.well(u->config.arg);
         if ((due && !noting) || rc != 0)
             after_ms(&until, 1000 * (rc == 0 ? TURN_S : RETRY_S));
         after_ms(&note, NOTE_MS);
@@ -384,7 +412,7 @@ upkeep_main(void *arg)
     }
     u->finishing = true;
     err = (struct err){0};
-    if (guests(u, true, true, &err) != 0)
+    if (last_records(u, &err) != 0)
         complain(u, &err);
     return NULL;
 }

@@ -16,7 +16,10 @@ struct upkeep;
 struct upkeep_config {
     struct datadir *dir; /* borrowed, as the writer is; both outlive it */
     struct writer *writer;
-    void (*alarm)(void *arg, const struct log_about *about, const char *text); /* in its thread, as the next two */
+    /* In its thread, as the next four. A turn failed, and is tried again in a minute; a whole one passed: what failed before is over. */
+    void (*failed)(void *arg, const struct log_about *about, const char *text);
+    void (*well)(void *arg);
+    void (*alarm)(void *arg, const struct log_about *about, const char *text); /* is so, and not tried again */
     void (*want_work)(void *arg, const struct position *at);                   /* see guests.h; may be NULL, both */
     bool (*known_at)(void *arg, const struct unit_id *unit, struct wall_ms *ret);
     void *arg;
