@@ -1,6 +1,6 @@
 /* Room in rows. A member's row takes MEMBER_PAST_MAX events and an access's likewise (docs/PROTOCOL.md §10); what comes after has no effect, for
  * ever. What must be possible of everybody whatever was recorded (end of the membership, repayment, moves, restrictions, erasures, the end of
- * access) has a part of it kept: what a desk may leave stops before. docs/OPERATIONS.md "Limits of a record". */
+ * access) has a part of it kept: what a desk may leave stops before. docs/OPERATIONS.md "Served abroad". */
 #ifndef SMARTNODE_COMMAND_ROOM_H
 #define SMARTNODE_COMMAND_ROOM_H
 
