@@ -117,7 +117,9 @@ struct api_result {
     struct position position; /* of the event */
     bool has_subject;
     struct subject_id subject; /* the member, office, activity, invoice or posting */
-    uint8_t representatives;   /* of a company that moves: how many the new home is to name anew; nothing at a replay */
+    uint32_t
+        keys_left; /* of an offer and a completion: earlier keys of activities for which there was no room; nothing at a replay */
+    uint8_t representatives; /* of a company that moves: how many the new home is to name anew; nothing at a replay */
 };
 
 struct api_op {

@@ -121,6 +121,9 @@ result_write(struct json_out *j, const struct api_op *op)
     if (res->has_position) {
         put_position(j, &res->position);
     }
+    if (res->keys_left > 0) {
+        json_put_uint(j, "keys_left", res->keys_left);
+    }
     if (res->representatives > 0) {
         json_put_uint(j, "representatives", res->representatives);
     }

@@ -290,6 +290,10 @@ take_step(struct http *h, const struct handover_args *a, struct err *err)
         rc = desk_send(h, "POST", path, o, a->key, NULL, &doc, err);
     if (rc == 0)
         desk_done(doc, "member", a->common.json);
+    int64_t left = rc == 0 ? desk_int(doc, "keys_left") : 0;
+    if (left > 0 && !a->common.json)
+        printf("%lld earlier keys of activities could not go along: work entered under them is read here alone\n",
+               (long long)left);
     int64_t n = rc == 0 ? desk_int(doc, "representatives") : 0;
     if (n > 0 && !a->common.json)
         printf("its representatives do not move with it: the new home names them anew (%lld; member representative)\n",

@@ -380,8 +380,9 @@ check_member(const struct command_ctx *ctx, const struct member_row *row, uint16
 }
 
 static int
-give(const struct command_ctx *ctx, struct access_request *q, struct draft *d, struct err *err)
+give(const struct command_ctx *ctx, struct access_request *q, struct draft *d, size_t *ret_n, struct err *err)
 {
+    size_t rest = 0;
     struct access_state s;
     struct member_row row;
     q->from = date_is_none(q->from) ? ctx->today : q->from;
@@ -412,7 +413,13 @@ give(const struct command_ctx *ctx, struct access_request *q, struct draft *d, s
     if (rc == 0)
         rc = access_seal(ctx, &s, &row, d, err);
     member_row_release(&row);
-    return rc == 0 ? try_draft(ctx, d, err) : rc;
+    if (rc == 0)
+        rc = try_draft(ctx, d, err);
+    if (rc == 0)
+        rc = access_seal_rest(ctx, d, d + 1, &rest, err);
+    if (rc == 0)
+        *ret_n = 1 + rest;
+    return rc;
 }
 
 /* ---- ending, renewing ---- */
@@ -480,14 +487,9 @@ command_access(const struct command_ctx *ctx, const struct access_request *req, 
                struct err *err)
 {
     struct access_request q = *req;
-    int rc;
     switch (req->action) {
     case ACCESS_GRANT:
-    case ACCESS_ISSUE:
-        rc = give(ctx, &q, ret, err);
-        if (rc == 0)
-            *ret_n = 1;
-        return rc;
+    case ACCESS_ISSUE: return give(ctx, &q, ret, ret_n, err);
     case ACCESS_REVOKE: return revoke(ctx, &q, ret, ret_n, err);
     case ACCESS_RENEW: return renew(ctx, &q, ret, ret_n, err);
     case ACCESS_END_ALL:

@@ -14,6 +14,7 @@ enum {
         16,               /* grants and passes of one member that may stand at a time: each end writes as many events */
     ACCESS_OPEN_MAX = 32, /* what a unit that was split can have at most by then; of more, the rest is not looked at */
     ACCESS_DRAFTS_MAX = ACCESS_OPEN_MAX + 2,
+    ACCESS_REST_MAX = 72,        /* renewals beside what is given, of 16 keys each: for ROOM_GENERATIONS */
     ACCESS_AHEAD_DAYS_MAX = 366, /* how far ahead one may begin */
     PASS_DAYS_DEFAULT = 365,     /* validity where none is asked for: the day of issue and so many more */
     PASS_DAYS_MAX = 1096,        /* three years */
@@ -48,7 +49,7 @@ struct access_request {
  * *ret_n = 0: nothing to do (RENEW, END_ALL).
  * Errors: ERR_INVALID (access, host, classes, purpose, from, until, stale_hours, reason), ERR_NOTFOUND (member, access, host: nothing
  * of that unit is held here), ERR_CONFLICT (member: is none, or has too many; access: revoked, or over), and those of storage.
- * ret: ACCESS_DRAFTS_MAX of them, the caller's to release after success. */
+ * ret: ACCESS_DRAFTS_MAX or 1 + ACCESS_REST_MAX of them, the caller's to release after success. */
 int command_access(const struct command_ctx *ctx, const struct access_request *req, struct draft *ret, size_t *ret_n,
                    struct err *err) NODISCARD;
 

@@ -134,6 +134,7 @@ open_in_force(const struct command_ctx *ctx, const struct member_row *row, uint8
     return rc != 0 ? rc : opened ? 0 : ERR_NOTFOUND;
 }
 
+/* What an event has no room for comes with others (access_seal_rest). */
 static void
 add_older(struct draft_seal *s, uint8_t class, uint32_t generation)
 {
@@ -194,6 +195,46 @@ access_seal(const struct command_ctx *ctx, const struct access_state *a, const s
     if (rc == 0)
         rc = seal_years(ctx, d->payload.common.effective, a->facts.until, s, err);
     return rc == 0 && older_of != NULL ? seal_older(ctx, older_of, s, err) : rc;
+}
+
+/* The latest come last, so that whoever reads the newest events first has them first. */
+int
+access_seal_rest(const struct command_ctx *ctx, const struct draft *given, struct draft *ret, size_t *ret_n,
+                 struct err *err)
+{
+    struct keyslot_key *keys = NULL;
+    struct keys_going going;
+    size_t n = 0, left, named = 1, made = 0;
+    *ret_n = 0;
+    if (!(given->seal.classes & 1U << (CLASS_ACTIVITY - 1)))
+        return 0;
+    int rc = keys_going(ctx->txn, &ctx->unit, &given->seal.member, &going, err);
+    if (rc == 0)
+        rc =
+            keyslots_class(ctx->txn, ctx->vault, &given->seal.member, &going, CLASS_ACTIVITY, SIZE_MAX, &keys, &n, err);
+    for (size_t i = 0; i < given->seal.n_older; i++)
+        named += given->seal.older[i].class == CLASS_ACTIVITY;
+    left = n;
+    for (; rc == 0 && left > named; made++) {
+        size_t first = left - named > DRAFT_SEALED_MAX ? left - DRAFT_SEALED_MAX : named;
+        if (made == ACCESS_REST_MAX) {
+            rc = err_set(err, ERR_LIMIT, "more keys of activities than %d events carry", (int)ACCESS_REST_MAX);
+            break;
+        }
+        struct draft *d = &ret[made];
+        draft_init(d, ctx, KIND_ACCESS_RENEWED, &given->payload.common.subject, given->payload.common.effective);
+        d->payload.access.until = DATE_NONE;
+        d->key_subject = given->seal.member;
+        d->seal = given->seal;
+        d->seal.n_older = 0;
+        for (size_t i = first; i < left; i++)
+            add_older(&d->seal, CLASS_ACTIVITY, keys[i].generation);
+        left = first;
+    }
+    keyslot_keys_free(&keys, n);
+    if (rc == 0)
+        *ret_n = made;
+    return rc;
 }
 
 /* ---- a new generation ---- */

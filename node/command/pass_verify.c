@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "node/command/guest.h"
 #include "node/command/retention.h"
@@ -224,13 +225,16 @@ struct opener {
     struct buf capsule, plain;
 };
 
+/* Places that keys of activities leave to the others. */
+enum { OTHER_KEYS = 64 };
+
 static void
 take_keys(struct opener *o, const struct pass_seen *p, const struct access_keys *from,
           const struct key_capsule_content *content)
 {
     for (size_t i = 0; i < content->n_keys && o->n < PASS_KEYS_MAX; i++) {
         const struct keyed_class *k = &content->keys[i];
-        bool there = false;
+        bool there = k->class == CLASS_ACTIVITY && o->n >= PASS_KEYS_MAX - OTHER_KEYS;
         for (size_t j = 0; j < o->n && !there; j++)
             there = o->keys[j].class == k->class && o->keys[j].generation == k->generation;
         if (there)
@@ -273,19 +277,23 @@ open_key_capsule(struct opener *o, const struct pass_seen *p, const struct acces
 static int
 open_keys(struct opener *o, const struct pass_seen *p, struct err *err)
 {
-    enum { EVENTS_MAX = 16 };
     const struct access_key key = {.unit = p->unit, .access = p->access};
-    struct access_keys events[EVENTS_MAX];
     struct access_row row;
     int rc = access_load(o->check->ctx, &key, &row, err);
     if (rc != 0)
         return rc;
-    size_t n = access_keys_of(&row, events, EVENTS_MAX);
+    size_t n = access_keys_of(&row, NULL, 0);
+    struct access_keys *events = calloc(n + 1, sizeof(*events));
+    if (events)
+        (void)access_keys_of(&row, events, n);
     access_row_release(&row);
-    for (size_t i = 0; rc == 0 && i < n && i < EVENTS_MAX; i++)
+    if (!events)
+        return err_set(err, ERR_NOMEM, "pass: out of memory");
+    for (size_t i = 0; rc == 0 && i < n; i++)
         for (uint8_t index = 0; rc == 0 && index < 8; index++)
             if (events[i].capsules & 1U << index)
                 rc = open_key_capsule(o, p, &events[i], index, err);
+    free(events);
     return rc;
 }
 

@@ -41,7 +41,8 @@ struct pass_check {
     void *arg;
 };
 
-enum { PASS_KEYS_MAX = 32 };
+/* Of all classes, the newest first: some 450 generations of class 4, half of what is kept here of a member (RECEIVED_MAX). */
+enum { PASS_KEYS_MAX = 512 };
 
 /* Personal data and keys: wipe with pass_seen_wipe. */
 struct pass_seen {

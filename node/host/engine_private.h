@@ -46,6 +46,8 @@ int engine_note_taken(struct engine *e, const struct command_ctx *ctx, const str
 /* After a completion or a reception: what the member asked of this unit about moving is dealt with once it is durable; and the answer says what
  * does not move. Errors are the group's. */
 int engine_moved(struct engine *e, const struct command_ctx *ctx, struct api_op *op, struct err *err) NODISCARD;
+int engine_keys_left(struct engine *e, const struct command_ctx *ctx, const struct draft *d, struct api_op *op,
+                     struct err *err) NODISCARD;
 int engine_read_taken(const struct command_ctx *ctx, struct api_op *op, struct err *err) NODISCARD;
 /* exec_settle.c: whether a host's proposal may still be answered as op says; else op->result.err says why not. Other errors are the group's. */
 int engine_may_settle(struct engine *e, const struct actor_id *actor, struct api_op *op, struct err *err) NODISCARD;

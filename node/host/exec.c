@@ -180,6 +180,8 @@ exec_event(struct engine *e, const struct actor_id *actor, struct api_op *op, st
         rc = renew_access(e, &ctx, err);
     if (rc == 0 && op->kind == OP_HANDOVER)
         rc = engine_moved(e, &ctx, op, err);
+    if (rc == 0 && op->kind == OP_HANDOVER)
+        rc = engine_keys_left(e, &ctx, &drafts[0], op, err);
     if (rc == 0 && op->kind == OP_MEMBER && op->member.ask) {
         struct lookup_question q = {.since = e->config.now(e->config.arg), .subject = op->result.subject};
         rc = lookup_question_put(e->txn, &q, err);

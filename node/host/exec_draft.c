@@ -177,6 +177,7 @@ handover_draft(const struct command_ctx *ctx, struct api_op *op, struct draft *r
 
 _Static_assert((int)OP_DRAFTS_MAX >= (int)ERASE_DRAFTS_MAX, "an erasure fits");
 _Static_assert((int)OP_DRAFTS_MAX >= (int)MERGE_DRAFTS, "a merge fits");
+_Static_assert((int)OP_DRAFTS_MAX >= (int)ACCESS_REST_MAX + 1, "what is given with all keys fits");
 _Static_assert((int)OP_DRAFTS_MAX >= (int)ACCESS_DRAFTS_MAX + 4,
                "so does the end of all access, beside what caused it");
 _Static_assert((int)OP_DRAFTS_MAX >= (int)HANDOVER_DRAFTS_MAX, "and a handover");

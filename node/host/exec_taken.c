@@ -4,6 +4,7 @@
 #include "node/command/rows.h"
 #include "node/host/engine_private.h"
 #include "node/host/settling.h"
+#include "storage/keyslots.h"
 
 /* Durable before the reception is: a stop between the two leaves a list of somebody who is not received, which nobody opens and the next reception
  * replaces. */
@@ -28,6 +29,27 @@ engine_read_taken(const struct command_ctx *ctx, struct api_op *op, struct err *
 {
     const struct taken_key key = {op->activity.request.member, op->activity.request.activity};
     return handover_open_taken(ctx, &key, &op->activity.request, err);
+}
+
+/* The event has room for the latest 16: what is under keys of before stays readable at the old home alone, and its desk is told. */
+int
+engine_keys_left(struct engine *e, const struct command_ctx *ctx, const struct draft *d, struct api_op *op,
+                 struct err *err)
+{
+    struct keyslot_key *keys = NULL;
+    struct keys_going going;
+    size_t n = 0, given = 1;
+    if (d->kind != KIND_HANDOVER_OFFERED && d->kind != KIND_HANDOVER_COMPLETED)
+        return 0;
+    int rc = keys_going(ctx->txn, &ctx->unit, &d->seal.member, &going, err);
+    if (rc == 0)
+        rc = keyslots_class(ctx->txn, e->config.vault, &d->seal.member, &going, CLASS_ACTIVITY, SIZE_MAX, &keys, &n,
+                            err);
+    keyslot_keys_free(&keys, n);
+    for (size_t i = 0; i < d->seal.n_older; i++)
+        given += d->seal.older[i].class == CLASS_ACTIVITY;
+    op->result.keys_left = rc == 0 && n > given ? (uint32_t)(n - given) : 0;
+    return rc;
 }
 
 /* Those who act for a company are persons with keys of their own, of which the dossier has nothing. */

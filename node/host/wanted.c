@@ -274,15 +274,20 @@ enum { HANDOVERS_PAGE = 16 };
 static int
 rights_of_access(struct look *l, const struct access_row *row, struct err *err)
 {
-    struct access_keys keys[32];
     struct access_state s;
     access_state_of(row, &s);
     if (!s.exists || !access_stands(&s, l->t->today) || !(s.is_pass || TYPE_EQ(&s.facts.host, &l->w->own)))
         return 0;
-    size_t n = access_keys_of(row, keys, ARRAY_LEN(keys));
+    size_t n = access_keys_of(row, NULL, 0);
+    struct access_keys *keys = calloc(n + 1, sizeof(*keys));
+    if (!keys)
+        return err_set(err, ERR_NOMEM, "capsules: out of memory");
+    (void)access_keys_of(row, keys, n);
     int rc = 0;
-    for (size_t i = 0; i < n && i < ARRAY_LEN(keys) && rc == 0; i++)
+    /* What finds no room comes with a later look, when these are here. */
+    for (size_t i = 0; i < n && rc == 0; i++)
         rc = consider_at(l, &keys[i].at, 1U << CLASS_KEY, err);
+    free(keys);
     return rc == 0 ? consider_member(l, &s.facts.member, &row->unit, false, err) : rc;
 }
 

@@ -471,6 +471,30 @@ of_a_record_that_was_merged_the_kept_one_is_named(void **state)
     done(f, &q);
 }
 
+static void
+who_may_see_activities_gets_the_keys_of_all_of_them(void **state)
+{
+    enum { ENDED = 40 };
+    struct fixture *f = *state;
+    bool got[ENDED + 2] = {false};
+    for (int i = 0; i < ENDED; i++) {
+        struct access_request q = granting(f, CONTACT);
+        (void)revoke(f, done(f, &q).subject);
+    }
+    struct access_request q = granting(f, ACTIVITY);
+    struct position at = done(f, &q).position;
+    for (uint64_t head = test_node_log(&f->n).head_seq; at.seq <= head; at.seq++) {
+        struct keyed_class keys[KEYS_MAX];
+        size_t n = sealed_to_host(f, &at, keys);
+        assert_true(has_key(keys, n, CLASS_ACTIVITY, ENDED + 1)); /* the newest is with each of them */
+        for (size_t k = 0; k < n; k++)
+            if (keys[k].class == CLASS_ACTIVITY)
+                got[keys[k].generation] = true;
+    }
+    for (int g = 1; g <= ENDED + 1; g++)
+        assert_true(got[g]);
+}
+
 /* ---- ending ---- */
 
 static void
@@ -806,6 +830,7 @@ main(void)
         cmocka_unit_test_setup_teardown(the_desk_is_told_what_is_wrong_with_a_request, setup, teardown),
         cmocka_unit_test_setup_teardown(only_members_have_access_given_and_only_so_many_at_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(of_a_record_that_was_merged_the_kept_one_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_may_see_activities_gets_the_keys_of_all_of_them, setup, teardown),
         cmocka_unit_test_setup_teardown(a_revocation_begins_a_generation_that_only_the_others_get, setup, teardown),
         cmocka_unit_test_setup_teardown(a_revocation_begins_new_keys_also_where_nothing_is_to_be_sealed_anew, setup,
                                         teardown),
