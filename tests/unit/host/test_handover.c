@@ -235,6 +235,24 @@ who_received_a_member_opens_him_with_keys_of_its_own(void **state)
     db_abort(&txn);
 }
 
+/* Each offer that is taken back begins keys. */
+static void
+keys_for_which_there_is_no_room_are_counted_for_the_desk(void **state)
+{
+    enum { TAKEN_BACK = 20, WITH_IT = 16 };
+    struct fixture *f = *state;
+    struct handover_request q = asking(f, HANDOVER_OFFER), back = asking(f, HANDOVER_WITHDRAW);
+    q.unit = f->new.identity.unit;
+    q.proposed = (struct civil_date){f->old.today + 5};
+    both(f);
+    for (int i = 0; i < TAKEN_BACK; i++) {
+        struct api_result r = run(&f->old, &q, "");
+        assert_int_equal(r.err.code, 0);
+        assert_int_equal(r.keys_left, i + 1 > WITH_IT ? i + 1 - WITH_IT : 0);
+        done(&f->old, &back, "");
+    }
+}
+
 static void
 an_offer_can_be_withdrawn_until_it_is_completed(void **state)
 {
@@ -806,6 +824,7 @@ main(void)
         cmocka_unit_test_setup_teardown(the_four_steps_move_a_member, setup, teardown),
         cmocka_unit_test_setup_teardown(who_received_a_member_opens_him_with_keys_of_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(an_offer_can_be_withdrawn_until_it_is_completed, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys_for_which_there_is_no_room_are_counted_for_the_desk, setup, teardown),
         cmocka_unit_test_setup_teardown(of_many_who_move_each_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_desk_cannot_do_it_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(activities_of_who_moved_are_closed_when_the_month_is_over, setup, teardown),
