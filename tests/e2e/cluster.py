@@ -9,6 +9,7 @@ Start nodes from the main thread: the kernel ties a child to the thread that mad
 import collections
 import contextlib
 import ctypes
+import datetime
 import http.client
 import json
 import os
@@ -23,6 +24,7 @@ import threading
 import time
 import urllib.parse
 import uuid
+import zoneinfo
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
@@ -44,6 +46,11 @@ UNITS = {"BE": ("Brussel", "Europe/Brussels", "EUR"), "SE": ("Stockholm", "Europ
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _ports_given = set()
+
+
+def today():
+    """The day of the units, who share one time of day; that of this machine may be another one."""
+    return datetime.datetime.now(zoneinfo.ZoneInfo("Europe/Brussels")).date()
 
 
 def die_with_parent():

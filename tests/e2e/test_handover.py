@@ -3,7 +3,7 @@
 import datetime
 import unittest
 
-from cluster import Cluster, admission, run, wait_until
+from cluster import Cluster, admission, run, today, wait_until
 
 CONTACT = {"email": "ilse@example.org", "city": "Brussel", "country": "BE"}
 FIGURES = ("members", "shares", "minor", "owed_minor")
@@ -16,7 +16,7 @@ class Handover(unittest.TestCase):
         cls.addClassCleanup(cls.cluster.close)
         cls.old, cls.new, cls.third = cls.cluster["BE"], cls.cluster["SE"], cls.cluster["FR"]
         cls.count = 0
-        cls.today = datetime.date.today()
+        cls.today = today()
 
     def member(self, family="Vandermeersch"):
         Handover.count += 1

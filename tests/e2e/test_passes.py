@@ -96,7 +96,7 @@ class Passes(unittest.TestCase):
         self.assertEqual((self.day(3), self.day(9), "BE"), (problem["from"], problem["until"], problem["unit"]))
 
     def day(self, ahead):
-        return (datetime.date.today() + datetime.timedelta(days=ahead)).isoformat()
+        return (cluster.today() + datetime.timedelta(days=ahead)).isoformat()
 
     def test_a_grant_is_given_listed_and_revoked_by_desk_and_member(self):
         member = self.member(4)

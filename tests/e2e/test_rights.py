@@ -8,13 +8,13 @@ import shutil
 import subprocess
 import unittest
 
-from cluster import PROGRAM, Cluster, admission, run, wait_until
+from cluster import PROGRAM, Cluster, admission, run, today, wait_until
 
 CONTACT = {"email": "wilhelmina@example.org", "city": "Ekeren", "country": "BE"}
 PROPOSED = {"email": "proposed@example.org", "city": "Berlin", "country": "DE"}
 IBAN = "BE68539007547034"
-LAST_YEAR = "%d-01-01" % (datetime.date.today().year - 1)
-LONG_AGO = "%d-06-01" % (datetime.date.today().year - 1)
+LAST_YEAR = "%d-01-01" % (today().year - 1)
+LONG_AGO = "%d-06-01" % (today().year - 1)
 
 
 NUMBERS = itertools.count(1)
@@ -239,7 +239,7 @@ class Restriction(Rights):
 
     def test_the_longer_one_of_two_holds_and_the_answer_says_so(self):
         member = self.member("Langer")
-        day = (datetime.date.today() + datetime.timedelta(days=30)).isoformat()
+        day = (today() + datetime.timedelta(days=30)).isoformat()
         self.order(member, "restrict", ["contact"])
         self.assertEqual(self.order(member, "restrict", ["contact"], 409, until=day)["field"], "classes")
         answer = self.order(member, "restrict", ["bank", "contact"], until=day)
@@ -261,7 +261,7 @@ class Restriction(Rights):
 
     def test_it_goes_along_with_a_move(self):
         member = self.member("Verhuist")
-        day = (datetime.date.today() + datetime.timedelta(days=400)).isoformat()
+        day = (today() + datetime.timedelta(days=400)).isoformat()
         self.order(member, "restrict", ["identity"], until=day)
         self.order(member, "restrict", ["contact"])
         self.cluster.wait_equal()

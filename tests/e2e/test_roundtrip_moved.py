@@ -31,7 +31,7 @@ class Moved(unittest.TestCase):
         cls.cluster = Cluster("BE", "SE")
         cls.addClassCleanup(cls.cluster.close)
         cls.be, cls.se = cls.cluster["BE"], cls.cluster["SE"]
-        cls.today = datetime.date.today()
+        cls.today = cluster.today()
 
     def member(self, node, number, family, shares=3):
         asked = admission(number, node.city, shares=shares)

@@ -8,7 +8,7 @@ import glob
 import os
 import unittest
 
-from cluster import Cluster, admission, wait_until
+from cluster import Cluster, admission, today, wait_until
 from thief import Directory, fits
 
 LIBRARY = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
@@ -18,9 +18,9 @@ DAY_S = 86400
 
 def days_to_december():
     """In December what goes on into the next year is renewed."""
-    today = datetime.date.today()
-    day = datetime.date(today.year, 12, 12)
-    return ((day if today <= day else day.replace(year=today.year + 1)) - today).days
+    now = today()
+    day = datetime.date(now.year, 12, 12)
+    return ((day if now <= day else day.replace(year=now.year + 1)) - now).days
 
 
 class SilentYear(unittest.TestCase):
@@ -80,7 +80,7 @@ class SilentYear(unittest.TestCase):
         cls.access = {name: cls.home.post("/v1/members/%s/access" % member, {
             "host": "HU", "classes": ["identity", "contact", "activity"], "purpose": "1"}).json["id"]
             for name, member in cls.people.items() if name != "passed"}
-        until = datetime.date.today() + datetime.timedelta(days=AWAY_DAYS - 10)
+        until = today() + datetime.timedelta(days=AWAY_DAYS - 10)
         cls.text = cls.home.post("/v1/members/%s/pass" % cls.people["passed"], {
             "classes": ["identity"], "until": until.isoformat()}).json["pass"]
         cls.cluster.wait_equal()

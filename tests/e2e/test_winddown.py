@@ -5,7 +5,7 @@ import datetime
 import json
 import unittest
 
-from cluster import Cluster, admission, run
+from cluster import Cluster, admission, run, today
 
 DAY = "2024-06-01"
 
@@ -69,7 +69,7 @@ class WindDown(unittest.TestCase):
         self.assertIn("no unit of the code XX", self.unit(de, "accept-all", "--from", "XX", "--at", de.city, status=1).stderr)
 
         # Who leaves later than the unit closes is a member then; nothing is closed ahead; what is open could never be ended.
-        later = (datetime.date.today() + datetime.timedelta(days=70)).isoformat()
+        later = (today() + datetime.timedelta(days=70)).isoformat()
         tag = at.call("GET", "/v1/members/" + ids[0]).headers["ETag"]
         gone = at.post("/v1/members/%s/resign" % ids[0], {"effective_on": later}, 200, headers={"If-Match": tag}).json
         refused = self.unit(at, "close", "--custodian", "DE", "--on", "2024-07-31", "--yes", role="operator", status=1).stderr
