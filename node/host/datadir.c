@@ -449,7 +449,11 @@ datadir_create(const char *path, const struct config *config, const struct ident
 
 /* ---- the unit's own time zone ---- */
 
-/* Name of the zone in force, "UTC" before the unit is described. */
+/* Before the unit is described, as while it comes from a file: the zone that the units of the federation share. In UTC, around midnight, what an
+ * export dates today would lie in the future. */
+static const char ZONE_UNDESCRIBED[] = "CET-1CEST,M3.5.0,M10.5.0/3";
+
+/* Name of the zone in force. */
 static void
 zone_name(struct datadir *d, char ret[NAME_BYTES_MAX + 1])
 {
@@ -458,7 +462,7 @@ zone_name(struct datadir *d, char ret[NAME_BYTES_MAX + 1])
     struct place_row row;
     struct unit_described facts;
     static const struct office_id no_office = {{0}};
-    snprintf(ret, NAME_BYTES_MAX + 1, "UTC");
+    snprintf(ret, NAME_BYTES_MAX + 1, "%s", ZONE_UNDESCRIBED);
     if (db_begin_read(d->db, &txn, NULL) == 0 &&
         db_get(txn, TABLE_UNITS, slice_of(d->identity.unit.b, sizeof(d->identity.unit.b)), &value, NULL) == 0 &&
         place_row_decode(value, &d->identity.unit, &no_office, &row, NULL) == 0) {
