@@ -233,6 +233,7 @@ workload_import_again(struct sim_node *n)
         return workload_member(n);
     struct sim_job *job = workload_job(OP_MEMBER);
     struct member_request *r = &job->op.member.request;
+    job->imports = true;
     r->action = ACTION_CHANGE_DATA;
     r->has_subject = true;
     r->subject = k->member;

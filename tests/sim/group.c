@@ -413,8 +413,10 @@ node_group(struct sim_node *n)
         w->stats.refused += g.refused;
         model_mark(n->unit->model);
         reply(&g);
-        for (const struct sim_job *j = g.jobs; j; j = j->next)
+        for (const struct sim_job *j = g.jobs; j; j = j->next) {
             upkeep_received(n, &j->op);
+            coverage_note(n, j);
+        }
         note_group(n, &g, &own);
         if (still && g.accepted == 0 && g.refused > 0 && fingerprint(n, &after) == 0 && !TYPE_EQ(&before, &after))
             world_fail(w, n, "a refusal changed the state");

@@ -1,8 +1,9 @@
 /* Runs seeds. Each process takes every n-th one; a process that dies names its seed and is replaced, so one bad seed costs no other.
  *
- *   sim [--seed=N] [--seeds=M] [--nodes=K] [--events=E] [--jobs=J] [--upkeep] [--narrate] [--keep]
+ *   sim [--seed=N] [--seeds=M] [--nodes=K] [--events=E] [--jobs=J] [--narrate] [--keep]
  *
- * A failing seed prints the command that replays it with narration. The last line: "sim: N seeds passed, M failed". */
+ * A failing seed prints the command that replays it with narration. Of more than one seed it tells what happened in them,
+ * and of WHOLE_RUN or more with the workload and units of each seed's own anything that never did is a failure. The last line: "sim: N seeds passed, M failed". */
 #include "tests/sim/sim.h"
 
 #include <sodium.h>
@@ -12,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TWICE_EVERY = 40, JOBS_MAX = 16 };
+enum { TWICE_EVERY = 40, JOBS_MAX = 16, WHOLE_RUN = 100 };
 
 static struct rng library_rng;
 
@@ -42,7 +43,21 @@ static struct randombytes_implementation library_random = {
 struct result {
     uint64_t seed, trace;
     bool started, passed;
+    uint64_t cover[COVER_N];
 };
+
+struct sums {
+    uint64_t passed, failed, trace, cover[COVER_N];
+};
+
+static void
+add(struct sums *s, const struct result *r)
+{
+    *(r->passed ? &s->passed : &s->failed) += 1;
+    s->trace += mix64(r->trace ^ r->seed);
+    for (size_t i = 0; i < COVER_N; i++)
+        s->cover[i] += r->cover[i];
+}
 
 static bool
 run_seed(const struct sim_options *o, uint64_t seed, struct result *ret)
@@ -51,10 +66,11 @@ run_seed(const struct sim_options *o, uint64_t seed, struct result *ret)
     library_rng.state = mix64(seed + 99);
     world_run(&w, o, seed);
     *ret = (struct result){.seed = seed, .trace = w.trace, .passed = !w.failed};
+    coverage_of(&w, ret->cover);
     if (w.failed) {
         printf("%sseed %llu: %s\n", isatty(1) ? "\r" : "", (unsigned long long)seed, w.failure);
         if (!o->narrate) {
-            printf("  replay: sim --seed=%llu --narrate%s", (unsigned long long)seed, o->upkeep ? " --upkeep" : "");
+            printf("  replay: sim --seed=%llu --narrate", (unsigned long long)seed);
             if (o->nodes)
                 printf(" --nodes=%u", o->nodes);
             if (o->events)
@@ -149,22 +165,20 @@ job_start(struct job *j, const struct sim_options *o, uint64_t first)
 
 /* Reads what one child has to say until it starts another seed or ends. False: it has ended. */
 static bool
-job_listen(struct job *j, uint64_t *passed, uint64_t *failed, uint64_t *trace)
+job_listen(struct job *j, struct sums *sums)
 {
     struct result r;
     if (read(j->fd, &r, sizeof(r)) != (ssize_t)sizeof(r))
         return false;
     j->seed = r.seed;
     j->busy = r.started;
-    if (!r.started) {
-        *(r.passed ? passed : failed) += 1;
-        *trace += mix64(r.trace ^ r.seed);
-    }
+    if (!r.started)
+        add(sums, &r);
     return true;
 }
 
 static void
-run_jobs(const struct sim_options *o, uint64_t *passed, uint64_t *failed, uint64_t *trace)
+run_jobs(const struct sim_options *o, struct sums *sums)
 {
     struct job jobs[JOBS_MAX] = {0};
     unsigned running = 0;
@@ -176,10 +190,10 @@ run_jobs(const struct sim_options *o, uint64_t *passed, uint64_t *failed, uint64
             int status = 0;
             if (j->pid <= 0)
                 continue;
-            if (job_listen(j, passed, failed, trace)) {
+            if (job_listen(j, sums)) {
                 if (isatty(1))
-                    printf("\r%llu of %llu seeds, %llu failed ", (unsigned long long)(*passed + *failed),
-                           (unsigned long long)o->seeds, (unsigned long long)*failed);
+                    printf("\r%llu of %llu seeds, %llu failed ", (unsigned long long)(sums->passed + sums->failed),
+                           (unsigned long long)o->seeds, (unsigned long long)sums->failed);
                 fflush(stdout);
                 continue;
             }
@@ -191,7 +205,7 @@ run_jobs(const struct sim_options *o, uint64_t *passed, uint64_t *failed, uint64
                 continue;
             printf("seed %llu: the process ended (status %d)\n  replay: sim --seed=%llu --narrate\n",
                    (unsigned long long)j->seed, status, (unsigned long long)j->seed);
-            *failed += 1;
+            sums->failed++;
             running += job_start(j, o, j->seed + o->jobs);
         }
     }
@@ -220,8 +234,7 @@ parse(struct sim_options *o, const char *arg)
         }
     o->narrate |= strcmp(arg, "--narrate") == 0;
     o->keep |= strcmp(arg, "--keep") == 0;
-    o->upkeep |= strcmp(arg, "--upkeep") == 0;
-    return strcmp(arg, "--narrate") == 0 || strcmp(arg, "--keep") == 0 || strcmp(arg, "--upkeep") == 0;
+    return strcmp(arg, "--narrate") == 0 || strcmp(arg, "--keep") == 0;
 }
 
 int
@@ -229,12 +242,11 @@ main(int argc, char **argv)
 {
     struct sim_options o = {.seed = 1, .seeds = 1};
     struct err err;
-    uint64_t passed = 0, failed = 0, trace = 0;
+    struct sums sums = {0};
     for (int i = 1; i < argc; i++) {
         if (!parse(&o, argv[i])) {
-            fprintf(
-                stderr,
-                "usage: sim [--seed=N] [--seeds=M] [--nodes=K] [--events=E] [--jobs=J] [--upkeep] [--narrate] [--keep]\n");
+            fprintf(stderr,
+                    "usage: sim [--seed=N] [--seeds=M] [--nodes=K] [--events=E] [--jobs=J] [--narrate] [--keep]\n");
             return 2;
         }
     }
@@ -252,13 +264,16 @@ main(int argc, char **argv)
         for (uint64_t s = o.seed; s < o.seed + o.seeds; s++) {
             struct result r;
             run_checked(&o, s, &r);
-            *(r.passed ? &passed : &failed) += 1;
-            trace += mix64(r.trace ^ r.seed);
+            add(&sums, &r);
         }
     } else {
-        run_jobs(&o, &passed, &failed, &trace);
+        run_jobs(&o, &sums);
     }
-    printf("%strace %016llx\nsim: %llu seeds passed, %llu failed\n", isatty(1) ? "\r" : "", (unsigned long long)trace,
-           (unsigned long long)passed, (unsigned long long)failed);
-    return failed == 0 ? 0 : 1;
+    bool whole = o.seeds >= WHOLE_RUN && o.nodes == 0 && o.events == 0;
+    printf("%s", isatty(1) ? "\r" : "");
+    bool complete = o.seeds == 1 || coverage_tell(sums.cover, whole);
+    printf("trace %016llx\nsim: %llu seeds passed, %llu failed%s\n", (unsigned long long)sums.trace,
+           (unsigned long long)sums.passed, (unsigned long long)sums.failed,
+           complete ? "" : ", and something never happened");
+    return sums.failed == 0 && complete ? 0 : 1;
 }

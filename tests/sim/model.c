@@ -778,6 +778,8 @@ model_judge(const struct model *m, const struct api_op *op)
     struct plan p;
     if (op->kind == OP_COUNT || op->kind == OP_GUEST || op->kind == OP_KEYS_KEEP)
         return MODEL_UNKNOWN;
+    if (m->closed) /* by the end of everything: the rest is not asked for */
+        return op->kind == OP_MEMBER && op->member.request.action == ACTION_ADMIT ? MODEL_REFUSE : MODEL_UNKNOWN;
     if (model_concerns_moved(m, op))
         return model_judge_moving(m, op);
     make_plan(m, op, &p);
@@ -800,6 +802,7 @@ model_accept(struct model *m, const struct api_op *op, bool is_known)
         return;
     make_plan(m, op, &p);
     MUST(p.ok || !is_known);
+    m->closed |= op->kind == OP_CUSTODY && op->custody.close;
     size_t n_moving = model_moving_events(m, op, moving);
     if (m->n + p.n + n_moving > m->cap) {
         m->cap = 2 * m->cap + 64;

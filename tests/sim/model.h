@@ -50,6 +50,7 @@ struct model {
     size_t n, cap, mark;
     struct model_event *events;
     int32_t today; /* by the clock of who asks */
+    bool closed;   /* the unit */
 };
 
 enum model_verdict { MODEL_UNKNOWN, MODEL_ACCEPT, MODEL_REFUSE };

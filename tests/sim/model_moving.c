@@ -68,7 +68,8 @@ model_concerns_moved(const struct model *m, const struct api_op *op)
     const struct invoice_request *v = &op->invoice.request;
     const struct posting_request *p = &op->posting.request;
     const struct member_request *r = &op->member.request;
-    if (op->kind == OP_HANDOVER || op->kind == OP_ACCESS || op->kind == OP_ERASE || op->kind == OP_DOUBLE)
+    if (op->kind == OP_HANDOVER || op->kind == OP_ACCESS || op->kind == OP_ERASE || op->kind == OP_DOUBLE ||
+        op->kind == OP_PROPOSE || op->kind == OP_CUSTODY || (op->kind == OP_ACTIVITY && a->has_unit))
         return true;
     if (!model_moves(m))
         return false;
@@ -119,8 +120,13 @@ access_made(const struct model *m, const struct subject_id *access)
 enum model_verdict
 model_judge_moving(const struct model *m, const struct api_op *op)
 {
-    if (op->kind == OP_HANDOVER && handover_impossible(m, &op->handover.request))
+    const struct handover_request *r = &op->handover.request;
+    const struct model_event move = {.sort = SORT_MEMBER, .date = r->effective.days};
+    if (op->kind == OP_HANDOVER && handover_impossible(m, r))
         return MODEL_REFUSE;
+    if (op->kind == OP_HANDOVER && r->action == HANDOVER_COMPLETE && !date_is_none(r->effective) &&
+        !r->adjusts_closed && model_closed(m, &move))
+        return MODEL_REFUSE; /* the figures of a closed year */
     if (op->kind == OP_ACCESS && op->access.action == ACCESS_REVOKE && !access_made(m, &op->access.access))
         return MODEL_REFUSE;
     return MODEL_UNKNOWN;

@@ -1,11 +1,11 @@
 /* The simulator: several nodes in one process on virtual time. Each node is the real sync core, the real engine and a real LMDB
  * environment; network, clock, randomness and faults come from one seed, so that a failing seed replays with one command.
  *
- * main.c runs seeds; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, group.c commits; net.c moves
- * messages; fetch.c asks for capsules, upkeep.c does what a node does by itself; workload.c writes and knows what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
+ * main.c runs seeds, coverage.c counts what happened in them; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, group.c commits; net.c moves
+ * messages; fetch.c asks for capsules, upkeep.c does what a node does by itself; workload*.c write and know what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
  * concurrent, forked; faults.c breaks things; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, checks_capsules.c of
  * capsules, recount.c counts again
- * slowly. One thread. */
+ * slowly; winding.c ends a unit. One thread. */
 #ifndef SMARTNODE_TESTS_SIM_H
 #define SMARTNODE_TESTS_SIM_H
 
@@ -15,6 +15,7 @@
 #include "node/host/wanted.h"
 #include "node/sync/sync.h"
 #include "proto/base/map.h"
+#include "proto/pass.h"
 #include "storage/taken.h"
 #include "tests/sim/model.h"
 
@@ -28,6 +29,8 @@ enum {
     SIM_FAIL_TEXT = 512,
     SIM_AGAIN_MAX = 24,
     SIM_KINDS_MAX = 257,
+    SIM_PASSES_MAX = 256,
+    SIM_VISITING_MAX = 64,
 };
 
 struct world;
@@ -46,7 +49,51 @@ struct sim_options {
     uint64_t seed, seeds;
     unsigned nodes, events, jobs; /* 0 = from the seed, or the default */
     bool narrate, keep;
-    bool upkeep; /* nodes do what they do by themselves, too: upkeep.c */
+};
+
+/* What a run must have in it: coverage.c. Classes of erasures in their order. */
+enum sim_cover {
+    COVER_GRANT,
+    COVER_PASS,
+    COVER_REVOCATION,
+    COVER_RENEWAL,
+    COVER_DESTROYED,
+    COVER_PASS_GOOD,
+    COVER_PASS_HOME_AWAY,
+    COVER_PASS_REFUSED,
+    COVER_LOOK,
+    COVER_RECORD,
+    COVER_PROPOSAL,
+    COVER_GUEST_ACTIVITY,
+    COVER_GUEST_INVOICE,
+    COVER_POSTING,
+    COVER_OFFER,
+    COVER_WITHDRAWAL,
+    COVER_ACCEPTANCE,
+    COVER_COMPLETION,
+    COVER_BY_NODE,
+    COVER_BY_DESK,
+    COVER_CLOSED_YEAR,
+    COVER_TAKEN,
+    COVER_TAKEN_OPENED,
+    COVER_MOVED_CLOSED,
+    COVER_DOUBLE,
+    COVER_SETTLED,
+    COVER_MERGE,
+    COVER_MERGE_UNDONE,
+    COVER_ERASED_IDENTITY,
+    COVER_ERASED_CONTACT,
+    COVER_ERASED_BANK,
+    COVER_ERASED_ACTIVITY,
+    COVER_ERASED_NOTE,
+    COVER_RESTRICTION,
+    COVER_LIFTED,
+    COVER_IMPORT,
+    COVER_RESTORE,
+    COVER_COUNT,
+    COVER_CUSTODIAN,
+    COVER_WOUND_DOWN,
+    COVER_N
 };
 
 /* ---- what was signed ---- */
@@ -85,6 +132,10 @@ struct sim_unit {
     size_t n_again;
     uint64_t ops_left;
     uint32_t names; /* offices and persons so far, for unique names */
+    bool has_restricted;
+    struct subject_id restricted; /* of late */
+    size_t n_visiting;
+    struct subject_id visiting[SIM_VISITING_MAX]; /* activities of members of other units */
 };
 
 /* ---- a node ---- */
@@ -103,6 +154,8 @@ struct sim_job {
     struct sim_job *next;
     struct api_op op;
     struct api_op *reply; /* gets the result of what was committed; NULL, or of a caller who waits for it */
+    bool imports;         /* somebody of whom something was erased is entered again */
+    struct civil_date on; /* of a move: its day, as far as the desk knows it */
     bool must_succeed;    /* possible whatever else happened: only a full disk or a clock set back may refuse it */
 };
 
@@ -148,6 +201,7 @@ struct sim_node {
     int64_t fetch_at;      /* −1 = not planned */
     uint64_t seen_changes; /* struct guests_seen */
     struct civil_date seen_day;
+    uint64_t refused_taken;            /* by the last turn */
     bool upkeep_due, sheltered, swept; /* a group of the upkeep runs; it destroyed capsules */
     struct buf proof;
     struct sync_effects effects;
@@ -210,6 +264,13 @@ struct sim_taken {
     struct position received;
 };
 
+/* A pass, in somebody's hand. */
+struct sim_pass {
+    int unit;
+    struct subject_id id;
+    char text[PASS_TEXT_MAX];
+};
+
 /* A data key that an order of erasure was to take, as it was before. */
 struct erased_key {
     int unit; /* the home that ordered */
@@ -234,7 +295,7 @@ struct world {
     char federation[32];
 
     /* the plan of the seed */
-    bool heals, skewed, capsules_travel, hostile, forks, clones, restores, partial_trust, mixed, moves;
+    bool heals, skewed, capsules_travel, hostile, forks, clones, restores, partial_trust, mixed, moves, winds;
     unsigned loss_permille, crash_permille, full_permille;
     int64_t latency_ms_max, chaos_ends_ms;
     bool healing, forging;
@@ -253,6 +314,9 @@ struct world {
     size_t n_erased_keys;
     struct sim_taken *taken; /* heap */
     size_t n_taken;
+    struct sim_pass *passes; /* heap */
+    size_t n_passes;
+    uint64_t cover[COVER_N]; /* see coverage_of */
 
     struct map ledger_index; /* log id → uint32_t */
     struct ledger_log *ledger;
@@ -329,10 +393,14 @@ void fetch_all_logs(struct sim_node *n);
 void fetch_connected(struct sim_node *n);
 
 /* ---- upkeep.c ---- */
+/* One operation in a group of its own that no crash ends. */
+int upkeep_exec(void *n, const struct actor_id *actor, struct api_op *op, struct err *err);
 void upkeep_soon(struct sim_node *n);
 void upkeep_step(struct sim_node *n);
 bool upkeep_turn(struct sim_node *n, bool all);
 void upkeep_received(struct sim_node *n, const struct api_op *op);
+/* After the last turn: what was due was opened, as far as it was not refused. */
+void upkeep_check_opened(struct sim_node *n);
 void upkeep_check(struct sim_node *n, struct db_txn *txn);
 
 /* ---- net.c ---- */
@@ -373,6 +441,23 @@ struct sim_job *workload_moving(struct sim_node *n);
 bool moving_finish(struct world *w);
 /* Nothing is left open that could be ended. */
 void moving_check_finished(struct world *w);
+
+/* ---- workload_guests.c ---- */
+/* What a desk does with members of other units: a pass is shown, somebody is looked at, which is done at once (then NULL); or an operation. */
+struct sim_job *workload_guest(struct sim_node *n);
+/* Fills in an id and a key, and keeps the pass. */
+void guests_new_pass(struct sim_node *n, struct access_request *r);
+
+/* ---- winding.c ---- */
+/* Everything is quiet: a unit ends, if the seed says so. True: something was written. */
+bool winding_down(struct world *w);
+
+/* ---- coverage.c: what happened, for the end of a run ---- */
+/* An operation was committed, or refused in a group that was. */
+void coverage_note(struct sim_node *n, const struct sim_job *job);
+void coverage_of(const struct world *w, uint64_t ret[COVER_N]);
+/* False: with all, something never happened. */
+bool coverage_tell(const uint64_t sum[COVER_N], bool all);
 
 /* ---- erased.c ---- */
 /* Before the writer takes up an operation, and after it took it. */

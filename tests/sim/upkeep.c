@@ -7,8 +7,10 @@
 
 #include "node/host/arrivals.h"
 #include "node/host/guests.h"
+#include "node/host/left_postings.h"
 #include "node/host/moved_work.h"
 #include "node/host/taken_work.h"
+#include "node/rules/member.h"
 #include "storage/taken.h"
 
 enum { SOON_MS_MIN = 100, SOON_MS_MAX = 6000, TAKEN_NOTED_MAX = 512 };
@@ -16,15 +18,15 @@ enum { SOON_MS_MIN = 100, SOON_MS_MAX = 6000, TAKEN_NOTED_MAX = 512 };
 void
 upkeep_soon(struct sim_node *n)
 {
-    if (!n->w->options->upkeep || n->upkeep_due || n->old || !n->up)
+    if (n->upkeep_due || n->old || !n->up)
         return;
     n->upkeep_due = true;
     world_post(n->w, rng_between(&n->rng, SOON_MS_MIN, SOON_MS_MAX), EV_UPKEEP, n, 0, 0, NULL, 0);
 }
 
-/* A group of its own that no crash ends: what stands in the caller's hands is of this process. */
-static int
-run(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err)
+/* What stands in the caller's hands is of this process. */
+int
+upkeep_exec(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err)
 {
     struct sim_node *n = arg;
     struct sim_job *job = workload_job(op->kind), *others = n->jobs;
@@ -87,11 +89,11 @@ upkeep_turn(struct sim_node *n, bool all)
                              .today = today,
                              .random = rng_fill,
                              .random_arg = &n->rng,
-                             .run = run,
+                             .run = upkeep_exec,
                              .said = said,
                              .arg = n};
     const struct arrivals a = {
-        .db = n->db, .vault = n->vault, .identity = &n->unit->identity, .today = today, .run = run, .arg = n};
+        .db = n->db, .vault = n->vault, .identity = &n->unit->identity, .today = today, .run = upkeep_exec, .arg = n};
     const struct taken_work t = {.db = n->db,
                                  .vault = n->vault,
                                  .unit = n->unit->identity.unit,
@@ -100,7 +102,7 @@ upkeep_turn(struct sim_node *n, bool all)
                                  .all = all,
                                  .random = rng_fill,
                                  .random_arg = &n->rng,
-                                 .run = run,
+                                 .run = upkeep_exec,
                                  .arg = n};
     const struct moved_work m = {.db = n->db,
                                  .vault = n->vault,
@@ -109,12 +111,12 @@ upkeep_turn(struct sim_node *n, bool all)
                                  .today = today,
                                  .random = rng_fill,
                                  .random_arg = &n->rng,
-                                 .run = run,
+                                 .run = upkeep_exec,
                                  .arg = n};
     struct arrivals_found arrived = {0};
     struct taken_found taken = {0};
     struct err err = {0};
-    uint64_t closed = 0;
+    uint64_t closed = 0, ended = 0;
     struct guests_seen seen = {.changes = n->seen_changes, .day = n->seen_day};
     node_program(n);
     int rc = guests_turn(&g, &seen, all || rng_chance(&n->rng, 300), all, &err);
@@ -127,11 +129,15 @@ upkeep_turn(struct sim_node *n, bool all)
         rc = taken_work_run(&t, &taken, &err);
     if (rc == 0)
         rc = moved_work_run(&m, &closed, &err);
+    if (rc == 0)
+        rc = left_postings_run(&m, &ended, &err);
     if (is_fault(n, rc))
         world_fail(n->w, n, "upkeep: %s", err.text);
     n->w->stats.arrived += arrived.received;
     n->w->stats.taken += taken.opened;
-    return arrived.received + taken.opened + closed > 0;
+    n->w->cover[COVER_MOVED_CLOSED] += closed;
+    n->refused_taken = taken.refused;
+    return arrived.received + taken.opened + closed + ended > 0;
 }
 
 void
@@ -183,6 +189,41 @@ is_left(struct db_txn *txn, const struct sim_node *n, const struct sim_taken *t)
     member_state_at(&row, DATE_MAX, &s);
     member_row_release(&row);
     return !received || s.status != STATUS_MEMBER || (s.erased >> (CLASS_ACTIVITY - 1) & 1) != 0;
+}
+
+/* Whether nothing stands in the way of opening it any more: its month has begun, she is received, and a member. */
+static bool
+is_due(struct db_txn *txn, const struct sim_node *n, const struct sim_taken *t)
+{
+    struct taken_activity waits;
+    struct member_row row;
+    struct member_state s;
+    struct err err;
+    const int32_t today = (int32_t)(node_wall(n) / 86400000);
+    if (taken_get(n->vault, &t->key, &waits, &err) != 0 || waits.month.days > today || is_left(txn, n, t) ||
+        entitled_member(txn, &t->key.member, &n->unit->identity.unit, &row, &err) != 0)
+        return false;
+    bool received = member_arrival_unreceived(&row) == SIZE_MAX;
+    member_state_at(&row, (struct civil_date){today}, &s);
+    member_row_release(&row);
+    return received && s.status == STATUS_MEMBER;
+}
+
+void
+upkeep_check_opened(struct sim_node *n)
+{
+    struct db_txn *txn = NULL;
+    struct err err;
+    uint64_t left = 0;
+    if (!n->up || n->unit->concurrent || n->forger || n->index != n->unit->index ||
+        (n->w->skewed && !n->allow_clock_back) || db_begin_read(n->db, &txn, &err) != 0)
+        return;
+    for (size_t i = 0; i < n->w->n_taken; i++)
+        left += n->w->taken[i].unit == n->unit->index && is_due(txn, n, &n->w->taken[i]);
+    db_abort(&txn);
+    if (left > n->refused_taken)
+        world_fail(n->w, n, "%llu activities that were taken along are due and not opened, %llu were refused",
+                   (unsigned long long)left, (unsigned long long)n->refused_taken);
 }
 
 /* Each is open, or waits still. Of whoever has left, or had it erased, nothing is to be opened any more; and a vault that was set back may be from

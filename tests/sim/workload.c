@@ -147,7 +147,7 @@ workload_remember(struct sim_unit *u, const struct api_op *op)
 {
     if (op->kind == OP_COUNT || op->kind == OP_OFFICE_OPEN || op->kind == OP_GUEST || op->kind == OP_KEYS_KEEP ||
         (op->kind == OP_ACTIVITY && op->activity.taken) ||
-        (op->kind == OP_HANDOVER && op->handover.request.dossiers)) /* what they point to is the upkeep's */
+        (op->kind == OP_HANDOVER && op->handover.request.n_dossiers > 0)) /* what they point to is the upkeep's */
         return;
     if (!u->again)
         u->again = calloc(SIM_AGAIN_MAX, sizeof(*u->again));

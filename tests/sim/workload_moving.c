@@ -92,12 +92,31 @@ person(struct sim_node *n, struct handover_request *r)
         snprintf(p->identity.family_name.s, sizeof(p->identity.family_name.s), "Moved%u", n->unit->names);
 }
 
+/* Somebody with an open activity, which may be taken along after it was opened. */
+static bool
+somebody_at_work(struct sim_node *n, struct subject_id *ret, int32_t *ret_after)
+{
+    for (int i = 0; i < 8; i++) {
+        const struct model_event *e = model_pick(n->unit->model, SORT_ACTIVITY, rng_next(&n->rng));
+        struct model_activity a;
+        if (!e || !model_activity(n->unit->model, &e->entity, INT32_MAX, NULL, &a) || !a.open)
+            continue;
+        *ret = model_kept(n->unit->model, &a.owner);
+        *ret_after = e->date;
+        return true;
+    }
+    return false;
+}
+
 static void
 offer(struct sim_node *n, struct handover_request *r)
 {
     struct model_person p;
+    int32_t after = 0;
+    bool works = rng_chance(&n->rng, 750) && somebody_at_work(n, &r->member, &after);
     r->unit = another_unit(n)->identity.unit;
-    for (int i = 0; i < 6; i++) { /* mostly somebody who is a member, or may be by now */
+    (void)model_person(n->unit->model, &r->member, INT32_MAX, NULL, &p, NULL);
+    for (int i = 0; i < 6 && !works; i++) { /* mostly somebody who is a member, or may be by now */
         (void)workload_somebody(n, &r->member);
         (void)model_person(n->unit->model, &r->member, INT32_MAX, NULL, &p, NULL);
         if (p.s.status == STATUS_MEMBER || model_is_moved(n->unit->model, &r->member))
@@ -108,6 +127,8 @@ offer(struct sim_node *n, struct handover_request *r)
         r->proposed = workload_day(n);
     if (p.s.status == STATUS_MEMBER && rng_chance(&n->rng, 600))
         r->proposed.days = p.s.joined_on.days + 1 + (int32_t)rng_below(&n->rng, 60);
+    if (works && rng_chance(&n->rng, 900))
+        r->proposed.days = after + (int32_t)rng_below(&n->rng, 50);
     if (!date_is_none(r->proposed) && rng_chance(&n->rng, 200))
         r->effective.days = r->proposed.days - (int32_t)rng_below(&n->rng, 30);
 }
@@ -141,6 +162,7 @@ go_on(struct sim_node *n, const struct handover_view *v, struct handover_request
     if (v->turn == TURN_WE_COMPLETE && rng_chance(&n->rng, 150))
         r->action = HANDOVER_WITHDRAW;
     r->effective = r->proposed = DATE_NONE;
+    r->adjusts_closed = rng_chance(&n->rng, 500);
     if (r->action == HANDOVER_ACCEPT)
         terms(n, r);
     else if (r->action == HANDOVER_RECEIVE)
@@ -152,7 +174,7 @@ go_on(struct sim_node *n, const struct handover_view *v, struct handover_request
     if (rng_chance(&n->rng, 400) && !date_is_none(v->since))
         r->effective.days = v->since.days + (int32_t)rng_below(&n->rng, 60);
     r->voted = rng_chance(&n->rng, 300);
-    r->activities = (uint8_t)(1 + rng_below(&n->rng, 2));
+    r->activities = rng_chance(&n->rng, 700) ? ACTIVITIES_TAKEN_ALONG : ACTIVITIES_CLOSED;
     r->owed_stays = rng_chance(&n->rng, 300);
 }
 
@@ -164,8 +186,6 @@ access_job(struct sim_node *n)
     const struct model_event *made = model_pick(n->unit->model, SORT_ACCESS, rng_next(&n->rng));
     struct sim_job *job = workload_job(OP_ACCESS);
     struct access_request *r = &job->op.access;
-    struct box_secret secret;
-    uint8_t seed[32];
     uint64_t which = rng_below(&n->rng, 100);
     r->from = r->until = DATE_NONE;
     if (!made || which < 45) {
@@ -176,8 +196,8 @@ access_job(struct sim_node *n)
         r->purpose = 1;
         if (rng_chance(&n->rng, 200))
             r->until.days = (int32_t)(node_wall(n) / 86400000) + (int32_t)rng_below(&n->rng, 400);
-        rng_fill(&n->rng, seed, sizeof(seed));
-        crypto_keypair_box(seed, &r->pass_key, &secret);
+        if (r->action == ACCESS_ISSUE)
+            guests_new_pass(n, r);
         return job;
     }
     r->action = which < 90 ? ACCESS_REVOKE : which < 95 ? ACCESS_RENEW : ACCESS_END_ALL;
@@ -198,7 +218,9 @@ erasure_job(struct sim_node *n)
     uint64_t which = rng_below(&n->rng, 100);
     r->action = which < 70 ? ERASE_ORDER : which < 85 ? ERASE_RESTRICT : ERASE_LIFT;
     (void)workload_somebody(n, &r->member);
-    r->classes = (uint16_t)(1 + rng_below(&n->rng, 31));
+    if (r->action == ERASE_LIFT && n->unit->has_restricted && rng_chance(&n->rng, 800))
+        r->member = n->unit->restricted;
+    r->classes = (uint16_t)(rng_chance(&n->rng, 600) ? 1U << rng_below(&n->rng, 5) : 1 + rng_below(&n->rng, 31));
     r->ground = rng_chance(&n->rng, 500) ? GROUND_WRONGLY_HELD : 0;
     r->effective = r->until = DATE_NONE;
     retention_rules_of("BE", &settings, &r->rules);
@@ -253,6 +275,18 @@ double_job(struct sim_node *n)
     return job;
 }
 
+/* ---- custodians ---- */
+
+static struct sim_job *
+custodian_job(struct sim_node *n)
+{
+    struct sim_job *job = workload_job(OP_CUSTODY);
+    job->op.custody.has_custodian = rng_chance(&n->rng, 800);
+    job->op.custody.custodian = another_unit(n)->identity.unit;
+    job->op.custody.effective = DATE_NONE;
+    return job;
+}
+
 struct sim_job *
 workload_moving(struct sim_node *n)
 {
@@ -265,6 +299,13 @@ workload_moving(struct sim_node *n)
         return workload_import_again(n);
     if (rng_chance(&n->rng, 250))
         return access_job(n);
+    if (rng_chance(&n->rng, 8))
+        return custodian_job(n);
+    if (rng_chance(&n->rng, 250)) {
+        struct sim_job *guest = workload_guest(n);
+        if (guest)
+            return guest;
+    }
     struct sim_job *job = workload_job(OP_HANDOVER);
     struct handover_request *r = &job->op.handover.request;
     size_t count = open_ones(n, open);
@@ -272,6 +313,12 @@ workload_moving(struct sim_node *n)
         size_t at = rng_below(&n->rng, count);
         for (int i = 0; i < 4 && !ours(open[at].turn); i++) /* what waits for others waits a while */
             at = rng_below(&n->rng, count);
+        if (open[at].turn == TURN_WE_RECEIVE &&
+            rng_chance(&n->rng, 850)) { /* the node does it, with what is taken along */
+            free(job);
+            return access_job(n);
+        }
+        job->on = open[at].since;
         if (!ours(open[at].turn) && rng_chance(&n->rng, 600)) {
             free(job);
             return access_job(n);
@@ -313,6 +360,8 @@ act(struct sim_node *n, enum handover_action action, const struct handover_view 
         r->member = v->member;
         r->effective = days[i];
         r->proposed = DATE_NONE;
+        r->adjusts_closed = true;
+        r->activities = ACTIVITIES_TAKEN_ALONG;
         if (action == HANDOVER_ACCEPT)
             office(n, r);
         if (action == HANDOVER_RECEIVE)

@@ -353,7 +353,7 @@ heal_and_check(struct world *w)
     for (int i = 0; i < MOVING_ROUNDS && !w->failed; i++) {
         bool more = false;
         for (int k = 0; k < w->n_nodes && !w->failed; k++)
-            more |= w->options->upkeep && w->nodes[k].up && !w->nodes[k].forger && upkeep_turn(&w->nodes[k], true);
+            more |= w->nodes[k].up && !w->nodes[k].forger && upkeep_turn(&w->nodes[k], true);
         if (!w->failed && (moving_finish(w) || more))
             run_until_converged(w);
         else
@@ -361,8 +361,12 @@ heal_and_check(struct world *w)
     }
     if (!w->failed)
         moving_check_finished(w);
+    for (int k = 0; k < w->n_nodes && !w->failed; k++)
+        upkeep_check_opened(&w->nodes[k]);
     if (!w->failed)
         count_everything(w); /* which waits until it is quiet again */
+    if (!w->failed && winding_down(w))
+        run_until_converged(w);
     say(w, NULL, "quiet");
 }
 
@@ -410,6 +414,7 @@ world_release(struct world *w)
     free(w->ledger);
     free(w->erased_keys);
     free(w->taken);
+    free(w->passes);
     map_free(&w->ledger_index);
     for (int i = 0; i < w->n_units; i++) {
         model_free(&w->units[i].model);
