@@ -2,7 +2,7 @@
  * written apart from node/rules and node/command on purpose: the same mistake is less likely to be made twice.
  *
  * A model is the list of what was written, in that order; everything else is worked out anew at each question, so that taking back
- * what a lost group wrote is cutting the list. model.c has the list and the verdicts, model_member.c plays members, model_work.c
+ * what a lost group wrote is cutting the list. model.c has the list and the verdicts, model_plan.c what an operation would write, model_member.c plays members, model_work.c
  * activities, invoices and postings, model_moving.c knows who moves. See sim.h. */
 #ifndef SMARTNODE_TESTS_SIM_MODEL_H
 #define SMARTNODE_TESTS_SIM_MODEL_H
@@ -70,6 +70,18 @@ bool model_entity(const struct model *m, enum model_sort sort, size_t i, struct 
 size_t model_entities(const struct model *m, enum model_sort sort);
 /* An event by number of a sort (taken modulo how many there are); NULL if there are none. */
 const struct model_event *model_pick(const struct model *m, enum model_sort sort, uint64_t number);
+
+/* ---- what an operation would write: model_plan.c ---- */
+
+struct model_plan {
+    const struct model *m;
+    bool ok; /* a desk would not be refused before the rules are asked */
+    size_t n;
+    struct model_event e[2];
+};
+void model_make_plan(const struct model *m, const struct api_op *op, struct model_plan *ret);
+bool model_is_of(const struct model_event *e, enum model_sort sort, const struct subject_id *entity);
+int model_year_of(int32_t date);
 
 /* ---- members who move: model_moving.c ---- */
 

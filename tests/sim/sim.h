@@ -1,7 +1,7 @@
 /* The simulator: several nodes in one process on virtual time. Each node is the real sync core, the real engine and a real LMDB
  * environment; network, clock, randomness and faults come from one seed, so that a failing seed replays with one command.
  *
- * main.c runs seeds, coverage.c counts what happened in them; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, group.c commits; net.c moves
+ * main.c runs seeds, coverage.c counts what happened in them; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, held.c says what it holds, group.c commits; net.c moves
  * messages; fetch.c asks for capsules, upkeep.c does what a node does by itself; workload*.c write and know what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
  * concurrent, forked; faults.c breaks things; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, checks_capsules.c of
  * capsules, recount.c counts again
@@ -365,6 +365,8 @@ void node_group(struct sim_node *n);
 void node_tick(struct sim_node *n);
 void node_read(struct sim_node *n, const struct sync_effect *e);
 void node_vault(struct sim_node *n);
+
+/* ---- held.c ---- */
 /* Tells the core of a log as the store has it, and notes what is held. */
 void node_log_held(struct sim_node *n, const struct log_id *log);
 bool node_trusts(const struct sim_node *n, const struct sim_node *other);
