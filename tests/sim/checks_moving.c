@@ -352,7 +352,7 @@ check_kept(struct sim_node *n, struct db_txn *txn)
     struct position after;
     struct err err;
     size_t count = ACCESSES_MAX;
-    if (!n->w->options->upkeep || !n->w->heals || n->w->hostile || n->forger || n->old || !n->up)
+    if (!n->w->heals || n->w->hostile || n->forger || n->old || !n->up)
         return;
     for (bool first = true; count == ACCESSES_MAX && !n->w->failed; first = false) {
         if (received_events(n->vault, first ? NULL : &after, events, ACCESSES_MAX, &count, &err) != 0)
