@@ -115,6 +115,7 @@ run_checked(const struct sim_options *o, uint64_t seed, struct result *ret)
     if (again.trace != ret->trace) {
         printf("seed %llu: two runs gave two traces, %016llx and %016llx\n", (unsigned long long)seed,
                (unsigned long long)ret->trace, (unsigned long long)again.trace);
+        fflush(stdout); /* a child ends without */
         ret->passed = false;
     }
 }
