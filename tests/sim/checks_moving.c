@@ -200,12 +200,15 @@ struct received {
     struct keyed_class keys[HAD_MAX];
 };
 
-/* Before the end (−1), it or what nobody can say of (0), after it (1). */
+/* Before the end (−1), it or what nobody can say of (0), after it (1). A log that waits for one that it follows, which nobody may hold any more, has
+ * no depth here (0): it may have begun long after the end. */
 static int
 beside(const struct received *r, const struct log_row *row, uint64_t seq)
 {
     if (TYPE_EQ(&row->id, &r->end->at.log))
         return seq < r->end->at.seq ? -1 : seq > r->end->at.seq;
+    if (row->depth == 0 || r->depth == 0)
+        return 0;
     if (r->n->unit->concurrent || row->depth == r->depth)
         return row->depth < r->depth ? -1 : 0;
     return row->depth < r->depth ? -1 : 1;
