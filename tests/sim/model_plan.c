@@ -349,9 +349,9 @@ plan_activity(struct model_plan *p, const struct api_op *op)
     struct model_activity now = {0};
     struct model_event *e =
         begin(p, SORT_ACTIVITY, activity_kinds[r->action], &r->activity, dated ? month_of(r->effective) : 0);
-    if (r->has_activity && !known(p->m, SORT_ACTIVITY, &r->activity))
-        return;
     e->other = r->member;
+    if (r->has_activity && !known(p->m, SORT_ACTIVITY, &r->activity))
+        return; /* also of one that is taken along: its id is its former home's */
     if (r->has_corrects && !correct(p, e, &r->corrects, dated, r->adjusts_closed))
         return;
     if (r->has_activity)
