@@ -69,7 +69,8 @@ model_concerns_moved(const struct model *m, const struct api_op *op)
     const struct posting_request *p = &op->posting.request;
     const struct member_request *r = &op->member.request;
     if (op->kind == OP_HANDOVER || op->kind == OP_ACCESS || op->kind == OP_ERASE || op->kind == OP_DOUBLE ||
-        op->kind == OP_PROPOSE || op->kind == OP_CUSTODY || (op->kind == OP_ACTIVITY && (a->has_unit || op->activity.taken)))
+        op->kind == OP_PROPOSE || op->kind == OP_CUSTODY ||
+        (op->kind == OP_ACTIVITY && (a->has_unit || op->activity.taken)))
         return true;
     if (!model_moves(m))
         return false;
