@@ -69,7 +69,7 @@ struct homes {
     struct member_row rows[HOMES_MAX];
 };
 
-/* Whoever left for another unit is there on that day: unless it knows that the person died, or gave the record up. */
+/* Whoever left for another unit is there on that day: unless it knows that the person died, gave the record up, or left it on the very day. */
 static void
 check_day(struct homes *h, struct civil_date day)
 {
@@ -79,7 +79,8 @@ check_day(struct homes *h, struct civil_date day)
         struct member_state s;
         member_state_at(&h->rows[i], day, &s);
         members += s.status == STATUS_MEMBER;
-        gone += s.status == STATUS_MERGED || (s.status == STATUS_LEFT && s.left_reason == LEFT_DECEASED);
+        bool at_once = s.left_on.days == day.days && s.joined_on.days == day.days && s.left_reason != LEFT_MOVED;
+        gone += s.status == STATUS_MERGED || (s.status == STATUS_LEFT && (s.left_reason == LEFT_DECEASED || at_once));
         moved += s.status == STATUS_LEFT && s.left_reason == LEFT_MOVED && s.left_on.days == day.days;
     }
     date_format(day, date);
