@@ -65,10 +65,20 @@ lets(const struct eyes *e, const struct sim_node *to, bool keeper, enum residenc
     return entitled(&by, &to->unit->identity.unit, keeper, &what, &may, &err) == 0 && may;
 }
 
-/* Whoever was received, by the node or by hand, needs nothing of the completion any more: by then the new home has the person under keys of its own. */
+static bool
+refers(const struct member_entry *e, uint8_t role, const struct position *to)
+{
+    const struct event_ref *ref = member_ref_of(e, role);
+    return ref && ref->seq == to->seq && TYPE_EQ(&ref->log, &to->log);
+}
+
+/* Whoever was received, by the node or by hand, needs nothing of the completion any more, nor of the offer that it completed: by then the new home has
+ * the person under keys of its own. */
 static bool
 received(const struct eyes *e, const struct place *p)
 {
+    const struct position at = {*p->log, p->header->seq};
+    struct position completion = at;
     struct event_common common;
     struct member_row row;
     struct err err;
@@ -76,11 +86,13 @@ received(const struct eyes *e, const struct place *p)
     if (event_common_decode(p->payload, &common, &err) != 0 || !common.has_subject ||
         entitled_member(e->txn, &common.subject, &e->n->unit->identity.unit, &row, &err) != 0)
         return false;
+    for (size_t i = 0; i < row.n; i++)
+        if (row.entries[i].arrival && refers(&row.entries[i], REF_OFFER, &at))
+            completion = row.entries[i].at;
     for (size_t i = 0; i < row.n; i++) {
         const struct member_entry *x = &row.entries[i];
-        const struct event_ref *ref = member_ref_of(x, REF_COMPLETION);
-        is |= x->kind == KIND_HANDOVER_RECEIVED && x->outcome == OUTCOME_APPLIED && ref && ref->seq == p->header->seq &&
-              TYPE_EQ(&ref->log, p->log);
+        is |= x->kind == KIND_HANDOVER_RECEIVED && x->outcome == OUTCOME_APPLIED &&
+              refers(x, REF_COMPLETION, &completion);
     }
     member_row_release(&row);
     return is;
@@ -131,6 +143,15 @@ in_force(const struct eyes *e, const struct eyes *home, const struct place *p)
     return is;
 }
 
+/* What waits for an event that is not here, as behind a frozen log, is not asked for; what a row does not tell (guest records have none) the log does. */
+static bool
+applied(const struct eyes *e, const struct place *p)
+{
+    struct log_row row;
+    struct err err;
+    return evlog_find(e->txn, p->log, &row, &err) == 0 && row.applied_seq >= p->header->seq;
+}
+
 /* What the node does not hold of what is there to be had: why it should; NULL = it need not. */
 static const char *
 missing(const struct eyes *n, const struct eyes *home, const struct place *p)
@@ -148,7 +169,8 @@ missing(const struct eyes *n, const struct eyes *home, const struct place *p)
         return NULL; /* whose work it is, only who fetches it by name knows */
     if (travels && class <= CLASS_BANK)
         return "of the federation";
-    return in_force(n, home, p) && lets(n, n->n, false, RESIDENCY_TRAVELLING, p) ? "who may have it" : NULL;
+    return applied(n, p) && in_force(n, home, p) && lets(n, n->n, false, RESIDENCY_TRAVELLING, p) ? "who may have it"
+                                                                                                  : NULL;
 }
 
 static void

@@ -160,6 +160,20 @@ fill_repaid(const struct member_request *r, const struct model_person *now, stru
     return e->shares >= 1;
 }
 
+/* Another desk may have admitted the person under another type since the name was typed in. */
+static bool
+name_fits(const struct model_plan *p, const struct member_request *r, const struct model_event *e)
+{
+    struct model_person latest;
+    const struct person_identity *i = &r->person.identity;
+    if (r->action != ACTION_CHANGE_DATA || !r->person.has_identity)
+        return true;
+    (void)model_person(p->m, &e->entity, INT32_MAX, NULL, &latest, NULL);
+    return latest.s.person_type == 0 ||
+           (latest.s.person_type == PERSON_LEGAL ? i->legal_name.s[0] != '\0'
+                                                 : i->legal_name.s[0] == '\0' && i->family_name.s[0] != '\0');
+}
+
 static bool
 fill_member(const struct model_plan *p, const struct member_request *r, struct model_event *e)
 {
@@ -174,6 +188,8 @@ fill_member(const struct model_plan *p, const struct member_request *r, struct m
     e->other = r->has_other ? r->other : e->other;
     e->purpose = r->consent.purpose != 0 ? r->consent.purpose : e->purpose;
     if ((creates || r->action == ACTION_CHANGE_DATA) && r->has_office && !office_takes(p->m, &r->office, e->date))
+        return false;
+    if (!name_fits(p, r, e))
         return false;
     switch (r->action) {
     case ACTION_APPLY:

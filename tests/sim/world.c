@@ -136,6 +136,8 @@ dispatch(struct world *w, struct sim_event *e)
 {
     struct sim_node *n = e->node >= 0 ? &w->nodes[e->node] : NULL;
     bool same = n && n->up && n->incarnation == e->incarnation; /* the process that posted it is still there */
+    if (n)
+        node_program(n);
     switch (e->type) {
     case EV_DELIVER: net_deliver(w, e); break;
     case EV_FAULT: faults_step(w); break;
