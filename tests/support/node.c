@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "node/command/person_open.h"
+#include "node/command/rows.h"
+
 void
 test_draw(void *arg, uint8_t *out, size_t len)
 {
@@ -208,6 +211,23 @@ test_node_carry(const struct test_node *from, struct test_node *to)
 }
 
 void
+test_node_deliver(struct test_node *n, struct test_log *log)
+{
+    struct run run;
+    struct chain_value chain;
+    struct err err = {0};
+    bool stored = false;
+    test_log_seal(log, &run, &chain);
+    bool first = run.first == 1;
+    assert_int_equal(engine_begin(n->engine, &err), 0);
+    assert_int_equal(
+        engine_append(n->engine, &run, &chain, first ? &log->opened : NULL, first ? &log->first : NULL, &stored, &err),
+        0);
+    assert_int_equal(engine_commit(n->engine, &err), 0);
+    assert_true(stored);
+}
+
+void
 test_node_remove(struct test_node *n)
 {
     if (n->db)
@@ -259,6 +279,52 @@ test_node_exec(struct test_node *n, struct api_op *op, struct err *err)
     if (rc != 0)
         engine_abort(n->engine);
     return rc;
+}
+
+void
+test_node_done(struct test_node *n, struct api_op *op)
+{
+    struct err err = {0};
+    if (test_node_exec(n, op, &err) != 0)
+        fail_msg("%s", err.text);
+    if (op->result.err.code != 0)
+        fail_msg("%s: %s", op->result.err.field, op->result.err.text);
+    assert_int_equal(engine_vault_flush(n->engine, &err), 0);
+}
+
+int
+test_node_by_engine(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err)
+{
+    (void)actor;
+    return test_node_exec(arg, op, err);
+}
+
+void
+test_node_erase_due(struct test_node *n)
+{
+    struct err err = {0};
+    bool rewrote;
+    for (int i = 0; i < 8 && engine_erasures_due(n->engine); i++)
+        if (engine_erase(n->engine, &rewrote, &err) != 0)
+            fail_msg("%s", err.text);
+    assert_false(engine_erasures_due(n->engine));
+}
+
+void
+test_node_reads(struct test_node *n, const struct subject_id *member, const char *family, const char *email)
+{
+    struct db_txn *txn;
+    struct member_row row;
+    struct person_input p;
+    struct err err = {0};
+    assert_int_equal(db_begin_read(n->db, &txn, &err), 0);
+    const struct command_ctx ctx = {.txn = txn, .unit = n->identity.unit, .vault = n->vault};
+    assert_int_equal(rows_member(&ctx, member, &row, &err), 0);
+    assert_int_equal(person_open(txn, n->vault, &row, 1U << CLASS_IDENTITY | 1U << CLASS_CONTACT, &p, &err), 0);
+    assert_string_equal(p.identity.family_name.s, family);
+    assert_string_equal(p.contact.email.s, email);
+    member_row_release(&row);
+    db_abort(&txn);
 }
 
 struct subject_id

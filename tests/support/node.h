@@ -34,6 +34,8 @@ void test_node_make(struct test_node *n);
 void test_node_make_as(struct test_node *n, const char *code, uint8_t seed);
 /* What `from` holds of its own logs and `to` does not yet, as from a peer. Returns the number of runs. */
 size_t test_node_carry(const struct test_node *from, struct test_node *to);
+/* Seals what is pending in a log of another unit, and the node stores it, as from a peer. */
+void test_node_deliver(struct test_node *n, struct test_log *log);
 /* Opens environments and engine (a start), closes them (a stop, or a crash: nothing is written on the way). */
 void test_node_open(struct test_node *n);
 void test_node_close(struct test_node *n);
@@ -45,6 +47,14 @@ void test_node_check(struct test_node *n);
 void test_node_admission(struct api_op *op, unsigned i);
 /* A group with one operation: its result is in op->result. 0 or the group's error, after engine_abort. */
 int test_node_exec(struct test_node *n, struct api_op *op, struct err *err);
+/* The same, and nothing of it may go wrong; the vault is written too. */
+void test_node_done(struct test_node *n, struct api_op *op);
+/* test_node_exec as what the daemon's rounds take to run an operation; arg is the node. */
+int test_node_by_engine(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err);
+/* Carries out every erasure that is due. */
+void test_node_erase_due(struct test_node *n);
+/* That this is what the node's own desk reads of its member. */
+void test_node_reads(struct test_node *n, const struct subject_id *member, const char *family, const char *email);
 /* Admits that person; who it is now. */
 struct subject_id test_node_admit(struct test_node *n, unsigned i);
 /* The log that is being written; fails if none is. */

@@ -69,6 +69,20 @@ open_db(const char *path, enum db_kind kind, bool volatile_)
     return db;
 }
 
+void
+test_file_copy(const char *from, const char *to)
+{
+    uint8_t chunk[65536];
+    size_t n;
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    assert_non_null(in);
+    assert_non_null(out);
+    while ((n = fread(chunk, 1, sizeof(chunk), in)) > 0)
+        assert_int_equal(fwrite(chunk, 1, n, out), n);
+    fclose(in);
+    assert_int_equal(fclose(out), 0);
+}
+
 struct db *
 test_db_open(const char *path, enum db_kind kind)
 {

@@ -10,6 +10,8 @@ enum { TEST_PATH_MAX = 256, TEST_MAP_BYTES = 64 * 1024 * 1024 };
 /* A new empty directory; remove takes it away with all that it holds. */
 void test_dir_make(char path[TEST_PATH_MAX]);
 void test_dir_remove(const char *path);
+/* The bytes of a file as another one, which is made or replaced. */
+void test_file_copy(const char *from, const char *to);
 
 /* Opens with default sync; creates. */
 struct db *test_db_open(const char *path, enum db_kind kind);

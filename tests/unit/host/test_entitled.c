@@ -28,19 +28,12 @@ static int
 setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    struct run run;
-    struct chain_value chain;
-    struct err err = {0};
-    bool stored = false;
     assert_non_null(f);
     test_node_make(&f->n);
     test_unit_make(&f->host, "DE", 3);
     test_unit_make(&f->third, "SE", 4);
     test_log_start(&f->log, &f->host, 1, NULL, 0);
-    test_log_seal(&f->log, &run, &chain);
-    assert_int_equal(engine_begin(f->n.engine, &err), 0);
-    assert_int_equal(engine_append(f->n.engine, &run, &chain, &f->log.opened, &f->log.first, &stored, &err), 0);
-    assert_int_equal(engine_commit(f->n.engine, &err), 0);
+    test_node_deliver(&f->n, &f->log);
     f->member = test_node_admit(&f->n, 1);
     struct log_row row = test_node_log(&f->n);
     f->admitted = (struct position){row.id, row.head_seq};
@@ -327,10 +320,7 @@ a_unit_that_writes_a_row_under_a_visitors_id_gets_nothing(void **state)
 {
     struct fixture *f = *state;
     struct test_log third;
-    struct run run;
-    struct chain_value chain;
     struct err err = {0};
-    bool stored = false;
     struct api_op *op = calloc(1, sizeof(*op));
     assert_non_null(op);
     op->kind = OP_ACTIVITY;
@@ -354,19 +344,13 @@ a_unit_that_writes_a_row_under_a_visitors_id_gets_nothing(void **state)
     assert_false(asked_of(f, own, &f->host.id, false, &opened, CLASS_ACTIVITY));
 
     test_admission(&f->log, visitor, (struct civil_date){f->today}, visitor, CATEGORY_A, 1);
-    test_log_seal(&f->log, &run, &chain);
-    assert_int_equal(engine_begin(f->n.engine, &err), 0);
-    assert_int_equal(engine_append(f->n.engine, &run, &chain, NULL, NULL, &stored, &err), 0);
-    assert_int_equal(engine_commit(f->n.engine, &err), 0);
+    test_node_deliver(&f->n, &f->log);
     assert_true(asked_of(f, own, &f->host.id, false, &opened, CLASS_ACTIVITY));
     assert_false(asked_of(f, own, &f->third.id, false, &opened, CLASS_ACTIVITY));
 
     test_log_start(&third, &f->third, 1, NULL, 0);
     test_admission(&third, visitor, (struct civil_date){f->today}, visitor, CATEGORY_A, 1);
-    test_log_seal(&third, &run, &chain);
-    assert_int_equal(engine_begin(f->n.engine, &err), 0);
-    assert_int_equal(engine_append(f->n.engine, &run, &chain, &third.opened, &third.first, &stored, &err), 0);
-    assert_int_equal(engine_commit(f->n.engine, &err), 0);
+    test_node_deliver(&f->n, &third);
     assert_false(asked_of(f, own, &f->third.id, false, &opened, CLASS_ACTIVITY));
     test_log_release(&third);
 }

@@ -130,17 +130,6 @@ needle(struct world *w, struct slice bytes)
 }
 
 static void
-done(struct test_node *n, struct api_op *op)
-{
-    struct err err = {0};
-    if (test_node_exec(n, op, &err) != 0)
-        fail_msg("%s", err.text);
-    if (op->result.err.code != 0)
-        fail_msg("%s: %s", op->result.err.field, op->result.err.text);
-    assert_int_equal(engine_vault_flush(n->engine, &err), 0);
-}
-
-static void
 order(struct test_node *n, const struct subject_id *member, enum erase_action action, uint16_t classes)
 {
     struct api_op *op = calloc(1, sizeof(*op));
@@ -150,7 +139,7 @@ order(struct test_node *n, const struct subject_id *member, enum erase_action ac
     op->erase.request = (struct erase_request){
         .action = action, .member = *member, .classes = classes, .effective = DATE_NONE, .until = DATE_NONE};
     retention_rules_of("BE", &settings, &op->erase.request.rules);
-    done(n, op);
+    test_node_done(n, op);
     free(op);
 }
 
@@ -260,20 +249,6 @@ teardown(void **state)
 /* ---- copies of a node's directories ---- */
 
 static void
-copy_file(const char *from, const char *to)
-{
-    uint8_t chunk[65536];
-    size_t n;
-    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
-    assert_non_null(in);
-    assert_non_null(out);
-    while ((n = fread(chunk, 1, sizeof(chunk), in)) > 0)
-        assert_int_equal(fwrite(chunk, 1, n, out), n);
-    fclose(in);
-    assert_int_equal(fclose(out), 0);
-}
-
-static void
 data_path(char out[TEST_PATH_MAX + 32], const char *dir, const char *which)
 {
     snprintf(out, TEST_PATH_MAX + 32, "%s/%s/data.mdb", dir, which);
@@ -286,7 +261,7 @@ copy_data(const char *from, const char *to, const char *which)
     char a[TEST_PATH_MAX + 32], b[TEST_PATH_MAX + 32];
     data_path(a, from, which);
     data_path(b, to, which);
-    copy_file(a, b);
+    test_file_copy(a, b);
 }
 
 /* A node that is closed, again in a directory of its own, and closed. What it draws differs. */
@@ -390,17 +365,6 @@ state_of(struct test_node *n, const struct position *order)
     return o.state;
 }
 
-static void
-finish(struct test_node *n)
-{
-    struct err err = {0};
-    bool rewrote;
-    for (int i = 0; i < 8 && engine_erasures_due(n->engine); i++)
-        if (engine_erase(n->engine, &rewrote, &err) != 0)
-            fail_msg("%s", err.text);
-    assert_false(engine_erasures_due(n->engine));
-}
-
 static bool
 is_zero(const struct data_key *k)
 {
@@ -467,7 +431,7 @@ stopped_at_any_write_it_is_completed_and_confirmed_once(void **state)
         n.random += 1000;
         test_node_open(&n);
         assert_int_equal(engine_erasures_due(n.engine) || times_confirmed(&n, &w->order) == 1, true);
-        finish(&n);
+        test_node_erase_due(&n);
         expect_done(w, &n);
         test_node_remove(&n);
     }
@@ -491,7 +455,7 @@ failing_at_any_write_it_is_completed_and_confirmed_once(void **state)
         failed += status != 0 && status != EXIT_NOT_REACHED;
         n.random += 1000;
         test_node_open(&n);
-        finish(&n);
+        test_node_erase_due(&n);
         expect_done(w, &n);
         test_node_remove(&n);
     }
@@ -515,7 +479,7 @@ a_commit_that_fails_is_made_up_for_by_the_next_call(void **state)
         db_fail_after(0);
         failed = rc != 0;
         assert_int_equal(engine_erasures_due(n.engine), failed);
-        finish(&n);
+        test_node_erase_due(&n);
         expect_done(w, &n);
         test_node_remove(&n);
         assert_in_range(at, 1, STEPS_MAX);
@@ -532,7 +496,7 @@ without_the_rewrite_the_key_stays_readable(void **state)
     assert_int_equal(vault_erase(w->n.vault, &what, NULL, &err), 0);
     assert_true(vault_holds(&w->n, w->needles, w->n_needles));
     assert_false(vault_holds(&w->n, w->needles, 1)); /* bare, it is in no file ever */
-    finish(&w->n);
+    test_node_erase_due(&w->n);
     expect_done(w, &w->n);
 }
 
@@ -546,14 +510,14 @@ after_an_older_vault_is_put_back_it_is_erased_again(void **state)
     test_node_close(&w->n);
     twin(&w->n, &n, 1);
     test_node_open(&n);
-    finish(&n);
+    test_node_erase_due(&n);
     expect_done(w, &n);
     test_node_close(&n);
     copy_data(w->n.dir, n.dir, "vault");
     assert_true(vault_holds(&n, w->needles, w->n_needles));
     test_node_open(&n);
     assert_true(engine_erasures_due(n.engine));
-    finish(&n);
+    test_node_erase_due(&n);
     expect_done(w, &n); /* and not confirmed a second time */
     test_node_close(&n);
     test_node_open(&n);
@@ -569,13 +533,13 @@ after_an_older_register_is_put_back_it_is_erased_again(void **state)
     test_node_close(&w->n);
     twin(&w->n, &n, 1);
     test_node_open(&n);
-    finish(&n);
+    test_node_erase_due(&n);
     test_node_close(&n);
     copy_data(w->n.dir, n.dir, "main");
     n.random += 1000;
     test_node_open(&n);
     assert_true(engine_erasures_due(n.engine));
-    finish(&n);
+    test_node_erase_due(&n);
     expect_done(w, &n);
     test_node_remove(&n);
 }
@@ -599,7 +563,7 @@ a_capsule_that_comes_after_its_erasure_is_not_stored(void **state)
             assert_int_equal(engine_commit(w->n.engine, &err), 0);
             assert_false(has_capsule(&w->n, &w->admitted, w->contact_index, NULL));
         }
-        finish(&w->n);
+        test_node_erase_due(&w->n);
     }
     find_capsule(&w->n, w->admitted.seq, CLASS_KEY, &key_at, &key_index);
     assert_int_equal(engine_begin(w->n.engine, &err), 0);
@@ -636,7 +600,7 @@ a_restriction_destroys_what_a_host_holds_of_the_class(void **state)
     test_node_make_as(&host, "DE", 3);
     while (test_node_carry(&w->n, &host) > 0) {
     }
-    finish(&host);
+    test_node_erase_due(&host);
     struct received_key keys[2] = {{.subject = w->member,
                                     .unit = w->n.identity.unit,
                                     .class = CLASS_IDENTITY,
@@ -663,7 +627,7 @@ a_restriction_destroys_what_a_host_holds_of_the_class(void **state)
     while (test_node_carry(&w->n, &host) > 0) {
     }
     assert_true(engine_erasures_due(host.engine));
-    finish(&host);
+    test_node_erase_due(&host);
     assert_int_equal(state_of(&host, &at), ERASURE_DONE);
     assert_int_equal(received_of(&host, &w->member, CLASS_IDENTITY), 0);
     assert_int_equal(received_of(&host, &w->member, CLASS_ACTIVITY), 1);
@@ -671,7 +635,7 @@ a_restriction_destroys_what_a_host_holds_of_the_class(void **state)
     assert_int_equal(times_confirmed(&host, &at), 0); /* a restriction asks for no confirmation */
     assert_int_equal(times_confirmed(&host, &w->order), 1);
     /* at home nothing goes by a restriction */
-    finish(&w->n);
+    test_node_erase_due(&w->n);
     assert_true(has_capsule(&w->n, &w->admitted, (uint8_t)(w->contact_index == 0 ? 1 : 0), NULL));
     buf_free(&row);
     test_node_check(&host);
@@ -694,10 +658,7 @@ another_units_order_takes_no_links_and_no_keys_of_a_third(void **state)
     struct test_node *n = &w->n;
     struct test_unit stranger;
     struct test_log log;
-    struct run run;
-    struct chain_value chain;
     struct err err = {0};
-    bool stored = false;
     struct civil_date on = {n->today};
     struct subject_id office = {{0x0F}};
     const struct subject_id visitor = {{0x77}};
@@ -728,12 +689,9 @@ another_units_order_takes_no_links_and_no_keys_of_a_third(void **state)
     test_admission(&log, visitor, on, office, CATEGORY_A, 1);
     p.common.subject = visitor;
     test_log_event(&log, &p, NULL, 0);
-    test_log_seal(&log, &run, &chain);
-    assert_int_equal(engine_begin(n->engine, &err), 0);
-    assert_int_equal(engine_append(n->engine, &run, &chain, &log.opened, &log.first, &stored, &err), 0);
-    assert_int_equal(engine_commit(n->engine, &err), 0);
+    test_node_deliver(n, &log);
     assert_true(engine_erasures_due(n->engine));
-    finish(n);
+    test_node_erase_due(n);
     assert_int_not_equal(state_of(n, &at), ERASURE_NOTED);
     assert_int_equal(vault_link_get(n->vault, &links[0].entity, &link, &err), 0);
     assert_int_equal(vault_link_get(n->vault, &links[1].entity, &link, &err), 0);

@@ -24,22 +24,14 @@ struct twins {
 /* ---- a node and its clone ---- */
 
 static void
-copy_file(const char *from_dir, const char *to_dir, const char *which)
+copy_data(const char *from_dir, const char *to_dir, const char *which)
 {
     char from[TEST_PATH_MAX + 32], to[TEST_PATH_MAX + 32];
-    uint8_t chunk[65536];
-    size_t n;
     snprintf(from, sizeof(from), "%s/%s/data.mdb", from_dir, which);
     snprintf(to, sizeof(to), "%s/%s", to_dir, which);
     assert_int_equal(mkdir(to, 0700), 0);
     snprintf(to, sizeof(to), "%s/%s/data.mdb", to_dir, which);
-    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
-    assert_non_null(in);
-    assert_non_null(out);
-    while ((n = fread(chunk, 1, sizeof(chunk), in)) > 0)
-        assert_int_equal(fwrite(chunk, 1, n, out), n);
-    fclose(in);
-    assert_int_equal(fclose(out), 0);
+    test_file_copy(from, to);
 }
 
 static void
@@ -50,8 +42,8 @@ part(struct twins *t)
     t->b.random += 1000;
     test_dir_make(t->b.dir);
     test_dir_make(t->b.scratch);
-    copy_file(t->a.dir, t->b.dir, "main");
-    copy_file(t->a.dir, t->b.dir, "vault");
+    copy_data(t->a.dir, t->b.dir, "main");
+    copy_data(t->a.dir, t->b.dir, "vault");
     test_node_open(&t->a);
     test_node_open(&t->b);
 }
@@ -83,28 +75,12 @@ carry(const struct test_node *from, struct test_node *to)
     }
 }
 
-static void
-finish(struct test_node *n)
-{
-    struct err err = {0};
-    bool rewrote;
-    for (int i = 0; i < 8 && engine_erasures_due(n->engine); i++)
-        if (engine_erase(n->engine, &rewrote, &err) != 0)
-            fail_msg("%s", err.text);
-    assert_false(engine_erasures_due(n->engine));
-}
-
 /* ---- desks ---- */
 
 static struct position
 done(struct test_node *n, struct api_op *op)
 {
-    struct err err = {0};
-    if (test_node_exec(n, op, &err) != 0)
-        fail_msg("%s", err.text);
-    if (op->result.err.code != 0)
-        fail_msg("%s: %s", op->result.err.field, op->result.err.text);
-    assert_int_equal(engine_vault_flush(n->engine, &err), 0);
+    test_node_done(n, op);
     return op->result.position;
 }
 
@@ -197,7 +173,7 @@ begin_again(struct test_node *n)
     n->random += 7000;
     test_node_open(n);
     assert_true(engine_erasures_due(n->engine));
-    finish(n);
+    test_node_erase_due(n);
 }
 
 /* ---- */
@@ -211,9 +187,9 @@ an_order_of_one_who_has_no_keys_takes_what_is_there_and_nothing_that_begins_late
     carry(&t->b, &t->a);
     assert_int_equal(keys(&t->a, &member, CLASS_CONTACT), 0);
     assert_int_equal(erase_contact(&t->a, &member), ERR_NONE);
-    finish(&t->a);
+    test_node_erase_due(&t->a);
     carry(&t->a, &t->b);
-    finish(&t->b);
+    test_node_erase_due(&t->b);
     assert_int_equal(keys(&t->b, &member, CLASS_CONTACT), 0);
     assert_int_equal(keys(&t->b, &member, CLASS_IDENTITY), 1);
     change_contact(&t->a, &member, t->a.today);
@@ -232,18 +208,18 @@ an_order_takes_what_another_instance_sealed_however_it_counts(void **state)
     part(t);
     struct subject_id member = test_node_admit(&t->b, 1);
     assert_int_equal(erase_contact(&t->b, &member), ERR_NONE);
-    finish(&t->b);
+    test_node_erase_due(&t->b);
     change_contact(&t->b, &member, t->b.today);
     assert_int_equal(keys(&t->b, &member, CLASS_CONTACT), 1);
     carry(&t->b, &t->a);
-    finish(&t->a);
+    test_node_erase_due(&t->a);
     change_contact(&t->a, &member, t->a.today);
     assert_int_equal(keys(&t->a, &member, CLASS_CONTACT), 1);
     assert_int_equal(erase_contact(&t->a, &member), ERR_NONE);
-    finish(&t->a);
+    test_node_erase_due(&t->a);
     assert_int_equal(keys(&t->a, &member, CLASS_CONTACT), 0);
     carry(&t->a, &t->b);
-    finish(&t->b);
+    test_node_erase_due(&t->b);
     assert_int_equal(keys(&t->b, &member, CLASS_CONTACT), 0);
 }
 
@@ -262,7 +238,7 @@ what_was_written_beside_an_order_is_listed_by_the_next(void **state)
     test_node_open(&t->a);
     struct position beside = change_contact(&t->b, &member, t->b.today);
     assert_int_equal(erase_contact(&t->a, &member), ERR_NONE);
-    finish(&t->a);
+    test_node_erase_due(&t->a);
     assert_int_equal(left_over(&t->a, &member), 0);
     assert_int_equal(erase_contact(&t->a, &member), ERR_CONFLICT); /* nothing is there */
     carry(&t->b, &t->a);
@@ -272,9 +248,9 @@ what_was_written_beside_an_order_is_listed_by_the_next(void **state)
     assert_true(is_erased(&t->a, &beside));
     assert_int_equal(left_over(&t->a, &member), 0);
     assert_int_equal(erase_contact(&t->a, &member), ERR_CONFLICT);
-    finish(&t->a);
+    test_node_erase_due(&t->a);
     carry(&t->a, &t->b);
-    finish(&t->b);
+    test_node_erase_due(&t->b);
     assert_true(is_erased(&t->b, &beside));
     assert_int_equal(keys(&t->b, &member, CLASS_CONTACT), 0);
     test_node_check(&t->a);

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 
 #include "node/command/keys.h"
-#include "node/command/person_open.h"
-#include "node/command/rows.h"
 #include "storage/received.h"
 #include "tests/support/node.h"
 
@@ -33,20 +31,6 @@ struct fixture {
     size_t n_ops;
 };
 
-static void
-deliver(struct fixture *f)
-{
-    struct run run;
-    struct chain_value chain;
-    struct err err = {0};
-    bool stored = false;
-    test_log_seal(&f->log, &run, &chain);
-    assert_int_equal(engine_begin(f->n.engine, &err), 0);
-    assert_int_equal(engine_append(f->n.engine, &run, &chain, &f->log.opened, &f->log.first, &stored, &err), 0);
-    assert_int_equal(engine_commit(f->n.engine, &err), 0);
-    assert_true(stored);
-}
-
 static int
 setup(void **state)
 {
@@ -59,7 +43,7 @@ setup(void **state)
     test_node_make(&f->n);
     test_unit_make(&f->host, "DE", 3);
     test_log_start(&f->log, &f->host, 1, NULL, 0);
-    deliver(f);
+    test_node_deliver(&f->n, &f->log);
     f->member = test_node_admit(&f->n, 1);
     assert_int_equal(engine_vault_flush(f->n.engine, &err), 0);
     assert_int_equal(db_begin_read(f->n.db, &txn, &err), 0);
@@ -197,23 +181,6 @@ has(const struct keyed_class *keys, size_t n, const struct fixture *f, uint8_t c
     return found;
 }
 
-static void
-reads(struct fixture *f, const char *family, const char *email)
-{
-    struct db_txn *txn;
-    struct member_row row;
-    struct person_input p;
-    struct err err = {0};
-    assert_int_equal(db_begin_read(f->n.db, &txn, &err), 0);
-    const struct command_ctx ctx = {.txn = txn, .unit = f->n.identity.unit, .vault = f->n.vault};
-    assert_int_equal(rows_member(&ctx, &f->member, &row, &err), 0);
-    assert_int_equal(person_open(txn, f->n.vault, &row, 1U << CLASS_IDENTITY | 1U << CLASS_CONTACT, &p, &err), 0);
-    assert_string_equal(p.identity.family_name.s, family);
-    assert_string_equal(p.contact.email.s, email);
-    member_row_release(&row);
-    db_abort(&txn);
-}
-
 /* ---- tests ---- */
 
 static void
@@ -262,7 +229,7 @@ what_is_entered_meanwhile_stays(void **state)
     snprintf(p->identity.family_name.s, sizeof(p->identity.family_name.s), "Dubois");
     commit(f);
     carry_out(f);
-    reads(f, "Dubois", "new@example.org");
+    test_node_reads(&f->n, &f->member, "Dubois", "new@example.org");
 }
 
 static void

@@ -33,23 +33,6 @@ struct fixture {
 
 static const struct actor_id ACTOR = {{0xAC}};
 
-static void
-deliver(struct fixture *f)
-{
-    struct run run;
-    struct chain_value chain;
-    struct err err = {0};
-    bool stored = false;
-    test_log_seal(&f->log, &run, &chain);
-    bool first = run.first == 1;
-    assert_int_equal(engine_begin(f->n.engine, &err), 0);
-    assert_int_equal(engine_append(f->n.engine, &run, &chain, first ? &f->log.opened : NULL,
-                                   first ? &f->log.first : NULL, &stored, &err),
-                     0);
-    assert_int_equal(engine_commit(f->n.engine, &err), 0);
-    assert_true(stored);
-}
-
 static struct api_result
 run_op(struct fixture *f, struct api_op *op)
 {
@@ -103,7 +86,7 @@ setup(void **state)
     test_node_make(&f->n);
     test_unit_make(&f->desk, "DE", 3);
     test_log_start(&f->log, &f->desk, 1, NULL, 0);
-    deliver(f);
+    test_node_deliver(&f->n, &f->log);
     f->member = test_node_admit(&f->n, 1);
     f->today = TEST_NODE_TODAY;
     f->known = true;
@@ -412,7 +395,7 @@ whoever_moved_is_sent_to_the_new_home(void **state)
                                                   .currency = "EUR"}};
     struct position accepted = test_log_event(&f->log, &accept, &to_offer, 1);
     struct chain_value chain = f->log.chain;
-    deliver(f);
+    test_node_deliver(&f->n, &f->log);
     done.payload.common.effective.days = TEST_NODE_TODAY + 1;
     done.payload.handover = accept.handover;
     done.payload.handover.other = f->desk.id;

@@ -377,20 +377,6 @@ test_logs_are_named_without_doubt(void **state)
 
 /* ---- revocation ---- */
 
-static void
-copy_file(const char *from, const char *to)
-{
-    static uint8_t block[65536];
-    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
-    assert_non_null(in);
-    assert_non_null(out);
-    for (size_t n; (n = fread(block, 1, sizeof(block), in)) > 0;)
-        assert_int_equal(fwrite(block, 1, n, out), n);
-    fclose(in);
-    fclose(out);
-    assert_int_equal(chmod(to, 0600), 0);
-}
-
 /* The thief has all that the node had: a copy of the stopped directory. */
 static void
 steal(const struct home *h, struct home *thief)
@@ -408,7 +394,8 @@ steal(const struct home *h, struct home *thief)
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         snprintf(from, sizeof(from), "%s/%s", h->data, files[i]);
         snprintf(to, sizeof(to), "%s/%s", thief->data, files[i]);
-        copy_file(from, to);
+        test_file_copy(from, to);
+        assert_int_equal(chmod(to, 0600), 0);
     }
     home_start(thief);
 }

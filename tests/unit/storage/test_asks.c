@@ -8,37 +8,7 @@
 #include <stdlib.h>
 
 #include "storage/asks.h"
-#include "tests/support/storage.h"
-
-struct fixture {
-    char dir[TEST_PATH_MAX];
-    struct vault *vault;
-};
-
-static int
-setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    uint8_t wrap[32] = {7};
-    struct err err = {0};
-    assert_non_null(f);
-    test_dir_make(f->dir);
-    struct vault_opts opts = {
-        .path = f->dir, .map_bytes = TEST_MAP_BYTES, .wrap_key = wrap, .create = true, .volatile_for_simulation = true};
-    assert_int_equal(vault_open(&opts, &f->vault, &err), 0);
-    *state = f;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct fixture *f = *state;
-    vault_close(&f->vault);
-    test_dir_remove(f->dir);
-    free(f);
-    return 0;
-}
+#include "tests/support/storage_setup.h"
 
 static struct ask
 ask_of(uint8_t member, uint8_t id, const char *text)
@@ -54,7 +24,7 @@ ask_of(uint8_t member, uint8_t id, const char *text)
 static void
 what_was_asked_comes_back_until_it_is_dealt_with(void **state)
 {
-    struct fixture *f = *state;
+    struct vault_alone *f = *state;
     struct err err = {0};
     struct ask found[8], a = ask_of(1, 1, "to Stockholm in June"), b = ask_of(1, 2, ""), c = ask_of(2, 1, "call me");
     size_t n = 0;
@@ -85,7 +55,7 @@ what_was_asked_comes_back_until_it_is_dealt_with(void **state)
 static void
 a_member_has_so_many_open_and_no_more(void **state)
 {
-    struct fixture *f = *state;
+    struct vault_alone *f = *state;
     struct err err = {0};
     for (uint8_t i = 0; i < ASKS_MAX; i++) {
         struct ask a = ask_of(1, (uint8_t)(i + 1), "again");
@@ -100,7 +70,7 @@ a_member_has_so_many_open_and_no_more(void **state)
 static void
 no_word_of_it_stands_in_the_file(void **state)
 {
-    struct fixture *f = *state;
+    struct vault_alone *f = *state;
     struct err err = {0};
     struct ask a = ask_of(1, 1, "Verzonnenwoord");
     char path[TEST_PATH_MAX + 16];
@@ -120,9 +90,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_was_asked_comes_back_until_it_is_dealt_with, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_member_has_so_many_open_and_no_more, setup, teardown),
-        cmocka_unit_test_setup_teardown(no_word_of_it_stands_in_the_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_asked_comes_back_until_it_is_dealt_with, vault_alone_setup,
+                                        vault_alone_teardown),
+        cmocka_unit_test_setup_teardown(a_member_has_so_many_open_and_no_more, vault_alone_setup, vault_alone_teardown),
+        cmocka_unit_test_setup_teardown(no_word_of_it_stands_in_the_file, vault_alone_setup, vault_alone_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,45 +6,11 @@
 
 #include <cmocka.h>
 
-#include "tests/support/storage.h"
-
-struct fixture {
-    char path[TEST_PATH_MAX];
-    struct db *db;
-    struct db_txn *txn;
-    struct test_unit unit;
-    struct test_log log;
-    struct log_row row;
-};
-
-static int
-setup(void **state)
-{
-    static struct fixture f;
-    test_dir_make(f.path);
-    f.db = test_db_open_volatile(f.path, DB_MAIN);
-    test_unit_make(&f.unit, "BE", 1);
-    test_log_start(&f.log, &f.unit, 1, NULL, 0);
-    assert_int_equal(db_begin_write(f.db, &f.txn, NULL), 0);
-    *state = &f;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct fixture *f = *state;
-    db_fail_after(0);
-    db_abort(&f->txn);
-    test_log_release(&f->log);
-    db_close(&f->db);
-    test_dir_remove(f->path);
-    return 0;
-}
+#include "tests/support/storage_setup.h"
 
 /* Commits, and goes on with a read transaction. */
 static void
-commit_and_read(struct fixture *f)
+commit_and_read(struct log_world *f)
 {
     assert_int_equal(db_commit(&f->txn, NULL), 0);
     assert_int_equal(db_begin_read(f->db, &f->txn, NULL), 0);
@@ -52,7 +18,7 @@ commit_and_read(struct fixture *f)
 
 /* That chain values come right from kept ones too: of this event, and of those before and after it in any order. */
 static void
-check_chain_kept(struct fixture *f, uint64_t seq, const struct chain_value *expected)
+check_chain_kept(struct log_world *f, uint64_t seq, const struct chain_value *expected)
 {
     static struct evlog_chains
         kept[2]; /* fewer than runs: they displace each other; over all tests: never out of date */
@@ -70,7 +36,7 @@ check_chain_kept(struct fixture *f, uint64_t seq, const struct chain_value *expe
 
 /* That what evlog_read gives from `from` verifies as a peer verifies it; returns its number of events. */
 static uint32_t
-check_run_from(struct fixture *f, uint64_t from)
+check_run_from(struct log_world *f, uint64_t from)
 {
     struct buf out;
     struct run run;
@@ -91,7 +57,7 @@ check_run_from(struct fixture *f, uint64_t from)
 static void
 a_log_row_is_found_as_it_was_put(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct log_row got, again;
     struct log_predecessor p[2] = {{{{1}}, 5, {{2}}}, {{{3}}, 1, {{4}}}};
     struct test_log log;
@@ -135,7 +101,7 @@ a_log_row_is_found_as_it_was_put(void **state)
 static void
 a_log_row_without_sense_is_corrupt(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     uint8_t key[4] = {0, 0, 0, 1};
     struct slice value;
     struct log_row row;
@@ -156,7 +122,7 @@ a_log_row_without_sense_is_corrupt(void **state)
 static void
 every_event_is_found_whatever_the_runs(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     const size_t sizes[] = {1, 2, 3, 7, 40};
     struct stored_event e;
     struct event_header h;
@@ -192,7 +158,7 @@ every_event_is_found_whatever_the_runs(void **state)
 static void
 a_run_must_continue_its_log(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct run run, wrong;
     struct chain_value after;
     test_log_fill(&f->log, f->txn, 3, 2, &f->row);
@@ -225,7 +191,7 @@ a_run_must_continue_its_log(void **state)
 static void
 runs_are_joined_up_to_256_events(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     test_log_fill(&f->log, f->txn, 599, 10, &f->row);
     commit_and_read(f);
     assert_int_equal(f->row.head_seq, 600);
@@ -246,7 +212,7 @@ runs_are_joined_up_to_256_events(void **state)
 static void
 runs_are_joined_up_to_256_kib(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     uint8_t *big = calloc(1, 60000);
     assert_non_null(big);
     test_log_store(&f->log, f->txn, &f->row);
@@ -269,7 +235,7 @@ runs_are_joined_up_to_256_kib(void **state)
 static void
 a_walk_sees_every_event_even_while_the_walker_writes(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct evlog_iter it;
     struct stored_event e;
     struct event_header h;
@@ -311,7 +277,7 @@ a_walk_sees_every_event_even_while_the_walker_writes(void **state)
 static void
 receipts_hold_for_every_event(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct buf scratch;
     struct receipt r;
     struct err err;
@@ -336,7 +302,7 @@ receipts_hold_for_every_event(void **state)
 static void
 evidence_holds_at_every_position(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct buf hashes;
     struct err err;
     buf_init(&hashes, EVIDENCE_HASHES_MAX * HASH_BYTES);
@@ -359,7 +325,7 @@ evidence_holds_at_every_position(void **state)
 }
 
 static bool
-has_capsule(struct fixture *f, uint64_t seq, uint8_t index)
+has_capsule(struct log_world *f, uint64_t seq, uint8_t index)
 {
     struct slice got;
     return capsules_get(f->txn, f->row.no, seq, index, &got, NULL) == 0;
@@ -368,7 +334,7 @@ has_capsule(struct fixture *f, uint64_t seq, uint8_t index)
 static void
 truncation_goes_back_to_a_seal_and_the_log_goes_on(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct chain_value at8;
     struct stored_event e;
     struct test_log other;
@@ -417,7 +383,7 @@ truncation_goes_back_to_a_seal_and_the_log_goes_on(void **state)
 static void
 capsules_are_bounded(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     static uint8_t big[CAPSULE_BYTES_MAX + 1];
     struct slice got;
     assert_int_equal(capsules_put(f->txn, 1, 1, 0, slice_of(big, sizeof(big)), NULL), ERR_LIMIT);
@@ -431,7 +397,7 @@ capsules_are_bounded(void **state)
 /* ---- failures ---- */
 
 static int
-workload(struct fixture *f, struct test_log *log)
+workload(struct log_world *f, struct test_log *log)
 {
     struct run run;
     struct log_row row;
@@ -453,7 +419,7 @@ workload(struct fixture *f, struct test_log *log)
 static void
 every_step_may_fail_and_leaves_the_logs_as_they_were(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct test_log other;
     test_log_fill(&f->log, f->txn, 9, 4, &f->row);
     assert_int_equal(db_commit(&f->txn, NULL), 0);
@@ -476,7 +442,7 @@ every_step_may_fail_and_leaves_the_logs_as_they_were(void **state)
     test_log_release(&other);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, log_world_setup, log_world_teardown)
 
 /* Stores events 1 to n of the unit's log, a run ending at each of the given seqs. The same arguments give the same events. */
 static void

@@ -8,37 +8,7 @@
 #include <stdlib.h>
 
 #include "storage/taken.h"
-#include "tests/support/storage.h"
-
-struct fixture {
-    char dir[TEST_PATH_MAX];
-    struct vault *vault;
-};
-
-static int
-setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    uint8_t wrap[32] = {7};
-    struct err err = {0};
-    assert_non_null(f);
-    test_dir_make(f->dir);
-    struct vault_opts opts = {
-        .path = f->dir, .map_bytes = TEST_MAP_BYTES, .wrap_key = wrap, .create = true, .volatile_for_simulation = true};
-    assert_int_equal(vault_open(&opts, &f->vault, &err), 0);
-    *state = f;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct fixture *f = *state;
-    vault_close(&f->vault);
-    test_dir_remove(f->dir);
-    free(f);
-    return 0;
-}
+#include "tests/support/storage_setup.h"
 
 static struct taken_activity
 taken_of(uint8_t member, uint8_t activity, const char *title)
@@ -52,7 +22,7 @@ taken_of(uint8_t member, uint8_t activity, const char *title)
 }
 
 static size_t
-count(struct fixture *f, uint8_t member)
+count(struct vault_alone *f, uint8_t member)
 {
     struct subject_id id = {{member}};
     struct err err = {0};
@@ -64,7 +34,7 @@ count(struct fixture *f, uint8_t member)
 static void
 what_was_noted_comes_back_until_it_is_taken_away(void **state)
 {
-    struct fixture *f = *state;
+    struct vault_alone *f = *state;
     struct err err = {0};
     struct taken_activity list[2] = {taken_of(1, 1, "Koor aan de Leie"), taken_of(1, 2, "")}, c = taken_of(2, 1, "x");
     struct taken_activity found[TAKEN_MAX];
@@ -99,7 +69,7 @@ what_was_noted_comes_back_until_it_is_taken_away(void **state)
 static void
 members_are_listed_page_by_page(void **state)
 {
-    struct fixture *f = *state;
+    struct vault_alone *f = *state;
     struct err err = {0};
     struct subject_id page[3];
     bool seen[10] = {false};
@@ -123,7 +93,7 @@ members_are_listed_page_by_page(void **state)
 static void
 what_is_noted_anew_takes_the_place_of_what_was(void **state)
 {
-    struct fixture *f = *state;
+    struct vault_alone *f = *state;
     struct err err = {0};
     struct taken_activity list[TAKEN_MAX], c = taken_of(2, 1, "x"), one = taken_of(1, 200, "y");
     for (size_t i = 0; i < TAKEN_MAX; i++)
@@ -142,7 +112,7 @@ what_is_noted_anew_takes_the_place_of_what_was(void **state)
 static void
 a_row_says_nothing_and_cannot_change_places(void **state)
 {
-    struct fixture *f = *state;
+    struct vault_alone *f = *state;
     struct db_txn *txn;
     struct db_cursor *c;
     struct slice key, row;
@@ -184,10 +154,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_was_noted_comes_back_until_it_is_taken_away, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_noted_anew_takes_the_place_of_what_was, setup, teardown),
-        cmocka_unit_test_setup_teardown(members_are_listed_page_by_page, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_row_says_nothing_and_cannot_change_places, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_noted_comes_back_until_it_is_taken_away, vault_alone_setup,
+                                        vault_alone_teardown),
+        cmocka_unit_test_setup_teardown(what_is_noted_anew_takes_the_place_of_what_was, vault_alone_setup,
+                                        vault_alone_teardown),
+        cmocka_unit_test_setup_teardown(members_are_listed_page_by_page, vault_alone_setup, vault_alone_teardown),
+        cmocka_unit_test_setup_teardown(a_row_says_nothing_and_cannot_change_places, vault_alone_setup,
+                                        vault_alone_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

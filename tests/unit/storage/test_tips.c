@@ -5,45 +5,11 @@
 
 #include <cmocka.h>
 
-#include "tests/support/storage.h"
-
-struct fixture {
-    char path[TEST_PATH_MAX];
-    struct db *db;
-    struct db_txn *txn;
-    struct test_unit unit;
-    struct test_log log;
-    struct log_row row;
-};
-
-static int
-setup(void **state)
-{
-    static struct fixture f;
-    test_dir_make(f.path);
-    f.db = test_db_open_volatile(f.path, DB_MAIN);
-    test_unit_make(&f.unit, "BE", 1);
-    test_log_start(&f.log, &f.unit, 1, NULL, 0);
-    assert_int_equal(db_begin_write(f.db, &f.txn, NULL), 0);
-    *state = &f;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct fixture *f = *state;
-    db_fail_after(0);
-    db_abort(&f->txn);
-    test_log_release(&f->log);
-    db_close(&f->db);
-    test_dir_remove(f->path);
-    return 0;
-}
+#include "tests/support/storage_setup.h"
 
 /* A stored log of n fillers after the given ones. */
 static void
-store_log(struct fixture *f, struct test_log *log, uint32_t number, const struct log_predecessor *p, size_t n_p,
+store_log(struct log_world *f, struct test_log *log, uint32_t number, const struct log_predecessor *p, size_t n_p,
           size_t fillers, struct log_row *ret)
 {
     test_log_start(log, &f->unit, number, p, n_p);
@@ -51,7 +17,7 @@ store_log(struct fixture *f, struct test_log *log, uint32_t number, const struct
 }
 
 static void
-assert_tips(struct fixture *f, const struct log_predecessor *expected, size_t n)
+assert_tips(struct log_world *f, const struct log_predecessor *expected, size_t n)
 {
     struct head *heads = NULL;
     size_t n_heads = 9;
@@ -76,7 +42,7 @@ assert_tips(struct fixture *f, const struct log_predecessor *expected, size_t n)
 static void
 tips_of_a_chain_and_of_a_diamond(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct test_log b, c, d;
     struct log_row row;
     assert_tips(f, NULL, 0);
@@ -104,7 +70,7 @@ tips_of_a_chain_and_of_a_diamond(void **state)
 static void
 a_log_named_beyond_what_is_held_is_no_tip(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct test_log b;
     struct log_row row;
     test_log_fill(&f->log, f->txn, 2, 3, &f->row);
@@ -117,7 +83,7 @@ a_log_named_beyond_what_is_held_is_no_tip(void **state)
 }
 
 static void
-named_both_ways(struct fixture *f, bool ours_first)
+named_both_ways(struct log_world *f, bool ours_first)
 {
     struct test_log b, c;
     struct log_row row;
@@ -152,7 +118,7 @@ a_log_named_rightly_and_otherwise_is_a_tip_again(void **state)
 static void
 a_successor_that_names_less_takes_nothing_back(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct test_log b, c;
     struct log_row row;
     test_log_fill(&f->log, f->txn, 4, 3, &f->row);
@@ -169,7 +135,7 @@ a_successor_that_names_less_takes_nothing_back(void **state)
 static void
 tips_are_of_one_unit_or_of_all(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct test_unit other;
     struct test_log b;
     struct log_row row;
@@ -191,7 +157,7 @@ tips_are_of_one_unit_or_of_all(void **state)
 static void
 standing_positions_cut_tips(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct test_log b, c;
     struct log_row row_b, row_c;
     struct chain_value at;
@@ -228,7 +194,7 @@ standing_positions_cut_tips(void **state)
 static void
 a_log_without_a_run_is_no_tip(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct log_row row;
     assert_int_equal(evlog_create(f->txn, &f->log.id, &f->log.opened, &f->log.first, &row, NULL), 0);
     assert_tips(f, NULL, 0);
@@ -237,7 +203,7 @@ a_log_without_a_run_is_no_tip(void **state)
 static void
 thousands_of_logs_have_their_tips(void **state)
 {
-    struct fixture *f = *state;
+    struct log_world *f = *state;
     struct log_predecessor last = {0};
     for (uint32_t i = 0; i < 3000; i++) {
         struct test_log log;
@@ -249,7 +215,7 @@ thousands_of_logs_have_their_tips(void **state)
     assert_tips(f, &last, 1);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, log_world_setup, log_world_teardown)
 
 int
 main(void)
