@@ -87,11 +87,16 @@ struct db_rewritten {
     bool overwritten; /* false: another process had the old file open, or it cannot be written any more */
 };
 int db_rewrite(struct db *db, struct db_rewritten *ret, struct err *err) NODISCARD;
-/* Test hook: called after each step of a rewrite, numbered from 1 (storage/db_rewrite.c). NULL = off. Process-wide. */
-void db_rewrite_hook(void (*step)(unsigned n));
-
 /* Test hook: the n-th next put, delete, clear or commit fails with ERR_FULL (0 = off). Process-wide. */
 void db_fail_after(unsigned n);
+
+/* Test hook, for a process that ends: called at every point where one that ends leaves another disk than at the point before. step: 0 = a commit
+ * of a write transaction is about to be made durable; else the step of a rewrite that was just done (storage/db_rewrite.c). NULL = off. */
+void db_point_hook(void (*at)(enum db_kind kind, unsigned step));
+/* Test hook: true = from now on, or from the point on where the hook calls it, nothing reaches the disk: begin of a write, every write, commit
+ * and rewrite fail with ERR_IO, and nothing is tidied up either. What is open is to be closed then; false = another process. Process-wide. */
+void db_end(bool on);
+bool db_ended(void);
 
 /* Hook of tests and benchmarks: every step that writes is recorded to f, so that a bare LMDB loop can do the same again. NULL = off.
  * Process-wide; not to be changed while a write transaction is open. A record: step u8 ‖ table u8 (of commit and abort: the

@@ -47,6 +47,11 @@ struct db_txn {
     struct db_txn *next;
 };
 
+/* A point of db_point_hook. True: the process has ended. */
+bool db_point(const struct db *db, unsigned step);
+/* ERR_IO. */
+int db_has_ended(struct err *err);
+
 /* Makes an error stick to the transaction: later steps and the commit return it. Returns its code. */
 int db_stick(struct db_txn *txn, const struct err *failed);
 

@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -37,22 +36,6 @@ struct files {
     char rewrite[PATH_MAX_BYTES], data[PATH_MAX_BYTES], lock[PATH_MAX_BYTES], next[PATH_MAX_BYTES];
     char new_data[PATH_MAX_BYTES], new_lock[PATH_MAX_BYTES], old_data[PATH_MAX_BYTES], old_lock[PATH_MAX_BYTES];
 };
-
-static _Atomic(void (*)(unsigned)) step_hook;
-
-void
-db_rewrite_hook(void (*step)(unsigned n))
-{
-    atomic_store(&step_hook, step);
-}
-
-static void
-stepped(unsigned n)
-{
-    void (*hook)(unsigned) = atomic_load(&step_hook);
-    if (hook)
-        hook(n);
-}
 
 static bool
 path_of(char out[PATH_MAX_BYTES], const char *dir, const char *name)
@@ -394,11 +377,13 @@ exchange(struct db *db, const struct files *f, struct err *err)
     /* Where a file system knows no links, the old file is not overwritten. */
     if (link(f->data, f->old_data) != 0 || link(f->lock, f->old_lock) != 0)
         unlink(f->old_data);
-    stepped(4);
+    if (db_point(db, 4))
+        return db_has_ended(err);
     if (rename(f->new_data, f->next) != 0)
         return err_errno(err, "put the new file in place");
     int os = db->simulated ? 0 : db_sync_directory(f->dir);
-    stepped(5);
+    if (db_point(db, 5))
+        return db_has_ended(err);
     if (os != 0 || rename(f->new_lock, f->lock) != 0) {
         int rc = err_errno(err, "put the new file in place");
         if (os != 0)
@@ -406,14 +391,14 @@ exchange(struct db *db, const struct files *f, struct err *err)
         unlink(f->next);
         return rc;
     }
-    stepped(6);
+    if (db_point(db, 6))
+        return db_has_ended(err);
     os = rename(f->next, f->data) != 0 ? errno : db->simulated ? 0 : db_sync_directory(f->dir);
     if (os != 0) {
         db_disk_failed(db, strerrordesc_np(os));
         return db_fault(os, err, "put the new file in place");
     }
-    stepped(7);
-    return 0;
+    return db_point(db, 7) ? db_has_ended(err) : 0;
 }
 
 static struct db_env *
@@ -445,12 +430,12 @@ replace(struct db *db, struct db_txn *txn, const struct files *f, struct db_env 
     int rc = write_copy(db, txn, f, err);
     if (rc != 0)
         return rc;
-    stepped(2);
+    if (db_point(db, 2))
+        return db_has_ended(err);
     rc = db_env_open(db, f->rewrite, false, &fresh, err);
     if (rc != 0)
         return rc;
-    stepped(3);
-    rc = gate_open(f->dir, LOCK_EX, &gate, err);
+    rc = db_point(db, 3) ? db_has_ended(err) : gate_open(f->dir, LOCK_EX, &gate, err);
     if (rc == 0)
         rc = exchange(db, f, err);
     if (rc == 0)
@@ -476,20 +461,19 @@ db_rewrite(struct db *db, struct db_rewritten *ret, struct err *err)
         return rc;
     struct db_rewritten done = {.bytes_before = size_of(f.data)};
     rc = make_rewrite(&f, &fd, err);
-    if (rc == 0) {
-        stepped(1);
-        rc = replace(db, txn, &f, &old, err);
-    }
+    if (rc == 0)
+        rc = db_point(db, 1) ? db_has_ended(err) : replace(db, txn, &f, &old, err);
     db_abort(&txn);
     if (rc == 0) {
         done.bytes_after = size_of(f.data);
         wait_and_close(db, old);
-        stepped(8);
-        done.overwritten = remove_old(&f);
-        stepped(9);
+        if (!db_point(db, 8))
+            done.overwritten = remove_old(&f);
+        rc = db_point(db, 9) ? db_has_ended(err) : 0;
     }
     if (fd >= 0) {
-        remove_rewrite(&f);
+        if (!db_ended())
+            remove_rewrite(&f);
         close(fd);
     }
     if (rc != 0)

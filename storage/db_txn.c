@@ -24,6 +24,44 @@ fails_now(void)
     return n == 1;
 }
 
+/* ---- a process that ends ---- */
+
+static atomic_bool ended;
+static _Atomic(void (*)(enum db_kind, unsigned)) point_hook;
+
+void
+db_point_hook(void (*at)(enum db_kind kind, unsigned step))
+{
+    atomic_store(&point_hook, at);
+}
+
+void
+db_end(bool on)
+{
+    atomic_store(&ended, on);
+}
+
+bool
+db_ended(void)
+{
+    return atomic_load_explicit(&ended, memory_order_relaxed);
+}
+
+bool
+db_point(const struct db *db, unsigned step)
+{
+    void (*hook)(enum db_kind, unsigned) = atomic_load_explicit(&point_hook, memory_order_relaxed);
+    if (hook && !db_ended())
+        hook(db->kind, step);
+    return db_ended();
+}
+
+int
+db_has_ended(struct err *err)
+{
+    return err_set(err, ERR_IO, "the process has ended");
+}
+
 /* ---- trace ---- */
 
 static _Atomic(FILE *) trace_file;
@@ -108,6 +146,8 @@ int
 db_begin_write(struct db *db, struct db_txn **ret, struct err *err)
 {
     struct db_txn *txn = NULL;
+    if (db_ended())
+        return db_has_ended(err);
     int rc = begin(db, db_env_take(db, NULL), true, &txn, err);
     while (rc == 0 && !db_env_is_current(db, txn->in)) {
         mdb_txn_abort(txn->txn);
@@ -137,6 +177,10 @@ db_commit(struct db_txn **txn, struct err *err)
     if (fails_now()) {
         db_abort(txn);
         return err_set(err, ERR_FULL, "commit: a failure was asked for");
+    }
+    if (db_point(t->db, 0)) {
+        db_abort(txn);
+        return db_has_ended(err);
     }
     /* A write that was cut short because the disk is full is EIO to LMDB, but leaves errno alone. */
     errno = 0;
@@ -239,10 +283,16 @@ static int
 write_allowed(struct db_txn *txn, enum table t, struct err *err)
 {
     MUST(txn->write);
+    struct err failed;
     int rc = db_error(txn, err);
     if (rc == 0 && fails_now())
         rc = step_failed(txn, MDB_MAP_FULL, t, "write", err);
-    return rc;
+    if (rc != 0 || !db_ended())
+        return rc;
+    rc = db_has_ended(&failed);
+    if (err)
+        *err = failed;
+    return db_stick(txn, &failed);
 }
 
 int

@@ -24,7 +24,7 @@ run(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err)
         node_submit(n, workload_invoice(n));
         node_group(n);
     }
-    if (!n->up || n->incarnation != incarnation || n->w->failed)
+    if (n->w->ended || n->incarnation != incarnation || n->w->failed)
         return err_set(err, ERR_UNAVAILABLE, "the node died");
     struct sim_job *job = workload_job(OP_COUNT);
     job->op = *op;
@@ -34,7 +34,7 @@ run(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err)
     op->result = (struct api_result){0};
     err_set(&op->result.err, ERR_FULL, "not committed");
     node_group(n);
-    if (!n->up || n->incarnation != incarnation)
+    if (n->w->ended || n->incarnation != incarnation)
         return err_set(err, ERR_UNAVAILABLE, "the node died");
     return 0;
 }

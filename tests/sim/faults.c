@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FAULT_MS_MIN = 300, FAULT_MS_MAX = 6000 };
+enum { FAULT_MS_MIN = 300, FAULT_MS_MAX = 6000, PARTED_MS_MAX = 15000 };
 
 static unsigned
 some(struct world *w, unsigned permille, uint64_t most)
@@ -125,6 +125,28 @@ partition(struct world *w)
     for (int i = 0; i < w->n_nodes; i++)
         for (int k = 0; k < w->n_nodes; k++)
             w->blocked[i][k] |= (side >> i & 1) != (side >> k & 1);
+}
+
+void
+faults_part(struct sim_node *n)
+{
+    for (int i = 0; i < n->w->n_nodes; i++)
+        if (i != n->index)
+            n->w->blocked[i][n->index] = n->w->blocked[n->index][i] = true;
+    world_post(n->w, rng_between(&n->rng, FAULT_MS_MIN, PARTED_MS_MAX), EV_REJOIN, n, 0, 0, NULL, 0);
+}
+
+void
+faults_rejoin(struct sim_node *n)
+{
+    struct world *w = n->w;
+    for (int i = 0; i < w->n_nodes; i++)
+        w->blocked[i][n->index] = w->blocked[n->index][i] = false;
+    for (int i = 0; i < SIM_CONNS_MAX; i++) {
+        struct sim_conn *c = &w->conns[i];
+        if (c->up && (c->stuck[0] || c->stuck[1]) && (c->node[0] == n->index || c->node[1] == n->index))
+            net_cut(w, c);
+    }
 }
 
 static struct sim_node *

@@ -10,7 +10,9 @@ struct group {
     struct sim_job *jobs;
     struct sim_append *appends;
     unsigned accepted, refused;
-    bool armed; /* a failure of the disk was arranged */
+    bool armed;                   /* a failure of the disk was arranged */
+    const struct sim_job *placed; /* it dies, or is parted, at this one */
+    struct sim_job *again;        /* what was asked there, of somebody who would ask again */
 };
 
 void
@@ -45,13 +47,26 @@ judge(struct sim_node *n, struct group *g, const struct sim_job *job, enum model
         world_fail(n->w, n, "refused what is possible: %s: %s", e->field, e->text);
 }
 
+/* What points to somebody else's memory is asked again by whoever has it. */
+static void
+place(struct sim_node *n, struct group *g, const struct sim_job *job)
+{
+    g->placed = job;
+    if (n->sheltered || job->reply)
+        return;
+    g->again = workload_job(job->op.kind);
+    *g->again = *job;
+    g->again->next = NULL;
+    g->again->must_succeed = false;
+}
+
 static int
 group_jobs(struct sim_node *n, struct group *g, struct err *err)
 {
     uint64_t most = n->sheltered ? 1 : 1 + rng_below(&n->rng, 12);
     struct sim_job **end = &g->jobs;
     int rc = 0;
-    for (uint64_t i = 0; i < most && n->jobs && rc == 0; i++) {
+    for (uint64_t i = 0; i < most && n->jobs && rc == 0 && !n->w->ended; i++) {
         struct sim_job *job = n->jobs;
         n->jobs = job->next;
         job->next = NULL;
@@ -62,9 +77,17 @@ group_jobs(struct sim_node *n, struct group *g, struct err *err)
         model_prepare(n->unit->model, &job->op);
         enum model_verdict v = known ? model_judge(n->unit->model, &job->op) : MODEL_UNKNOWN;
         erased_note(n, &job->op);
+        if (!g->placed && crashes_begin(n, crashes_step(n, job)))
+            place(n, g, job);
         rc = engine_exec(n->engine, &n->unit->actor, &job->op, err);
         if (rc == 0)
             judge(n, g, job, v, known);
+        if (g->placed == job && job->op.result.err.code != ERR_NONE && !n->w->ended) {
+            crashes_leave(n);
+            g->placed = NULL;
+            free(g->again);
+            g->again = NULL;
+        }
     }
     return rc;
 }
@@ -270,18 +293,22 @@ carry_out_erasures(struct sim_node *n)
     struct log_row own = {0}, after;
     struct err err = {0};
     bool rewrote = false;
-    if (!n->up || n->w->failed || !engine_erasures_due(n->engine))
+    if (n->w->ended || n->w->failed || !engine_erasures_due(n->engine))
         return;
     if (!n->w->healing && rng_chance(&n->rng, 700)) {
         node_group_soon(n);
         return;
     }
     (void)engine_own_log(n->engine, &own);
+    crashes_erasing(n, true);
     if (engine_erase(n->engine, &rewrote, &err) != 0 && err.code != ERR_UNAVAILABLE)
         world_fail(n->w, n, "erasures are not carried out: %s", err.text);
     if (engine_own_log(n->engine, &after) && (!TYPE_EQ(&own.id, &after.id) || after.head_seq > own.head_seq))
         node_committed(n, &after.id, TYPE_EQ(&own.id, &after.id) ? own.head_seq : 0, after.head_seq);
     n->w->stats.rewrites += rewrote;
+    crashes_erasing(n, false);
+    if (n->w->ended)
+        return;
     tell_own(n);
     if (n->up && engine_erasures_due(n->engine) && err.code != ERR_UNAVAILABLE)
         node_group_soon(n);
@@ -298,6 +325,7 @@ reply(const struct group *g)
 static void
 group_release(struct group *g)
 {
+    free(g->again);
     for (void *next; g->jobs; g->jobs = next) {
         next = g->jobs->next;
         free(g->jobs);
@@ -360,14 +388,15 @@ run_group(struct sim_node *n, struct group *g, struct err *err)
     int rc = engine_begin(n->engine, err);
     if (rc == 0)
         rc = group_jobs(n, g, err);
-    if (rc == 0 && !n->sheltered)
+    if (rc == 0 && !g->placed && (n->appends || n->capsules) && !n->sheltered && !n->w->ended)
+        (void)crashes_begin(n, STEP_STORE);
+    if (rc == 0 && !n->sheltered && !n->w->ended)
         rc = group_appends(n, g, err);
-    if (rc == 0 && !n->sheltered)
+    if (rc == 0 && !n->sheltered && !n->w->ended)
         rc = group_capsules(n, err);
-    if (rc == 0 && !n->w->healing && !n->sheltered && rng_chance(&n->rng, n->w->crash_permille)) {
+    if (rc == 0 && !n->w->ended && !n->w->healing && !n->sheltered && rng_chance(&n->rng, n->w->crash_permille)) {
         say(n->w, n, "dies within a group");
-        db_fail_after(0);
-        return 1;
+        crashes_die(n);
     }
     if (rc == 0)
         rc = engine_commit(n->engine, err);
@@ -379,66 +408,49 @@ run_group(struct sim_node *n, struct group *g, struct err *err)
 static void
 crash(struct sim_node *n, struct group *g)
 {
+    if (g->again) {
+        g->again->next = n->retries;
+        n->retries = g->again;
+        g->again = NULL;
+    }
+    model_rollback(n->unit->model);
     group_release(g);
-    n->w->stats.crashes++;
-    node_stop(n);
-    world_post(n->w, rng_between(&n->rng, 50, 8000), EV_START, n, 0, 0, NULL, 0);
 }
 
-void
-node_group(struct sim_node *n)
+/* It is durable. False: the process ended, before anybody hears of it. */
+static bool
+committed(struct sim_node *n, struct group *g, const struct log_row *before)
 {
     struct world *w = n->w;
-    struct group g = {0};
+    w->stats.commits++;
+    w->stats.accepted += g->accepted;
+    w->stats.refused += g->refused;
+    model_mark(n->unit->model);
+    reply(g);
+    for (const struct sim_job *j = g->jobs; j; j = j->next) {
+        upkeep_received(n, &j->op);
+        crashes_met(n, j);
+        coverage_note(n, j);
+    }
+    note_group(n, g, before);
+    if (!n->sheltered && !w->ended)
+        finish_capsules(n, true);
+    crashes_end(n);
+    if (!w->ended && !w->healing && !n->sheltered && rng_chance(&n->rng, w->crash_permille)) {
+        say(w, n, "dies after a commit, before anybody hears of it");
+        crashes_die(n);
+    }
+    return !w->ended;
+}
+
+static bool
+after_group(struct sim_node *n)
+{
+    struct world *w = n->w;
     struct err err = {0};
-    struct log_row own = {0};
-    struct hash before, after;
-    n->group_due = false;
-    node_program(n);
-    bool still = fingerprint(n, &before) == 0 && !n->appends && !n->capsules;
-    (void)engine_own_log(n->engine, &own);
-    g.armed = arm_disk(n);
-    int rc = run_group(n, &g, &err);
-    db_fail_after(0);
-    if (rc > 0) {
-        model_rollback(n->unit->model);
-        crash(n, &g);
-        return;
-    }
-    if (rc < 0) {
-        group_failed(n, &g, &err);
-    } else {
-        w->stats.commits++;
-        w->stats.accepted += g.accepted;
-        w->stats.refused += g.refused;
-        model_mark(n->unit->model);
-        reply(&g);
-        for (const struct sim_job *j = g.jobs; j; j = j->next) {
-            upkeep_received(n, &j->op);
-            coverage_note(n, j);
-        }
-        note_group(n, &g, &own);
-        if (still && g.accepted == 0 && g.refused > 0 && fingerprint(n, &after) == 0 && !TYPE_EQ(&before, &after))
-            world_fail(w, n, "a refusal changed the state");
-        if (!n->sheltered)
-            finish_capsules(n, true);
-        if (!w->healing && !n->sheltered && rng_chance(&n->rng, w->crash_permille)) {
-            say(w, n, "dies after a commit, before anybody hears of it");
-            crash(n, &g);
-            return;
-        }
-        tell_own(n);
-        tell_appended(n, g.appends);
-        want_capsules(n, g.appends);
-        group_release(&g);
-    }
-    if (n->sheltered)
-        node_group_soon(n); /* the rest is done where no turn is under way */
-    if (!n->up || n->sheltered)
-        return;
     freeze_logs(n);
     rebuild_if_wanted(n);
-    if (n->up && engine_logs_changed(n->engine)) {
+    if (engine_logs_changed(n->engine)) {
         node_list_logs(n);
         fetch_all_logs(n);
     }
@@ -446,11 +458,59 @@ node_group(struct sim_node *n)
         if (engine_apply_more(n->engine, &err) != 0)
             world_fail(w, n, "applying more: %s", err.text);
     carry_out_erasures(n);
-    if (n->up && engine_logs_changed(n->engine))
-        node_list_logs(n);
-    bool urgent;
-    if (engine_vault_pending(n->engine, &urgent))
-        world_post(w, rng_between(&n->rng, 10, 2000), EV_VAULT, n, 0, 0, NULL, 0);
-    if (n->jobs || n->appends || n->capsules)
-        node_group_soon(n);
+    return !w->ended;
+}
+
+/* True: the process goes on. */
+static bool
+one_group(struct sim_node *n)
+{
+    struct world *w = n->w;
+    struct group g = {0};
+    struct err err = {0};
+    struct log_row own = {0};
+    struct hash before, after;
+    bool still = fingerprint(n, &before) == 0 && !n->appends && !n->capsules;
+    (void)engine_own_log(n->engine, &own);
+    g.armed = arm_disk(n);
+    int rc = run_group(n, &g, &err);
+    db_fail_after(0);
+    if (rc != 0 && !w->ended) {
+        crashes_leave(n);
+        group_failed(n, &g, &err);
+    } else if (rc != 0 || !committed(n, &g, &own)) {
+        crash(n, &g);
+        return false;
+    } else {
+        if (still && g.accepted == 0 && g.refused > 0 && fingerprint(n, &after) == 0 && !TYPE_EQ(&before, &after))
+            world_fail(w, n, "a refusal changed the state");
+        tell_own(n);
+        tell_appended(n, g.appends);
+        want_capsules(n, g.appends);
+        group_release(&g);
+    }
+    return true;
+}
+
+void
+node_group(struct sim_node *n)
+{
+    struct sim_scope outer = n->w->scope;
+    n->group_due = false;
+    node_program(n);
+    crashes_leave(n);
+    n->w->acting = n;
+    bool on = one_group(n);
+    if (on && n->sheltered) {
+        node_group_soon(n); /* the rest is done where no turn is under way */
+    } else if (on && after_group(n)) {
+        bool urgent;
+        if (engine_logs_changed(n->engine))
+            node_list_logs(n);
+        if (engine_vault_pending(n->engine, &urgent))
+            world_post(n->w, rng_between(&n->rng, 10, 2000), EV_VAULT, n, 0, 0, NULL, 0);
+        if (n->jobs || n->appends || n->capsules)
+            node_group_soon(n);
+    }
+    n->w->scope = outer;
 }

@@ -43,11 +43,11 @@ static struct randombytes_implementation library_random = {
 struct result {
     uint64_t seed, trace;
     bool started, passed;
-    uint64_t cover[COVER_N];
+    uint64_t cover[COVER_N], cuts[STEP_N][CUT_COLUMNS];
 };
 
 struct sums {
-    uint64_t passed, failed, trace, cover[COVER_N];
+    uint64_t passed, failed, trace, cover[COVER_N], cuts[STEP_N][CUT_COLUMNS];
 };
 
 static void
@@ -57,6 +57,9 @@ add(struct sums *s, const struct result *r)
     s->trace += mix64(r->trace ^ r->seed);
     for (size_t i = 0; i < COVER_N; i++)
         s->cover[i] += r->cover[i];
+    for (size_t i = 0; i < STEP_N; i++)
+        for (size_t k = 0; k < CUT_COLUMNS; k++)
+            s->cuts[i][k] += r->cuts[i][k];
 }
 
 static bool
@@ -67,6 +70,7 @@ run_seed(const struct sim_options *o, uint64_t seed, struct result *ret)
     world_run(&w, o, seed);
     *ret = (struct result){.seed = seed, .trace = w.trace, .passed = !w.failed};
     coverage_of(&w, ret->cover);
+    memcpy(ret->cuts, w.cuts, sizeof(w.cuts));
     if (w.failed) {
         printf("%sseed %llu: %s\n", isatty(1) ? "\r" : "", (unsigned long long)seed, w.failure);
         if (!o->narrate) {
@@ -273,6 +277,8 @@ main(int argc, char **argv)
     bool whole = o.seeds >= WHOLE_RUN && o.nodes == 0 && o.events == 0;
     printf("%s", isatty(1) ? "\r" : "");
     bool complete = o.seeds == 1 || coverage_tell(sums.cover, whole);
+    if (o.seeds > 1)
+        complete &= crashes_tell(sums.cuts, whole);
     printf("trace %016llx\nsim: %llu seeds passed, %llu failed%s\n", (unsigned long long)sums.trace,
            (unsigned long long)sums.passed, (unsigned long long)sums.failed,
            complete ? "" : ", and something never happened");

@@ -185,6 +185,15 @@ tell_trust(struct sim_node *n)
     }
 }
 
+static void
+node_close(struct sim_node *n)
+{
+    engine_free(&n->engine);
+    sync_free(&n->sync);
+    vault_close(&n->vault);
+    db_close(&n->db);
+}
+
 void
 node_start(struct sim_node *n)
 {
@@ -194,6 +203,7 @@ node_start(struct sim_node *n)
     node_program(n);
     if (!open_stores(n, &err) || open_engine(n, &err) != 0 || open_sync(n, &err) != 0) {
         world_fail(w, n, "does not start: %s", err.text);
+        node_close(n);
         return;
     }
     n->reads = (struct netreads){.db = n->db,
@@ -227,16 +237,22 @@ node_start(struct sim_node *n)
 }
 
 static void
+drop_jobs(struct sim_job **jobs)
+{
+    for (void *next; *jobs; *jobs = next) {
+        next = (*jobs)->next;
+        free(*jobs);
+    }
+}
+
+static void
 drop_lists(struct sim_node *n)
 {
     for (void *next; n->appends; n->appends = next) {
         next = n->appends->next;
         free(n->appends);
     }
-    for (void *next; n->jobs; n->jobs = next) {
-        next = n->jobs->next;
-        free(n->jobs);
-    }
+    drop_jobs(&n->jobs);
     for (void *next; n->freezes; n->freezes = next) {
         next = n->freezes->next;
         free(n->freezes);
@@ -257,13 +273,10 @@ node_stop(struct sim_node *n)
     net_node_gone(n);
     drop_lists(n);
     fetch_stop(n);
-    engine_free(&n->engine);
-    sync_free(&n->sync);
     sync_effects_release(&n->effects);
     buf_free(&n->reads.bytes);
     buf_free(&n->reads.hashes);
-    vault_close(&n->vault);
-    db_close(&n->db);
+    node_close(n);
     say(n->w, n, "is down");
 }
 
@@ -272,17 +285,10 @@ node_release(struct sim_node *n)
 {
     if (!n->used)
         return;
-    if (n->up) {
+    if (n->up)
         node_stop(n);
-    } else {
-        engine_free(&n->engine);
-        sync_free(&n->sync);
-        if (n->vault)
-            vault_close(&n->vault);
-        if (n->db)
-            db_close(&n->db);
-    }
     drop_lists(n);
+    drop_jobs(&n->retries);
     buf_free(&n->proof);
     free(n->peers.list);
 }

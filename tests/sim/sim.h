@@ -3,7 +3,8 @@
  *
  * main.c runs seeds, coverage.c counts what happened in them; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, held.c says what it holds, group.c commits; net.c moves
  * messages; fetch.c asks for capsules, upkeep.c does what a node does by itself; workload*.c write and know what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
- * concurrent, forked; faults.c breaks things; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, checks_capsules.c of
+ * concurrent, forked; faults.c breaks things, crashes.c between
+ * every two steps; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, checks_capsules.c of
  * capsules, recount.c counts again
  * slowly; winding.c ends a unit. One thread. */
 #ifndef SMARTNODE_TESTS_SIM_H
@@ -94,6 +95,64 @@ enum sim_cover {
     COVER_CUSTODIAN,
     COVER_WOUND_DOWN,
     COVER_N
+};
+
+/* The steps of what takes several, at each of which nodes die and are parted: crashes.c. */
+enum sim_step {
+    STEP_OFFER,
+    STEP_WITHDRAW,
+    STEP_ACCEPT,
+    STEP_COMPLETE,
+    STEP_RECEIVE,
+    STEP_TAKE_ALONG,
+    STEP_CLOSE_LEFT,
+    STEP_GRANT,
+    STEP_GIVE,
+    STEP_ARRIVE,
+    STEP_LOOK,
+    STEP_PASS,
+    STEP_PASS_KEYS,
+    STEP_REVOKE,
+    STEP_RENEW,
+    STEP_OWE,
+    STEP_FORGET,
+    STEP_FORGET_FILE,
+    STEP_CONFIRM,
+    STEP_VISIT,
+    STEP_VISIT_INVOICE,
+    STEP_PROPOSE,
+    STEP_RECORD,
+    STEP_NOTE,
+    STEP_POSTING,
+    STEP_DECLARE,
+    STEP_SETTLE,
+    STEP_MERGE,
+    STEP_UNDO,
+    STEP_ERASE,
+    STEP_ERASE_KEYS,
+    STEP_ERASE_FILE,
+    STEP_ERASE_CONFIRM,
+    STEP_RESTRICT,
+    STEP_LIFT,
+    STEP_IMPORT,
+    STEP_COUNT,
+    STEP_CUSTODIAN,
+    STEP_LAST_LEAVES,
+    STEP_CLOSE_UNIT,
+    STEP_STORE,
+    STEP_FOLLOW,
+    STEP_START,
+    STEP_N /* also: none */
+};
+enum sim_cut { CUT_BEFORE, CUT_WITHIN, CUT_AFTER, CUT_PARTED, CUT_N };
+enum { CUT_MET = CUT_N, CUT_COLUMNS }; /* how often the step was committed */
+
+/* What is being done between two points of storage: a group with such a step in it, or what else is. */
+struct sim_scope {
+    bool armed;
+    enum sim_step step;
+    enum sim_cut cut;
+    unsigned points, target; /* of db_point_hook; CUT_WITHIN ends at which */
 };
 
 /* ---- what was signed ---- */
@@ -210,7 +269,7 @@ struct sim_node {
     struct log_id own_log;
     uint64_t own_head;
     struct sim_append *appends;
-    struct sim_job *jobs;
+    struct sim_job *jobs, *retries; /* of which nobody knows whether they were done: by whoever starts again */
     struct sim_freeze *freezes;
     struct sim_capsule *capsules;
     bool group_due;
@@ -244,6 +303,7 @@ enum sim_event_type {
     EV_RESTORE,
     EV_UPKEEP,
     EV_CUT,
+    EV_REJOIN,
     EV_COUNT
 };
 
@@ -317,6 +377,13 @@ struct world {
     struct sim_pass *passes; /* heap */
     size_t n_passes;
     uint64_t cover[COVER_N]; /* see coverage_of */
+
+    struct sim_scope scope;
+    struct sim_node *acting, *ended; /* whose disk it is; whose process has ended and is to be dropped */
+    uint8_t cut_next[STEP_N], cuts_left[STEP_N];
+    uint64_t cuts[STEP_N][CUT_COLUMNS];
+    bool deep[STEP_N];            /* to be cut within at more than the first point where that can be */
+    bool winding, erasing, alone; /* alone: nobody waits for what the node does by itself */
 
     struct map ledger_index; /* log id → uint32_t */
     struct ledger_log *ledger;
@@ -495,6 +562,32 @@ void faults_heal(struct world *w);
 /* Copies the disk of the node, or puts the copy back. */
 void faults_restore(struct world *w, struct sim_node *n);
 bool faults_forge(struct sim_node *n, struct slice bytes, struct buf *out);
+
+/* Nothing goes to or from it any more; until. */
+void faults_part(struct sim_node *n);
+void faults_rejoin(struct sim_node *n);
+
+/* ---- crashes.c ---- */
+/* Which steps of the seed, and how they are cut. */
+void crashes_plan(struct world *w);
+/* A scope, if it is to be cut; within it the points of storage count. False: it is not. */
+bool crashes_begin(struct sim_node *n, enum sim_step step);
+/* All of it is durable, if anything was written. */
+void crashes_end(struct sim_node *n);
+/* It came to nothing. */
+void crashes_leave(struct sim_node *n);
+/* It was committed. */
+void crashes_met(struct sim_node *n, const struct sim_job *job);
+/* The step of an operation, or STEP_N. */
+enum sim_step crashes_step(const struct sim_node *n, const struct sim_job *job);
+/* The node's process ends here. Nobody of it says anything any more (world_fail); it is dropped by crashes_bury, once nothing of it runs. */
+void crashes_die(struct sim_node *n);
+void crashes_bury(struct world *w);
+void crashes_start(struct sim_node *n);
+/* Erasures are carried out, in three steps that are told apart by what they write. */
+void crashes_erasing(struct sim_node *n, bool on);
+/* False: with all, something that can happen never did. */
+bool crashes_tell(const uint64_t sum[STEP_N][CUT_COLUMNS], bool all);
 
 /* ---- resume.c ---- */
 /* False if there is no fork to end. */

@@ -29,9 +29,10 @@ int
 upkeep_exec(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err)
 {
     struct sim_node *n = arg;
-    struct sim_job *job = workload_job(op->kind), *others = n->jobs;
     (void)actor; /* desk and upkeep have one here */
-    (void)err;
+    if (n->w->ended)
+        return err_set(err, ERR_UNAVAILABLE, "the node died");
+    struct sim_job *job = workload_job(op->kind), *others = n->jobs;
     job->op = *op;
     job->reply = op;
     n->jobs = job;
@@ -41,6 +42,8 @@ upkeep_exec(void *arg, const struct actor_id *actor, struct api_op *op, struct e
     node_group(n);
     n->sheltered = false;
     n->jobs = others;
+    if (n->w->ended)
+        return err_set(err, ERR_UNAVAILABLE, "the node died");
     if (n->jobs)
         node_group_soon(n);
     return 0;

@@ -95,12 +95,26 @@ each_row(struct ending *e, enum table table, bool subject_first,
     db_abort(&txn);
 }
 
+/* Whoever sits there does it again, if the node ended meanwhile and it was not done. */
+static void
+run(struct sim_node *n, struct api_op *op)
+{
+    const struct api_op asked = *op;
+    struct err err;
+    bool ended;
+    do {
+        *op = asked;
+        (void)upkeep_exec(n, NULL, op, &err);
+        ended = n->w->ended != NULL;
+        crashes_bury(n->w);
+    } while (ended && n->up && op->result.err.code != ERR_NONE);
+}
+
 static void
 carry_out(struct ending *e)
 {
-    struct err err;
     for (size_t i = 0; i < e->count && !e->n->w->failed; i++)
-        (void)upkeep_exec(e->n, NULL, &e->ops[i], &err);
+        run(e->n, &e->ops[i]);
     e->count = 0;
 }
 
@@ -111,12 +125,11 @@ custody(struct sim_node *n, bool close)
 {
     const struct world *w = n->w;
     struct api_op op = {.kind = OP_CUSTODY, .status_on_success = 200};
-    struct err err;
     op.custody.close = close;
     op.custody.has_custodian = true;
     op.custody.custodian = w->units[(n->index + 1) % w->n_units].identity.unit;
     op.custody.effective = DATE_NONE;
-    (void)upkeep_exec(n, NULL, &op, &err);
+    run(n, &op);
     if (op.result.err.code != ERR_NONE)
         say(n->w, n, "does not %s: %s", close ? "close" : "name a custodian", op.result.err.text);
     return op.result.err.code == ERR_NONE;
@@ -129,7 +142,6 @@ check_closed(struct sim_node *n)
     struct api_op op = {.kind = OP_MEMBER, .status_on_success = 201};
     struct member_request *r = &op.member.request;
     struct subject_id office;
-    struct err err;
     r->action = ACTION_ADMIT;
     r->effective = today(n);
     r->category = CATEGORY_A;
@@ -140,9 +152,26 @@ check_closed(struct sim_node *n)
     snprintf(r->person.identity.family_name.s, sizeof(r->person.identity.family_name.s), "Late");
     r->has_office = model_entity(n->unit->model, SORT_OFFICE, 0, &office);
     memcpy(r->office.b, office.b, sizeof(office.b));
-    (void)upkeep_exec(n, NULL, &op, &err);
+    run(n, &op);
     if (op.result.err.code == ERR_NONE)
         world_fail(n->w, n, "somebody is admitted to a unit that has closed");
+}
+
+static bool
+unit_ends(struct ending *e)
+{
+    struct sim_node *n = e->n;
+    struct world *w = n->w;
+    if (!custody(n, false))
+        return false;
+    each_row(e, TABLE_MEMBERS, true, end_member);
+    carry_out(e);
+    each_row(e, TABLE_ACTIVITIES, false, end_activity);
+    carry_out(e);
+    n->skew_ms += (int64_t)MONTH_DAYS * 86400000;
+    while (!w->failed && upkeep_turn(n, true))
+        ;
+    return !w->failed && counting_all(n) && custody(n, true);
 }
 
 bool
@@ -154,16 +183,10 @@ winding_down(struct world *w)
     if (!w->winds || !n->up || n->old || n->forger || n->unit->concurrent || n->unit->forked || w->skewed || w->mixed)
         return false;
     n->skew_ms += (int64_t)LAST_DAYS * 86400000; /* what was dated ahead has come */
-    if (!custody(n, false))
-        return true;
-    each_row(&e, TABLE_MEMBERS, true, end_member);
-    carry_out(&e);
-    each_row(&e, TABLE_ACTIVITIES, false, end_activity);
-    carry_out(&e);
-    n->skew_ms += (int64_t)MONTH_DAYS * 86400000;
-    while (!w->failed && upkeep_turn(n, true))
-        ;
-    if (!w->failed && counting_all(n) && custody(n, true))
+    w->winding = true;
+    bool ended = unit_ends(&e);
+    w->winding = false;
+    if (ended)
         check_closed(n);
     return true;
 }

@@ -217,6 +217,8 @@ erasure_job(struct sim_node *n)
     struct erase_request *r = &job->op.erase.request;
     uint64_t which = rng_below(&n->rng, 100);
     r->action = which < 70 ? ERASE_ORDER : which < 85 ? ERASE_RESTRICT : ERASE_LIFT;
+    if (n->unit->has_restricted && rng_chance(&n->rng, 400))
+        r->action = ERASE_LIFT;
     (void)workload_somebody(n, &r->member);
     if (r->action == ERASE_LIFT && n->unit->has_restricted && rng_chance(&n->rng, 800))
         r->member = n->unit->restricted;

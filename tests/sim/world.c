@@ -71,9 +71,9 @@ world_fail(struct world *w, const struct sim_node *n, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    say(w, n, "FAILED: %s", text);
-    if (w->failed)
+    if (w->failed || w->ended) /* whoever has ended says nothing */
         return;
+    say(w, n, "FAILED: %s", text);
     w->failed = true;
     snprintf(w->failure, sizeof(w->failure), "at %lld.%03lld s%s%s: %s", (long long)(w->now_ms / 1000),
              (long long)(w->now_ms % 1000), n ? ", node " : "", n ? n->name : "", text);
@@ -135,6 +135,8 @@ static void
 dispatch(struct world *w, struct sim_event *e)
 {
     struct sim_node *n = e->node >= 0 ? &w->nodes[e->node] : NULL;
+    w->acting = n;
+    w->alone = true;
     bool same = n && n->up && n->incarnation == e->incarnation; /* the process that posted it is still there */
     if (n)
         node_program(n);
@@ -145,11 +147,16 @@ dispatch(struct world *w, struct sim_event *e)
         if (net_conn(w, e->conn))
             net_cut(w, net_conn(w, e->conn));
         break;
-    case EV_WORK: workload_step(n); break;
+    case EV_WORK:
+        (void)crashes_begin(n, STEP_LOOK);
+        workload_step(n);
+        crashes_end(n);
+        break;
+    case EV_REJOIN: faults_rejoin(n); break;
     case EV_RAW: rawlogs_step(n); break;
     case EV_START:
         if (!n->up)
-            node_start(n);
+            crashes_start(n);
         break;
     case EV_DIAL:
         if (same)
@@ -176,8 +183,11 @@ dispatch(struct world *w, struct sim_event *e)
             fetch_step(n);
         break;
     case EV_UPKEEP:
-        if (same)
+        if (same) {
+            (void)crashes_begin(n, STEP_NOTE);
             upkeep_step(n);
+            crashes_end(n);
+        }
         break;
     case EV_RESTORE:
         if (!w->healing)
@@ -188,10 +198,15 @@ dispatch(struct world *w, struct sim_event *e)
             counting_step(n);
         break;
     case EV_VAULT:
-        if (same)
+        if (same) {
+            (void)crashes_begin(n, STEP_FOLLOW);
             node_vault(n);
+            crashes_end(n);
+        }
         break;
     }
+    crashes_bury(w);
+    w->alone = false;
     free(e->data);
 }
 
@@ -345,6 +360,19 @@ count_everything(struct world *w)
             counting_check(&w->nodes[i]);
 }
 
+/* It may end at what happens here alone. */
+static bool
+quiet_turn(struct sim_node *n)
+{
+    struct world *w = n->w;
+    w->alone = true;
+    bool more = upkeep_turn(n, true);
+    more |= w->ended != NULL;
+    crashes_bury(w);
+    w->alone = false;
+    return more;
+}
+
 static void
 heal_and_check(struct world *w)
 {
@@ -355,7 +383,7 @@ heal_and_check(struct world *w)
     for (int i = 0; i < MOVING_ROUNDS && !w->failed; i++) {
         bool more = false;
         for (int k = 0; k < w->n_nodes && !w->failed; k++)
-            more |= w->nodes[k].up && !w->nodes[k].forger && upkeep_turn(&w->nodes[k], true);
+            more |= w->nodes[k].up && !w->nodes[k].forger && quiet_turn(&w->nodes[k]);
         if (!w->failed && (moving_finish(w) || more))
             run_until_converged(w);
         else
@@ -386,6 +414,7 @@ world_run(struct world *w, const struct sim_options *o, uint64_t seed)
     MUST(w->ledger);
     make_dir(w);
     faults_plan(w);
+    crashes_plan(w);
     make_units(w);
     for (int i = 0; i < w->n_units; i++)
         node_init(w, i, i);

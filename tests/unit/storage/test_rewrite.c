@@ -81,7 +81,8 @@ static int
 teardown(void **state)
 {
     struct place *p = *state;
-    db_rewrite_hook(NULL);
+    db_point_hook(NULL);
+    db_end(false);
     vault_close(&p->vault);
     buf_free(&p->gone_row);
     test_dir_remove(p->dir);
@@ -181,7 +182,7 @@ a_rewrite_keeps_every_row_and_what_follows_is_kept_too(void **state)
 static unsigned kill_at;
 
 static void
-end_here(unsigned step)
+end_here(enum db_kind kind UNUSED, unsigned step)
 {
     if (step == kill_at)
         _exit((int)(EXIT_STEP + step));
@@ -196,7 +197,7 @@ rewrite_and_end(const char *dir, unsigned step)
     if (child == 0) {
         struct vault *v = open_vault(dir, false, false);
         kill_at = step;
-        db_rewrite_hook(end_here);
+        db_point_hook(end_here);
         _exit(v && vault_rewrite(v, NULL, &err) == 0 ? 0 : EXIT_BROKEN);
     }
     int status;
@@ -244,6 +245,46 @@ after_a_kill_at_any_step_a_start_has_every_row_and_no_leftovers(void **state)
 }
 
 static void
+stop_here(enum db_kind kind UNUSED, unsigned step)
+{
+    if (step == kill_at)
+        db_end(true);
+}
+
+static void
+what_follows_the_end_of_a_process_reaches_no_disk(void **state)
+{
+    struct place *p = *state;
+    struct buf note;
+    struct err err;
+    buf_init(&note, 16);
+    struct hash before = test_db_digest(vault_db(p->vault));
+    db_point_hook(stop_here);
+    for (kill_at = 0; kill_at <= STEPS; kill_at++) {
+        int rc = kill_at == 0 ? vault_meta_put(p->vault, "note", slice_of("lost", 4), &err)
+                              : vault_rewrite(p->vault, NULL, &err);
+        assert_int_equal(rc, ERR_IO);
+        assert_true(db_ended());
+        assert_int_equal(vault_meta_put(p->vault, "note", slice_of("lost", 4), &err), ERR_IO);
+        assert_int_equal(vault_rewrite(p->vault, NULL, &err), ERR_IO);
+        assert_int_equal(there(p->dir, "data.next"), kill_at == 5 || kill_at == 6);
+        assert_int_equal(there(p->dir, "rewrite"), kill_at > 0);
+        vault_close(&p->vault);
+        db_end(false);
+        p->vault = open_vault(p->dir, false, false);
+        assert_non_null(p->vault);
+        struct hash after = test_db_digest(vault_db(p->vault));
+        assert_memory_equal(&before, &after, sizeof(before));
+        assert_false(there(p->dir, "rewrite"));
+    }
+    db_point_hook(NULL);
+    assert_int_equal(vault_meta_put(p->vault, "note", slice_of("kept", 4), &err), 0);
+    assert_int_equal(vault_meta_get(p->vault, "note", &note, &err), 0);
+    assert_int_equal(note.len, 4);
+    buf_free(&note);
+}
+
+static void
 a_reader_that_starts_after_a_kill_finds_a_whole_file(void **state)
 {
     struct place *p = *state;
@@ -268,7 +309,7 @@ a_reader_that_starts_after_a_kill_finds_a_whole_file(void **state)
 static int hold_read, hold_write;
 
 static void
-wait_at_two(unsigned step)
+wait_at_two(enum db_kind kind UNUSED, unsigned step)
 {
     char c;
     if (step == 2 && (write(hold_write, "r", 1) != 1 || read(hold_read, &c, 1) != 1))
@@ -290,7 +331,7 @@ the_copy_of_a_rewrite_that_goes_on_is_left_alone_by_an_opening(void **state)
         struct vault *v = open_vault(p->dir, false, false);
         hold_read = to_child[0];
         hold_write = to_parent[1];
-        db_rewrite_hook(wait_at_two);
+        db_point_hook(wait_at_two);
         _exit(v && vault_rewrite(v, NULL, &err) == 0 ? 0 : EXIT_BROKEN);
     }
     assert_int_equal(read(to_parent[0], &c, 1), 1);
@@ -529,6 +570,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_rewrite_keeps_every_row_and_what_follows_is_kept_too, setup, teardown),
         cmocka_unit_test_setup_teardown(after_a_kill_at_any_step_a_start_has_every_row_and_no_leftovers, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(what_follows_the_end_of_a_process_reaches_no_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reader_that_starts_after_a_kill_finds_a_whole_file, setup, teardown),
         cmocka_unit_test_setup_teardown(the_copy_of_a_rewrite_that_goes_on_is_left_alone_by_an_opening, setup,
                                         teardown),
