@@ -256,6 +256,17 @@ add_note(struct ordering *o, struct draft *d, struct err *err)
     return rc;
 }
 
+/* What is gone needs not be hidden, and what is entered anew is other data. */
+static int
+lift_erased(struct ordering *o, struct err *err)
+{
+    uint16_t bits = o->out.erased & o->now.restricted;
+    int rc = bits != 0 ? check_room(o, 1, err) : 0;
+    if (rc == 0 && bits != 0)
+        begin(o, KIND_RESTRICTION_LIFTED, bits);
+    return rc;
+}
+
 static int
 draw_up(struct ordering *o, struct err *err)
 {
@@ -279,6 +290,8 @@ draw_up(struct ordering *o, struct err *err)
         restrictions(o);
     if (rc == 0 && o->out.erased != 0)
         rc = orders(o, has_keys && !o->others_keys, generation, err);
+    if (rc == 0)
+        rc = lift_erased(o, err);
     if (rc == 0 && o->req->has_note && TYPE_EQ(&o->member, &o->req->member))
         rc = add_note(o, &o->drafts[first], err);
     for (size_t i = first; rc == 0 && i < o->n; i++)

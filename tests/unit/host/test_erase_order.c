@@ -219,6 +219,17 @@ what_is_not_there_or_restricted_until_its_date_is_not_ordered_again(void **state
 }
 
 static void
+an_erasure_lifts_the_restriction_of_what_it_takes(void **state)
+{
+    struct world *w = *state;
+    request(w, ERASE_RESTRICT, CONTACT | NOTE)->until = (struct civil_date){w->n.today + 300};
+    done(w);
+    request(w, ERASE_ORDER, CONTACT);
+    done(w);
+    assert_int_equal(state_of(w, &w->member).restricted, NOTE);
+}
+
+static void
 only_what_is_restricted_can_be_lifted(void **state)
 {
     struct world *w = *state;
@@ -341,6 +352,7 @@ main(void)
         cmocka_unit_test_setup_teardown(the_register_is_kept_while_the_membership_lasts, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_there_or_restricted_until_its_date_is_not_ordered_again, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(an_erasure_lifts_the_restriction_of_what_it_takes, setup, teardown),
         cmocka_unit_test_setup_teardown(only_what_is_restricted_can_be_lifted, setup, teardown),
         cmocka_unit_test_setup_teardown(all_records_of_a_person_are_erased_whichever_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(one_record_alone_is_erased_where_that_is_asked, setup, teardown),
