@@ -77,9 +77,8 @@ put_erased(struct json_out *j, const struct member_state *s)
     json_close(j, ']');
 }
 
-/* What a desk may open of those asked for, as a set of 1 << class. The member sees all. */
-static unsigned
-readable(struct request *r, const struct member_row *row, unsigned classes)
+unsigned
+member_readable(struct request *r, const struct member_row *row, unsigned classes)
 {
     return r->token.role == ROLE_MEMBER ? classes : classes & ~((unsigned)retention_restricted(row) << 1);
 }
@@ -144,7 +143,7 @@ put_member(struct request *r, struct json_out *j, const struct member_row *row, 
             return rc;
         }
     } else if (classes != 0) {
-        unsigned seen = readable(r, row, classes);
+        unsigned seen = member_readable(r, row, classes);
         int rc = look_note(r, &row->subject, err);
         if (rc == 0) {
             rc = person_load(r, row, seen, &p, err);
@@ -380,7 +379,7 @@ may_be_found(const struct search *s, const struct member_row *row, bool *ret, st
     struct index_token tokens[INDEX_TOKENS_MAX];
     struct person_input p;
     size_t n = 0;
-    unsigned seen = readable(s->r, row, indexed);
+    unsigned seen = member_readable(s->r, row, indexed);
     *ret = seen == indexed;
     if (*ret || seen == 0) {
         return 0;
@@ -506,99 +505,4 @@ get_members(struct request *r, struct err *err)
     }
     return q != NULL ? search_page(r, q, has_after ? &after : NULL, limit, err)
                      : list_page(r, &unit, has_after ? &after : NULL, limit, err);
-}
-
-/* ---- names that were, and representatives ---- */
-
-enum { NAMES_MAX = 256 };
-
-static int
-own_member(struct request *r, struct member_row *ret, struct err *err)
-{
-    struct subject_id subject;
-    int rc = param_hex(r, 0, "member", subject.b, ID_BYTES, err);
-    if (rc == 0 && r->api->deps.vault == NULL) {
-        rc = err_set(err, ERR_UNAVAILABLE, "this node holds no personal data");
-    }
-    return rc != 0 ? rc : view_member(r->txn, &subject, &r->api->deps.unit, ret, err);
-}
-
-int
-get_member_names(struct request *r, struct err *err)
-{
-    struct member_row row;
-    int rc = own_member(r, &row, err);
-    if (rc != 0) {
-        return rc;
-    }
-    struct capsule_place places[NAMES_MAX];
-    bool seen = readable(r, &row, 1U << CLASS_IDENTITY) != 0;
-    size_t n = seen ? member_capsule_history(&row, CLASS_IDENTITY, places, NAMES_MAX) : 0;
-    rc = n > 0 ? look_note(r, &row.subject, err) : 0;
-    struct json_out j = reply_json(r, MHD_HTTP_OK);
-    json_open(&j, '{');
-    json_key(&j, "names");
-    json_open(&j, '[');
-    for (size_t i = 0; rc == 0 && i < n && i < NAMES_MAX; i++) {
-        struct person_input p;
-        if (!places[i].in_force) {
-            continue;
-        }
-        rc = person_load_at(r, &row.subject, &places[i].at, CLASS_IDENTITY, &p, err);
-        if (rc != 0) {
-            break;
-        }
-        json_open(&j, '{');
-        json_put_date(&j, "from", places[i].effective);
-        put_position(&j, &places[i].at);
-        bool gone = false;
-        rc = p.has_identity ? 0 : retention_capsule_erased(r->txn, &places[i].at, CLASS_IDENTITY, &gone, err);
-        json_put_text(&j, "personal", p.has_identity ? "here" : gone ? "erased" : "lost");
-        person_write(&j, &p);
-        person_wipe(&p, sizeof(p));
-        json_close(&j, '}');
-    }
-    json_close(&j, ']');
-    json_close(&j, '}');
-    member_row_release(&row);
-    return rc;
-}
-
-int
-get_member_representatives(struct request *r, struct err *err)
-{
-    struct member_row row;
-    struct member_state s;
-    int rc = own_member(r, &row, err);
-    if (rc != 0) {
-        return rc;
-    }
-    member_state_at(&row, r->api->deps.today(r->api->deps.arg), &s);
-    struct json_out j = reply_json(r, MHD_HTTP_OK);
-    json_open(&j, '{');
-    json_key(&j, "representatives");
-    json_open(&j, '[');
-    for (uint8_t i = 0; rc == 0 && i < s.n_representatives; i++) {
-        struct person_input p;
-        rc = person_load_representative(r, &row, &s.representatives[i], &p, err);
-        if (rc != 0) {
-            break;
-        }
-        json_open(&j, '{');
-        json_put_hex(&j, "id", s.representatives[i].b, ID_BYTES);
-        struct position at;
-        bool gone = false;
-        if (!p.has_identity && !p.has_contact &&
-            member_representative_capsule(&row, &s.representatives[i], CLASS_IDENTITY, &at)) {
-            rc = retention_capsule_erased(r->txn, &at, CLASS_IDENTITY, &gone, err);
-        }
-        json_put_text(&j, "personal", p.has_identity || p.has_contact ? "here" : gone ? "erased" : "lost");
-        person_write(&j, &p);
-        person_wipe(&p, sizeof(p));
-        json_close(&j, '}');
-    }
-    json_close(&j, ']');
-    json_close(&j, '}');
-    member_row_release(&row);
-    return rc;
 }

@@ -311,6 +311,8 @@ void erase_result_write(struct json_out *j, const struct api_op *op);
 void erase_reply_many(struct request *r);
 
 /* ---- members.c */
+/* What a desk may open of those asked for, as a set of 1 << class. The member sees all. */
+unsigned member_readable(struct request *r, const struct member_row *row, unsigned classes);
 void member_state_write(struct request *r, struct json_out *j, const struct member_row *row,
                         const struct member_state *s);
 void member_entry_write(struct json_out *j, const struct member_entry *e);

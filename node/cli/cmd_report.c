@@ -236,6 +236,38 @@ report_closed_lines(const struct report_work *w)
     }
 }
 
+/* ---- the form of an answer ---- */
+
+enum report_span
+report_span(const struct report_args *a)
+{
+    return !a->each ? SPAN_WHOLE : strcmp(a->each, "month") == 0 ? SPAN_MONTHS : SPAN_YEARS;
+}
+
+const char *
+report_period(enum report_span span, struct civil_date first, char out[DATE_TEXT_MAX])
+{
+    date_format(first, out);
+    out[span == SPAN_MONTHS ? 7 : span == SPAN_YEARS ? 4 : 0] = '\0';
+    return out;
+}
+
+int
+report_answer(const struct report_args *a, const struct report_forms *forms, size_t bytes_max, void *report,
+              struct err *err)
+{
+    struct buf b;
+    if (!a->csv && !a->common.json) {
+        forms->table(report);
+        return 0;
+    }
+    buf_init(&b, bytes_max);
+    (a->csv ? forms->csv : forms->json)(report, &b);
+    int rc = cli_print(&b, err);
+    buf_free(&b);
+    return rc;
+}
+
 /* ---- members and flows ---- */
 
 /* To those who left and were not paid back yet. */
@@ -246,8 +278,9 @@ owed(const int64_t v[CAPITAL_N])
 }
 
 static void
-put_json(struct work *w, struct buf *b)
+put_json(void *report, struct buf *b)
 {
+    struct work *w = report;
     char hex[HEX16_MAX], day[DATE_TEXT_MAX];
     struct json_out j = json_out_of(b);
     json_open(&j, '{');
@@ -296,8 +329,9 @@ put_json(struct work *w, struct buf *b)
 }
 
 static void
-put_csv(struct work *w, struct buf *b)
+put_csv(void *report, struct buf *b)
 {
+    struct work *w = report;
     char hex[HEX16_MAX];
     text_put(b, "unit,category,office,person_type");
     for (size_t f = 0; f < w->n_figures; f++) {
@@ -378,8 +412,9 @@ capital_lines(const struct work *w)
 }
 
 static void
-print_table(struct work *w)
+print_table(void *report)
 {
+    struct work *w = report;
     char hex[HEX16_MAX], number[CLI_NUMBER_MAX];
     int64_t sum;
     head_line(w);
@@ -428,30 +463,13 @@ make(struct work *w, struct err *err)
 }
 
 static int
-answer(struct work *w, struct err *err)
-{
-    struct buf b;
-    if (!w->w.a->common.json && !w->w.a->csv) {
-        print_table(w);
-        return 0;
-    }
-    buf_init(&b, ANSWER_MAX);
-    if (w->w.a->csv)
-        put_csv(w, &b);
-    else
-        put_json(w, &b);
-    int rc = cli_print(&b, err);
-    buf_free(&b);
-    return rc;
-}
-
-static int
 register_report(struct report_work *shared, struct err *err)
 {
+    static const struct report_forms forms = {put_csv, put_json, print_table};
     struct work w = {.w = *shared, .flows = shared->a->kind == REPORT_FLOWS};
     int rc = make(&w, err);
     if (rc == 0)
-        rc = answer(&w, err);
+        rc = report_answer(w.w.a, &forms, ANSWER_MAX, &w, err);
     report_release(&w.report);
     return rc;
 }

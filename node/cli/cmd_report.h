@@ -47,6 +47,20 @@ const char *report_office_name(struct report_work *w, const struct unit_id *unit
 void report_closed_json(const struct report_work *w, struct json_out *j);
 void report_closed_lines(const struct report_work *w);
 
+/* Whole, by month or by year (--each); the day a period begins with, as it is shown then. */
+enum report_span report_span(const struct report_args *a);
+const char *report_period(enum report_span span, struct civil_date first, char out[DATE_TEXT_MAX]);
+
+/* A report in the form that was asked for: one of the three. */
+struct report_forms {
+    void (*csv)(void *report, struct buf *out);
+    void (*json)(void *report, struct buf *out);
+    void (*table)(void *report);
+};
+/* ERR_IO, and what the bound of the answer gives. */
+int report_answer(const struct report_args *a, const struct report_forms *forms, size_t bytes_max, void *report,
+                  struct err *err) NODISCARD;
+
 /* The reports of work, of shares and of postings, whole. */
 int report_work_activity(struct report_work *w, struct err *err) NODISCARD;
 int report_work_shares(struct report_work *w, struct err *err) NODISCARD;

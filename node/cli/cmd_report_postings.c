@@ -16,17 +16,10 @@ struct postings {
     struct posting_report report;
 };
 
-static const char *
-period_of(const struct postings *r, struct civil_date first, char out[DATE_TEXT_MAX])
-{
-    date_format(first, out);
-    out[r->span == SPAN_MONTHS ? 7 : r->span == SPAN_YEARS ? 4 : 0] = '\0';
-    return out;
-}
-
 static void
-put_json(struct postings *r, struct buf *b)
+put_json(void *report, struct buf *b)
 {
+    struct postings *r = report;
     char day[DATE_TEXT_MAX];
     struct json_out j = json_out_of(b);
     json_open(&j, '{');
@@ -39,7 +32,7 @@ put_json(struct postings *r, struct buf *b)
         json_open(&j, '{');
         json_put_text(&j, "unit", report_unit_name(r->w, &row->unit));
         if (r->span != SPAN_WHOLE)
-            json_put_text(&j, "period", period_of(r, row->period, day));
+            json_put_text(&j, "period", report_period(r->span, row->period, day));
         json_put_text(&j, "country", row->country);
         for (size_t f = 0; f < POSTING_N; f++)
             json_put_int(&j, FIGURES[f].name, row->v[f]);
@@ -50,8 +43,9 @@ put_json(struct postings *r, struct buf *b)
 }
 
 static void
-put_csv(struct postings *r, struct buf *b)
+put_csv(void *report, struct buf *b)
 {
+    struct postings *r = report;
     char period[DATE_TEXT_MAX];
     text_put(b, "unit,period,country");
     for (size_t f = 0; f < POSTING_N; f++) {
@@ -63,7 +57,7 @@ put_csv(struct postings *r, struct buf *b)
         buf_put_u8(b, '\n');
         text_put_csv(b, report_unit_name(r->w, &row->unit));
         buf_put_u8(b, ',');
-        text_put(b, period_of(r, row->period, period));
+        text_put(b, report_period(r->span, row->period, period));
         buf_put_u8(b, ',');
         text_put(b, row->country);
         for (size_t f = 0; f < POSTING_N; f++) {
@@ -74,8 +68,9 @@ put_csv(struct postings *r, struct buf *b)
 }
 
 static void
-print_table(struct postings *r)
+print_table(void *report)
 {
+    struct postings *r = report;
     char from[DATE_TEXT_MAX], to[DATE_TEXT_MAX], text[CLI_NUMBER_MAX];
     printf("Postings abroad in the months %.7s to %.7s\n\n", date_format(r->w->from, from), date_format(r->w->to, to));
     cli_cell("unit", 8, false);
@@ -89,7 +84,7 @@ print_table(struct postings *r)
         const struct posting_report_row *row = &r->report.rows[i];
         cli_cell(report_unit_name(r->w, &row->unit), 8, false);
         if (r->span != SPAN_WHOLE)
-            cli_cell(period_of(r, row->period, from), 9, false);
+            cli_cell(report_period(r->span, row->period, from), 9, false);
         cli_cell(row->country, 8, false);
         for (size_t f = 0; f < POSTING_N; f++)
             cli_cell(cli_number(row->v[f], text), 10, true);
@@ -102,24 +97,12 @@ print_table(struct postings *r)
 int
 report_work_postings(struct report_work *w, struct err *err)
 {
-    struct postings r = {.w = w, .span = SPAN_WHOLE};
-    struct buf b;
-    const char *each = w->a->each;
-    if (each)
-        r.span = strcmp(each, "month") == 0 ? SPAN_MONTHS : SPAN_YEARS;
+    static const struct report_forms forms = {put_csv, put_json, print_table};
+    struct postings r = {.w = w, .span = report_span(w->a)};
     int rc = report_postings(w->txn, w->has_unit ? &w->unit : NULL, w->from, w->to, r.span, &r.report, err);
     if (rc != 0)
         return rc;
-    buf_init(&b, ANSWER_BYTES_MAX);
-    if (w->a->csv)
-        put_csv(&r, &b);
-    else if (w->a->common.json)
-        put_json(&r, &b);
-    else
-        print_table(&r);
-    if (w->a->csv || w->a->common.json)
-        rc = cli_print(&b, err);
-    buf_free(&b);
+    rc = report_answer(w->a, &forms, ANSWER_BYTES_MAX, &r, err);
     posting_report_release(&r.report);
     return rc;
 }

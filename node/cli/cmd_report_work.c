@@ -29,14 +29,6 @@ struct activity {
     struct activity_report report;
 };
 
-static const char *
-period_of(const struct activity *r, struct civil_date first, char out[DATE_TEXT_MAX])
-{
-    date_format(first, out);
-    out[r->span == SPAN_MONTHS ? 7 : r->span == SPAN_YEARS ? 4 : 0] = '\0';
-    return out;
-}
-
 static bool
 applies(const struct activity_report_row *row, size_t f)
 {
@@ -51,7 +43,7 @@ json_row(struct activity *r, struct json_out *j, const struct activity_report_ro
     if (!all)
         json_put_text(j, "unit", report_unit_name(r->w, &row->unit));
     if (r->span != SPAN_WHOLE)
-        json_put_text(j, "period", period_of(r, row->period, period));
+        json_put_text(j, "period", report_period(r->span, row->period, period));
     if (r->w->by & PEOPLE_BY_OFFICE) {
         json_put_hex(j, "office", row->cell.facets.office.b, ID_BYTES);
         if (!all)
@@ -75,8 +67,9 @@ json_row(struct activity *r, struct json_out *j, const struct activity_report_ro
 }
 
 static void
-put_json(struct activity *r, struct buf *b)
+put_json(void *report, struct buf *b)
 {
+    struct activity *r = report;
     char day[DATE_TEXT_MAX];
     struct json_out j = json_out_of(b);
     json_open(&j, '{');
@@ -105,7 +98,7 @@ csv_row(struct activity *r, struct buf *b, const struct activity_report_row *row
     buf_put_u8(b, '\n');
     text_put_csv(b, all ? "" : report_unit_name(r->w, &row->unit));
     buf_put_u8(b, ',');
-    text_put(b, period_of(r, row->period, period));
+    text_put(b, report_period(r->span, row->period, period));
     buf_put_u8(b, ',');
     if (r->w->by & PEOPLE_BY_OFFICE)
         text_put_csv(b, all ? hex_encode(row->cell.facets.office.b, ID_BYTES, hex)
@@ -134,8 +127,9 @@ csv_row(struct activity *r, struct buf *b, const struct activity_report_row *row
 
 /* People over all units stand in lines without a unit. */
 static void
-put_csv(struct activity *r, struct buf *b)
+put_csv(void *report, struct buf *b)
 {
+    struct activity *r = report;
     text_put(b, "unit,period,office,sector,culture,currency");
     for (size_t f = 0; f < ARRAY_LEN(FIGURES); f++) {
         buf_put_u8(b, ',');
@@ -186,7 +180,7 @@ table_row(struct activity *r, const struct activity_report_row *row, bool all)
     char hex[HEX16_MAX], name[NUMBERED_NAME_MAX], period[DATE_TEXT_MAX], text[CLI_MONEY_MAX];
     cli_cell(all ? "together" : report_unit_name(r->w, &row->unit), 8, false);
     if (r->span != SPAN_WHOLE)
-        cli_cell(period_of(r, row->period, period), 9, false);
+        cli_cell(report_period(r->span, row->period, period), 9, false);
     if (r->w->by & PEOPLE_BY_OFFICE)
         cli_cell(all ? "" : report_office_name(r->w, &row->unit, &row->cell.facets.office, hex), 22, false);
     if (r->w->by & PEOPLE_BY_SECTOR)
@@ -212,8 +206,9 @@ table_row(struct activity *r, const struct activity_report_row *row, bool all)
 }
 
 static void
-print_table(struct activity *r)
+print_table(void *report)
 {
+    struct activity *r = report;
     table_head(r);
     for (size_t i = 0; i < r->report.n; i++)
         table_row(r, &r->report.rows[i], false);
@@ -231,26 +226,14 @@ report_work_activity(struct report_work *w, struct err *err)
                                                {"sector", PEOPLE_BY_SECTOR},
                                                {"culture", PEOPLE_BY_CULTURE},
                                                {"currency", PEOPLE_BY_CURRENCY}};
-    struct activity r = {.w = w, .span = SPAN_WHOLE};
-    struct buf b;
-    const char *each = w->a->each;
-    if (each)
-        r.span = strcmp(each, "month") == 0 ? SPAN_MONTHS : SPAN_YEARS;
+    static const struct report_forms forms = {put_csv, put_json, print_table};
+    struct activity r = {.w = w, .span = report_span(w->a)};
     int rc = report_by(w->a->by, words, ARRAY_LEN(words), &w->by, err);
     if (rc == 0)
         rc = report_activity(w->txn, w->has_unit ? &w->unit : NULL, w->from, w->to, r.span, w->by, &r.report, err);
     if (rc != 0)
         return rc;
-    buf_init(&b, ANSWER_BYTES_MAX);
-    if (w->a->csv)
-        put_csv(&r, &b);
-    else if (w->a->common.json)
-        put_json(&r, &b);
-    else
-        print_table(&r);
-    if (w->a->csv || w->a->common.json)
-        rc = cli_print(&b, err);
-    buf_free(&b);
+    rc = report_answer(w->a, &forms, ANSWER_BYTES_MAX, &r, err);
     activity_report_release(&r.report);
     return rc;
 }

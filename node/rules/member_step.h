@@ -42,6 +42,9 @@ void member_fold_start(struct member_fold *f);
 /* slot: of e; other: of the target of its role 3 or 4, FOLD_NONE without. A reason leaves f as it was. */
 enum void_reason member_step(struct member_fold *f, const struct member_entry *e, uint32_t slot, uint32_t other);
 
+bool member_departs(const void *entry); /* of fold_rules: it ends a home */
+
+/* ---- member_replay.c */
 /* Index of the first event of the slot of a valid entry. */
 uint32_t member_slot_of(const struct member_row *r, uint32_t i);
 /* The filler of the slot of that first event. */

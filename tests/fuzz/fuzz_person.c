@@ -18,6 +18,9 @@ keys(struct slice bytes, struct buf *out)
     for (enum key_use use = KEY_USE_ESCROW_DAY; use <= KEY_USE_PASS; use++)
         if (key_capsule_decode(bytes, use, &unit, use == KEY_USE_ESCROW_DAY ? NULL : &subject, &k, &err) == 0)
             MUST(k.use == use && key_capsule_encode(&k, out, &err) == 0);
+    buf_clear(out);
+    if (key_capsule_decode_escrow(bytes, &unit, &k, &err) == 0)
+        MUST(key_capsule_encode(&k, out, &err) == 0);
 }
 
 int
