@@ -111,7 +111,8 @@ bool
 checks_linked(const struct world *w, const struct sim_node *a, const struct sim_node *b)
 {
     int i = a->unit->index, k = b->unit->index;
-    return i != k && node_trusts(a, b) && node_trusts(b, a) && (w->dials[i][k] || w->dials[k][i]);
+    return i != k && !a->silent && !b->silent && !a->gone && !b->gone && node_trusts(a, b) && node_trusts(b, a) &&
+           (w->dials[i][k] || w->dials[k][i]);
 }
 
 /* Numbers the nodes that can reach each other over nodes that admit the unit; −1: does not admit it, or lies. */
@@ -235,7 +236,8 @@ log_settled(struct world *w, uint32_t at, const int component[SIM_NODES_MAX], bo
         return fork_settled(w, l, component, tell);
     bool known = true; /* every node of the writer is within reach of each other: what it wrote must be everywhere */
     for (int i = 0; i < w->n_nodes; i++)
-        known &= w->nodes[i].unit->index != l->unit || component[i] == component[l->unit];
+        known &= !w->nodes[i].gone && !w->nodes[i].silent && /* it may be the one that has the rest of it */
+                 (w->nodes[i].unit->index != l->unit || component[i] == component[l->unit]);
     for (int i = 0; i < w->n_nodes; i++) {
         uint64_t want = known && component[i] == component[l->unit] ? l->must_seq : 0;
         if (component[i] < 0 || (w->hostile && component[i] != component[l->unit]))
@@ -261,7 +263,7 @@ checks_converged(struct world *w, bool tell)
     int component[SIM_NODES_MAX];
     bool done = true;
     for (int i = 0; i < w->n_nodes; i++)
-        if (!w->nodes[i].up || w->nodes[i].jobs || w->nodes[i].appends)
+        if (!w->nodes[i].gone && (!w->nodes[i].up || w->nodes[i].jobs || w->nodes[i].appends))
             done = false;
     for (int u = 0; u < w->n_units && done; u++) {
         components(w, u, component);
@@ -433,6 +435,7 @@ check_node(struct sim_node *n, bool deep)
 void
 checks_end(struct world *w)
 {
+    custody_return(w); /* what was never given up is looked at too */
     for (int i = 0; i < w->n_nodes && !w->failed; i++) {
         struct sim_node *n = &w->nodes[i];
         if (!n->up)

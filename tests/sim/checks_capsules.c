@@ -237,7 +237,7 @@ checks_capsules(struct world *w, bool tell)
         return true;
     for (int i = 0; i < w->n_nodes; i++) {
         node_program(&w->nodes[i]);
-        if (!node_settled(&w->nodes[i], tell))
+        if (!w->nodes[i].gone && !node_settled(&w->nodes[i], tell))
             return false;
     }
     return true;

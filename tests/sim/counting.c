@@ -44,7 +44,7 @@ count(struct sim_node *n, uint16_t month)
 {
     struct counting c = {.db = n->db,
                          .vault = n->vault,
-                         .identity = &n->unit->identity,
+                         .identity = n->identity,
                          .today = {(int32_t)(node_wall(n) / 86400000)},
                          .run = run,
                          .arg = n};

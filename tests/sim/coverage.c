@@ -48,6 +48,12 @@ static const struct {
     [COVER_COUNT] = {"people counted", KIND_PERSON_ACTIVE},
     [COVER_CUSTODIAN] = {"custodians named", KIND_CUSTODIAN_NAMED},
     [COVER_WOUND_DOWN] = {"units wound down", KIND_UNIT_CLOSED},
+    [COVER_CUSTODIAN_COMPLETED] = {"completed by a custodian", 0},
+    [COVER_CUSTODIAN_WITHDREW] = {"withdrawn by a custodian", 0},
+    [COVER_CAME_BACK] = {"back after a custodian acted", 0},
+    [COVER_MASS] = {"mass handovers", 0},
+    [COVER_MASS_RESUMED] = {"mass handovers taken up again", 0},
+    [COVER_ANSWERED] = {"written for a closed unit", 0},
 };
 
 static bool
@@ -76,6 +82,11 @@ note_handover(struct sim_node *n, const struct sim_job *job)
 {
     const struct handover_request *r = &job->op.handover.request;
     uint64_t *cover = n->w->cover;
+    if (custody_is_stand_in(n)) {
+        cover[COVER_CUSTODIAN_COMPLETED] += r->action == HANDOVER_COMPLETE;
+        cover[COVER_CUSTODIAN_WITHDREW] += r->action == HANDOVER_WITHDRAW;
+        n->w->custody.acted |= r->action == HANDOVER_COMPLETE || r->action == HANDOVER_WITHDRAW;
+    }
     cover[COVER_BY_DESK] += r->action == HANDOVER_RECEIVE && r->n_dossiers == 0;
     bool moves = r->action == HANDOVER_ACCEPT || r->action == HANDOVER_COMPLETE;
     struct model_event e = {.sort = SORT_MEMBER, .date = date_is_none(r->effective) ? job->on.days : r->effective.days};

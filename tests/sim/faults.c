@@ -63,7 +63,7 @@ faults_plan(struct world *w)
         }
     }
     w->moves = rng_chance(r, 600);
-    w->winds = w->moves && rng_chance(r, 250);
+    w->winds = w->moves && rng_chance(r, 400);
     w->restores |= w->moves && !w->forks && rng_chance(r, 250); /* branches and tails are what handovers have to bear */
     w->clones |= w->moves && !w->forks && rng_chance(r, 150);
 }
@@ -180,6 +180,8 @@ write_at_once(struct sim_node *n)
 void
 faults_restore(struct world *w, struct sim_node *n)
 {
+    if (n->gone)
+        return;
     if (!n->has_backup) {
         if (n->up)
             node_stop(n);
@@ -207,7 +209,7 @@ faults_restore(struct world *w, struct sim_node *n)
 static struct sim_node *
 clone_node(struct world *w, struct sim_node *n)
 {
-    if (w->n_nodes >= SIM_NODES_MAX || n->index >= w->n_units)
+    if (w->n_nodes >= SIM_NODES_MAX || n->index >= w->n_units || custody_of(w, n))
         return NULL;
     for (int i = w->n_units; i < w->n_nodes; i++)
         if (w->nodes[i].unit == n->unit)
@@ -279,6 +281,8 @@ faults_step(struct world *w)
         return;
     world_post(w, rng_between(&w->rng, FAULT_MS_MIN, FAULT_MS_MAX), EV_FAULT, NULL, 0, 0, NULL, 0);
     struct sim_node *n = some_node(w), *other = some_node(w);
+    if (n->gone)
+        return;
     uint64_t which = rng_below(&w->rng, 100);
     struct sim_conn *c = &w->conns[rng_below(&w->rng, (uint64_t)w->n_nodes * 4)];
     if (which < 20) {

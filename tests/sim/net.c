@@ -15,6 +15,12 @@ net_conn(struct world *w, uint32_t id)
     return NULL;
 }
 
+bool
+net_blocked(const struct sim_node *from, const struct sim_node *to)
+{
+    return from->silent || to->silent || from->w->blocked[from->index][to->index];
+}
+
 void
 net_dial_soon(struct sim_node *n, int other, int64_t in_ms)
 {
@@ -48,7 +54,7 @@ net_dial(struct sim_node *n, int other)
     MUST(free_conn);
     if (!node_trusts(n, to) || !node_trusts(to, n))
         return;
-    if (w->now_ms < n->redial[other] || !to->up || w->blocked[n->index][other] || w->blocked[other][n->index] ||
+    if (w->now_ms < n->redial[other] || !to->up || net_blocked(n, to) || net_blocked(to, n) ||
         rng_chance(&w->rng, w->healing ? 0 : w->loss_permille)) {
         net_dial_soon(n, other, rng_between(&n->rng, REDIAL_MS_MIN, REDIAL_MS_MAX));
         return;
@@ -104,7 +110,7 @@ net_send(struct sim_node *n, uint32_t id, struct slice bytes)
     struct sim_node *to = &w->nodes[c->node[1 - end]];
     if (c->stuck[end])
         return;
-    if (w->blocked[n->index][to->index]) {
+    if (net_blocked(n, to)) {
         c->stuck[end] = true;
         return;
     }

@@ -88,7 +88,12 @@ void
 node_init(struct world *w, int index, int unit)
 {
     struct sim_node *n = &w->nodes[index];
-    *n = (struct sim_node){.w = w, .index = index, .unit = &w->units[unit], .used = true, .tick_at = -1};
+    *n = (struct sim_node){.w = w,
+                           .index = index,
+                           .unit = &w->units[unit],
+                           .identity = &w->units[unit].identity,
+                           .used = true,
+                           .tick_at = -1};
     n->rng.state = rng_next(&w->rng);
     snprintf(n->name, sizeof(n->name), "%s%s", n->unit->identity.unit_code, index == unit ? "" : "'");
     int len = snprintf(n->dir, sizeof(n->dir), "%s/%d", w->dir, index);
@@ -113,7 +118,7 @@ open_stores(struct sim_node *n, struct err *err)
 {
     char main_dir[SIM_PATH_MAX + 8], vault_dir[SIM_PATH_MAX + 8];
     uint8_t wrap_key[32];
-    bool create = n->incarnation == 1;
+    bool create = n->incarnation == 1 || n->made_from;
     memset(wrap_key, n->unit->index + 1, sizeof(wrap_key));
     snprintf(main_dir, sizeof(main_dir), "%s/main", n->dir);
     snprintf(vault_dir, sizeof(vault_dir), "%s/vault", n->dir);
@@ -133,12 +138,12 @@ open_stores(struct sim_node *n, struct err *err)
     return true;
 }
 
-static int
-open_engine(struct sim_node *n, struct err *err)
+int
+node_open_engine(struct sim_node *n, struct err *err)
 {
     struct engine_config config = {.db = n->db,
                                    .vault = n->vault,
-                                   .identity = &n->unit->identity,
+                                   .identity = n->identity,
                                    .program = "sim",
                                    .allow_clock_back = n->allow_clock_back,
                                    .now = engine_now,
@@ -160,7 +165,7 @@ open_engine(struct sim_node *n, struct err *err)
 static int
 open_sync(struct sim_node *n, struct err *err)
 {
-    const struct identity *id = &n->unit->identity;
+    const struct identity *id = n->identity;
     struct sync_config config = {
         .unit = id->unit, .federation = id->federation, .production = id->production, .program = "sim"};
     rng_fill(&n->rng, config.seed, sizeof(config.seed));
@@ -199,16 +204,19 @@ node_start(struct sim_node *n)
 {
     struct world *w = n->w;
     struct err err = {0};
+    if (n->gone)
+        return;
     n->incarnation++;
     node_program(n);
-    if (!open_stores(n, &err) || open_engine(n, &err) != 0 || open_sync(n, &err) != 0) {
+    if (!open_stores(n, &err) || node_open_engine(n, &err) != 0 || (n->made_from && custody_fill(n, &err) != 0) ||
+        open_sync(n, &err) != 0) {
         world_fail(w, n, "does not start: %s", err.text);
         node_close(n);
         return;
     }
     n->reads = (struct netreads){.db = n->db,
                                  .vault = n->vault,
-                                 .identity = &n->unit->identity,
+                                 .identity = n->identity,
                                  .residency = w->capsules_travel ? RESIDENCY_FEDERATION : RESIDENCY_TRAVELLING,
                                  .today = engine_today,
                                  .today_arg = n,

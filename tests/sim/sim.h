@@ -6,7 +6,7 @@
  * concurrent, forked; faults.c breaks things, crashes.c between
  * every two steps; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, checks_capsules.c of
  * capsules, recount.c counts again
- * slowly; winding.c ends a unit. One thread. */
+ * slowly; winding.c ends a unit, mass.c hands its members over, figures.c sees that what was said of it stays, custody.c has somebody write for a unit that is gone. One thread. */
 #ifndef SMARTNODE_TESTS_SIM_H
 #define SMARTNODE_TESTS_SIM_H
 
@@ -32,6 +32,7 @@ enum {
     SIM_KINDS_MAX = 257,
     SIM_PASSES_MAX = 256,
     SIM_VISITING_MAX = 64,
+    SIM_FIGURES_MAX = 96,
 };
 
 struct world;
@@ -94,6 +95,12 @@ enum sim_cover {
     COVER_COUNT,
     COVER_CUSTODIAN,
     COVER_WOUND_DOWN,
+    COVER_CUSTODIAN_COMPLETED,
+    COVER_CUSTODIAN_WITHDREW,
+    COVER_CAME_BACK,
+    COVER_MASS,
+    COVER_MASS_RESUMED,
+    COVER_ANSWERED,
     COVER_N
 };
 
@@ -161,6 +168,7 @@ struct sim_scope {
 struct ledger_log {
     struct log_id id;
     int unit;
+    struct sign_public key; /* of who writes it */
     uint64_t n, cap;
     struct chain_value *chain; /* after event i + 1 */
     uint64_t must_seq;         /* held by somebody whose disk was not set back: has to be there in the end */
@@ -180,6 +188,8 @@ struct sim_unit {
     int index;
     struct identity identity;
     uint8_t root_seed[32];
+    struct box_secret recovery_secret;
+    struct identity stand_in; /* under which another writes for it: custody.c */
     struct actor_id actor;
     struct model *model;
     struct rawlogs *raw;           /* NULL: all of its logs are the engine's */
@@ -239,6 +249,9 @@ struct sim_node {
     struct world *w;
     int index;
     struct sim_unit *unit;
+    const struct identity *identity; /* the unit's, or its custodian's for it */
+    struct sim_node *made_from;      /* its directory is to be made from what that one holds */
+    bool gone, silent;               /* not to be started; nobody hears it, and it hears nobody */
     char name[16];
     char dir[SIM_PATH_MAX], backup[SIM_PATH_MAX];
     bool used, up, stepping, forger, has_backup, disk_full, allow_clock_back;
@@ -304,7 +317,8 @@ enum sim_event_type {
     EV_UPKEEP,
     EV_CUT,
     EV_REJOIN,
-    EV_COUNT
+    EV_COUNT,
+    EV_CUSTODY
 };
 
 struct sim_event {
@@ -339,6 +353,34 @@ struct erased_key {
     uint32_t generation;
     struct position since; /* it was there then */
     struct data_key key;
+};
+
+/* A unit that goes away, and who stands in for it: custody.c. */
+enum sim_away { SIM_AWAY_LOST, SIM_AWAY_OFF, SIM_AWAY_UNHEARD, SIM_AWAY_N };
+struct sim_custody {
+    bool planned, by_root, opens_names, late; /* late: it comes back when everything else has healed */
+    bool certified, went, stands, acted, back;
+    int unit, custodian;
+    enum sim_away away;
+    struct custody_certificate certificate;
+    uint8_t secret[CUSTODY_SECRET_BYTES];
+};
+
+/* A unit that ends once everything is quiet: winding.c. */
+struct sim_winding {
+    int step;
+    struct sim_node *custodian;
+    uint64_t offers_before;
+    unsigned declines; /* units that take nobody in, a bit each */
+    size_t offered, moved;
+    bool closed;
+};
+
+/* What nodes say of a unit, by day: figures.c. */
+struct sim_figures {
+    int unit, n_nodes;
+    struct civil_date until;
+    uint64_t digest[SIM_NODES_MAX][SIM_FIGURES_MAX];
 };
 
 struct world {
@@ -377,6 +419,9 @@ struct world {
     struct sim_pass *passes; /* heap */
     size_t n_passes;
     uint64_t cover[COVER_N]; /* see coverage_of */
+    struct sim_custody custody;
+    struct sim_winding ends;
+    struct sim_figures figures;
 
     struct sim_scope scope;
     struct sim_node *acting, *ended; /* whose disk it is; whose process has ended and is to be dropped */
@@ -391,7 +436,7 @@ struct world {
 
     struct {
         uint64_t accepted, refused, commits, aborts, crashes, restores, clones, forks, resumes, alarms, forged, cuts,
-            raw_events, messages, counted, revoked, rewrites, erased, arrived, taken;
+            raw_events, messages, counted, revoked, rewrites, erased, arrived, taken, lost;
         uint64_t kinds[SIM_KINDS_MAX]; /* accepted, by number; beyond: the last */
     } stats;
 };
@@ -419,6 +464,7 @@ void ledger_lower(struct world *w);
 /* ---- node.c ---- */
 void node_init(struct world *w, int index, int unit);
 void node_start(struct sim_node *n);
+int node_open_engine(struct sim_node *n, struct err *err);
 /* Which kinds the node's program knows: before anything that looks into events. */
 void node_program(const struct sim_node *n);
 /* Ends it, if its program is an old one; the next start is of today's. */
@@ -473,6 +519,8 @@ void upkeep_check_opened(struct sim_node *n);
 void upkeep_check(struct sim_node *n, struct db_txn *txn);
 
 /* ---- net.c ---- */
+/* Nothing arrives from the one at the other. */
+bool net_blocked(const struct sim_node *from, const struct sim_node *to);
 void net_dial_soon(struct sim_node *n, int other, int64_t in_ms);
 void net_dial(struct sim_node *n, int other);
 void net_send(struct sim_node *n, uint32_t conn, struct slice bytes);
@@ -511,6 +559,40 @@ bool moving_finish(struct world *w);
 /* Nothing is left open that could be ended. */
 void moving_check_finished(struct world *w);
 
+/* Handovers that the unit has part in, as its node sees them; at most max. */
+size_t moving_open(struct sim_node *n, struct handover_view *ret, size_t max);
+/* What a desk may do with one of them, mostly its turn; an office that may be accepted at. */
+void moving_go_on(struct sim_node *n, const struct handover_view *v, struct handover_request *ret);
+/* True: it was committed, in a group of its own. */
+bool moving_act(struct sim_node *n, enum handover_action action, const struct handover_view *v, struct err *err);
+void moving_office(struct sim_node *n, struct handover_request *ret);
+
+/* ---- mass.c: members handed over in bulk ---- */
+/* Whom an offer to all would take up: members whom nobody is offered yet. */
+size_t mass_members(struct sim_node *n, struct subject_id *ret, size_t max);
+void mass_offer(struct sim_node *n, const struct subject_id *who, const struct sim_unit *to, struct civil_date on,
+                struct api_op *ret);
+/* False: it does not wait for this desk. */
+bool mass_step(struct sim_node *n, const struct handover_view *v, const struct sim_unit *from_or_null,
+               struct api_op *ret);
+
+/* ---- custody.c: a unit that is gone ---- */
+void custody_start(struct world *w);
+void custody_step(struct world *w, int step);
+void custody_heal(struct world *w);
+/* True: the unit was away, and is there again. */
+bool custody_return(struct world *w);
+/* The unit has its end planned. */
+bool custody_of(const struct world *w, const struct sim_node *n);
+bool custody_is_stand_in(const struct sim_node *n);
+/* NULL: nobody stands in (yet). */
+struct sim_node *custody_node(struct world *w);
+void custody_certified(struct sim_node *n, struct sim_custody *c);
+/* A node for the unit from what w->custody says. False: not now. */
+bool custody_stand_in(struct world *w, int unit);
+/* The directory of a node that was just opened for the first time is made from n->made_from. */
+int custody_fill(struct sim_node *n, struct err *err);
+
 /* ---- workload_guests.c ---- */
 /* What a desk does with members of other units: a pass is shown, somebody is looked at, which is done at once (then NULL); or an operation. */
 struct sim_job *workload_guest(struct sim_node *n);
@@ -518,8 +600,13 @@ struct sim_job *workload_guest(struct sim_node *n);
 void guests_new_pass(struct sim_node *n, struct access_request *r);
 
 /* ---- winding.c ---- */
-/* Everything is quiet: a unit ends, if the seed says so. True: something was written. */
+/* Everything is quiet: a step of the end of a unit, if the seed says so. False: there is none any more. */
 bool winding_down(struct world *w);
+
+/* ---- figures.c ---- */
+/* What every node says of the unit for the days up to that one; and that it says the same still. */
+void figures_note(struct world *w, int unit, struct civil_date until);
+void figures_check(struct world *w);
 
 /* ---- coverage.c: what happened, for the end of a run ---- */
 /* An operation was committed, or refused in a group that was. */

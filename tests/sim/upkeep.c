@@ -87,7 +87,7 @@ upkeep_turn(struct sim_node *n, bool all)
     const struct civil_date today = {(int32_t)(node_wall(n) / 86400000)};
     const struct guests g = {.db = n->db,
                              .vault = n->vault,
-                             .identity = &n->unit->identity,
+                             .identity = n->identity,
                              .config = &n->config,
                              .today = today,
                              .random = rng_fill,
@@ -96,7 +96,7 @@ upkeep_turn(struct sim_node *n, bool all)
                              .said = said,
                              .arg = n};
     const struct arrivals a = {
-        .db = n->db, .vault = n->vault, .identity = &n->unit->identity, .today = today, .run = upkeep_exec, .arg = n};
+        .db = n->db, .vault = n->vault, .identity = n->identity, .today = today, .run = upkeep_exec, .arg = n};
     const struct taken_work t = {.db = n->db,
                                  .vault = n->vault,
                                  .unit = n->unit->identity.unit,

@@ -1,12 +1,14 @@
-/* The end of a unit, once everything is quiet: a custodian is named, whoever is a member still leaves, what is open ends, the months are over and counted,
- * and the unit closes; from then on nothing new is recorded in its name, and everybody knows. See sim.h; docs/PROTOCOL.md §10 "Closed units". */
+/* The end of a unit, once everything is quiet: a custodian is named; the members are handed over in bulk to other units, which is broken off once at each
+ * desk and given again; whoever is a member still leaves, what is open ends, the months are over and counted, and the unit closes; from then on nothing new is
+ * recorded in its name, and everybody knows. Its machine goes, and its custodian answers for its past: the figures of before stay. Between two steps everything
+ * becomes quiet. See sim.h; docs/PROTOCOL.md §10 "Closed units", docs/OPERATIONS.md "The end of a unit". */
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
 
 #include "node/view/view.h"
 
-enum { LAST_DAYS = 100, MONTH_DAYS = 35, OPS_MAX = 256 };
+enum { LAST_DAYS = 100, MONTH_DAYS = 35, OPS_MAX = 256, OPEN_MAX = 256, DECLINES_PERMILLE = 250 };
 
 struct ending {
     struct sim_node *n;
@@ -118,21 +120,129 @@ carry_out(struct ending *e)
     e->count = 0;
 }
 
+/* ---- members handed over ---- */
+
+static bool
+exec(struct sim_node *n, struct api_op *op)
+{
+    if (n->w->failed)
+        return false;
+    n->w->winding = true;
+    run(n, op);
+    n->w->winding = false;
+    return op->result.err.code == ERR_NONE;
+}
+
+static void
+breaks_off(struct sim_node *n)
+{
+    say(n->w, n, "dies in the midst of its members");
+    model_rollback(n->unit->model);
+    node_stop(n);
+    node_start(n);
+}
+
+static struct sim_node *
+some_home(struct sim_node *n)
+{
+    struct world *w = n->w;
+    for (int i = 0; i < 4 * SIM_UNITS_MAX; i++) {
+        struct sim_node *to = &w->nodes[rng_below(&n->rng, (uint64_t)w->n_units)];
+        if (checks_linked(w, n, to) && !to->old && !to->forger)
+            return to;
+    }
+    return NULL;
+}
+
+/* The first half of the members, then, given again, the rest; what is done is passed over. How many. */
+static size_t
+offer_all(struct sim_node *n, bool half)
+{
+    static struct subject_id who[OPS_MAX];
+    const struct civil_date on = today(n);
+    size_t count = mass_members(n, who, OPS_MAX), done = 0, stop = half && count > 1 ? count / 2 : count;
+    for (size_t i = 0; i < stop && !n->w->failed; i++) {
+        const struct sim_node *to = some_home(n);
+        struct api_op op;
+        if (!to)
+            return done;
+        mass_offer(n, &who[i], to->unit, on, &op);
+        done += exec(n, &op);
+    }
+    if (half)
+        breaks_off(n);
+    return done;
+}
+
+/* What waits for the desk, of one turn. */
+static size_t
+take_all(struct sim_node *n, enum handover_turn turn, const struct sim_unit *from, bool half)
+{
+    static struct handover_view open[OPEN_MAX];
+    size_t count = moving_open(n, open, OPEN_MAX), done = 0, waits = 0;
+    for (size_t i = 0; i < count && !n->w->failed; i++) {
+        struct api_op op;
+        if (open[i].turn != turn || !mass_step(n, &open[i], from, &op))
+            continue;
+        if (half && waits++ % 2 == 1)
+            continue;
+        done += exec(n, &op);
+    }
+    if (half)
+        breaks_off(n);
+    return done;
+}
+
+static void
+accept_all(struct sim_node *n, bool half)
+{
+    struct world *w = n->w;
+    for (int i = 0; i < w->n_units && !w->failed; i++) {
+        struct sim_node *to = &w->nodes[i];
+        if (to == n || !to->up || to->old || to->forger || (w->ends.declines >> i & 1))
+            continue;
+        (void)take_all(to, TURN_WE_ACCEPT, n->unit, half);
+    }
+}
+
+static void
+begin_offers(struct sim_node *n)
+{
+    struct sim_winding *e = &n->w->ends;
+    e->offers_before = n->w->stats.kinds[KIND_HANDOVER_OFFERED];
+    for (int i = 0; i < n->w->n_units; i++)
+        e->declines |= (unsigned)rng_chance(&n->rng, DECLINES_PERMILLE) << i;
+    e->offered = offer_all(n, true);
+}
+
+/* Nobody is offered twice, however often the command is given. */
+static void
+finish_offers(struct sim_node *n)
+{
+    struct world *w = n->w;
+    struct sim_winding *e = &w->ends;
+    e->offered += offer_all(n, false);
+    size_t again = offer_all(n, false);
+    uint64_t written = w->stats.kinds[KIND_HANDOVER_OFFERED] - e->offers_before;
+    if (!w->failed && (again > 0 || written != e->offered))
+        world_fail(w, n, "%zu members are offered, by %llu events, and %zu when the command is given again", e->offered,
+                   (unsigned long long)written, again);
+}
+
 /* ---- the end ---- */
 
 static bool
-custody(struct sim_node *n, bool close)
+custody(struct sim_node *n, const struct sim_node *custodian, bool close)
 {
-    const struct world *w = n->w;
     struct api_op op = {.kind = OP_CUSTODY, .status_on_success = 200};
     op.custody.close = close;
     op.custody.has_custodian = true;
-    op.custody.custodian = w->units[(n->index + 1) % w->n_units].identity.unit;
+    op.custody.custodian = custodian->unit->identity.unit;
     op.custody.effective = DATE_NONE;
-    run(n, &op);
-    if (op.result.err.code != ERR_NONE)
-        say(n->w, n, "does not %s: %s", close ? "close" : "name a custodian", op.result.err.text);
-    return op.result.err.code == ERR_NONE;
+    if (exec(n, &op))
+        return true;
+    say(n->w, n, "does not %s: %s", close ? "close" : "name a custodian", op.result.err.text);
+    return false;
 }
 
 /* Nothing new. */
@@ -152,41 +262,158 @@ check_closed(struct sim_node *n)
     snprintf(r->person.identity.family_name.s, sizeof(r->person.identity.family_name.s), "Late");
     r->has_office = model_entity(n->unit->model, SORT_OFFICE, 0, &office);
     memcpy(r->office.b, office.b, sizeof(office.b));
-    run(n, &op);
-    if (op.result.err.code == ERR_NONE)
+    if (exec(n, &op))
         world_fail(n->w, n, "somebody is admitted to a unit that has closed");
 }
 
-static bool
-unit_ends(struct ending *e)
+static void
+last_steps(struct sim_node *n)
 {
-    struct sim_node *n = e->n;
-    struct world *w = n->w;
-    if (!custody(n, false))
-        return false;
-    each_row(e, TABLE_MEMBERS, true, end_member);
-    carry_out(e);
-    each_row(e, TABLE_ACTIVITIES, false, end_activity);
-    carry_out(e);
+    static struct ending e;
+    struct sim_winding *s = &n->w->ends;
+    e = (struct ending){.n = n};
+    n->skew_ms += (int64_t)LAST_DAYS * 86400000; /* what was dated ahead has come */
+    n->w->winding = true;
+    each_row(&e, TABLE_MEMBERS, true, end_member);
+    carry_out(&e);
+    each_row(&e, TABLE_ACTIVITIES, false, end_activity);
+    carry_out(&e);
+    n->w->winding = false;
     n->skew_ms += (int64_t)MONTH_DAYS * 86400000;
-    while (!w->failed && upkeep_turn(n, true))
+    while (!n->w->failed && upkeep_turn(n, true))
         ;
-    return !w->failed && counting_all(n) && custody(n, true);
+    s->closed = !n->w->failed && counting_all(n) && custody(n, s->custodian, true);
+    if (s->closed)
+        check_closed(n);
+}
+
+/* ---- who answers for its past ---- */
+
+static void
+answer_member(struct ending *e, struct slice value, const struct subject_id *who)
+{
+    struct member_row row;
+    struct member_state s;
+    struct err err;
+    if (member_row_decode(value, &e->n->unit->identity.unit, who, &row, &err) != 0)
+        return;
+    member_state_at(&row, DATE_MAX, &s);
+    member_row_release(&row);
+    for (size_t i = 0; i < s.n_owed && e->count < OPS_MAX; i++) {
+        struct member_request *r = &add(e, OP_MEMBER)->member.request;
+        r->action = ACTION_REPAY;
+        r->has_subject = r->has_shares = r->adjusts_closed = true;
+        r->subject = *who;
+        r->effective = today(e->n);
+        r->shares = s.owed[i].shares;
+        memcpy(r->currency, s.owed[i].currency, CURRENCY_MAX);
+    }
+    if (s.status == STATUS_LEFT && rng_chance(&e->n->rng, 200) && e->count < OPS_MAX) {
+        static const struct retention_settings settings = {{-1, -1, -1, -1, -1}};
+        struct erase_request *r = &add(e, OP_ERASE)->erase.request;
+        r->action = ERASE_ORDER;
+        r->member = *who;
+        r->classes = 31;
+        r->ground = GROUND_WRONGLY_HELD;
+        r->effective = r->until = DATE_NONE;
+        retention_rules_of("BE", &settings, &r->rules);
+    }
+}
+
+/* Its machine is gone; who stands in for it withdraws what was offered and never accepted, repays, erases, and names another one. */
+static void
+answer_for_past(struct sim_node *n)
+{
+    static struct handover_view open[OPEN_MAX];
+    static struct ending e;
+    struct world *w = n->w;
+    e = (struct ending){.n = n};
+    n->skew_ms += 86400000; /* of a day after the last one */
+    size_t count = moving_open(n, open, OPEN_MAX);
+    for (size_t i = 0; i < count && !w->failed; i++) {
+        struct err err = {0};
+        if (TYPE_EQ(&open[i].from, &n->unit->identity.unit) && open[i].turn != TURN_THEY_RECEIVE &&
+            moving_act(n, HANDOVER_WITHDRAW, &open[i], &err))
+            w->cover[COVER_ANSWERED]++;
+    }
+    each_row(&e, TABLE_MEMBERS, true, answer_member);
+    for (size_t i = 0; i < e.count && !w->failed; i++) {
+        bool done = exec(n, &e.ops[i]);
+        w->cover[COVER_ANSWERED] += done;
+        if (!done && !w->failed && e.ops[i].kind == OP_MEMBER)
+            world_fail(w, n, "what a closed unit owes cannot be repaid: %s", e.ops[i].result.err.text);
+    }
+    (void)custody(n, some_home(n), false);
+    check_closed(n);
+}
+
+static void
+stand_in(struct sim_node *n)
+{
+    struct world *w = n->w;
+    if (!rng_chance(&n->rng, 800)) /* it is there still, and does it itself */
+        return;
+    w->custody.unit = n->index;
+    w->custody.custodian = w->ends.custodian->index;
+    w->custody.away = SIM_AWAY_LOST;
+    w->custody.planned = false;
+    node_stop(n);
+    n->unit->tip_alarms = n->unit->clone_alarms = true;
+    if (!custody_stand_in(w, n->index))
+        world_fail(w, n, "nobody stands in for it");
+}
+
+static bool
+can_begin(struct world *w, struct sim_node *n)
+{
+    struct sim_winding *e = &w->ends;
+    if (!w->winds || !n->up || n->old || n->forger || n->unit->concurrent || n->unit->forked || w->skewed || w->mixed)
+        return false;
+    e->custodian = some_home(n);
+    if (!e->custodian || !custody(n, e->custodian, false))
+        return false;
+    custody_certified(n, &w->custody);
+    w->custody.by_root = rng_chance(&n->rng, 300);
+    w->custody.opens_names = rng_chance(&n->rng, 400);
+    return true;
 }
 
 bool
 winding_down(struct world *w)
 {
-    static struct ending e;
     struct sim_node *n = &w->nodes[w->n_units - 1];
-    e = (struct ending){.n = n};
-    if (!w->winds || !n->up || n->old || n->forger || n->unit->concurrent || n->unit->forked || w->skewed || w->mixed)
-        return false;
-    n->skew_ms += (int64_t)LAST_DAYS * 86400000; /* what was dated ahead has come */
-    w->winding = true;
-    bool ended = unit_ends(&e);
-    w->winding = false;
-    if (ended)
-        check_closed(n);
-    return true;
+    struct sim_winding *e = &w->ends;
+    switch (e->step++) {
+    case 0:
+        if (!can_begin(w, n))
+            return false;
+        begin_offers(n);
+        return true;
+    case 1: finish_offers(n); return true;
+    case 2: accept_all(n, true); return true;
+    case 3: accept_all(n, false); return true;
+    case 4: e->moved = take_all(n, TURN_WE_COMPLETE, NULL, true); return true;
+    case 5: {
+        size_t rest = take_all(n, TURN_WE_COMPLETE, NULL, false);
+        w->cover[COVER_MASS] += e->moved + rest > 0;
+        w->cover[COVER_MASS_RESUMED] += e->moved > 0 && rest > 0;
+        return true;
+    }
+    case 6:
+    case 7: /* what goes along is opened a turn after who is received */
+        for (int i = 0; i < w->n_nodes && !w->failed; i++)
+            if (w->nodes[i].up && !w->nodes[i].forger)
+                (void)upkeep_turn(&w->nodes[i], true);
+        return true;
+    case 8: last_steps(n); return true;
+    case 9:
+        if (!e->closed)
+            return false;
+        figures_note(w, n->index, (struct civil_date){today(n).days});
+        stand_in(n);
+        return true;
+    case 10: answer_for_past(n); return true;
+    case 11: figures_check(w); return false;
+    default: return false;
+    }
 }

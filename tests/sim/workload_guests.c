@@ -143,7 +143,7 @@ show_pass(struct sim_node *n)
     else if (is_revoked(n, p))
         world_fail(w, n, "pass %s was revoked, which is known here, and opens", short_id(&p->id));
     else if (!seen.own) {
-        bool away = !home->up || w->blocked[home->index][n->index] || w->blocked[n->index][home->index];
+        bool away = !home->up || net_blocked(home, n) || net_blocked(n, home);
         w->cover[COVER_PASS_GOOD]++;
         w->cover[COVER_PASS_HOME_AWAY] += away;
         say(w, n, "opens %s by a pass of %s%s", short_id(&seen.member), home->name, away ? ", which is away" : "");

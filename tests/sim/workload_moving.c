@@ -17,8 +17,8 @@ no_random(void *arg, uint8_t *out, size_t len)
 }
 
 /* Handovers that the unit has part in, as its node sees them. */
-static size_t
-open_ones(struct sim_node *n, struct handover_view ret[OPEN_MAX])
+size_t
+moving_open(struct sim_node *n, struct handover_view *ret, size_t max)
 {
     struct err err = {0};
     size_t count = 0;
@@ -28,7 +28,7 @@ open_ones(struct sim_node *n, struct handover_view ret[OPEN_MAX])
                               .today = {(int32_t)(node_wall(n) / 86400000)},
                               .random = no_random};
     node_program(n);
-    if (db_begin_read(n->db, &ctx.txn, &err) != 0 || handovers_open(&ctx, NULL, ret, OPEN_MAX, &count, &err) != 0)
+    if (db_begin_read(n->db, &ctx.txn, &err) != 0 || handovers_open(&ctx, NULL, ret, max, &count, &err) != 0)
         world_fail(n->w, n, "open handovers: %s", err.text);
     db_abort(&ctx.txn);
     return count;
@@ -44,8 +44,8 @@ another_unit(struct sim_node *n)
 
 /* ---- handovers ---- */
 
-static void
-office(struct sim_node *n, struct handover_request *r)
+void
+moving_office(struct sim_node *n, struct handover_request *r)
 {
     struct subject_id id = {{0}};
     const struct model *m = n->unit->model;
@@ -58,7 +58,7 @@ office(struct sim_node *n, struct handover_request *r)
 static void
 terms(struct sim_node *n, struct handover_request *r)
 {
-    office(n, r);
+    moving_office(n, r);
     r->has_shares = rng_chance(&n->rng, 500);
     r->shares = 1 + rng_below(&n->rng, 20);
     r->has_price = rng_chance(&n->rng, 200);
@@ -129,6 +129,9 @@ offer(struct sim_node *n, struct handover_request *r)
         r->proposed.days = p.s.joined_on.days + 1 + (int32_t)rng_below(&n->rng, 60);
     if (works && rng_chance(&n->rng, 900))
         r->proposed.days = after + (int32_t)rng_below(&n->rng, 50);
+    const struct model_event *year = model_pick(n->unit->model, SORT_PERIOD, rng_next(&n->rng));
+    if (year && rng_chance(&n->rng, 400)) /* it is meant, or refused */
+        r->proposed.days = date_from_ymd(year->year, 1, 1).days + (int32_t)rng_below(&n->rng, 365);
     if (!date_is_none(r->proposed) && rng_chance(&n->rng, 200))
         r->effective.days = r->proposed.days - (int32_t)rng_below(&n->rng, 30);
 }
@@ -151,8 +154,8 @@ ours(enum handover_turn turn)
     return turn == TURN_WE_ACCEPT || turn == TURN_WE_COMPLETE || turn == TURN_WE_RECEIVE;
 }
 
-static void
-go_on(struct sim_node *n, const struct handover_view *v, struct handover_request *r)
+void
+moving_go_on(struct sim_node *n, const struct handover_view *v, struct handover_request *r)
 {
     static const enum handover_action any[] = {HANDOVER_WITHDRAW, HANDOVER_ACCEPT, HANDOVER_COMPLETE, HANDOVER_RECEIVE};
     r->member = v->member;
@@ -310,7 +313,7 @@ workload_moving(struct sim_node *n)
     }
     struct sim_job *job = workload_job(OP_HANDOVER);
     struct handover_request *r = &job->op.handover.request;
-    size_t count = open_ones(n, open);
+    size_t count = moving_open(n, open, OPEN_MAX);
     if (count > 0 && rng_chance(&n->rng, count > 4 ? 850 : 600)) {
         size_t at = rng_below(&n->rng, count);
         for (int i = 0; i < 4 && !ours(open[at].turn); i++) /* what waits for others waits a while */
@@ -320,12 +323,12 @@ workload_moving(struct sim_node *n)
             free(job);
             return access_job(n);
         }
-        job->on = open[at].since;
+        job->on = date_is_none(open[at].proposed) ? open[at].since : open[at].proposed;
         if (!ours(open[at].turn) && rng_chance(&n->rng, 600)) {
             free(job);
             return access_job(n);
         }
-        go_on(n, &open[at], r);
+        moving_go_on(n, &open[at], r);
     } else {
         r->action = HANDOVER_OFFER;
         offer(n, r);
@@ -351,8 +354,8 @@ run(struct sim_node *n, struct api_op *op)
 }
 
 /* A desk that means to end it tries another day where one is refused. */
-static bool
-act(struct sim_node *n, enum handover_action action, const struct handover_view *v, struct err *err)
+bool
+moving_act(struct sim_node *n, enum handover_action action, const struct handover_view *v, struct err *err)
 {
     const struct civil_date days[] = {DATE_NONE, v->since, v->proposed};
     for (size_t i = 0; i < ARRAY_LEN(days) && !n->w->failed; i++) {
@@ -365,7 +368,7 @@ act(struct sim_node *n, enum handover_action action, const struct handover_view 
         r->adjusts_closed = true;
         r->activities = ACTIVITIES_TAKEN_ALONG;
         if (action == HANDOVER_ACCEPT)
-            office(n, r);
+            moving_office(n, r);
         if (action == HANDOVER_RECEIVE)
             person(n, r);
         if (run(n, &op))
@@ -385,8 +388,8 @@ held_by_somebody(struct world *w, const struct log_predecessor *p)
         struct db_txn *txn = NULL;
         struct log_row log;
         struct err err;
-        held = db_begin_read(w->nodes[i].db, &txn, &err) == 0 && evlog_find(txn, &p->log, &log, &err) == 0 &&
-               log.head_seq >= p->seq;
+        held = w->nodes[i].db && db_begin_read(w->nodes[i].db, &txn, &err) == 0 &&
+               evlog_find(txn, &p->log, &log, &err) == 0 && log.head_seq >= p->seq;
         db_abort(&txn);
     }
     return held;
@@ -414,7 +417,7 @@ follows_what_is_lost(struct sim_node *n, const struct subject_id *member)
     struct err err;
     uint32_t count = 0;
     bool lost = false;
-    if (n->w->stats.restores == 0 || db_begin_read(n->db, &txn, &err) != 0)
+    if (n->w->stats.restores + n->w->stats.lost == 0 || db_begin_read(n->db, &txn, &err) != 0)
         return false;
     if (!something_waits(n, txn, member) || evlog_count(txn, &count, &err) != 0)
         count = 0;
@@ -436,15 +439,16 @@ finish(struct sim_node *n, const struct handover_view *v)
     bool done = false;
     switch (v->turn) {
     case TURN_WE_ACCEPT: /* it may be refused: the other side takes it back */
-        return rng_chance(&n->rng, 600) && act(n, HANDOVER_ACCEPT, v, &err);
-    case TURN_WE_RECEIVE: done = act(n, HANDOVER_RECEIVE, v, &last); break;
+        return rng_chance(&n->rng, 600) && moving_act(n, HANDOVER_ACCEPT, v, &err);
+    case TURN_WE_RECEIVE: done = moving_act(n, HANDOVER_RECEIVE, v, &last); break;
     case TURN_WE_COMPLETE:
-        done = (rng_chance(&n->rng, 800) && act(n, HANDOVER_COMPLETE, v, &err)) || act(n, HANDOVER_WITHDRAW, v, &last);
+        done = (rng_chance(&n->rng, 800) && moving_act(n, HANDOVER_COMPLETE, v, &err)) ||
+               moving_act(n, HANDOVER_WITHDRAW, v, &last);
         break;
     case TURN_THEY_ACCEPT:
         if (rng_chance(&n->rng, 500))
             return false;
-        done = act(n, HANDOVER_WITHDRAW, v, &last);
+        done = moving_act(n, HANDOVER_WITHDRAW, v, &last);
         break;
     default: return false;
     }
@@ -458,7 +462,8 @@ finish(struct sim_node *n, const struct handover_view *v)
 static bool
 can_write(const struct sim_node *n)
 {
-    return n->up && !n->old && !n->forger && !(n->w->skewed && !n->allow_clock_back);
+    return n->up && !n->old && !n->forger && (n->index < n->w->n_units || custody_is_stand_in(n)) &&
+           !(n->w->skewed && !n->allow_clock_back);
 }
 
 bool
@@ -466,9 +471,9 @@ moving_finish(struct world *w)
 {
     static struct handover_view open[OPEN_MAX];
     bool any = false;
-    for (int i = 0; i < w->n_units && !w->failed; i++) {
+    for (int i = 0; i < w->n_nodes && !w->failed; i++) {
         struct sim_node *n = &w->nodes[i];
-        size_t count = can_write(n) ? open_ones(n, open) : 0;
+        size_t count = can_write(n) ? moving_open(n, open, OPEN_MAX) : 0;
         for (size_t k = 0; k < count && !w->failed; k++)
             any |= finish(n, &open[k]);
     }
@@ -485,7 +490,7 @@ end_open(struct sim_node *n, const struct handover_view *open, size_t count)
         bool ours = TYPE_EQ(&open[k].from, &n->unit->identity.unit) && open[k].turn != TURN_THEY_RECEIVE;
         if (!ours && open[k].turn != TURN_WE_RECEIVE)
             continue;
-        if (act(n, ours ? HANDOVER_WITHDRAW : HANDOVER_RECEIVE, &open[k], &err))
+        if (moving_act(n, ours ? HANDOVER_WITHDRAW : HANDOVER_RECEIVE, &open[k], &err))
             written++;
         else if (!n->w->failed && err.code != ERR_UNAVAILABLE && !follows_what_is_lost(n, &open[k].member))
             world_fail(n->w, n, "the handover of %s cannot be ended (turn %d): %s", short_id(&open[k].member),
@@ -500,14 +505,14 @@ void
 moving_check_finished(struct world *w)
 {
     static struct handover_view open[OPEN_MAX];
-    for (int i = 0; i < w->n_units && !w->failed; i++) {
+    for (int i = 0; i < w->n_nodes && !w->failed; i++) {
         struct sim_node *n = &w->nodes[i];
         size_t written = 1, count = 0;
         for (int round = 0; round < ROUNDS_MAX && written > 0 && !w->failed; round++) {
-            count = can_write(n) ? open_ones(n, open) : 0;
+            count = can_write(n) ? moving_open(n, open, OPEN_MAX) : 0;
             written = end_open(n, open, count);
         }
-        count = can_write(n) ? open_ones(n, open) : 0;
+        count = can_write(n) ? moving_open(n, open, OPEN_MAX) : 0;
         for (size_t k = 0; k < count && !w->failed; k++)
             if (TYPE_EQ(&open[k].from, &n->unit->identity.unit) && open[k].turn != TURN_THEY_RECEIVE &&
                 !follows_what_is_lost(n, &open[k].member))

@@ -197,6 +197,7 @@ dispatch(struct world *w, struct sim_event *e)
         if (same)
             counting_step(n);
         break;
+    case EV_CUSTODY: custody_step(w, e->other); break;
     case EV_VAULT:
         if (same) {
             (void)crashes_begin(n, STEP_FOLLOW);
@@ -245,7 +246,7 @@ ledger_get(struct world *w, const struct sim_node *n, const struct log_id *log)
     }
     if (new) {
         *at = w->n_ledger++;
-        w->ledger[*at] = (struct ledger_log){.id = *log, .unit = n->unit->index};
+        w->ledger[*at] = (struct ledger_log){.id = *log, .unit = n->unit->index, .key = n->identity->signing_key};
     }
     return &w->ledger[*at];
 }
@@ -317,6 +318,7 @@ make_units(struct world *w)
         memcpy(u->identity.federation_name.s, w->federation, strlen(w->federation) + 1);
         MUST(identity_create(&u->identity, rng_fill, &w->rng, &offline, &err) == 0);
         memcpy(u->root_seed, offline.root_seed, sizeof(u->root_seed));
+        u->recovery_secret = offline.recovery_secret;
         rng_fill(&w->rng, u->actor.b, sizeof(u->actor.b));
         u->model = model_new();
     }
@@ -374,12 +376,8 @@ quiet_turn(struct sim_node *n)
 }
 
 static void
-heal_and_check(struct world *w)
+finish_moves(struct world *w)
 {
-    faults_heal(w);
-    run_until_converged(w);
-    if (!w->failed && resume_forks(w))
-        run_until_converged(w);
     for (int i = 0; i < MOVING_ROUNDS && !w->failed; i++) {
         bool more = false;
         for (int k = 0; k < w->n_nodes && !w->failed; k++)
@@ -391,12 +389,29 @@ heal_and_check(struct world *w)
     }
     if (!w->failed)
         moving_check_finished(w);
+}
+
+static void
+heal_and_check(struct world *w)
+{
+    faults_heal(w);
+    custody_heal(w);
+    run_until_converged(w);
+    if (!w->failed && resume_forks(w))
+        run_until_converged(w);
+    finish_moves(w);
+    if (!w->failed && custody_return(w)) { /* with what it wrote by itself, and others in its name */
+        run_until_converged(w);
+        finish_moves(w);
+    }
     for (int k = 0; k < w->n_nodes && !w->failed; k++)
         upkeep_check_opened(&w->nodes[k]);
     if (!w->failed)
         count_everything(w); /* which waits until it is quiet again */
-    if (!w->failed && winding_down(w))
+    while (!w->failed && winding_down(w))
         run_until_converged(w);
+    if (!w->failed && w->ends.closed)
+        moving_check_finished(w);
     say(w, NULL, "quiet");
 }
 
@@ -423,6 +438,7 @@ world_run(struct world *w, const struct sim_options *o, uint64_t seed)
         node_start(&w->nodes[i]);
     workload_start(w);
     faults_start(w);
+    custody_start(w);
     run_until(w, w->chaos_ends_ms);
     if (!w->failed && w->heals)
         heal_and_check(w);
@@ -452,6 +468,7 @@ world_release(struct world *w)
         rawlogs_free(&w->units[i].raw);
         free(w->units[i].again);
         identity_wipe(&w->units[i].identity);
+        identity_wipe(&w->units[i].stand_in);
     }
     if (!w->options->keep)
         sim_remove_dir(w->dir);
