@@ -165,7 +165,8 @@ static bool
 is_time(const struct sim_node *n, enum sim_step step)
 {
     const struct world *w = n->w;
-    bool ends = step == STEP_CUSTODIAN || step == STEP_LAST_LEAVES || step == STEP_CLOSE_UNIT;
+    bool in_bulk = step == STEP_OFFER || step == STEP_ACCEPT || step == STEP_COMPLETE;
+    bool ends = in_bulk || step == STEP_CUSTODIAN || step == STEP_LAST_LEAVES || step == STEP_CLOSE_UNIT;
     bool own_work = n->sheltered ? !ends && step != STEP_PASS_KEYS : steps[step].beside && step != STEP_START;
     if (w->failed || w->ended)
         return false;

@@ -248,8 +248,8 @@ note_group(struct sim_node *n, const struct group *g, const struct log_row *befo
             uint64_t last = a->run.first + a->run.count - 1;
             node_note_held(n, &a->run.log, last, &a->chain_after);
             struct err err;
-            if (at >= 0 && crypto_seal_verify(n->w->ledger[at].key, &a->run.log,
-                                              last, &a->chain_after, &a->run.seal, &err) != 0)
+            if (at >= 0 &&
+                crypto_seal_verify(n->w->ledger[at].key, &a->run.log, last, &a->chain_after, &a->run.seal, &err) != 0)
                 world_fail(n->w, n, "stores a run of %s whose seal is not its writer's", short_id(&a->run.log));
         }
 }

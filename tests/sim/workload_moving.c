@@ -387,9 +387,11 @@ held_by_somebody(struct world *w, const struct log_predecessor *p)
     for (int i = 0; i < w->n_nodes && !held; i++) {
         struct db_txn *txn = NULL;
         struct log_row log;
+        struct chain_value chain;
         struct err err;
         held = w->nodes[i].db && db_begin_read(w->nodes[i].db, &txn, &err) == 0 &&
-               evlog_find(txn, &p->log, &log, &err) == 0 && log.head_seq >= p->seq;
+               evlog_find(txn, &p->log, &log, &err) == 0 && log.head_seq >= p->seq &&
+               evlog_chain_at(txn, &log, p->seq, &chain, &err) == 0 && TYPE_EQ(&chain, &p->chain);
         db_abort(&txn);
     }
     return held;
@@ -409,7 +411,8 @@ something_waits(const struct sim_node *n, struct db_txn *txn, const struct subje
     return waits;
 }
 
-/* Whether something of the member waits for a log that follows one which was lost at every node when disks were set back: until a root statement. */
+/* Whether something of the member waits for a log that follows one which was lost at every node, when disks were set back or went with their machine, or
+ * a branch that does not stand: until a root statement. */
 static bool
 follows_what_is_lost(struct sim_node *n, const struct subject_id *member)
 {
@@ -417,7 +420,7 @@ follows_what_is_lost(struct sim_node *n, const struct subject_id *member)
     struct err err;
     uint32_t count = 0;
     bool lost = false;
-    if (n->w->stats.restores + n->w->stats.lost == 0 || db_begin_read(n->db, &txn, &err) != 0)
+    if (n->w->stats.restores + n->w->stats.lost + n->w->stats.resumes == 0 || db_begin_read(n->db, &txn, &err) != 0)
         return false;
     if (!something_waits(n, txn, member) || evlog_count(txn, &count, &err) != 0)
         count = 0;

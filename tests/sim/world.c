@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { HEAL_MS_MAX = 3600 * 1000, CHECK_EVERY_MS = 5000, EVENTS_MAX = 4000000, MOVING_ROUNDS = 6 };
+enum { HEAL_MS_MAX = 3600 * 1000, CHECK_EVERY_MS = 5000, EVENTS_MAX = 10000000, MOVING_ROUNDS = 6 };
 
 uint64_t
 rng_next(struct rng *r)
