@@ -104,13 +104,16 @@ is_held(const struct look *l, const struct log_row *log, const struct event_head
     return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
-/* Asks for those of an event's capsules that we may have and do not hold; classes: bits 1 << class. */
+/* Asks for those of an event's capsules that we may have and do not hold; classes: bits 1 << class. A row leads to events of other logs than those of
+ * its unit: what the keeper asks for by itself, and our own, is left to it, for of two who ask the core for one capsule one gets the answer. */
 static int
 consider(struct look *l, const struct log_row *log, const struct event_header *h, struct slice payload,
          unsigned classes, struct err *err)
 {
     struct position at = {.log = log->id, .seq = h->seq};
     int rc = 0;
+    if (TYPE_EQ(&log->unit, &l->w->own) || l->t->skip(l->t->arg, &log->unit))
+        return 0;
     for (uint8_t i = 0; i < h->n_capsules && rc == 0; i++) {
         struct entitled_to what = {.log = log, .header = h, .payload = payload, .index = i};
         bool held = true, may = false;

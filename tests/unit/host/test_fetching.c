@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "node/host/keeper.h"
@@ -203,6 +204,71 @@ a_node_whose_disk_was_set_back_asks_for_the_capsules_of_what_comes_back(void **s
     test_node_remove(&back);
 }
 
+static void
+step(struct test_node *n, const struct subject_id *member, enum handover_action action, const struct unit_id *unit)
+{
+    struct api_op op = {.kind = OP_HANDOVER, .status_on_success = 201};
+    struct handover_request *r = &op.handover.request;
+    *r = (struct handover_request){.action = action, .member = *member, .effective = DATE_NONE, .proposed = DATE_NONE};
+    if (unit)
+        r->unit = *unit;
+    if (action == HANDOVER_OFFER)
+        r->proposed.days = n->today + 1;
+    if (action == HANDOVER_ACCEPT) {
+        r->has_shares = true;
+        r->shares = 1;
+        snprintf(op.handover.office_text, sizeof(op.handover.office_text), "Gent");
+    }
+    if (action == HANDOVER_RECEIVE) {
+        r->person.has_identity = true;
+        r->person.identity.birth_date = DATE_NONE;
+        snprintf(r->person.identity.family_name.s, sizeof(r->person.identity.family_name.s), "Vanderstraeten");
+    }
+    (void)done(n, &op);
+}
+
+/* The row of a unit that offers her leads to the completion with which she came there, which is our own: of the two who would ask for its capsules
+ * the keeper does, for of two questions about one capsule the core answers one, and the keeper would wait for the other for ever. */
+static void
+what_is_our_own_in_another_units_row_is_left_to_the_keeper(void **state)
+{
+    struct fixture *f = *state;
+    struct test_node back = {0};
+    step(&f->home, &f->member, HANDOVER_OFFER, &f->host.identity.unit);
+    assert_true(test_node_carry(&f->home, &f->host) > 0);
+    step(&f->host, &f->member, HANDOVER_ACCEPT, &f->home.identity.unit);
+    assert_true(test_node_carry(&f->host, &f->home) > 0);
+    step(&f->home, &f->member, HANDOVER_COMPLETE, NULL);
+    struct log_row row = test_node_log(&f->home);
+    assert_true(test_node_carry(&f->home, &f->host) > 0);
+    step(&f->host, &f->member, HANDOVER_RECEIVE, NULL);
+    f->host.today = f->home.today += 3;
+    step(&f->host, &f->member, HANDOVER_OFFER, &f->home.identity.unit);
+    struct log_row of_host = test_node_log(&f->host);
+    const struct position offered = {of_host.id, of_host.head_seq};
+
+    test_node_make(&back); /* another disk of the home, with events and without capsules */
+    test_node_close(&back);
+    test_node_open(&back); /* its log is no longer being written */
+    back.today = f->home.today;
+    assert_true(test_node_carry(&f->home, &back) > 0);
+    assert_true(test_node_carry(&f->host, &back) > 0);
+    struct wanted wanted;
+    struct err err = {0};
+    bool more = true;
+    assert_int_equal(wanted_init(&wanted, back.vault, &back.identity.unit, &err), 0);
+    while (more) {
+        struct wanted_turn t = {
+            .db = back.db, .today = {back.today}, .now_ms = NOW_MS, .skip = no_unit, .need = need, .arg = &f->asked};
+        assert_int_equal(wanted_turn(&wanted, &t, &more, &err), 0);
+    }
+    assert_true(of_event(&f->asked, &offered) > 0);
+    for (uint64_t seq = 1; seq <= row.head_seq; seq++)
+        assert_int_equal(of_event(&f->asked, &(struct position){row.id, seq}), 0);
+    wanted_release(&wanted);
+    test_node_remove(&back);
+}
+
 int
 main(void)
 {
@@ -214,6 +280,7 @@ main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_node_whose_disk_was_set_back_asks_for_the_capsules_of_what_comes_back, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(what_is_our_own_in_another_units_row_is_left_to_the_keeper, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
