@@ -223,12 +223,15 @@ struct ordered {
     size_t n;
 };
 
+/* Who is to be counted is forgotten with the key for counting, which goes with activity; not with an address. */
 static bool
 is_ordered(const void *arg, const struct parted *p)
 {
     const struct ordered *o = arg;
+    const unsigned counting = 1U << vault_class_index(CLASS_COUNTING);
     for (size_t i = 0; i < o->n; i++)
-        if (TYPE_EQ(&o->v[i].unit, &p->home) && TYPE_EQ(&o->v[i].subject, &p->member))
+        if ((o->v[i].classes & counting) != 0 && TYPE_EQ(&o->v[i].unit, &p->home) &&
+            TYPE_EQ(&o->v[i].subject, &p->member))
             return true;
     return false;
 }

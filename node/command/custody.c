@@ -1,14 +1,15 @@
 /* See custody.h. */
 #include "node/command/custody.h"
 
+#include "node/command/handover.h"
 #include "node/command/rows.h"
 
-enum { KINDS_LEFT = 4 };
+enum { KINDS_LEFT = 5, HANDOVERS_PAGE = 32 };
 
 /* What a closing would leave behind, which nobody could end afterwards. */
 struct standing {
     struct civil_date on; /* day of the closing */
-    uint64_t members, applicants, activities, postings;
+    uint64_t members, applicants, accepted, activities, postings;
     struct civil_date free_on; /* first day on which none of the members is one, as far as it is known; DATE_NONE */
     bool staying;              /* one of them has no last day */
 };
@@ -96,6 +97,24 @@ look_at(const struct command_ctx *ctx, enum table t, struct standing *st, struct
     return rc;
 }
 
+/* Who was accepted here may be handed over at any moment, and would be a member of a unit that can record nothing of it. */
+static int
+look_at_handovers(const struct command_ctx *ctx, struct standing *st, struct err *err)
+{
+    struct handover_view page[HANDOVERS_PAGE];
+    uint8_t after[KEY_HANDOVER];
+    size_t n = HANDOVERS_PAGE;
+    int rc = 0;
+    for (bool first = true; rc == 0 && n == HANDOVERS_PAGE; first = false) {
+        rc = handovers_open(ctx, first ? NULL : after, page, HANDOVERS_PAGE, &n, err);
+        for (size_t i = 0; rc == 0 && i < n; i++)
+            st->accepted += page[i].turn == TURN_THEY_COMPLETE;
+        if (rc == 0 && n > 0)
+            memcpy(after, page[n - 1].key, sizeof(after));
+    }
+    return rc;
+}
+
 /* What is left, and by what it is ended. */
 static int
 refuse(const struct standing *st, struct err *err)
@@ -107,6 +126,7 @@ refuse(const struct standing *st, struct err *err)
     } left[KINDS_LEFT] = {
         {st->members, "members", "hand them over, or record that they left"},
         {st->applicants, "applicants", "admit or refuse them"},
+        {st->accepted, "members of other units accepted here", "their homes complete or withdraw: smartnode handovers"},
         {st->activities, "open activities", "close them"},
         {st->postings, "running postings", "end them"},
     };
@@ -168,6 +188,8 @@ check_ended(const struct command_ctx *ctx, struct civil_date on, struct err *err
     int rc = ctx->state ? state_flush(ctx->state, err) : 0;
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(tables); i++)
         rc = look_at(ctx, tables[i], &s, err);
+    if (rc == 0)
+        rc = look_at_handovers(ctx, &s, err);
     if (rc == 0)
         rc = refuse(&s, err);
     return rc == 0 ? check_counted(ctx, err) : rc;

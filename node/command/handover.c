@@ -156,6 +156,19 @@ find_acceptance(struct handing *h, struct position *ret, struct handover *ret_te
     return i != SIZE_MAX ? 0 : no_such(err, "the other unit has not accepted yet");
 }
 
+/* A unit that has closed since it accepted can record nothing of a member. */
+static int
+check_stands(const struct handing *h, const struct unit_id *to, struct err *err)
+{
+    struct err closed;
+    int rc = draft_check_unit(h->ctx, to, "unit", &closed);
+    if (rc == ERR_CONFLICT)
+        return err_field(err, rc, "unit", "unit: the new home has closed; take the offer back (withdraw)");
+    if (rc != 0)
+        *err = closed;
+    return rc;
+}
+
 static int
 complete(struct handing *h, struct err *err)
 {
@@ -186,6 +199,8 @@ complete(struct handing *h, struct err *err)
         rc = draft_refer(d, h->ctx, REF_ACCEPTANCE, &accepted, err);
     if (rc == 0)
         rc = try_draft(h, d, err);
+    if (rc == 0)
+        rc = check_stands(h, &terms.other, err);
     if (rc == 0)
         rc = draft_check_closed(h->ctx, h->effective, CLOSED_SINCE, q->adjusts_closed, "effective_on", err);
     if (rc == 0)

@@ -89,16 +89,23 @@ class WindDown(unittest.TestCase):
         asks = dict(admission(50, at.city), status="applied")
         del asks["shares"]
         applicant = at.post("/v1/members", asks).json["id"]
+        coming = de.admit("DE-2")
+        de.post("/v1/members/%s/handover/offer" % coming, {"to": "AT"}, status=200)
+        cluster.wait_equal()
+        self.assertEqual(self.counted(at, "accept-all", "--from", "DE", "--at", at.city)["done"], 1)
+        cluster.wait_equal()
 
         # Who is left leaves, is repaid, and the unit closes. What it wrote afterwards is refused.
         left = self.counted(at, "leave-all", "--on", "2024-07-01", "--yes")
         self.assertEqual((left["done"], left["failed"]), (1, 0))
         self.assertEqual(self.current(at), [])
         refused = self.unit(at, "close", "--custodian", "DE", "--on", "2024-07-31", "--yes", role="operator", status=1).stderr
-        for what in ("1 applicants (admit or refuse them)", "1 open activities", "1 running postings", "unit end-work"):
+        for what in ("1 applicants (admit or refuse them)", "1 members of other units accepted here", "1 open activities", "1 running postings", "unit end-work"):
             self.assertIn(what, refused)
         tag = at.call("GET", "/v1/members/" + applicant).headers["ETag"]
         at.post("/v1/members/%s/refuse" % applicant, {"effective_on": "2024-06-02"}, 200, headers={"If-Match": tag})
+        de.post("/v1/members/%s/handover/withdraw" % coming, None, status=200)
+        cluster.wait_equal()
         # What begins later than the day cannot end on it: it is named, with the command that takes it back.
         refused = self.unit(at, "end-work", "--on", "2024-03-31", "--yes", status=3).stderr
         self.assertIn("activity %s: begins in 2024-04, after 2024-03-31; take it back" % work, refused)
@@ -119,7 +126,7 @@ class WindDown(unittest.TestCase):
         # Its figures stay, at every unit the same.
         self.assertEqual(se.members("AT", "2024-05-31"), 7)
         self.assertEqual(se.members("AT", DAY), 2)
-        self.assertEqual(se.members("DE", DAY), 5)
+        self.assertEqual(se.members("DE", DAY), 6)
         self.assertEqual(de.members("AT", "2024-07-01"), 0)
         # Nobody gives it anything any more.
         served = de.admit("DE-1")

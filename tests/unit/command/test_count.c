@@ -583,6 +583,11 @@ an_order_of_the_home_takes_the_note_of_a_visitor_too(void **state)
     assert_int_equal(parted_get(k->vault, &visitor, &HOME, YEAR, &noted, &err),
                      0); /* another unit's order is none about her */
     order.unit = HOME;
+    order.classes = VAULT_ALL_CLASSES & ~(1U << vault_class_index(CLASS_COUNTING));
+    assert_int_equal(vault_erase(k->vault, &what, &done, &err), 0);
+    assert_int_equal(parted_get(k->vault, &visitor, &HOME, YEAR, &noted, &err),
+                     0); /* nor is one that leaves her activities */
+    order.classes = VAULT_ALL_CLASSES;
     assert_int_equal(vault_erase(k->vault, &what, &done, &err), 0);
     assert_int_equal(done.received, 1);
     assert_int_equal(parted_get(k->vault, &visitor, &HOME, YEAR, &noted, &err), ERR_NOTFOUND);
