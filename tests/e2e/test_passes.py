@@ -63,6 +63,13 @@ class Passes(unittest.TestCase):
             self.refused(self.host, gone["pass"], "revoked")
         finally:
             self.home.start()
+        # Each opening is on record for the home, by the pass that it was opened with.
+        self.host.post("/v1/guest-records", status=202)
+        looks = wait_until("the home knows who looked", lambda: (
+            lambda units: len({r["access"] for r in units}) == 2 and units)(self.home.get("/v1/members/%s/openings" % member, "desk")["units"]))
+        self.assertEqual({("DE", issued["id"], ("identity", "contact")), ("DE", later["id"], ("contact",))},
+                         {(r["unit"], r["access"], tuple(r["classes"])) for r in looks})
+        self.assertTrue(all(r["count"] > 0 for r in looks), looks)
 
     def opened(self, node, text):
         answer = self.verify(node, text)

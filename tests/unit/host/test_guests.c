@@ -5,7 +5,12 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "node/command/guest.h"
 #include "node/command/names.h"
@@ -24,8 +29,10 @@ struct fixture {
     struct guests g;
     struct guests_seen seen;
     unsigned ops, fail_at, asked, stop_at; /* 0 = never */
+    bool fails_late;                       /* when what fails is committed */
     uint64_t refused;
-    bool all_ends; /* of the member: when that is confirmed, nothing is left */
+    bool all_ends;     /* of the member: when that is confirmed, nothing is left, */
+    struct buf needle; /* and this is in no byte of the vault's file; empty = not asked */
 };
 
 /* ---- the host's upkeep ---- */
@@ -47,14 +54,53 @@ kept_of(struct fixture *f, const struct subject_id *member, uint8_t class)
     return n;
 }
 
+/* A row with keys of hers, as it stands in the vault: deleted, it stays readable in the file until that is rewritten. */
+static void
+remember_row(struct fixture *f)
+{
+    struct db_txn *txn;
+    struct db_cursor *c;
+    struct slice key, row;
+    struct err err = {0};
+    buf_init(&f->needle, 4096);
+    assert_int_equal(db_begin_read(vault_db(f->host.vault), &txn, &err), 0);
+    assert_int_equal(db_cursor_open(txn, TABLE_RECEIVED, &c, &err), 0);
+    assert_int_equal(db_cursor_first(c, &key, &row, &err), 0);
+    while (memmem(key.data, key.len, f->member.b, ID_BYTES) == NULL)
+        assert_int_equal(db_cursor_next(c, &key, &row, &err), 0);
+    buf_put(&f->needle, row.data, row.len);
+    db_cursor_close(&c);
+    db_abort(&txn);
+    assert_true(f->needle.len > KEY_BYTES);
+}
+
+static bool
+is_in_vault_file(const struct fixture *f)
+{
+    char path[TEST_PATH_MAX + 32];
+    struct stat st;
+    snprintf(path, sizeof(path), "%s/vault/data.mdb", f->host.dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && fstat(fd, &st) == 0);
+    void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    assert_true(bytes != MAP_FAILED);
+    bool found = memmem(bytes, (size_t)st.st_size, f->needle.data, f->needle.len) != NULL;
+    assert_int_equal(munmap(bytes, (size_t)st.st_size), 0);
+    close(fd);
+    return found;
+}
+
 static int
 run_host(void *arg, const struct actor_id *actor, struct api_op *op, struct err *err)
 {
     struct fixture *f = arg;
-    if (++f->ops == f->fail_at)
+    bool fails = ++f->ops == f->fail_at;
+    if (fails && !f->fails_late)
         return err_set(err, ERR_FULL, "stopped here");
-    if (op->kind == OP_GUEST && op->guest.step == GUEST_CONFIRM && op->guest.n_drafts > 0 && f->all_ends)
+    if (op->kind == OP_GUEST && op->guest.step == GUEST_CONFIRM && op->guest.n_drafts > 0 && f->all_ends) {
         assert_int_equal(kept_of(f, &f->member, 0), 0);
+        assert_false(f->needle.len > 0 && is_in_vault_file(f));
+    }
     int rc = engine_begin(f->host.engine, err);
     if (rc == 0)
         rc = engine_exec(f->host.engine, actor, op, err);
@@ -62,7 +108,7 @@ run_host(void *arg, const struct actor_id *actor, struct api_op *op, struct err 
         rc = engine_commit(f->host.engine, err);
     if (rc != 0)
         engine_abort(f->host.engine);
-    return rc;
+    return rc == 0 && fails ? err_set(err, ERR_FULL, "stopped here") : rc;
 }
 
 static bool
@@ -239,6 +285,7 @@ teardown(void **state)
     test_node_check(&f->host);
     test_node_remove(&f->home);
     test_node_remove(&f->host);
+    buf_free(&f->needle);
     free(f);
     return 0;
 }
@@ -319,10 +366,10 @@ of_four_hundred_generations_nothing_is_left_when_it_is_confirmed(void **state)
     assert_int_equal(confirmed(f), so_far + 1);
 }
 
+/* Before each commit in turn; or, late, right after the second of each turn: what is owed is noted again, then one more part of it is destroyed. */
 static void
-whatever_stops_it_between_it_is_confirmed_once_and_not_before(void **state)
+stopped_everywhere(struct fixture *f, bool late)
 {
-    struct fixture *f = *state;
     struct err err;
     passes_come_and_go(f, SOME);
     both(f);
@@ -333,21 +380,36 @@ whatever_stops_it_between_it_is_confirmed_once_and_not_before(void **state)
     size_t others = kept_of(f, &f->other, 0);
     unsigned so_far = confirmed(f), tries = 0;
     f->all_ends = true;
+    f->fails_late = late;
+    remember_row(f);
+    assert_true(is_in_vault_file(f));
     revoked(f, f->member, f->grant);
     both(f);
     int rc = -1;
-    for (f->fail_at = 1; rc != 0; f->fail_at++, tries++) {
+    for (f->fail_at = late ? 2 : 1; rc != 0; f->fail_at += !late, tries++) {
         rc = turn(f, &err);
         if (rc != 0 && kept_of(f, &f->member, 0) > 0)
             assert_int_equal(confirmed(f), so_far);
-        if (rc != 0 && f->fail_at % 2 == 0)
+        if (rc != 0 && (late || f->fail_at % 2 == 0))
             f->seen = (struct guests_seen){0}; /* the process ended */
-        assert_true(f->fail_at < 32);
+        assert_true(tries < 32);
     }
     assert_true(tries > 2);
     assert_int_equal(kept_of(f, &f->member, 0), 0);
     assert_int_equal(kept_of(f, &f->other, 0), others);
     assert_int_equal(confirmed(f), so_far + 1);
+}
+
+static void
+whatever_stops_it_between_it_is_confirmed_once_and_not_before(void **state)
+{
+    stopped_everywhere(*state, false);
+}
+
+static void
+whatever_ends_the_process_after_a_commit_the_file_is_rewritten_before_it_is_confirmed(void **state)
+{
+    stopped_everywhere(*state, true);
 }
 
 static void
@@ -520,6 +582,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
         T(of_four_hundred_generations_nothing_is_left_when_it_is_confirmed),
         T(whatever_stops_it_between_it_is_confirmed_once_and_not_before),
+        T(whatever_ends_the_process_after_a_commit_the_file_is_rewritten_before_it_is_confirmed),
         T(of_two_grants_the_one_that_stands_keeps_its_keys),
         T(once_the_revocation_is_applied_nothing_is_done_with_the_keys_that_are_still_here),
         T(a_member_with_too_many_keys_holds_up_nobody_and_is_said),

@@ -197,6 +197,24 @@ activities_taken_along_are_opened_when_the_month_is_over_and_not_with_the_recept
     free(dossier);
 }
 
+static void
+who_is_received_late_has_them_opened_when_that_month_is_over_too(void **state)
+{
+    struct movers *f = *state;
+    struct dossier *dossier = calloc(1, sizeof(*dossier));
+    struct civil_date moved = {f->old.today + 5};
+    assert_non_null(dossier);
+    arrive_with(f, 2, dossier);
+    pass_days(f, 31);
+    receive_with(f, dossier);
+    assert_int_equal(open_taken(&f->new, false).opened, 0);
+    assert_int_equal(open_taken(&f->new, false).waiting, 2);
+    pass_days(f, 31);
+    assert_int_equal(open_taken(&f->new, false).opened, 2);
+    assert_int_equal(open_activities(&f->new, moved, NULL, 0), 2);
+    free(dossier);
+}
+
 /* How many capsules of a class the last event but `back` of a node's log has. */
 static size_t
 capsules_of(struct test_node *n, uint64_t back, uint8_t class)
@@ -396,6 +414,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             activities_taken_along_are_opened_when_the_month_is_over_and_not_with_the_reception, movers_setup,
             movers_teardown),
+        cmocka_unit_test_setup_teardown(who_is_received_late_has_them_opened_when_that_month_is_over_too, movers_setup,
+                                        movers_teardown),
         cmocka_unit_test_setup_teardown(all_that_are_open_go_along_or_the_move_is_not_completed, movers_setup,
                                         movers_teardown),
         cmocka_unit_test_setup_teardown(what_does_not_fit_one_capsule_is_in_more, movers_setup, movers_teardown),
