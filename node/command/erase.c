@@ -281,6 +281,9 @@ draw_up(struct ordering *o, struct err *err)
         rc = erase_find_escrow(o, has_keys ? generation : 0, err);
     if (rc == 0 && o->ends_accesses)
         rc = end_accesses(o, err);
+    size_t from = o->n;
+    if (rc == 0)
+        rc = lift_erased(o, err);
     size_t first = o->n;
     if (rc == 0)
         rc = check_room(o, ARRAY_LEN(o->out.until), err);
@@ -290,19 +293,17 @@ draw_up(struct ordering *o, struct err *err)
         restrictions(o);
     if (rc == 0 && o->out.erased != 0)
         rc = orders(o, has_keys && !o->others_keys, generation, err);
-    if (rc == 0)
-        rc = lift_erased(o, err);
     if (rc == 0 && o->req->has_note && TYPE_EQ(&o->member, &o->req->member))
         rc = add_note(o, &o->drafts[first], err);
     for (size_t i = first; rc == 0 && i < o->n; i++)
         rc = draft_check_payload(&o->drafts[i], err);
     if (rc == 0)
         rc = draft_try_member(o->ctx, &o->drafts[first], &o->row, err);
-    if (rc == 0 && o->row.n + (o->n - first) > MEMBER_PAST_MAX)
+    if (rc == 0 && o->row.n + (o->n - from) > MEMBER_PAST_MAX)
         rc = err_field(
             err, ERR_CONFLICT, "member",
             "member: %zu events, and it would take %zu more than the %d there can be; name one class at a time",
-            o->row.n, o->row.n + (o->n - first) - MEMBER_PAST_MAX, MEMBER_PAST_MAX);
+            o->row.n, o->row.n + (o->n - from) - MEMBER_PAST_MAX, MEMBER_PAST_MAX);
     return rc;
 }
 

@@ -96,6 +96,7 @@ static int
 withdraw(struct handing *h, struct err *err)
 {
     bool made = false;
+    size_t n = 0;
     if (!h->now.offer_open)
         return no_such(err, "no handover is offered");
     /* As if it had not been made: dated later, it would stand in the way of what is recorded late. */
@@ -111,6 +112,9 @@ withdraw(struct handing *h, struct err *err)
     if (rc == 0 && !made) /* they begin with the withdrawal */
         d->new_keys = d->fresh_keys = true;
     h->n += made;
+    if (rc == 0)
+        rc = access_renew_all(h->ctx, &h->req->member, &h->drafts[h->n], &n, err);
+    h->n += n;
     return rc;
 }
 

@@ -191,6 +191,22 @@ class Handover(unittest.TestCase):
         self.assertEqual({(look["unit"], look.get("by_handover")) for look in looks}, {("SE", True)})
         self.assertEqual({c for look in looks for c in look["classes"]}, {"identity", "contact"})
 
+    def test_a_grant_outlives_an_offer_that_is_taken_back(self):
+        member = self.member("Gegund")
+        self.old.post("/v1/members/%s/access" % member, {"host": "SE", "classes": ["identity", "contact"], "purpose": "work abroad"})
+
+        def here():
+            shown = self.seen(self.new, member, "BE")
+            return shown["personal"] == "here" and not shown.get("by_handover") and shown["person"].get("contact", {}).get("city") == "Brussel"
+        wait_until("SE's desk sees her by the grant", here)
+        self.step(self.old, member, "offer", to="SE")
+        self.wait_turns(member, "they_accept", "we_accept")
+        self.step(self.old, member, "withdraw")
+        self.wait_turns(member, "nobody", "nobody")
+        withdrawn = next(e for e in self.seen_events(self.old, member, "BE") if e["kind"] == "handover.withdrawn")
+        wait_until("SE destroyed what the offer gave", lambda: [
+            e for e in self.new.events() if e["kind"] == "copies.destroyed" and e["refs"][0]["seq"] == withdrawn["seq"]])
+        wait_until("SE's desk sees her by the grant again", here)
 
     def test_who_arrives_while_the_old_home_is_down_waits_for_the_data_or_is_received_by_the_desk(self):
         members = [self.member("Wachtend"), self.member("Ongeduldig")]
