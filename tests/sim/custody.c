@@ -11,7 +11,7 @@
 #include "node/host/recover.h"
 #include "node/host/trust.h"
 
-enum { MASS_MAX = 12, OPEN_MAX = 64, AGAIN_MS = 3000, ROUNDS = 4 };
+enum { MASS_MAX = 12, OPEN_MAX = 64, AGAIN_MS = 3000, ROUNDS = 8 };
 
 enum at { AT_NAME = 1, AT_OFFER, AT_ACCEPT, AT_GO, AT_STAND_IN, AT_ACT, AT_RETURN };
 
@@ -48,8 +48,8 @@ choose(struct world *w, struct sim_custody *c)
     for (int i = 0; i < 4 * SIM_UNITS_MAX; i++) {
         c->unit = (int)rng_below(&w->rng, (uint64_t)w->n_units);
         c->custodian = (int)rng_below(&w->rng, (uint64_t)w->n_units);
-        bool other = (w->forks && c->unit == 0) || (w->winds && c->unit == w->n_units - 1); /* has another end */
-        if (!other && !w->units[c->unit].raw && !w->nodes[c->unit].forger && can_be_custodian(w, c->unit, c->custodian))
+        if (!(w->forks && c->unit == 0) && !w->units[c->unit].raw && !w->nodes[c->unit].forger &&
+            can_be_custodian(w, c->unit, c->custodian))
             return true;
     }
     return false;
@@ -59,7 +59,7 @@ void
 custody_start(struct world *w)
 {
     struct sim_custody *c = &w->custody;
-    if (!w->moves || w->mixed || !rng_chance(&w->rng, 500) || !choose(w, c))
+    if (!w->moves || w->mixed || !rng_chance(&w->rng, 650) || !choose(w, c))
         return;
     c->planned = true;
     c->away = (enum sim_away)rng_below(&w->rng, SIM_AWAY_N);
@@ -68,7 +68,8 @@ custody_start(struct world *w)
     c->late = rng_chance(&w->rng, 500);
     const int64_t all = w->chaos_ends_ms, goes = rng_between(&w->rng, all * 35 / 100, all * 60 / 100);
     later(w, all * 20 / 100, AT_NAME);
-    later(w, goes - rng_between(&w->rng, 0, all * 15 / 100), AT_OFFER);
+    for (int i = 0; i < 3; i++)
+        later(w, goes - rng_between(&w->rng, 0, all * 15 / 100), AT_OFFER);
     for (int i = 0; i < ROUNDS; i++)
         later(w, goes + rng_between(&w->rng, -all * 10 / 100, all * 25 / 100), AT_ACCEPT);
     later(w, goes, AT_GO);
@@ -127,7 +128,10 @@ offer_many(struct sim_node *n)
         struct sim_job *job = workload_job(OP_HANDOVER);
         if (to == n->unit->index || !node_trusts(&w->nodes[to], n) || rng_chance(&n->rng, 500))
             to = w->custody.custodian;
+        const struct model_event *year = model_pick(n->unit->model, SORT_PERIOD, rng_next(&n->rng));
         struct civil_date on = rng_chance(&n->rng, 500) ? workload_day(n) : DATE_NONE;
+        if (year && rng_chance(&n->rng, 500))
+            on.days = date_from_ymd(year->year, 1, 1).days + (int32_t)rng_below(&n->rng, 365);
         mass_offer(n, &who[i], &w->units[to], on, &job->op);
         node_submit(n, job);
     }
@@ -369,7 +373,8 @@ custody_step(struct world *w, int step)
         break;
     case AT_ACCEPT:
         for (int i = 0; i < w->n_nodes && !w->failed; i++)
-            if (!w->nodes[i].gone && !custody_is_stand_in(&w->nodes[i]) && rng_chance(&w->rng, 700))
+            if (!w->nodes[i].gone && !custody_is_stand_in(&w->nodes[i]) &&
+                rng_chance(&w->rng, i == c->unit ? 200 : 700))
                 go_on(&w->nodes[i], false); /* also its own desk, as long as it is at work */
         break;
     case AT_GO: go(n); break;

@@ -63,7 +63,7 @@ faults_plan(struct world *w)
         }
     }
     w->moves = rng_chance(r, 600);
-    w->winds = w->moves && rng_chance(r, 400);
+    w->winds = w->moves && rng_chance(r, 500);
     w->restores |= w->moves && !w->forks && rng_chance(r, 250); /* branches and tails are what handovers have to bear */
     w->clones |= w->moves && !w->forks && rng_chance(r, 150);
 }

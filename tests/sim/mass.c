@@ -12,11 +12,30 @@ today(const struct sim_node *n)
 }
 
 static bool
-is_current(const struct member_row *row)
+is_current(const struct member_row *row, struct civil_date day)
 {
-    struct member_state s;
-    member_state_at(row, DATE_MAX, &s);
-    return s.status == STATUS_MEMBER;
+    struct member_state now, last;
+    member_state_at(row, day, &now);
+    member_state_at(row, DATE_MAX, &last);
+    return now.status == STATUS_MEMBER && last.status == STATUS_MEMBER;
+}
+
+/* One that was open before anybody moves, and is. */
+static void
+lasting_office(struct sim_node *n, struct handover_request *r)
+{
+    const struct model *m = n->unit->model;
+    for (size_t i = 0; i < m->n; i++) {
+        bool closed = m->events[i].kind != KIND_OFFICE_OPENED || m->events[i].date > date_from_ymd(2020, 1, 1).days;
+        for (size_t k = 0; k < m->n && !closed; k++)
+            closed = m->events[k].kind == KIND_OFFICE_CLOSED && TYPE_EQ(&m->events[k].entity, &m->events[i].entity);
+        if (m->events[i].sort != SORT_OFFICE || closed)
+            continue;
+        r->has_office = true;
+        memcpy(r->office.b, m->events[i].entity.b, sizeof(r->office.b));
+        return;
+    }
+    moving_office(n, r);
 }
 
 size_t
@@ -36,7 +55,7 @@ mass_members(struct sim_node *n, struct subject_id *ret, size_t max)
         if (rc != 0 || got == 0)
             break;
         after = row.subject;
-        bool current = is_current(&row);
+        bool current = is_current(&row, ctx.today);
         member_row_release(&row);
         if (current)
             rc = handover_of(&ctx, &after, &v, &err);
@@ -80,7 +99,7 @@ mass_step(struct sim_node *n, const struct handover_view *v, const struct sim_un
         r->unit = v->from;
         r->has_shares = true;
         r->shares = 1;
-        moving_office(n, r);
+        lasting_office(n, r);
         return r->has_office;
     }
     r->action = HANDOVER_COMPLETE;

@@ -369,11 +369,11 @@ struct sim_custody {
 /* A unit that ends once everything is quiet: winding.c. */
 struct sim_winding {
     int step;
-    struct sim_node *custodian;
+    struct sim_node *ending, *custodian;
     uint64_t offers_before;
     unsigned declines; /* units that take nobody in, a bit each */
     size_t offered, moved;
-    bool closed;
+    bool broken_off, closed;
 };
 
 /* What nodes say of a unit, by day: figures.c. */

@@ -8,7 +8,7 @@
 
 #include "node/view/view.h"
 
-enum { LAST_DAYS = 100, MONTH_DAYS = 35, OPS_MAX = 256, OPEN_MAX = 256, DECLINES_PERMILLE = 250 };
+enum { LAST_DAYS = 100, MONTH_DAYS = 35, OPS_MAX = 256, OPEN_MAX = 256, DECLINES_PERMILLE = 150 };
 
 struct ending {
     struct sim_node *n;
@@ -221,7 +221,9 @@ finish_offers(struct sim_node *n)
 {
     struct world *w = n->w;
     struct sim_winding *e = &w->ends;
-    e->offered += offer_all(n, false);
+    size_t rest = offer_all(n, false);
+    e->broken_off = e->offered > 0 && rest > 0;
+    e->offered += rest;
     size_t again = offer_all(n, false);
     uint64_t written = w->stats.kinds[KIND_HANDOVER_OFFERED] - e->offers_before;
     if (!w->failed && (again > 0 || written != e->offered))
@@ -272,7 +274,6 @@ last_steps(struct sim_node *n)
     static struct ending e;
     struct sim_winding *s = &n->w->ends;
     e = (struct ending){.n = n};
-    n->skew_ms += (int64_t)LAST_DAYS * 86400000; /* what was dated ahead has come */
     n->w->winding = true;
     each_row(&e, TABLE_MEMBERS, true, end_member);
     carry_out(&e);
@@ -381,39 +382,43 @@ can_begin(struct world *w, struct sim_node *n)
 bool
 winding_down(struct world *w)
 {
-    struct sim_node *n = &w->nodes[w->n_units - 1];
     struct sim_winding *e = &w->ends;
+    struct sim_node *n = e->ending;
     switch (e->step++) {
     case 0:
-        if (!can_begin(w, n))
+        for (int i = w->n_units - 1; i >= 0 && !e->ending && !w->failed; i--)
+            e->ending = can_begin(w, &w->nodes[i]) ? &w->nodes[i] : NULL;
+        if (!e->ending)
             return false;
-        begin_offers(n);
+        for (int i = 0; i < w->n_nodes; i++) /* what was dated ahead has come */
+            w->nodes[i].skew_ms += (int64_t)LAST_DAYS * 86400000;
         return true;
-    case 1: finish_offers(n); return true;
-    case 2: accept_all(n, true); return true;
-    case 3: accept_all(n, false); return true;
-    case 4: e->moved = take_all(n, TURN_WE_COMPLETE, NULL, true); return true;
-    case 5: {
+    case 1: begin_offers(n); return true;
+    case 2: finish_offers(n); return true;
+    case 3: accept_all(n, true); return true;
+    case 4: accept_all(n, false); return true;
+    case 5: e->moved = take_all(n, TURN_WE_COMPLETE, NULL, true); return true;
+    case 6: {
         size_t rest = take_all(n, TURN_WE_COMPLETE, NULL, false);
         w->cover[COVER_MASS] += e->moved + rest > 0;
-        w->cover[COVER_MASS_RESUMED] += e->moved > 0 && rest > 0;
+        w->cover[COVER_MASS_RESUMED] += e->broken_off || (e->moved > 0 && rest > 0);
         return true;
     }
-    case 6:
-    case 7: /* what goes along is opened a turn after who is received */
+    case 7:
+    case 8: /* what goes along is opened a turn after who is received */
         for (int i = 0; i < w->n_nodes && !w->failed; i++)
             if (w->nodes[i].up && !w->nodes[i].forger)
                 (void)upkeep_turn(&w->nodes[i], true);
         return true;
-    case 8: last_steps(n); return true;
-    case 9:
+    case 9: last_steps(n); return true;
+    case 10:
         if (!e->closed)
             return false;
         figures_note(w, n->index, (struct civil_date){today(n).days});
         stand_in(n);
         return true;
-    case 10: answer_for_past(n); return true;
-    case 11: figures_check(w); return false;
+    case 11: answer_for_past(n); return true;
+    case 12: figures_check(w); return false;
     default: return false;
     }
 }

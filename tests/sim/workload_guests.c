@@ -270,9 +270,9 @@ workload_guest(struct sim_node *n)
         return invoice(n);
     if (which < 35)
         show_pass(n);
-    else if (which < 55)
+    else if (which < 50)
         look(n);
     else
-        return which < 65 ? propose(n) : which < 85 ? activity(n) : invoice(n);
+        return which < 60 ? propose(n) : which < 90 ? activity(n) : invoice(n);
     return NULL;
 }

@@ -474,8 +474,8 @@ moving_finish(struct world *w)
 {
     static struct handover_view open[OPEN_MAX];
     bool any = false;
-    for (int i = 0; i < w->n_nodes && !w->failed; i++) {
-        struct sim_node *n = &w->nodes[i];
+    for (int i = 0; i < w->n_nodes && !w->failed; i++) { /* who stands in for another is asked before who came back */
+        struct sim_node *n = &w->nodes[w->n_nodes - 1 - i];
         size_t count = can_write(n) ? moving_open(n, open, OPEN_MAX) : 0;
         for (size_t k = 0; k < count && !w->failed; k++)
             any |= finish(n, &open[k]);
