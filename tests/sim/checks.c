@@ -219,6 +219,8 @@ branch_lost(struct world *w, const struct ledger_log *l)
     if (w->stats.restores == 0 || l->resumed)
         return false;
     for (int i = 0; i < w->n_nodes; i++) {
+        if (!w->nodes[i].up)
+            continue; /* gone, with what it had */
         if (is_frozen(&w->nodes[i], &l->id, &proof))
             return false;
         held[branch_held(&w->nodes[i], l)] = true;
@@ -452,6 +454,8 @@ checks_end(struct world *w)
     for (int i = 0; i < w->n_nodes && !w->failed; i++)
         if (!w->nodes[i].old)
             checks_moving(&w->nodes[i]);
+    for (int i = 0; i < w->n_nodes && !w->failed; i++)
+        answers_check(&w->nodes[i]);
     if (!w->failed)
         compare_states(w);
     for (int i = 0; i < w->n_units && !w->failed; i++)

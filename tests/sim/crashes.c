@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "storage/visits.h"
+
 enum {
     GROUPS = 7,
     START_MS_MIN = 50,
@@ -28,6 +30,7 @@ static const struct {
     unsigned ways, deepest;
     bool rare, beside; /* no operation of its own */
 } steps[STEP_N] = {
+    [STEP_ASK] = {"handover: asked for by the member", WHOLE, 1, true, false},
     [STEP_OFFER] = {"handover: offered", ALL, 3, false, false},
     [STEP_WITHDRAW] = {"handover: withdrawn", ALL, 2, true, false},
     [STEP_ACCEPT] = {"handover: accepted", ALL, 2, true, false},
@@ -35,21 +38,22 @@ static const struct {
     [STEP_RECEIVE] = {"handover: received", ALL, 4, true, false},
     [STEP_TAKE_ALONG] = {"handover: taken along and opened", ALL, 3, true, false},
     [STEP_CLOSE_LEFT] = {"handover: left behind and closed", WHOLE, 1, true, false},
-    [STEP_GRANT] = {"grant: given, keys sealed", ALL, 2, false, false},
+    [STEP_GRANT] = {"grant: given, keys sealed", ALL, 2, true, false},
     [STEP_GIVE] = {"grant: keys kept at the host", ALL, 2, false, false},
     [STEP_ARRIVE] = {"grant: capsules opened at the host", WHOLE, 1, false, false},
     [STEP_LOOK] = {"grant: looked at, put on record", WHOLE, 1, true, true},
     [STEP_PASS] = {"pass: issued", ALL, 2, true, false},
     [STEP_PASS_KEYS] = {"pass: verified, its keys kept", ALL, 2, true, false},
-    [STEP_REVOKE] = {"revocation: new generation", ALL, 2, false, false},
+    [STEP_REVOKE] = {"revocation: new generation", ALL, 2, true, false},
     [STEP_RENEW] = {"grant: year keys renewed", ALL, 2, true, false},
-    [STEP_OWE] = {"revocation: host notes what it owes", WHOLE, 1, false, false},
-    [STEP_FORGET] = {"revocation: host destroys", ALL, 3, false, false},
+    [STEP_OWE] = {"revocation: host notes what it owes", WHOLE, 1, true, false},
+    [STEP_FORGET] = {"revocation: host destroys", ALL, 3, true, false},
     [STEP_FORGET_FILE] = {"revocation: host rewrites its file", ALL, 8, false, true},
-    [STEP_CONFIRM] = {"revocation: host confirms", WHOLE, 1, false, false},
+    [STEP_CONFIRM] = {"revocation: host confirms", WHOLE, 1, true, false},
     [STEP_VISIT] = {"guest: activity", ALL, 2, true, false},
     [STEP_VISIT_INVOICE] = {"guest: invoice", ALL, 2, true, false},
     [STEP_PROPOSE] = {"guest: contact proposed", WHOLE, 1, true, false},
+    [STEP_ANSWER] = {"guest: proposal answered", ALL, 3, true, false},
     [STEP_RECORD] = {"guest: record for the home", WHOLE, 1, true, false},
     [STEP_NOTE] = {"guest: visit and link kept", ALL, 3, true, true},
     [STEP_POSTING] = {"posting", ALL, 2, false, false},
@@ -58,9 +62,9 @@ static const struct {
     [STEP_MERGE] = {"merge", ALL, 2, true, false},
     [STEP_UNDO] = {"merge: undone", ALL, 2, true, false},
     [STEP_ERASE] = {"erasure: ordered", ALL, 2, true, false},
-    [STEP_ERASE_KEYS] = {"erasure: keys destroyed", ALL, 4, false, true},
-    [STEP_ERASE_FILE] = {"erasure: file rewritten", ALL, 8, false, true},
-    [STEP_ERASE_CONFIRM] = {"erasure: confirmed", ALL, 3, false, true},
+    [STEP_ERASE_KEYS] = {"erasure: keys destroyed", ALL, 4, true, true},
+    [STEP_ERASE_FILE] = {"erasure: file rewritten", ALL, 8, true, true},
+    [STEP_ERASE_CONFIRM] = {"erasure: confirmed", ALL, 3, true, true},
     [STEP_RESTRICT] = {"erasure: restriction", ALL, 2, true, false},
     [STEP_LIFT] = {"erasure: restriction lifted", ALL, 2, true, false},
     [STEP_IMPORT] = {"erasure: imported again", ALL, 2, true, false},
@@ -130,7 +134,10 @@ crashes_step(const struct sim_node *n, const struct sim_job *job)
         [GUEST_KNOWN] = STEP_N};
     const struct api_op *op = &job->op;
     const struct activity_request *a = &op->activity.request;
+    if (op->settles.as != VISIT_OPEN)
+        return STEP_ANSWER;
     switch (op->kind) {
+    case OP_ASK: return STEP_ASK;
     case OP_HANDOVER: return handovers[op->handover.request.action];
     case OP_ACCESS: return accesses[op->access.action];
     case OP_ERASE: return erasures[op->erase.request.action];
@@ -184,7 +191,9 @@ crashes_begin(struct sim_node *n, enum sim_step step)
         return false;
     w->scope.armed = true;
     w->scope.cut = w->cut_next[step];
-    w->scope.target = 2 + (w->deep[step] ? (unsigned)rng_below(&n->rng, steps[step].deepest - 1) : 0);
+    w->scope.target = w->deep[step] && rng_chance(&n->rng, 400)
+                          ? 3
+                          : 2 + (w->deep[step] ? (unsigned)rng_below(&n->rng, steps[step].deepest - 1) : 0);
     return true;
 }
 

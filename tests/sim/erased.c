@@ -2,7 +2,12 @@
  * restored or entered again since; and nothing of before the order is entered again (docs/PROTOCOL.md §10 "Erasure"). See sim.h. */
 #include "tests/sim/sim.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "storage/erasures.h"
 #include "storage/keyslots.h"
@@ -17,6 +22,20 @@ same_key(const struct data_key *a, const struct data_key *b)
 }
 
 /* ---- what there was ---- */
+
+static void
+note_row(struct sim_node *n, uint64_t slot, uint8_t out[ERASED_ROW_BYTES])
+{
+    struct db_txn *txn = NULL;
+    struct slice row;
+    struct err err;
+    uint8_t key[8];
+    be64_put(key, slot);
+    MUST(db_begin_read(vault_db(n->vault), &txn, &err) == 0);
+    MUST(db_get(txn, TABLE_SLOTS, slice_of(key, sizeof(key)), &row, &err) == 0 && row.len >= ERASED_ROW_BYTES);
+    memcpy(out, row.data, ERASED_ROW_BYTES);
+    db_abort(&txn);
+}
 
 /* Before an order is carried out by the writer: keys of whoever is to be erased. */
 void
@@ -48,6 +67,7 @@ erased_note(struct sim_node *n, const struct api_op *op)
                                                                          .generation = slots[i].generation,
                                                                          .since = {log.id, log.head_seq},
                                                                          .key = keys.keys[at]};
+                note_row(n, slots[i].slot, w->erased_keys[w->n_erased_keys - 1].row);
             }
     free(slots);
     db_abort(&txn);
@@ -135,6 +155,29 @@ check_slots(struct sim_node *n, struct db_txn *txn, const struct erased_key *k)
     free(slots);
 }
 
+/* Nor in what deleted rows leave on the disk. */
+static void
+check_bytes(struct sim_node *n, const struct erased_key *k)
+{
+    static const char *const files[] = {"data.mdb", "data.next", "rewrite/data.mdb", "rewrite/old.mdb"};
+    char path[SIM_PATH_MAX + 32];
+    for (size_t i = 0; i < ARRAY_LEN(files) && n->unit->index == k->unit; i++) {
+        struct stat st;
+        snprintf(path, sizeof(path), "%s/vault/%s", n->dir, files[i]);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        MUST(fstat(fd, &st) == 0);
+        void *all = st.st_size > 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+        if (all != MAP_FAILED && memmem(all, (size_t)st.st_size, k->row, ERASED_ROW_BYTES))
+            world_fail(n->w, n, "a key of %s, class %u, was erased and is in the bytes of %s", short_id(&k->member),
+                       k->class, files[i]);
+        if (all != MAP_FAILED)
+            munmap(all, (size_t)st.st_size);
+        close(fd);
+    }
+}
+
 static void
 check_received(struct sim_node *n, const struct erased_key *k)
 {
@@ -198,6 +241,28 @@ check_ciphertexts(struct sim_node *n, struct db_txn *txn, const struct erased_ke
     }
 }
 
+/* At once, for the next order has the file rewritten again. */
+void
+erased_carried_out(struct sim_node *n)
+{
+    struct world *w = n->w;
+    const struct unit_id *unit = &n->unit->identity.unit;
+    struct db_txn *txn = NULL;
+    struct err err;
+    if (db_begin_read(n->db, &txn, &err) != 0)
+        return;
+    for (size_t i = 0; i < w->n_erased_keys && !w->failed; i++) {
+        struct erased_key *k = &w->erased_keys[i];
+        const struct position *const past[] = {&k->since, NULL};
+        if (k->unit != n->unit->index || k->searched ||
+            date_is_none(order_of(txn, unit, &k->member, k->class, k->generation, true, past)))
+            continue;
+        k->searched = n->index == n->unit->index;
+        check_bytes(n, k);
+    }
+    db_abort(&txn);
+}
+
 void
 erased_check(struct sim_node *n, struct db_txn *txn)
 {
@@ -212,6 +277,7 @@ erased_check(struct sim_node *n, struct db_txn *txn)
             continue;
         w->stats.erased++;
         check_slots(n, txn, k);
+        check_bytes(n, k);
         check_received(n, k);
         check_ciphertexts(n, txn, k);
     }

@@ -77,6 +77,7 @@ group_jobs(struct sim_node *n, struct group *g, struct err *err)
         model_prepare(n->unit->model, &job->op);
         enum model_verdict v = known ? model_judge(n->unit->model, &job->op) : MODEL_UNKNOWN;
         erased_note(n, &job->op);
+        answers_owed(n, &job->op);
         if (!g->placed && crashes_begin(n, crashes_step(n, job)))
             place(n, g, job);
         rc = engine_exec(n->engine, &n->unit->actor, &job->op, err);
@@ -309,6 +310,7 @@ carry_out_erasures(struct sim_node *n)
     crashes_erasing(n, false);
     if (n->w->ended)
         return;
+    erased_carried_out(n);
     tell_own(n);
     if (n->up && engine_erasures_due(n->engine) && err.code != ERR_UNAVAILABLE)
         node_group_soon(n);
@@ -430,6 +432,7 @@ committed(struct sim_node *n, struct group *g, const struct log_row *before)
     for (const struct sim_job *j = g->jobs; j; j = j->next) {
         upkeep_received(n, &j->op);
         crashes_met(n, j);
+        answers_note(n, &j->op);
         coverage_note(n, j);
     }
     note_group(n, g, before);

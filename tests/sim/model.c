@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "storage/visits.h"
+
 struct model *
 model_new(void)
 {
@@ -211,11 +213,19 @@ too_far_ahead(const struct model *m, const struct api_op *op)
     return !date_is_none(on) && on.days > m->today + AHEAD_DAYS;
 }
 
+/* Nothing of it is in the model. */
+static bool
+is_of_vault(const struct api_op *op)
+{
+    return op->kind == OP_COUNT || op->kind == OP_GUEST || op->kind == OP_KEYS_KEEP || op->kind == OP_ASK ||
+           op->kind == OP_SETTLE;
+}
+
 enum model_verdict
 model_judge(const struct model *m, const struct api_op *op)
 {
     struct model_plan p;
-    if (op->kind == OP_COUNT || op->kind == OP_GUEST || op->kind == OP_KEYS_KEEP)
+    if (is_of_vault(op) || op->settles.as != VISIT_OPEN)
         return MODEL_UNKNOWN;
     if (m->closed) /* by the end of everything: the rest is not asked for */
         return op->kind == OP_MEMBER && op->member.request.action == ACTION_ADMIT ? MODEL_REFUSE : MODEL_UNKNOWN;
@@ -237,7 +247,7 @@ model_accept(struct model *m, const struct api_op *op, bool is_known)
     static const struct subject_id nobody;
     struct model_event moving[2];
     struct model_plan p;
-    if (op->kind == OP_COUNT || op->kind == OP_GUEST || op->kind == OP_KEYS_KEEP)
+    if (is_of_vault(op))
         return;
     model_make_plan(m, op, &p);
     MUST(p.ok || !is_known);

@@ -240,7 +240,7 @@ node_start(struct sim_node *n)
     for (int i = 0; i < w->n_nodes; i++)
         if (w->nodes[i].unit != n->unit && w->dials[n->unit->index][w->nodes[i].unit->index])
             net_dial_soon(n, i, rng_between(&n->rng, 1, 400));
-    if (n->freezes)
+    if (n->freezes || engine_erasures_due(n->engine))
         node_group_soon(n);
 }
 

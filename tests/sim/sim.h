@@ -2,7 +2,7 @@
  * environment; network, clock, randomness and faults come from one seed, so that a failing seed replays with one command.
  *
  * main.c runs seeds, coverage.c counts what happened in them; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, held.c says what it holds, group.c commits; net.c moves
- * messages; fetch.c asks for capsules, upkeep.c does what a node does by itself; workload*.c write and know what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
+ * messages; fetch.c asks for capsules, upkeep.c does what a node does by itself; answers.c what ends in the vault; workload*.c write and know what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
  * concurrent, forked; faults.c breaks things, crashes.c between
  * every two steps; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, checks_capsules.c of
  * capsules, recount.c counts again
@@ -33,6 +33,7 @@ enum {
     SIM_PASSES_MAX = 256,
     SIM_VISITING_MAX = 64,
     SIM_FIGURES_MAX = 96,
+    ERASED_ROW_BYTES = 16,
 };
 
 struct world;
@@ -106,6 +107,7 @@ enum sim_cover {
 
 /* The steps of what takes several, at each of which nodes die and are parted: crashes.c. */
 enum sim_step {
+    STEP_ASK,
     STEP_OFFER,
     STEP_WITHDRAW,
     STEP_ACCEPT,
@@ -128,6 +130,7 @@ enum sim_step {
     STEP_VISIT,
     STEP_VISIT_INVOICE,
     STEP_PROPOSE,
+    STEP_ANSWER,
     STEP_RECORD,
     STEP_NOTE,
     STEP_POSTING,
@@ -338,6 +341,21 @@ struct sim_taken {
     struct position received;
 };
 
+/* What was answered, or (as 0) who moved away. */
+struct sim_answer {
+    int unit;
+    struct subject_id member;
+    struct position at;
+    uint8_t index, as;
+    int64_t by_wall;
+};
+
+/* Keys that a host had to destroy for a revocation. */
+struct sim_owed {
+    int unit;
+    struct position keys, revoked;
+};
+
 /* A pass, in somebody's hand. */
 struct sim_pass {
     int unit;
@@ -353,6 +371,8 @@ struct erased_key {
     uint32_t generation;
     struct position since; /* it was there then */
     struct data_key key;
+    uint8_t row[ERASED_ROW_BYTES]; /* the start of what the vault had on the disk */
+    bool searched;                 /* for these bytes, by the unit's own node */
 };
 
 /* A unit that goes away, and who stands in for it: custody.c. */
@@ -416,6 +436,10 @@ struct world {
     size_t n_erased_keys;
     struct sim_taken *taken; /* heap */
     size_t n_taken;
+    struct sim_answer *answers; /* heap */
+    size_t n_answers;
+    struct sim_owed *owed; /* heap */
+    size_t n_owed;
     struct sim_pass *passes; /* heap */
     size_t n_passes;
     uint64_t cover[COVER_N]; /* see coverage_of */
@@ -599,6 +623,16 @@ struct sim_job *workload_guest(struct sim_node *n);
 /* Fills in an id and a key, and keeps the pass. */
 void guests_new_pass(struct sim_node *n, struct access_request *r);
 
+/* ---- answers.c ---- */
+/* NULL: nothing waits for an answer. */
+struct sim_job *workload_answer(struct sim_node *n);
+void answers_before(struct sim_node *n, const struct sim_job *job);
+void answers_note(struct sim_node *n, const struct api_op *op);
+/* Before an operation of the upkeep is carried out. */
+void answers_owed(struct sim_node *n, const struct api_op *op);
+/* At the end: the vault follows the logs. */
+void answers_check(struct sim_node *n);
+
 /* ---- winding.c ---- */
 /* Everything is quiet: a step of the end of a unit, if the seed says so. False: there is none any more. */
 bool winding_down(struct world *w);
@@ -619,6 +653,8 @@ bool coverage_tell(const uint64_t sum[COVER_N], bool all);
 /* Before the writer takes up an operation, and after it took it. */
 void erased_note(struct sim_node *n, const struct api_op *op);
 void erased_accepted(struct sim_node *n, const struct api_op *op);
+/* Some orders were: the bytes are looked for. */
+void erased_carried_out(struct sim_node *n);
 void erased_plan_restore(struct sim_node *n);
 struct sim_job *workload_import_again(struct sim_node *n);
 void erased_check(struct sim_node *n, struct db_txn *txn);

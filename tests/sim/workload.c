@@ -77,6 +77,9 @@ static struct sim_job *
 some_job(struct sim_node *n)
 {
     uint64_t which = rng_below(&n->rng, n->old ? 60 : 100);
+    struct sim_job *answer = n->w->moves && !n->old && rng_chance(&n->rng, 50) ? workload_answer(n) : NULL;
+    if (answer)
+        return answer;
     if (n->w->moves && !n->old && rng_chance(&n->rng, 350))
         return workload_moving(n);
     if (which < 3)
@@ -120,8 +123,11 @@ workload_step(struct sim_node *n)
         node_submit(n, workload_office(n));
         return;
     }
-    for (uint64_t i = 0; i < burst && u->ops_left > 0; i++, u->ops_left--)
-        node_submit(n, some_job(n));
+    for (uint64_t i = 0; i < burst && u->ops_left > 0; i++, u->ops_left--) {
+        struct sim_job *job = some_job(n);
+        answers_before(n, job);
+        node_submit(n, job);
+    }
     if (!n->old && rng_chance(&n->rng, 100))
         counting_soon(n);
 }

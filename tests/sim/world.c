@@ -462,6 +462,8 @@ world_release(struct world *w)
     free(w->erased_keys);
     free(w->taken);
     free(w->passes);
+    free(w->answers);
+    free(w->owed);
     map_free(&w->ledger_index);
     for (int i = 0; i < w->n_units; i++) {
         model_free(&w->units[i].model);
