@@ -73,9 +73,9 @@ activities_of_who_moved_are_closed_when_the_month_is_over(void **state)
 
 /* ---- activities that are taken along ---- */
 
-/* As far as the reception, with a dossier of n activities; the member moves and is received in the same month. */
+/* As far as the reception, with a dossier of n activities. */
 static void
-arrive_with(struct movers *f, size_t n, struct dossier *dossier)
+arrive_on(struct movers *f, struct civil_date day, size_t n, struct dossier *dossier)
 {
     *dossier = (struct dossier){.first_joined = DATE_NONE, .n_activities = n};
     for (size_t i = 0; i < n; i++) {
@@ -87,8 +87,16 @@ arrive_with(struct movers *f, size_t n, struct dossier *dossier)
     move_accept(f);
     struct handover_request q = move_asking(f, HANDOVER_COMPLETE);
     q.activities = ACTIVITIES_TAKEN_ALONG;
+    q.effective = day;
     move_done(&f->old, &q, "");
     move_both(f);
+}
+
+/* The member moves and is received in the same month. */
+static void
+arrive_with(struct movers *f, size_t n, struct dossier *dossier)
+{
+    arrive_on(f, DATE_NONE, n, dossier);
 }
 
 static void
@@ -207,6 +215,24 @@ who_is_received_late_has_them_opened_when_that_month_is_over_too(void **state)
     arrive_with(f, 2, dossier);
     pass_days(f, 31);
     receive_with(f, dossier);
+    assert_int_equal(open_taken(&f->new, false).opened, 0);
+    assert_int_equal(open_taken(&f->new, false).waiting, 2);
+    pass_days(f, 31);
+    assert_int_equal(open_taken(&f->new, false).opened, 2);
+    assert_int_equal(open_activities(&f->new, moved, NULL, 0), 2);
+    free(dossier);
+}
+
+static void
+who_is_received_before_she_moves_has_them_opened_when_the_month_of_the_move_is_over(void **state)
+{
+    struct movers *f = *state;
+    struct dossier *dossier = calloc(1, sizeof(*dossier));
+    struct civil_date moved = {f->old.today + 40};
+    assert_non_null(dossier);
+    arrive_on(f, moved, 2, dossier);
+    receive_with(f, dossier);
+    pass_days(f, 41);
     assert_int_equal(open_taken(&f->new, false).opened, 0);
     assert_int_equal(open_taken(&f->new, false).waiting, 2);
     pass_days(f, 31);
@@ -416,6 +442,9 @@ main(void)
             movers_teardown),
         cmocka_unit_test_setup_teardown(who_is_received_late_has_them_opened_when_that_month_is_over_too, movers_setup,
                                         movers_teardown),
+        cmocka_unit_test_setup_teardown(
+            who_is_received_before_she_moves_has_them_opened_when_the_month_of_the_move_is_over, movers_setup,
+            movers_teardown),
         cmocka_unit_test_setup_teardown(all_that_are_open_go_along_or_the_move_is_not_completed, movers_setup,
                                         movers_teardown),
         cmocka_unit_test_setup_teardown(what_does_not_fit_one_capsule_is_in_more, movers_setup, movers_teardown),
