@@ -15,7 +15,7 @@ enum {
 int
 wanted_init(struct wanted *w, struct vault *vault, const struct unit_id *own, struct err *err)
 {
-    *w = (struct wanted){.vault = vault, .own = *own, .day = DATE_NONE, .retry_ms = WANTED_RETRY_MS};
+    *w = (struct wanted){.vault = vault, .own = *own, .day = DATE_NONE};
     w->list = calloc(WANTED_MAX, sizeof(*w->list));
     return w->list ? 0 : err_set(err, ERR_NOMEM, "capsules: out of memory");
 }
@@ -59,10 +59,19 @@ make_room(struct wanted *w)
 }
 
 static void
-retry_later(struct wanted *w, int64_t now_ms)
+retry_no_later(struct wanted *w, int64_t at_ms)
 {
-    w->retry_at_ms = now_ms + w->retry_ms;
-    w->retry_ms = w->retry_ms * 2 < WANTED_RETRY_MS_MAX ? w->retry_ms * 2 : WANTED_RETRY_MS_MAX;
+    if (w->retry_at_ms == 0 || w->retry_at_ms > at_ms)
+        w->retry_at_ms = at_ms;
+}
+
+static void
+retry_later(struct wanted *w, struct wanted_one *one, int64_t now_ms)
+{
+    int64_t in_ms = (int64_t)WANTED_RETRY_MS << one->tries;
+    one->at_ms = now_ms + (in_ms < WANTED_RETRY_MS_MAX ? in_ms : WANTED_RETRY_MS_MAX);
+    one->tries += one->tries < WANTED_TRIES_COUNTED;
+    retry_no_later(w, one->at_ms);
 }
 
 static void
@@ -407,8 +416,8 @@ ask(struct look *l)
             continue;
         }
         i++;
-        if (one->state == WANTED_MISSING && w->retry_at_ms == 0)
-            retry_later(w, l->t->now_ms);
+        if (one->state == WANTED_MISSING && one->at_ms == 0)
+            retry_later(w, one, l->t->now_ms);
         if (one->state != WANTED_NEW)
             continue;
         one->state = WANTED_ASKED;
@@ -418,14 +427,22 @@ ask(struct look *l)
     }
 }
 
-/* Those that were refused are looked at again: the right may be gone, or the capsule may be here. */
+/* Those whose time has come are looked at again: the right may be gone, or the capsule may be here. */
 static void
-retry(struct wanted *w)
+retry(struct wanted *w, int64_t now_ms)
 {
-    for (size_t i = 0; i < w->n; i++)
-        if (w->list[i].state == WANTED_MISSING)
-            w->list[i].state = WANTED_NEW;
     w->retry_at_ms = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        struct wanted_one *one = &w->list[i];
+        if (one->state != WANTED_MISSING)
+            continue;
+        if (one->at_ms > now_ms) {
+            retry_no_later(w, one->at_ms);
+        } else {
+            one->state = WANTED_NEW;
+            one->at_ms = 0;
+        }
+    }
 }
 
 static bool
@@ -476,7 +493,7 @@ wanted_turn(struct wanted *w, const struct wanted_turn *t, bool *ret_more, struc
     /* Of other units' events the residency of ours says nothing. */
     l.by = (struct entitled_by){.txn = l.txn, .vault = w->vault, .own = w->own, .today = t->today};
     if (due) {
-        retry(w);
+        retry(w, t->now_ms);
         look_again(&l);
     }
     make_room(w);
@@ -506,7 +523,6 @@ wanted_got(struct wanted *w, const struct position *at, uint8_t index)
     if (one == NULL)
         return false;
     drop(w, one);
-    w->retry_ms = WANTED_RETRY_MS;
     return true;
 }
 
@@ -518,8 +534,7 @@ wanted_missing(struct wanted *w, const struct position *at, uint8_t index, int64
         return one != NULL;
     one->state = WANTED_MISSING;
     w->n_asked--;
-    if (w->retry_at_ms == 0)
-        retry_later(w, now_ms);
+    retry_later(w, one, now_ms);
     return true;
 }
 
@@ -533,7 +548,12 @@ wanted_again(struct wanted *w)
 void
 wanted_retry(struct wanted *w)
 {
-    w->retry_ms = WANTED_RETRY_MS;
+    for (size_t i = 0; i < w->n; i++) {
+        struct wanted_one *one = &w->list[i];
+        one->tries = 0;
+        if (one->state == WANTED_MISSING)
+            one->at_ms = 1;
+    }
     if (w->retry_at_ms != 0)
         w->retry_at_ms = 1;
 }

@@ -5,7 +5,8 @@
  * stand: some come about by an event that gives nothing, as when an offer is taken back and the other one holds, a restriction is lifted, or what
  * an event waited for has come. Units whose keeper this node is are left to keeper.h, which asks for all they have.
  *
- * What nobody gives is asked for again, half a second later at first, an hour in the end. Bounded: at most WANTED_MAX at a time, of
+ * What nobody gives is asked for again, half a second later at first, an hour in the end, each capsule by itself: what is never to be had must not
+ * hold up what comes in a moment. Bounded: at most WANTED_MAX at a time, of
  * which those that were refused before make room. The net thread's. */
 #ifndef SMARTNODE_HOST_WANTED_H
 #define SMARTNODE_HOST_WANTED_H
@@ -19,8 +20,9 @@ enum {
     WANTED_RIGHTS_PER_TURN = 64,
     WANTED_RIGHTS_MS = 300000, /* from one look at the rights to the next: 100,000 of them cost a second */
     WANTED_RETRY_MS =
-        500, /* doubles while nothing comes: a writer puts key capsules into its vault a moment after the event */
+        500, /* doubles while it does not come: a writer puts key capsules into its vault a moment after the event */
     WANTED_RETRY_MS_MAX = 3600000,
+    WANTED_TRIES_COUNTED = 13, /* twice as long so often is beyond that */
 };
 
 enum wanted_state { WANTED_NEW = 1, WANTED_ASKED, WANTED_MISSING };
@@ -31,6 +33,8 @@ struct wanted_one {
     struct hash hash;
     uint8_t index;
     uint8_t state; /* enum wanted_state */
+    uint8_t tries; /* that were in vain, up to WANTED_TRIES_COUNTED */
+    int64_t at_ms; /* WANTED_MISSING: when it is asked for again; 0 = not said yet */
 };
 
 struct wanted_log {
@@ -47,8 +51,7 @@ struct wanted {
     struct wanted_one *list; /* WANTED_MAX */
     size_t n, n_asked;
     struct civil_date day; /* of the last walk from the start */
-    int64_t retry_at_ms;   /* 0 = nothing is missing */
-    int64_t retry_ms;
+    int64_t retry_at_ms;   /* of the first that is asked for again, or before it; 0 = nothing is missing */
     bool again;
     /* The look at the rights: grants and passes first, then handovers. */
     enum { RIGHTS_IDLE, RIGHTS_ACCESSES, RIGHTS_HANDOVERS } rights;

@@ -169,6 +169,47 @@ a_right_that_stands_is_looked_at_again_whatever_became_of_the_answer(void **stat
     assert_int_equal(f->asked.n, first);
 }
 
+/* What an earlier offer's events carry is never to be had; that of a later one is, a moment after its event. */
+static void
+what_is_never_to_be_had_holds_up_nothing_that_comes_in_a_moment(void **state)
+{
+    struct fixture *f = *state;
+    int64_t now = NOW_MS;
+    (void)offer(f);
+    assert_true(test_node_carry(&f->home, &f->host) > 0);
+    look(f, now);
+    size_t first = f->asked.n;
+    for (int tries = 0; tries < 16; tries++) {
+        assert_int_equal(f->asked.n, first);
+        for (size_t i = 0; i < first; i++)
+            assert_true(wanted_missing(&f->wanted, &f->asked.at[i], f->asked.index[i], now));
+        assert_in_range(f->wanted.retry_at_ms - now, WANTED_RETRY_MS, WANTED_RETRY_MS_MAX);
+        now = f->wanted.retry_at_ms;
+        look(f, now - 1);
+        assert_int_equal(f->asked.n, 0);
+        look(f, now);
+    }
+    for (size_t i = 0; i < first; i++)
+        assert_true(wanted_missing(&f->wanted, &f->asked.at[i], f->asked.index[i], now));
+    assert_int_equal(f->wanted.retry_at_ms - now, WANTED_RETRY_MS_MAX);
+
+    f->member = test_node_admit(&f->home, 2);
+    struct position later = offer(f);
+    assert_true(test_node_carry(&f->home, &f->host) > 0);
+    look(f, now);
+    assert_true(of_event(&f->asked, &later) >= 2);
+    const struct asked asked = f->asked;
+    for (size_t i = 0; i < asked.n; i++)
+        assert_true(wanted_missing(&f->wanted, &asked.at[i], asked.index[i], now));
+    assert_int_equal(f->wanted.retry_at_ms, now + WANTED_RETRY_MS);
+    look(f, now + WANTED_RETRY_MS);
+    assert_int_equal(f->asked.n, asked.n); /* and nothing else */
+    assert_int_equal(of_event(&f->asked, &later), of_event(&asked, &later));
+    wanted_retry(&f->wanted); /* a unit is there again */
+    look(f, now + WANTED_RETRY_MS + 1);
+    assert_int_equal(f->asked.n, first);
+}
+
 /* A second disk of the home, as it was when its unit was described: the admission comes back from a peer. */
 static void
 a_node_whose_disk_was_set_back_asks_for_the_capsules_of_what_comes_back(void **state)
@@ -276,6 +317,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             a_new_home_asks_for_what_is_in_force_where_a_correction_without_data_took_the_place_of_its_event, setup,
             teardown),
+        cmocka_unit_test_setup_teardown(what_is_never_to_be_had_holds_up_nothing_that_comes_in_a_moment, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_right_that_stands_is_looked_at_again_whatever_became_of_the_answer, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_node_whose_disk_was_set_back_asks_for_the_capsules_of_what_comes_back, setup,
