@@ -406,6 +406,8 @@ winding_down(struct world *w)
     }
     case 7:
     case 8: /* what goes along is opened a turn after who is received */
+    case 12:
+    case 13: /* and what the end of an access leaves is swept, and that confirmed */
         for (int i = 0; i < w->n_nodes && !w->failed; i++)
             if (w->nodes[i].up && !w->nodes[i].forger)
                 (void)upkeep_turn(&w->nodes[i], true);
@@ -418,7 +420,7 @@ winding_down(struct world *w)
         stand_in(n);
         return true;
     case 11: answer_for_past(n); return true;
-    case 12: figures_check(w); return false;
+    case 14: figures_check(w); return false;
     default: return false;
     }
 }
