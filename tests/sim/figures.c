@@ -78,21 +78,33 @@ of_node(struct sim_node *n, struct sim_figures *f, bool note)
         world_fail(n->w, n, "figures: %s", err.text);
 }
 
+/* Not one that is linked with the others by a liar alone: to it things come when they like. */
+static bool
+has_all(struct world *w, const struct sim_node *n, int unit)
+{
+    for (uint32_t i = 0; i < w->n_ledger; i++)
+        if (w->ledger[i].unit == unit && n->held[i] != w->nodes[unit].held[i])
+            return false;
+    return n->up;
+}
+
 void
 figures_note(struct world *w, int unit, struct civil_date until)
 {
     w->figures.unit = unit;
     w->figures.until = until;
     w->figures.n_nodes = w->n_nodes;
-    for (int i = 0; i < w->n_nodes && !w->failed; i++)
-        if (w->nodes[i].up)
+    for (int i = 0; i < w->n_nodes && !w->failed; i++) {
+        w->figures.noted[i] = has_all(w, &w->nodes[i], unit);
+        if (w->figures.noted[i])
             of_node(&w->nodes[i], &w->figures, true);
+    }
 }
 
 void
 figures_check(struct world *w)
 {
     for (int i = 0; i < w->figures.n_nodes && !w->failed; i++)
-        if (w->nodes[i].up)
+        if (w->figures.noted[i] && w->nodes[i].up)
             of_node(&w->nodes[i], &w->figures, false);
 }

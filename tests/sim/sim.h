@@ -400,6 +400,7 @@ struct sim_winding {
 struct sim_figures {
     int unit, n_nodes;
     struct civil_date until;
+    bool noted[SIM_NODES_MAX];
     uint64_t digest[SIM_NODES_MAX][SIM_FIGURES_MAX];
 };
 
