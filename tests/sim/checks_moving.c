@@ -386,6 +386,7 @@ checks_moving(struct sim_node *n)
     erased_check(n, txn);
     upkeep_check(n, txn);
     check_kept(n, txn);
+    checks_access(n, txn);
     check_figures(n, txn);
     for (size_t i = 0; i < m->n && !n->w->failed && n->index == n->unit->index; i++)
         if (ends_access(&m->events[i]))

@@ -17,6 +17,7 @@ static const struct {
     [COVER_PASS_HOME_AWAY] = {"passes verified, home away", 0},
     [COVER_PASS_REFUSED] = {"passes refused", 0},
     [COVER_LOOK] = {"visitors opened by a grant", 0},
+    [COVER_STANDS] = {"classes open by a grant", 0},
     [COVER_RECORD] = {"records for homes", KIND_GUEST_RECORDED},
     [COVER_PROPOSAL] = {"contacts proposed", 0},
     [COVER_GUEST_ACTIVITY] = {"visitors' activities opened", 0},

@@ -4,8 +4,8 @@
  * main.c runs seeds, coverage.c counts what happened in them; world.c has time, the queue of events and the ledger; node.c carries out the effects of a core, held.c says what it holds, group.c commits; net.c moves
  * messages; fetch.c asks for capsules, upkeep.c does what a node does by itself; answers.c what ends in the vault; workload*.c write and know what must come of it (model.h); counting.c counts months; rawlog.c writes logs by hand: of later versions,
  * concurrent, forked; faults.c breaks things, crashes.c between
- * every two steps; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, checks_capsules.c of
- * capsules, recount.c counts again
+ * every two steps; resume.c ends forks; checks.c says what must hold, checks_moving.c of members who move, checks_access.c of
+ * grants that stand, checks_capsules.c of capsules, recount.c counts again
  * slowly; winding.c ends a unit, mass.c hands its members over, figures.c sees that what was said of it stays, custody.c has somebody write for a unit that is gone. One thread. */
 #ifndef SMARTNODE_TESTS_SIM_H
 #define SMARTNODE_TESTS_SIM_H
@@ -65,6 +65,7 @@ enum sim_cover {
     COVER_PASS_HOME_AWAY,
     COVER_PASS_REFUSED,
     COVER_LOOK,
+    COVER_STANDS,
     COVER_RECORD,
     COVER_PROPOSAL,
     COVER_GUEST_ACTIVITY,
@@ -732,6 +733,7 @@ void sim_make_node_dirs(const char *dir);
 bool checks_capsules(struct world *w, bool tell);
 
 /* ---- checks_moving.c: one home, figures of moves, nothing opened after a revocation ---- */
+void checks_access(struct sim_node *n, struct db_txn *txn);
 void checks_moving(struct sim_node *n);
 
 /* ---- recount.c: a unit's views at a node against its rows and its model ---- */

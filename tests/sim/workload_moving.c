@@ -183,6 +183,19 @@ moving_go_on(struct sim_node *n, const struct handover_view *v, struct handover_
 
 /* ---- access ---- */
 
+/* Often of somebody who is about to move, which may come to nothing: what stands is to stand on. */
+static void
+who_gives(struct sim_node *n, struct subject_id *ret)
+{
+    static struct handover_view open[OPEN_MAX];
+    size_t count = rng_chance(&n->rng, 500) ? moving_open(n, open, OPEN_MAX) : 0;
+    const struct handover_view *v = count > 0 ? &open[rng_below(&n->rng, count)] : NULL;
+    if (v && TYPE_EQ(&v->from, &n->unit->identity.unit))
+        *ret = v->member;
+    else
+        (void)workload_somebody(n, ret);
+}
+
 static struct sim_job *
 access_job(struct sim_node *n)
 {
@@ -191,9 +204,9 @@ access_job(struct sim_node *n)
     struct access_request *r = &job->op.access;
     uint64_t which = rng_below(&n->rng, 100);
     r->from = r->until = DATE_NONE;
-    if (!made || which < 45) {
+    if (!made || which < 62) {
         r->action = which % 4 != 0 ? ACCESS_GRANT : ACCESS_ISSUE;
-        (void)workload_somebody(n, &r->member);
+        who_gives(n, &r->member);
         r->host = another_unit(n)->identity.unit;
         r->classes = (uint16_t)(1 + rng_below(&n->rng, 15));
         r->purpose = 1;
@@ -203,7 +216,7 @@ access_job(struct sim_node *n)
             guests_new_pass(n, r);
         return job;
     }
-    r->action = which < 90 ? ACCESS_REVOKE : which < 95 ? ACCESS_RENEW : ACCESS_END_ALL;
+    r->action = which < 93 ? ACCESS_REVOKE : which < 97 ? ACCESS_RENEW : ACCESS_END_ALL;
     r->member = made->other;
     r->has_access = r->action != ACCESS_END_ALL;
     r->access = made->entity;
