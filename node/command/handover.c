@@ -118,19 +118,29 @@ withdraw(struct handing *h, struct err *err)
     return rc;
 }
 
-/* What is held on the day is owed from then on, and repaid at what was paid for it. */
+/* What is held on the day is owed from then on, and repaid at what was paid for it: each behind the completion, and behind those before it. */
 static int
-repay(struct handing *h, struct err *err)
+repay(struct handing *h, const struct draft *completion, struct err *err)
 {
     struct member_owed held[CURRENCIES_OWED_MAX];
+    struct member_row row, next;
     size_t n = member_held_at(&h->row, h->effective, held);
-    int rc = 0;
+    int rc = draft_after_member(h->ctx, completion, &h->row, &row, err);
+    if (rc != 0)
+        return rc;
     for (size_t i = 0; i < n && rc == 0; i++) {
         struct draft *d = begin(h, KIND_SHARES_REPAID);
         d->payload.repaid = (struct share_amount){.shares = held[i].shares, .amount_minor = held[i].amount_minor};
         memcpy(d->payload.repaid.currency, held[i].currency, sizeof(held[i].currency));
         rc = draft_check_payload(d, err);
+        if (rc == 0)
+            rc = draft_after_member(h->ctx, d, &row, &next, err);
+        if (rc == 0) {
+            member_row_release(&row);
+            row = next;
+        }
     }
+    member_row_release(&row);
     return rc;
 }
 
@@ -213,7 +223,7 @@ complete(struct handing *h, struct err *err)
     if (rc == 0)
         rc = handover_dossier(h->ctx, &h->row, &terms.other, q->activities == ACTIVITIES_TAKEN_ALONG, d, err);
     if (rc == 0 && !q->owed_stays)
-        rc = repay(h, err);
+        rc = repay(h, d, err);
     if (rc == 0)
         rc = access_end_all(h->ctx, &q->member, ACCESS_END_MOVED, false, &h->drafts[h->n], &n, err);
     h->n += n;

@@ -298,6 +298,20 @@ draft_try_member(const struct command_ctx *ctx, const struct draft *d, const str
     return rc == 0 ? room_in_row(row->n, d->kind, err) : rc;
 }
 
+int
+draft_after_member(const struct command_ctx *ctx, const struct draft *d, const struct member_row *row,
+                   struct member_row *ret, struct err *err)
+{
+    struct event_header header;
+    struct member_entry entry = {0};
+    const struct position next = {0};
+    struct member_world below, world;
+    draft_world(ctx, &below, &world);
+    draft_header(d, &header);
+    member_entry_from_event(&next, &header, &d->payload, &entry);
+    return member_row_after(row, &entry, &world, ret, err);
+}
+
 void
 draft_init(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const struct subject_id *subject,
            struct civil_date effective)

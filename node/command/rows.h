@@ -58,6 +58,9 @@ void draft_world(const struct command_ctx *ctx, struct member_world *below, stru
  * member_row_try. */
 int draft_try_member(const struct command_ctx *ctx, const struct draft *d, const struct member_row *row,
                      struct err *err) NODISCARD;
+/* The same but for the room, and the row as it would be with it, for a draft that follows in the same commit. Release ret. */
+int draft_after_member(const struct command_ctx *ctx, const struct draft *d, const struct member_row *row,
+                       struct member_row *ret, struct err *err) NODISCARD;
 /* Empty draft of a kind with actor, subject (NULL = none) and date. */
 void draft_init(struct draft *d, const struct command_ctx *ctx, uint16_t kind, const struct subject_id *subject,
                 struct civil_date effective);

@@ -352,6 +352,21 @@ member_row_try_passed(const struct member_row *r, const struct member_entry *e, 
     return rc;
 }
 
+int
+member_row_after(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
+                 struct member_row *ret, struct err *err)
+{
+    struct row row;
+    struct member_row after = *r;
+    int rc = ask(r, e, w, &row, err);
+    if (rc != 0) {
+        return rc;
+    }
+    ROW_BACK(&after, row);
+    *ret = after;
+    return 0;
+}
+
 ROW_ENTRY_BEGINS(struct member_entry);
 
 const struct row_type member_row_type = {

@@ -171,6 +171,10 @@ int member_row_refold(struct member_row *r, const struct member_world *w, struct
  * ERR_NOTFOUND (office) with a text for the desk and the field at fault, or ERR_NOMEM. Nothing changes. */
 int member_row_try(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
                    struct err *err) NODISCARD;
+/* The same, and the row as it would be, for what is to be written behind e. Release ret. */
+int member_row_after(const struct member_row *r, const struct member_entry *e, const struct member_world *w,
+                     struct member_row *ret, struct err *err) NODISCARD;
+
 /* Beside member_row_try, of which it has the errors too: a record that was merged has passed on what it held and was owed, and no rule
  * compares the two halves (§10). An entry of before that would change what passed on is refused, or shares would come from nowhere:
  * ERR_CONFLICT, field "subject". */

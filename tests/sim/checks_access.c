@@ -62,7 +62,7 @@ home_of(const struct sim_node *n, const struct unit_id *unit)
     return NULL;
 }
 
-/* A second instance of a host, or who stands in for it, has none of the keys that the first was given, and of a home of which two instances wrote side by side each knows only the keys that it made. */
+/* A second instance of a host has none of the keys that the first was given; where somebody stands in for a unit, they are sealed to him from then on; and of a home of which two instances wrote side by side each knows only the keys that it made. */
 static bool
 gives_what_it_has(const struct sim_node *n, const struct sim_node *home)
 {
@@ -78,7 +78,7 @@ checks_access(struct sim_node *n, struct db_txn *txn)
     struct slice key, value;
     struct err err;
     if (!w->heals || w->hostile || w->skewed || !n->up || n->old || n->forger || n->index != n->unit->index ||
-        custody_is_stand_in(n) || db_cursor_open(txn, TABLE_ACCESS, &c, &err) != 0)
+        custody_is_stand_in(n) || custody_of(w, n) || db_cursor_open(txn, TABLE_ACCESS, &c, &err) != 0)
         return;
     for (int rc = db_cursor_first(c, &key, &value, &err); rc == 0 && !w->failed;
          rc = db_cursor_next(c, &key, &value, &err)) {

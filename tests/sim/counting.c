@@ -75,9 +75,12 @@ end_of(const struct sim_node *n)
 bool
 counting_all(struct sim_node *n)
 {
+    int64_t now = node_wall(n);
     int rc = 0;
     for (uint16_t m = MONTH_FIRST; m < end_of(n) && rc == 0 && !n->w->failed; m++)
         rc = count(n, m);
+    if (rc == 0)
+        n->unit->counted_at = now;
     return rc == 0 && !n->w->failed;
 }
 

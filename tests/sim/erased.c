@@ -333,11 +333,13 @@ void
 erased_accepted(struct sim_node *n, const struct api_op *op)
 {
     const struct member_request *r = &op->member.request;
-    const bool has[] = {r->person.has_identity, r->person.has_contact, r->person.has_bank, false, r->has_note};
     struct db_txn *txn = NULL;
     struct err err;
-    if (op->kind != OP_MEMBER || !r->has_subject || r->action == ACTION_NAME_REPRESENTATIVE ||
-        date_is_none(r->effective) || db_begin_read(n->db, &txn, &err) != 0)
+    if (op->kind != OP_MEMBER)
+        return; /* what stands there is of another operation */
+    const bool has[] = {r->person.has_identity, r->person.has_contact, r->person.has_bank, false, r->has_note};
+    if (!r->has_subject || r->action == ACTION_NAME_REPRESENTATIVE || date_is_none(r->effective) ||
+        db_begin_read(n->db, &txn, &err) != 0)
         return;
     for (uint8_t class = CLASS_IDENTITY; class <= CLASS_NOTE; class ++) {
         struct civil_date day =

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TWICE_EVERY = 40, JOBS_MAX = 16, WHOLE_RUN = 100 };
+enum { TWICE_EVERY = 40, JOBS_MAX = 16, WHOLE_RUN = 300 };
 
 static struct rng library_rng;
 

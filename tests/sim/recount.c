@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "node/view/view.h"
+#include "storage/keyslots.h"
 
 enum { PAGE = 16, LINES_PAGE = 64 };
 
@@ -349,13 +350,12 @@ compare_postings(const struct recount *r)
 
 /* ---- people ---- */
 
-/* Months and years that are over by the clock of the unit's node have been counted; nothing can be said of the others. */
+/* Months and years that were over by the clock of the unit's node when it counted them all; nothing can be said of the others. */
 static bool
 is_over(const struct recount *r, const struct activity_report_row *row, bool year)
 {
     int32_t last = row->period.days + (year ? 366 : 31);
-    int64_t today = node_wall(&r->at->w->nodes[r->u->index]) / 86400000;
-    return last < today;
+    return last < r->u->counted_at / 86400000;
 }
 
 static void
@@ -405,6 +405,8 @@ people_by_links(const struct recount *r, uint16_t month)
     struct vault_link link;
     struct err err;
     size_t n = PAGE;
+    uint32_t generation;
+    uint64_t slot;
     int64_t found = 0;
     for (bool first = true; n == PAGE; first = false) {
         if (view_invoices(r->txn, &r->u->identity.unit, month, first ? NULL : &after, PAGE, rows, &n, &err) != 0)
@@ -417,6 +419,8 @@ people_by_links(const struct recount *r, uint16_t month)
             if (!s.exists || s.cancelled || vault_link_get(r->at->vault, &after, &link, &err) != 0)
                 continue;
             struct subject_id who = kept_by_rows(r, link.member);
+            if (r->u->concurrent && keyslot_find(r->txn, &who, &generation, &slot, &err) == ERR_NOTFOUND)
+                continue; /* another instance merged the record into one whose keys only it has */
             int64_t k = 0;
             while (k < found && !TYPE_EQ(&people[k], &who))
                 k++;

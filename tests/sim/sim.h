@@ -201,6 +201,7 @@ struct sim_unit {
     bool tip_alarms, clone_alarms; /* to be expected */
     bool forked;
     bool counted;         /* all months that are over, in the end */
+    int64_t counted_at;   /* by its clock; a clock set ahead since makes months over that nobody counted */
     struct api_op *again; /* what was accepted of late; heap */
     size_t n_again;
     uint64_t ops_left;

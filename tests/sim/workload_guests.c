@@ -266,7 +266,7 @@ struct sim_job *
 workload_guest(struct sim_node *n)
 {
     uint64_t which = rng_below(&n->rng, 100);
-    if (n->unit->n_visiting > 0 && rng_chance(&n->rng, 250)) /* it is opened seldom */
+    if (n->unit->n_visiting > 0 && rng_chance(&n->rng, 600)) /* it is opened seldom */
         return invoice(n);
     if (which < 35)
         show_pass(n);

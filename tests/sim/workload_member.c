@@ -234,7 +234,7 @@ workload_correct_member(struct sim_node *n)
     r->subject = e->entity;
     r->corrects = e->at;
     r->effective = rng_chance(&n->rng, 500) ? DATE_NONE : workload_day(n);
-    if (rng_chance(&n->rng, 300) && !date_is_none(r->effective))
+    if (rng_chance(&n->rng, 300) && !date_is_none(r->effective) && e->date != DATE_NONE.days)
         r->effective.days = e->date + (int32_t)rng_between(&n->rng, -3, 3);
     if (e->category != 0 && rng_chance(&n->rng, 500))
         r->category = (uint8_t)(1 + rng_below(&n->rng, 3));

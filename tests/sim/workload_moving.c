@@ -319,7 +319,7 @@ workload_moving(struct sim_node *n)
         return access_job(n);
     if (rng_chance(&n->rng, 8))
         return custodian_job(n);
-    if (rng_chance(&n->rng, 250)) {
+    if (rng_chance(&n->rng, 400)) {
         struct sim_job *guest = workload_guest(n);
         if (guest)
             return guest;
