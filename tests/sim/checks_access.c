@@ -78,7 +78,7 @@ checks_access(struct sim_node *n, struct db_txn *txn)
     struct slice key, value;
     struct err err;
     if (!w->heals || w->hostile || w->skewed || !n->up || n->old || n->forger || n->index != n->unit->index ||
-        custody_is_stand_in(n) || custody_of(w, n) || db_cursor_open(txn, TABLE_ACCESS, &c, &err) != 0)
+        n->unit->stand_in.serial != 0 || db_cursor_open(txn, TABLE_ACCESS, &c, &err) != 0)
         return;
     for (int rc = db_cursor_first(c, &key, &value, &err); rc == 0 && !w->failed;
          rc = db_cursor_next(c, &key, &value, &err)) {
