@@ -277,16 +277,24 @@ draft_world(const struct command_ctx *ctx, struct member_world *below, struct me
                                  .kin = world_kin};
 }
 
-int
-draft_try_member(const struct command_ctx *ctx, const struct draft *d, const struct member_row *row, struct err *err)
+/* As it would stand in the row, after everything that is there. */
+static struct member_entry
+draft_entry(const struct draft *d)
 {
     struct event_header header;
     struct member_entry entry = {0};
-    const struct position next = {0}; /* after everything in the row */
-    struct member_world below, world;
-    draft_world(ctx, &below, &world);
+    const struct position next = {0};
     draft_header(d, &header);
     member_entry_from_event(&next, &header, &d->payload, &entry);
+    return entry;
+}
+
+int
+draft_try_member(const struct command_ctx *ctx, const struct draft *d, const struct member_row *row, struct err *err)
+{
+    const struct member_entry entry = draft_entry(d);
+    struct member_world below, world;
+    draft_world(ctx, &below, &world);
     /* Nothing of the new home may stand beside the arrival without having it in its past (§10). */
     if (d->kind != KIND_HANDOVER_RECEIVED && member_arrival_unreceived(row) != SIZE_MAX)
         return err_field(err, ERR_CONFLICT, "subject",
@@ -302,13 +310,9 @@ int
 draft_after_member(const struct command_ctx *ctx, const struct draft *d, const struct member_row *row,
                    struct member_row *ret, struct err *err)
 {
-    struct event_header header;
-    struct member_entry entry = {0};
-    const struct position next = {0};
+    const struct member_entry entry = draft_entry(d);
     struct member_world below, world;
     draft_world(ctx, &below, &world);
-    draft_header(d, &header);
-    member_entry_from_event(&next, &header, &d->payload, &entry);
     return member_row_after(row, &entry, &world, ret, err);
 }
 
